@@ -1,0 +1,55 @@
+/* Arguments: what a script passes, checked before anything is taken.
+ * Knows: core, lua.h. Never: a syscall. */
+#ifndef MW_BIND_ARG_H
+#define MW_BIND_ARG_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdint.h>
+
+#include "core/raise.h"
+
+/* All raise EINVAL error objects at the caller's line, naming `op` ("net.connect") and the argument or option. */
+
+/* A string without NUL, at most `max` bytes (0: 4096). Lent by Lua while it stays on the stack. Numbers are no strings. */
+const char *mw_arg_text(lua_State *L, int idx, const char *op, const char *name, size_t max, size_t *len);
+/* Any bytes. */
+const char *mw_arg_bytes(lua_State *L, int idx, const char *op, const char *name, size_t *len);
+lua_Integer mw_arg_integer(lua_State *L, int idx, const char *op, const char *name, lua_Integer min, lua_Integer max);
+/* Seconds: a number, or "250ms" "2s" "5m" "1h" "1d" ("us", "ns" too). Result in ns, 0..about 292 years; negative and NaN raise.
+ * math.huge gives UINT64_MAX. */
+uint64_t mw_arg_duration(lua_State *L, int idx, const char *op, const char *name);
+/* Bytes: an integer, or "64KiB" "1MiB" "2GiB" ("B", "kB", "MB", "GB" too). */
+uint64_t mw_arg_size(lua_State *L, int idx, const char *op, const char *name, uint64_t min, uint64_t max);
+
+/* An option table. mw_opt_open checks that idx is a table or nil/none, that every string key is one of `known`
+ * (NULL-terminated; unknown ones raise with a did-you-mean), and reads raw. With array = 0 integer keys raise too.
+ * mw_opt_get pushes the raw value of `key` and returns its type (LUA_TNIL when absent; pops nothing: one value is always pushed).
+ * The readers below return their `fallback` when it is absent; the stack is left as it was, save where a string is lent:
+ * those strings live as long as the table (raw tables keep them). */
+void mw_opt_open(lua_State *L, int idx, const char *op, const char *const *known, int array);
+int mw_opt_get(lua_State *L, int idx, const char *key);
+int mw_opt_flag(lua_State *L, int idx, const char *op, const char *key, int fallback);
+lua_Integer mw_opt_integer(lua_State *L, int idx, const char *op, const char *key, lua_Integer min, lua_Integer max, lua_Integer fallback);
+uint64_t mw_opt_duration(lua_State *L, int idx, const char *op, const char *key, uint64_t fallback_ns);
+uint64_t mw_opt_size(lua_State *L, int idx, const char *op, const char *key, uint64_t min, uint64_t max, uint64_t fallback);
+const char *mw_opt_text(lua_State *L, int idx, const char *op, const char *key, size_t max, const char *fallback);
+/* One of a NULL-terminated list of words: its index; or fallback. */
+int mw_opt_word(lua_State *L, int idx, const char *op, const char *key, const char *const *words, int fallback);
+
+/* The absolute deadline for option `timeout` of the table at idx (nil/none table: none): MW_NEVER when absent. */
+uint64_t mw_opt_deadline(lua_State *L, int idx, const char *op);
+
+/* A full userdata of `size` zeroed bytes with metatable `type` that remembers the script line that made it; pushed.
+ * Push the box first, then make what goes into it. */
+void *mw_box_new(lua_State *L, size_t size, const char *type);
+/* For __gc of a box whose resource is still open: one warning through the host's log, naming the line that made it. */
+void mw_box_warn(lua_State *L, int idx, const char *noun);
+/* The box at idx, or an EINVAL error object ("stream expected, got table"). */
+void *mw_box_check(lua_State *L, int idx, const char *type);
+/* Makes a metatable: methods in __index, meta functions, name, __metatable = false, __close and __gc as in `meta`.
+ * Leaves nothing. The methods table stays reachable by mw_type_methods (pushes it), so that Lua modules can add methods. */
+void mw_type_new(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta);
+void mw_type_methods(lua_State *L, const char *type);
+
+#endif

@@ -1,0 +1,70 @@
+/* One host: one loop, one Lua state, one list of open handles, one scheduler.
+ * Knows: base, observe, uv.h, lua.h. Never: a primitive by name; the policy (it carries the pointer, moonwire.c sets it). */
+#ifndef MW_CORE_HOST_H
+#define MW_CORE_HOST_H
+
+#include <lua.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/list.h"
+
+typedef struct mw_host mw_host;
+struct mw_policy;
+struct mw_scope;
+
+/* What the assembly hangs on a host; set once by moonwire.c before a script runs. Any hook may be NULL. */
+struct mw_hooks {
+    void *ud;                                                     /* first argument of each */
+    int (*furnish)(void *ud, lua_State *L, struct mw_err *err);   /* opens the doors in a fresh state */
+    int (*ask)(void *ud, const char *kind, const char *subject, const char *where); /* 1 yes, 0 no */
+    void (*log)(void *ud, int level, const char *text, size_t len);                 /* MW_LOG_... ; one line, no newline */
+    void (*print)(void *ud, const char *text, size_t len);                          /* what scripts print, newline included */
+    void (*error)(void *ud, const struct mw_err *err, const char *traceback);       /* an error nobody joined */
+};
+enum { MW_LOG_DEBUG, MW_LOG_INFO, MW_LOG_WARN, MW_LOG_ERROR };
+
+/* Makes a host on `loop`, or on a loop of its own when loop is NULL. Creates every descriptor the loop will need, so that
+ * running out of them is an error here and not an abort later. alloc may be NULL (realloc).
+ * Returns 0, or a code with nothing left behind. */
+int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, size_t memory_limit, mw_host **out, struct mw_err *err);
+
+/* Ends it: cancels the root scope, hard-kills what is left after `grace_ms`, closes handles, drains the loop, closes the
+ * Lua state, then the loop (in that order). NULL is fine. */
+void mw_host_destroy(mw_host *h, unsigned grace_ms);
+
+uv_loop_t *mw_host_loop(mw_host *h);
+lua_State *mw_host_state(mw_host *h);          /* the main state; scripts run in tasks of it */
+struct mw_hooks *mw_host_hooks(mw_host *h);
+struct mw_policy *mw_host_policy(mw_host *h);  /* lent; set by mw_host_set_policy */
+void mw_host_set_policy(mw_host *h, struct mw_policy *p);
+struct mw_scope *mw_host_root(mw_host *h);     /* the root scope */
+int mw_host_closing(mw_host *h);               /* 1 once teardown has begun: hooks and wakes are dropped */
+
+/* The host of a Lua state (any coroutine of it). Never NULL in a state of ours. */
+mw_host *mw_host_of(lua_State *L);
+
+/* Monotonic nanoseconds (uv_hrtime). */
+uint64_t mw_host_now(mw_host *h);
+
+/* A resource that must not outlive its host: put the node first in it or find it by MW_LIST_ENTRY.
+ * close() is called once at teardown if it is still adopted; it must disown (or be idempotent) and must not free memory that
+ * Lua still points at: objects held by Lua are counted, the box holds one reference and the loop another. */
+struct mw_handle {
+    struct mw_list link;
+    void (*close)(struct mw_handle *);
+};
+void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *));
+void mw_host_disown(struct mw_handle *it);      /* safe to repeat */
+
+/* Writes one log line through the hook; level MW_LOG_... */
+void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Runs until the root scope is empty, or until the loop has been stopped by mw_host_interrupt_run. Loop thread, own loop only.
+ * Returns 0, or the exit code asked for + MW state: see core/task.h. */
+int mw_host_loop_run(mw_host *h);
+/* One turn: blocks at most timeout_ms (-1: until something happens; 0: not at all). Returns 1 while the root scope holds tasks. */
+int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns);
+
+#endif

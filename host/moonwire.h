@@ -1,0 +1,96 @@
+/* moonwire: a Lua-scriptable IPC host, for programs that embed it.
+ *
+ * Every function returns 0 (or what it says) or a negative MW_E... code and fills the caller's struct mw_err, which may be
+ * NULL. No Lua error crosses this boundary. There is no global state: hosts are independent. All calls on one host come from
+ * one thread, save mw_host_interrupt. Ownership: *given* is yours to end, *lent* is valid until the next
+ * call on its owner, *taken* is no longer yours; an argument with no such word is only read during the call.
+ * No signal handler is installed unless asked; children are watched by descriptor, an engine's own SIGCHLD is left alone. */
+#ifndef MOONWIRE_H
+#define MOONWIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"      /* struct mw_err */
+#include "policy/policy.h" /* mw_policy: what scripts may touch, deny by default */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mw_host mw_host;
+struct uv_loop_s;
+
+#define MW_VERSION "0.1.0"
+const char *mw_version(void);                    /* static: "0.1.0 (Lua 5.4.4, libuv 1.44.2)" */
+
+/* ---- Host ------------------------------------------------------------------------------------------------------------- */
+
+enum mw_preempt { MW_PREEMPT_NONE, MW_PREEMPT_COUNT, MW_PREEMPT_TIMER };
+enum mw_level { MW_LEVEL_DEBUG, MW_LEVEL_INFO, MW_LEVEL_WARN, MW_LEVEL_ERROR };
+
+struct mw_config {
+    size_t size;                     /* set by mw_config_init */
+    void *ud;                        /* passed to every hook */
+    void *(*alloc)(void *ud, void *ptr, size_t osize, size_t nsize);   /* lua_Alloc; NULL: realloc and free */
+    void *alloc_ud;
+    size_t memory_limit;             /* bytes of one Lua state; 0: 256 MiB */
+    mw_policy *policy;               /* copied; NULL: nothing is allowed */
+    void (*on_print)(mw_host *, const char *text, size_t len, void *ud);            /* NULL: standard output */
+    void (*on_log)(mw_host *, enum mw_level, const char *line, size_t len, void *ud); /* NULL: standard error */
+    void (*on_error)(mw_host *, const struct mw_err *, const char *traceback, void *ud); /* NULL: standard error */
+    const char *program;             /* path of a moonwire program for script children; NULL: this process, if it is one */
+    const char *script_path;         /* mw.script.path, and the directory modules are found in; NULL: none */
+    const char *const *args;         /* `arg` of the script, NULL-terminated; args[0] is the script's name; NULL: none */
+    int parent_fd;                   /* -1, or the descriptor of mw.parent (taken) */
+    int parent_stdio;                /* 1: mw.parent is standard input and output */
+    int warden;                      /* 1 (default): children never outlive the host; 0: the embedder sees to it */
+    unsigned shutdown_ms;            /* how long cleanup may take at the end; default 5000 */
+};
+void mw_config_init(struct mw_config *cfg);
+
+/* Makes a host on a loop of its own / on yours (never run or closed by us). Given: end it. */
+int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err);
+int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err);
+/* Ends it: cancels tasks, runs __close, ends children. NULL is fine. */
+void mw_host_free(mw_host *h);
+/* For a borrowed loop: the same over later turns of it, then cb; `h` is gone when cb runs. */
+void mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud);
+
+/* Compiles (text only) and starts as a task of the root scope; it runs in steps. MW_ELUA with the message on a syntax error.
+ * `name` as Lua wants it: "@file.lua", "=stdin". */
+int mw_host_load_string(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err);
+int mw_host_load_file(mw_host *h, const char *path, struct mw_err *err);
+/* Compiles only. */
+int mw_host_check(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err);
+/* Starts the embedded module `module`'s function `fn` with the host's args as a task ("moonwire.test", "main"). */
+int mw_host_start_module(mw_host *h, const char *module, const char *fn, struct mw_err *err);
+/* Loads Lua modules before the policy binds: for `moonwire test`, Busted with its native parts. */
+int mw_host_preload(mw_host *h, const char *const *modules, struct mw_err *err);
+
+struct mw_step {
+    uint64_t used_us;                /* time taken */
+    size_t ready;                    /* tasks left ready: the budget ran out */
+    int next_timeout_ms;             /* until the next timer; -1: none */
+    int alive;                       /* 1 while the root scope holds tasks */
+};
+int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err);   /* never blocks */
+int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err);
+/* Runs to the end of the root scope. *status: 0; 1 when an error reached on_error; 77 when it was EDENIED; or the code of
+ * mw.exit. */
+int mw_host_run(mw_host *h, int *status, struct mw_err *err);
+int mw_host_backend_fd(mw_host *h);
+int mw_host_timeout_ms(mw_host *h);
+
+/* Cancels the root scope; the run ends with `status`. Async-signal-safe and from any thread. A running Lua loop is
+ * interrupted too. `why`: static text ("interrupted"). */
+void mw_host_interrupt(mw_host *h, int status, const char *why);
+/* The same after a time; the run ends with `status`. 0 ns is off. */
+int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struct mw_err *err);
+/* Ends every child's group with KILL, now. Async-signal-safe. */
+void mw_host_kill_children(mw_host *h);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

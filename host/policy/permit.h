@@ -1,0 +1,58 @@
+/* The choke point: the first statement of whoever names an outside thing. Each call returns the thing, not a verdict.
+ * Knows: policy, POSIX path calls (openat, openat2, fstat, readlinkat). Never: opens for more than O_PATH, save mw_permit_open.
+ * Every denial: MW_EDENIED, op and subject filled, hint "grant it with --allow-KIND=SUBJECT"; the same whether or not the
+ * target exists. Strings with NUL cannot arrive (C strings); lengths are bounded here. Loop thread only. */
+#ifndef MW_POLICY_PERMIT_H
+#define MW_POLICY_PERMIT_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <limits.h>
+
+#include "policy/policy.h"
+
+/* Where a permitted path is: never look its name up again. */
+struct mw_place {
+    int fd;                      /* O_PATH|O_CLOEXEC: the object itself (MW_AT_OBJECT) or its directory; -1 when empty */
+    char leaf[NAME_MAX + 1];     /* the name inside that directory; "" with MW_AT_OBJECT; use it with O_NOFOLLOW only */
+};
+enum mw_at {
+    MW_AT_OBJECT,                /* it exists; links followed; fd is the thing. Reopen by /proc/self/fd/N for data */
+    MW_AT_NAME,                  /* the name itself, not followed (lstat, unlink, rename, symlink, readlink, bind) */
+    MW_AT_CREATE                 /* to be opened or made: a final link is followed to its (allowed) target's directory and leaf */
+};
+void mw_place_close(struct mw_place *at);        /* idempotent; set fd = -1 before first use */
+
+/* kinds: 1u << MW_READ, 1u << MW_WRITE or both. op: for errors ("fs read"). */
+int mw_permit_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, const char *op, struct mw_place *out, struct mw_err *err);
+
+/* open(2) of what is permitted: kinds from `flags` (O_RDONLY read; O_WRONLY, O_TRUNC, O_APPEND, O_CREAT write; O_RDWR both).
+ * O_CLOEXEC always; FIFOs, sockets and directories opened for writing are refused when `regular` is 1. */
+int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int regular, const char *op, int *fd, struct mw_err *err);
+
+/* Before resolution. kind MW_CONNECT or MW_LISTEN. MW_EDENIED only if no rule could allow any address of it at this port. */
+int mw_permit_host(mw_policy *p, enum mw_kind kind, const char *host, int port, const char *op, struct mw_err *err);
+/* After it, for each candidate: 0, or MW_EDENIED. host: the name as the script gave it (or the address's text). */
+int mw_permit_addr(mw_policy *p, enum mw_kind kind, const char *host, const struct sockaddr *sa, socklen_t len, const char *op, struct mw_err *err);
+/* A Unix socket: "/path" or "@abstract". For a path, *out is the directory and leaf (connect or bind to
+ * /proc/self/fd/N/leaf); for an abstract name fd stays -1. */
+int mw_permit_unix(mw_policy *p, enum mw_kind kind, const char *name, const char *op, struct mw_place *out, struct mw_err *err);
+
+/* A program, pinned and open. */
+struct mw_program {
+    int fd;                      /* O_PATH|O_CLOEXEC of the file to execute by descriptor (the interpreter of a #! file) */
+    char path[PATH_MAX];         /* its name, for messages and argv[0] of an interpreter */
+    char script[PATH_MAX];       /* the #! file's path, or "" */
+    char arg[256];               /* the #! line's argument, or "" */
+    int trusted;                 /* a --trust-run rule covers it */
+};
+/* name: resolved in our own PATH, or a path when it has a slash (relative to dirfd, AT_FDCWD for the working directory).
+ * MW_ENOENT when allowed and missing; MW_EDENIED first. */
+int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, struct mw_program *out, struct mw_err *err);
+void mw_program_close(struct mw_program *it);
+
+/* env, sys, share, ffi by name. */
+int mw_permit_text(mw_policy *p, enum mw_kind kind, const char *name, const char *op, struct mw_err *err);
+
+#endif
