@@ -161,7 +161,6 @@ static void compose(struct mw_err *err) {
 int mw_err_set(struct mw_err *err, int code, const char *op, const char *subject, const char *what) {
     if (err == NULL) return code;
     err->code = code;
-    err->sys = code < 0 && code > -4096 ? -code : 0;
     err->hint[0] = 0;
     snprintf(err->op, sizeof err->op, "%s", op != NULL ? op : "");
     err->subject[0] = 0;
