@@ -1,64 +1,132 @@
-/* A stream: bytes in and out over one or two descriptors (pipe, Unix or TCP socket, pty), watched by the loop.
- * Knows: base, core/host, core/wait, uv.h. Never: Lua values, names (it gets open descriptors), policy.
+/* A stream: bytes in and out over one or two descriptors (pipe, Unix or TCP socket, pty, file), watched by the loop.
+ * Knows: base, core/host, core/wait, core/turn, core/timer, uv.h. Never: Lua values, names (it gets open descriptors), policy.
  *
- * Reading: the queue is filled straight from read(2) at its tail; parse in place, consume what was used.
- * Writing: writev(2) at once; only what the kernel refused is queued, and sent when the descriptor takes it again.
- * Counted: the Lua box holds one reference, the loop one until the close callback. Close is idempotent; after it every call
- * answers MW_ECLOSED and every waiting task is woken. */
+ * Reading: the queue is filled straight from the kernel at its tail; parse in place, consume what was used. Once a reader has
+ * had to wait, the descriptor stays watched, and what arrives is read ahead up to the high mark, so that the loop's interest
+ * set does not change with every message. A waiting reader is woken only when its hook says that there is enough.
+ * Writing: one writev(2) at once; only what the kernel refused is queued, and sent when the descriptor takes it again.
+ * A stream whose every call succeeds at once never touches epoll.
+ * SIGPIPE: sockets never raise it. For other descriptors it is held back around each write when it was not ignored at the time
+ * of mw_stream_open (in a library); the program ignores it once.
+ * Counted: the Lua box holds one reference, the loop one for each watcher until its close callback. Close is idempotent; after
+ * it every call answers MW_ECLOSED and every waiting task is woken; the memory of the queues is gone, and so is what was lent
+ * from them. A Lua box keeps its reference until it is collected, so the pointer stays good in a task that waits. */
 #ifndef MW_IO_STREAM_H
 #define MW_IO_STREAM_H
 
+#include <sys/types.h>
+
 #include "base/bytes.h"
 #include "core/host.h"
+#include "core/turn.h"
 #include "core/wait.h"
 
 typedef struct mw_stream mw_stream;
 
 struct mw_stream_limits {
-    size_t read_high;            /* reading stops when this much is held unread; 1 MiB (grows to what one read needs) */
+    size_t read_high;            /* reading ahead stops when this much is held unread; 1 MiB (mw_stream_need goes beyond it) */
     size_t write_soft;           /* above: writers wait; 1 MiB */
     size_t write_hard;           /* one write may not take the queue above this: MW_ELIMIT; 1 GiB */
-    uint64_t idle_ns;            /* closed when nothing moved for so long; 0: off */
-    uint64_t stall_ns;           /* closed when unsent bytes did not move for so long; 0: off */
+    uint64_t idle_ns;            /* closed when nothing moved for so long; 0 (default): off */
+    uint64_t stall_ns;           /* closed when unsent bytes did not move for so long; 0 (default): off */
 };
+void mw_stream_limits_init(struct mw_stream_limits *l);      /* the defaults */
 
-/* Takes both descriptors (rfd == wfd for a socket; -1 for a direction that is not there), sets them non-blocking (they must
- * be ours alone, never inherited), adopts the stream. noun: for errors ("net", "process"). subject: copied. */
+/* Takes both descriptors, also when it fails (rfd == wfd for a socket; -1 for a direction that is not there), makes them
+ * non-blocking (they must be ours alone, never inherited), adopts the stream. noun: for errors ("net", "process"); static
+ * text. subject: copied. limits: copied; NULL: the defaults. *out: given, one reference, end it with mw_stream_release. */
 int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *subject, const struct mw_stream_limits *limits,
                    mw_stream **out, struct mw_err *err);
+void mw_stream_set_limits(mw_stream *s, const struct mw_stream_limits *limits);
 mw_stream *mw_stream_hold(mw_stream *s);
-void mw_stream_release(mw_stream *s);            /* drops a reference; the last one closes */
-void mw_stream_close(mw_stream *s);              /* now; unsent bytes are dropped */
+void mw_stream_release(mw_stream *s);            /* drops a reference; the last one closes; NULL is fine */
+void mw_stream_close(mw_stream *s);              /* now; unsent bytes get one last try, then they are dropped */
 int mw_stream_closed(const mw_stream *s);
 
-/* Reading. */
+/* ---- Reading ---------------------------------------------------------------------------------------------------------- */
+
 struct mw_bytes *mw_stream_in(mw_stream *s);     /* what has arrived; parse and mw_stream_consume */
 void mw_stream_consume(mw_stream *s, size_t n);
-/* Tries to read more, at most `want` bytes beyond what is held (0: whatever fits). 1: bytes arrived; 0: nothing now (watching:
- * wait on mw_stream_readable); MW_EEOF at the clean end; MW_ECLOSED; MW_ELIMIT; or the system's code. */
+/* Tries once to read more, at most `want` bytes beyond what is held (0: whatever fits). 1: bytes arrived; 0: nothing now
+ * (watching: wait on mw_stream_readable); MW_EEOF at the clean end; MW_ECLOSED; MW_ENOMEM; or the system's code. */
 int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err);
 struct mw_wait *mw_stream_readable(mw_stream *s);
-int mw_stream_at_eof(const mw_stream *s);
+int mw_stream_at_eof(const mw_stream *s);        /* 1 when the end was seen; the queue may still hold bytes */
 
-/* Writing. parts are only read during the call. 0: all taken (sent or queued); 1: taken, but above the soft mark: wait on
- * mw_stream_writable before writing more; <0: MW_ECLOSED, MW_ELIMIT (nothing taken), -EPIPE ... */
+/* What the reader that is about to wait on mw_stream_readable waits for. Called on the loop thread after bytes arrived, only
+ * while a task is parked there: 1 wakes it, 0 lets it sleep. The end, an error and close wake it always. Holds for one wake.
+ * The hook may call mw_stream_in and mw_stream_need, nothing else of the stream; it must not raise or block. fn NULL: any
+ * bytes are enough. `ud` must live as long as the task is parked (the stack of the parked task is a good anchor).
+ *   rc = mw_stream_fill(s, 0, &err);
+ *   if (rc == 0) { mw_stream_await(s, whole_frame, ch); return mw_wait_yield(L, mw_stream_readable(s), deadline, ctx, k); } */
+typedef int mw_stream_enough(mw_stream *s, void *ud);
+void mw_stream_await(mw_stream *s, mw_stream_enough *fn, void *ud);
+/* The reader needs `n` bytes held at once: reading goes on to there even above the high mark. 0: back to the mark. */
+void mw_stream_need(mw_stream *s, size_t n);
+
+/* One reader at a time: take it before waiting on mw_stream_readable, give it back before pushing results (core/turn.h). */
+struct mw_turn *mw_stream_reader(mw_stream *s);
+
+/* ---- Writing ---------------------------------------------------------------------------------------------------------- */
+
+/* parts are only read during the call and taken as one piece: two writers never interleave. 0: all taken (sent or queued);
+ * 1: taken, but above the soft mark: wait on mw_stream_writable before writing more; <0: MW_ECLOSED, MW_ELIMIT or MW_ENOMEM
+ * (nothing taken), -EPIPE, -ECONNRESET ... (sticky; what was queued is dropped) */
 int mw_stream_write(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err);
 struct mw_wait *mw_stream_writable(mw_stream *s);        /* woken when below the soft mark, when empty, and on errors */
 size_t mw_stream_unsent(const mw_stream *s);
-/* Half-close after all queued bytes are gone. 0: done; 1: still sending (wait on writable); <0. */
+int mw_stream_crowded(const mw_stream *s);               /* 1 while above the soft mark */
+/* Half-close after all queued bytes are gone: shutdown(2) of a socket, close(2) of a pipe. 0: done; 1: still sending (it
+ * happens by itself; wait on writable to see it); <0. Later writes: MW_ECLOSED. */
 int mw_stream_finish(mw_stream *s, struct mw_err *err);
 
-/* Small frames gathered in one turn: what is added is written once at the end of the turn (or when 64 KiB are held).
- * Same results as mw_stream_write. */
+/* Small frames gathered in one turn: what is added is written once at the end of the turn (before the loop sleeps), or when
+ * 64 KiB are held. Same results as mw_stream_write. Order with mw_stream_write is kept. */
 int mw_stream_gather(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err);
+/* For many small writes of which each should be prompt: the first of a turn is written at once, the rest is gathered. */
+int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err);
+/* Sends now what was gathered. 0: all sent; 1: some bytes wait for the descriptor (wait on writable); <0. */
 int mw_stream_flush(mw_stream *s, struct mw_err *err);
+
+/* ---- Descriptors over Unix sockets --------------------------------------------------------------------------------------
+ *
+ * The framing: one zero byte in a message of its own carries the descriptors (SCM_RIGHTS). Both directions keep their order
+ * with ordinary bytes. Received descriptors belong to their byte: an ordinary read that consumes the byte closes them. At
+ * most MW_STREAM_FDS are held unclaimed; while they are, nothing more is read ahead, and more than that are closed. */
+enum { MW_STREAM_FDS = 16 };
+
+/* Sends copies of `count` descriptors behind everything that was written. As mw_stream_write; -EMFILE: nothing taken. */
+int mw_stream_send_fds(mw_stream *s, const int *fds, int count, struct mw_err *err);
+/* Takes what came with the byte at the head of the queue, and the byte. Returns how many (fds[0..n) are given, close-on-exec);
+ * 0: nothing is held, fill and wait; MW_EFRAME: ordinary bytes come first; MW_ELIMIT, -EMFILE: the message lost its
+ * descriptors (the byte is gone too). */
+int mw_stream_take_fds(mw_stream *s, int fds[MW_STREAM_FDS], struct mw_err *err);
+
+/* ---- Looking ------------------------------------------------------------------------------------------------------------ */
+
+/* 0 once the peer has closed or half-closed, an error is known, or s is closed; consumes nothing. */
+int mw_stream_alive(const mw_stream *s);
+
+struct mw_peer {
+    int family;                  /* AF_UNIX: uid, gid, pid; AF_INET, AF_INET6: host, port */
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+    char host[64];
+    int port;
+};
+/* Who is at the other end, asked of the kernel. -ENOTSOCK for pipes; -ENOTCONN when the connection is gone. */
+int mw_stream_peer(const mw_stream *s, struct mw_peer *out, struct mw_err *err);
+/* Our own end as a URL ("tcp://127.0.0.1:8081", "unix:/path", "unix:@name", "unix:" for an unnamed one). */
+int mw_stream_address(const mw_stream *s, char *out, size_t size, struct mw_err *err);
 
 int mw_stream_rfd(const mw_stream *s);           /* lent; -1 when closed or not there */
 int mw_stream_wfd(const mw_stream *s);
+const char *mw_stream_noun(const mw_stream *s);
 const char *mw_stream_subject(const mw_stream *s);
 mw_host *mw_stream_host(const mw_stream *s);
 
-struct mw_stream_stats { uint64_t bytes_in, bytes_out, reads, writes; };
+struct mw_stream_stats { uint64_t bytes_in, bytes_out, reads, writes; };  /* as the kernel saw them */
 void mw_stream_stats(const mw_stream *s, struct mw_stream_stats *out);
 
 #endif
