@@ -41,13 +41,19 @@ struct mw_config {
     void (*on_error)(mw_host *, const struct mw_err *, const char *traceback, void *ud); /* NULL: standard error */
     const char *program;             /* path of a moonwire program for script children; NULL: this process, if it is one */
     const char *script_path;         /* mw.script.path, and the directory modules are found in; NULL: none */
-    const char *const *args;         /* `arg` of the script, NULL-terminated; args[0] is the script's name; NULL: none */
+    const char *const *args;         /* `arg` of the script, NULL-terminated; NULL: none */
+    size_t args_zero;                /* which of args is arg[0], the script's name; those before it get negative indices */
     int parent_fd;                   /* -1, or the descriptor of mw.parent (taken) */
     int parent_stdio;                /* 1: mw.parent is standard input and output */
     int warden;                      /* 1 (default): children never outlive the host; 0: the embedder sees to it */
     unsigned shutdown_ms;            /* how long cleanup may take at the end; default 5000 */
+    uint64_t child_files;            /* soft RLIMIT_NOFILE of children; 0 (default): as ours */
 };
 void mw_config_init(struct mw_config *cfg);
+
+/* For a script child: reads what its parent decided (a memfd whose content is sealed; taken) into *cfg and *policy (given; also
+ * lent to cfg->policy). cfg is initialized before. MW_EINVAL: anything odd, a missing seal above all. */
+int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, struct mw_err *err);
 
 /* Makes a host on a loop of its own / on yours (never run or closed by us). Given: end it. */
 int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err);
@@ -63,6 +69,7 @@ int mw_host_load_string(mw_host *h, const char *text, size_t len, const char *na
 int mw_host_load_file(mw_host *h, const char *path, struct mw_err *err);
 /* Compiles only. */
 int mw_host_check(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err);
+int mw_host_check_file(mw_host *h, const char *path, struct mw_err *err);
 /* Starts the embedded module `module`'s function `fn` with the host's args as a task ("moonwire.test", "main"). */
 int mw_host_start_module(mw_host *h, const char *module, const char *fn, struct mw_err *err);
 /* Loads Lua modules before the policy binds: for `moonwire test`, Busted with its native parts. */
