@@ -227,16 +227,18 @@ static int read_rest(int argc, const char *const *argv, int at, struct mw_flags 
 }
 
 int mw_flags_parse(int argc, const char *const *argv, struct mw_flags *out, struct mw_err *err) {
-    size_t room = (size_t)(argc > 0 ? argc : 0) + 1;
+    size_t room = (size_t)(argc > 0 ? argc : 0) + 2;
     int at, rc;
 
     memset(out, 0, sizeof *out);
     out->topic = -1;
-    out->args = calloc(room, sizeof *out->args);
+    out->words = calloc(room, sizeof *out->words);
     out->rights = calloc(room, sizeof *out->rights);
-    if (out->args == NULL || out->rights == NULL) return mw_err_set(err, MW_ENOMEM, "moonwire", NULL, NULL);
+    if (out->words == NULL || out->rights == NULL) return mw_err_set(err, MW_ENOMEM, "moonwire", NULL, NULL);
 
+    out->args = out->words + 1;
     rc = first_word(argc, argv, out, &at, err);
+    out->words[0] = mw_table_command(out->command)->name;
     if (rc == 0) rc = read_rest(argc, argv, at, out, err);
     if (rc == 0 && out->command == MW_CMD_HELP) rc = help_topic(out, err);
     if (rc == 0) rc = check_operands(out, err);
@@ -244,8 +246,8 @@ int mw_flags_parse(int argc, const char *const *argv, struct mw_flags *out, stru
 }
 
 void mw_flags_free(struct mw_flags *flags) {
-    free(flags->args);
+    free(flags->words);
     free(flags->rights);
-    flags->args = NULL;
+    flags->words = flags->args = NULL;
     flags->rights = NULL;
 }

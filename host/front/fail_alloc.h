@@ -1,0 +1,13 @@
+/* A debug build's broken memory: MOONWIRE_FAIL_ALLOC=n fails the n-th allocation after main's begin, `n+` that and all later.
+ * Knows: the environment, ld's --wrap.
+ * Never: part of a release build or of the library. */
+#ifndef MW_FRONT_FAIL_ALLOC_H
+#define MW_FRONT_FAIL_ALLOC_H
+
+#ifdef MW_DEBUG
+void mw_fail_alloc_start(void);
+#else
+static inline void mw_fail_alloc_start(void) {}
+#endif
+
+#endif

@@ -1,0 +1,152 @@
+/* The help: what each command is for, by example; every option; what comes back.
+ * Knows: front/table.
+ * Never: decides where it goes. */
+#include "front/help.h"
+
+#include <string.h>
+
+#define COLUMN 34           /* where the explanation of an option begins */
+
+static const char about[] =
+    "A script starts with no rights at all: no file, no program, no socket. Each flag gives one.\n"
+    "\n"
+    "    moonwire hello.lua                                  needs nothing, gets nothing\n"
+    "    moonwire run --allow-run=git status.lua             may start git\n"
+    "    moonwire run --allow-net=127.0.0.1:8080 client.lua  may talk to one port\n"
+    "    moonwire eval '2^10'                                prints 1024.0\n"
+    "\n"
+    "What a script lacks it is told: the error names the flag that would give it.\n"
+    "\n"
+    "`moonwire help run` lists the rights; `moonwire help COMMAND` explains a command.\n";
+
+static const char run_text[] =
+    "Runs SCRIPT; `-` reads it from standard input. ARGS are the script's: `arg[1]`, `...`. Options stand before SCRIPT;\n"
+    "`--` ends them. The script may do what the rights say and no more; the scripts that it starts at most the same.\n"
+    "\n"
+    "Examples\n"
+    "    moonwire run --allow-read=data --allow-write=out convert.lua data/a.csv\n"
+    "    moonwire run --allow-run=sh,echo --timeout=30s build.lua\n"
+    "    moonwire run --allow-net=:8080 --deny-net=10.0.0.0/8 server.lua\n"
+    "    echo 'print(\"hi\")' | moonwire -\n"
+    "In a script's first line\n"
+    "    #!/usr/bin/env -S moonwire run --allow-net\n";
+
+static const char eval_text[] =
+    "Runs CODE. If it is an expression its values are printed. `mw` is there already; ARGS are `...`.\n"
+    "\n"
+    "Examples\n"
+    "    moonwire eval '(\"x\"):rep(3)'\n"
+    "    moonwire eval --allow-run=date 'mw.process.run{\"date\"}.stdout'\n"
+    "    moonwire eval 'for i = 1, 3 do print(i) end'\n";
+
+static const char test_text[] =
+    "Runs the specs in FILES (or below ./spec: names with _spec) with Busted inside a host: each `it` runs in a task, so it may\n"
+    "wait for processes and sockets while the loop runs on. The rights bind the specs, not Busted. Options that are not ours\n"
+    "go to Busted: --filter=PATTERN, --tags=TAGS, --output=TAP, --repeat=N, --shuffle, --list, --no-keep-going, ...\n"
+    "The last line is `N passed, N failed`; the exit status is 1 if anything failed.\n"
+    "\n"
+    "Examples\n"
+    "    moonwire test\n"
+    "    moonwire test --allow-run=cat --filter='half%-close' spec/pipe_spec.lua\n";
+
+static const char check_text[] =
+    "Compiles each SCRIPT (`-`: standard input) and runs none. Reports every one that does not compile, as `FILE:LINE: what`,\n"
+    "and ends with 1 if there was any.\n"
+    "\n"
+    "Example\n"
+    "    moonwire check *.lua\n";
+
+static const char completions_text[] =
+    "Prints a script that completes commands and options in your shell.\n"
+    "\n"
+    "    source <(moonwire completions bash)                                          in ~/.bashrc\n"
+    "    moonwire completions zsh > ~/.zfunc/_moonwire                                a folder of your $fpath\n"
+    "    moonwire completions fish > ~/.config/fish/completions/moonwire.fish\n";
+
+static const char rights_text[] =
+    "    Without a list a right is for everything. Lists are separated by commas (`\\,` is a comma); a flag may be repeated.\n"
+    "    The more specific rule wins; of two alike, the deny. Each has its opposite:\n";
+
+static const char status_text[] =
+    "\nExit status\n"
+    "    0 done   1 the script failed   2 wrong usage   77 a right was denied   124 timed out\n"
+    "    126 the script cannot be read   127 there is no such script   128+n ended by signal n: 130 Ctrl-C, 143 TERM\n"
+    "    Ctrl-C, TERM and HUP cancel the script, which cleans up; a second one ends it at once.\n";
+
+static const char environment_text[] =
+    "\nEnvironment\n"
+    "    MOONWIRE_TIMEOUT=DURATION    as --timeout. Rights are never taken from the environment.\n"
+    "    NO_COLOR, FORCE_COLOR        never, always colour errors; otherwise on a terminal only\n";
+
+static void print_option(FILE *to, const struct mw_flag_row *row) {
+    char left[96];
+    const char *open = row->takes == MW_VALUE_LIST ? "[=" : "=";
+    const char *shut = row->takes == MW_VALUE_LIST ? "]" : "";
+    int none = row->takes == MW_VALUE_NONE;
+
+    snprintf(left, sizeof left, "%s%s%s%s%s%s", row->letter == NULL ? "" : row->letter, row->letter == NULL ? "" : ", ",
+             row->name, none ? "" : open, none ? "" : row->value, none ? "" : shut);
+    fprintf(to, "    %-*s %s\n", COLUMN, left, row->text);
+}
+
+/* The rights first, with their opposites on a line of their own, then what else the command takes. */
+static void print_options(FILE *to, enum mw_command command) {
+    const char *gap = "   ";
+    int rights = 0;
+
+    for (size_t i = 0; i < mw_table_flags(); i++) {
+        const struct mw_flag_row *row = mw_table_flag(i);
+        if (!(row->commands & 1u << command) || row->text == NULL) continue;
+        if (row->does != MW_FLAG_RIGHT && row->does != MW_FLAG_ALL) continue;
+        if (!rights++) fputs("\nRights\n", to);
+        print_option(to, row);
+    }
+    if (rights) fputs(rights_text, to);
+    for (size_t i = 0; rights && i < mw_table_flags(); i++) {
+        const struct mw_flag_row *row = mw_table_flag(i);
+        if (!(row->commands & 1u << command) || row->effect != MW_DENY) continue;
+        fprintf(to, "%s %s", gap, row->name);
+        gap = "";
+    }
+    if (rights) fputs("\n", to);
+    fputs("\nOptions\n", to);
+    for (size_t i = 0; i < mw_table_flags(); i++) {
+        const struct mw_flag_row *row = mw_table_flag(i);
+        if (!(row->commands & 1u << command) || row->text == NULL) continue;
+        if (row->does != MW_FLAG_RIGHT && row->does != MW_FLAG_ALL) print_option(to, row);
+    }
+}
+
+static void print_program(FILE *to) {
+    fputs("moonwire: Lua scripts that run processes and talk over pipes and sockets, with the rights you give them\n\n", to);
+    for (int i = 0; i < MW_COMMANDS; i++) {
+        const struct mw_command_row *row = mw_table_command((enum mw_command)i);
+        if (row->summary != NULL) fprintf(to, "    moonwire %-48s %s\n", row->usage, row->summary);
+    }
+    fputs("\n", to);
+    fputs(about, to);
+    fputs(status_text, to);
+    fputs(environment_text, to);
+}
+
+void mw_help_print(FILE *to, int topic) {
+    static const char *const texts[MW_COMMANDS] = {
+        [MW_CMD_RUN] = run_text, [MW_CMD_EVAL] = eval_text, [MW_CMD_TEST] = test_text, [MW_CMD_CHECK] = check_text,
+        [MW_CMD_COMPLETIONS] = completions_text,
+    };
+    const struct mw_command_row *row;
+
+    if (topic < 0 || topic >= MW_COMMANDS || texts[topic] == NULL) {
+        print_program(to);
+        return;
+    }
+    row = mw_table_command((enum mw_command)topic);
+    fprintf(to, "moonwire %s: %s\n\n    moonwire %s\n", row->name, row->summary, row->usage);
+    if (topic == MW_CMD_RUN) fputs("    moonwire [rights] [options] SCRIPT [ARGS]\n", to);
+    fputs("\n", to);
+    fputs(texts[topic], to);
+    print_options(to, (enum mw_command)topic);
+    if (topic == MW_CMD_COMPLETIONS) return;
+    fputs(status_text, to);
+    fputs(environment_text, to);
+}

@@ -1,0 +1,91 @@
+/* The program: the command line in, the exit status out.
+ * Knows: moonwire.h, front/.
+ * Never: does a command's work itself. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "front/fail_alloc.h"
+#include "front/flags.h"
+#include "front/help.h"
+#include "front/report.h"
+#include "front/run.h"
+#include "front/signals.h"
+
+enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
+/* Whoever started us may have closed a standard stream; a file opened later must not take its number. What stands there then
+ * fails as a closed one would. */
+static int hold_standard_streams(void) {
+    static const int modes[] = { O_WRONLY, O_RDONLY, O_RDONLY };
+
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd) return -1;
+    }
+    return 0;
+}
+
+/* Was everything printed really taken? */
+static int finish_stdout(void) { return fflush(stdout) == 0 && !ferror(stdout) ? 0 : STATUS_FAILED; }
+
+static int usage(const struct mw_err *err) {
+    if (err->code != MW_EINVAL) mw_report_failure(err);
+    else mw_report_usage(err);
+    return err->code == MW_EINVAL ? STATUS_USAGE : STATUS_FAILED;
+}
+
+/* `moonwire rnu x.lua`: a word that is no command, and no file either. */
+static int mistyped(const struct mw_flags *flags) {
+    const char *names[MW_COMMANDS];
+    const char *near, *word = flags->args[0];
+
+    if (!flags->bare || access(word, F_OK) == 0) return 0;
+    for (int i = 0; i < MW_COMMANDS; i++) {
+        const struct mw_command_row *row = mw_table_command((enum mw_command)i);
+        names[i] = row->summary == NULL ? NULL : row->name;
+    }
+    near = mw_table_nearest(word, names, MW_COMMANDS);
+    if (strchr(word, ' ') != NULL) mw_report_line("unknown command '%.200s' (in a #! line: #!/usr/bin/env -S moonwire run ...)", word);
+    else if (near != NULL) mw_report_line("unknown command %.200s, and no such file (did you mean %s?)", word, near);
+    else mw_report_line("unknown command %.200s, and no such file", word);
+    return 1;
+}
+
+static int dispatch(struct mw_flags *flags, const char *const *argv, uint64_t files, struct mw_err *err) {
+    const char *timeout = getenv("MOONWIRE_TIMEOUT");
+
+    switch (flags->command) {
+    case MW_CMD_HELP:
+        mw_help_print(stdout, flags->topic);
+        return finish_stdout();
+    case MW_CMD_VERSION:
+        printf("moonwire %s\n", mw_version());
+        return finish_stdout();
+    case MW_CMD_COMPLETIONS:
+        mw_completions_print(stdout, flags->args[0]);
+        return finish_stdout();
+    case MW_CMD_RUN:
+        if (mistyped(flags)) return STATUS_USAGE;
+        break;
+    default: break;
+    }
+    if (timeout != NULL && *timeout != '\0' && flags->command != MW_CMD_CHILD && flags->command != MW_CMD_CHECK &&
+        mw_flags_timeout(flags, timeout, "MOONWIRE_TIMEOUT", err) < 0) return usage(err);
+    return mw_run(flags, argv, files);
+}
+
+int main(int argc, char **argv) {
+    const char *const *words = (const char *const *)argv;
+    struct mw_flags flags;
+    struct mw_err err;
+    uint64_t files;
+    int status;
+
+    mw_fail_alloc_start();
+    if (hold_standard_streams() < 0) return STATUS_FAILED;
+    mw_signals_settle(&files);
+    status = mw_flags_parse(argc, words, &flags, &err) < 0 ? usage(&err) : dispatch(&flags, words, files, &err);
+    mw_flags_free(&flags);
+    return status;
+}

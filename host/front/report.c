@@ -1,0 +1,129 @@
+/* What the program says on standard error: one line, then the traceback; colour on a terminal only.
+ * Knows: moonwire.h, the terminal.
+ * Never: standard output; the memory allocator (an error may be about that). */
+#include "front/report.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct page {
+    char text[4096];
+    size_t len;
+};
+
+/* Standard error may be a pipe that somebody made non-blocking: wait for it then; give up on any other failure. */
+static void flush(struct page *page) {
+    const char *at = page->text;
+
+    while (page->len > 0) {
+        ssize_t n = write(STDERR_FILENO, at, page->len);
+        if (n < 0 && errno == EAGAIN) {
+            struct pollfd full = { STDERR_FILENO, POLLOUT, 0 };
+            if (poll(&full, 1, 1000) <= 0) break;
+        } else if (n < 0 && errno != EINTR) {
+            break;
+        } else if (n > 0) {
+            at += n;
+            page->len -= (size_t)n;
+        }
+    }
+    page->len = 0;
+}
+
+static void put(struct page *page, const char *text, size_t len) {
+    while (len > 0) {
+        size_t room = sizeof page->text - page->len, n = len < room ? len : room;
+        memcpy(page->text + page->len, text, n);
+        page->len += n;
+        text += n;
+        len -= n;
+        if (page->len == sizeof page->text) flush(page);
+    }
+}
+
+static void puts_to(struct page *page, const char *text) { put(page, text, strlen(text)); }
+
+/* Text from elsewhere: lines and tabs stay, everything else that a terminal would obey is shown. */
+static void put_escaped(struct page *page, const char *text) {
+    while (*text != '\0') {
+        size_t n = strcspn(text, "\n\t");
+        while (n > 0) {
+            char shown[1028];
+            size_t part = n < 256 ? n : 256;
+            while (part < n && part > 200 && ((unsigned char)text[part] & 0xc0) == 0x80) part--;
+            put(page, shown, mw_err_escape(shown, sizeof shown, text, part));
+            text += part;
+            n -= part;
+        }
+        if (*text != '\0') put(page, text++, 1);
+    }
+}
+
+static int set(const char *name) {
+    const char *value = getenv(name);
+    return value != NULL && *value != '\0';
+}
+
+static int coloured(void) {
+    const char *term = getenv("TERM");
+
+    if (set("NO_COLOR")) return 0;
+    if (set("FORCE_COLOR")) return strcmp(getenv("FORCE_COLOR"), "0") != 0;
+    return isatty(STDERR_FILENO) && (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+static void put_headline(struct page *page, const char *text, int colour) {
+    puts_to(page, colour ? "\033[1;31mmoonwire:\033[0m " : "moonwire: ");
+    put_escaped(page, text);
+    puts_to(page, "\n");
+}
+
+void mw_report_usage(const struct mw_err *err) {
+    struct page page = { .len = 0 };
+
+    put_headline(&page, err->what, coloured());
+    puts_to(&page, "help: ");
+    put_escaped(&page, err->hint);
+    puts_to(&page, "\n");
+    flush(&page);
+}
+
+void mw_report_failure(const struct mw_err *err) {
+    struct page page = { .len = 0 };
+
+    put_headline(&page, err->message, coloured());
+    flush(&page);
+}
+
+void mw_report_uncaught(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
+    struct page page = { .len = 0 };
+    int colour = coloured();
+
+    (void)h;
+    (void)ud;
+    put_headline(&page, err->message, colour);
+    if (traceback != NULL && *traceback != '\0') {
+        size_t len = strlen(traceback);
+        if (colour) puts_to(&page, "\033[2m");
+        put_escaped(&page, traceback);
+        if (colour) puts_to(&page, "\033[0m");
+        if (traceback[len - 1] != '\n') puts_to(&page, "\n");
+    }
+    flush(&page);
+}
+
+void mw_report_line(const char *fmt, ...) {
+    struct page page = { .len = 0 };
+    char line[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    put_headline(&page, line, coloured());
+    flush(&page);
+}

@@ -1,0 +1,167 @@
+/* The commands that make a host: rights in, a script, an exit status out.
+ * Knows: moonwire.h, front/.
+ * Never: exits; opens a file. */
+#include "front/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "front/report.h"
+#include "front/script.h"
+#include "front/signals.h"
+
+enum { STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_TIMED_OUT = 124, STATUS_UNREADABLE = 126, STATUS_MISSING = 127 };
+enum { PARENT_FD = 3 };     /* where a script child finds what its parent decided */
+
+/* What a refused load means to the shell. */
+static int load_status(const struct mw_err *err) {
+    switch (err->code) {
+    case MW_ENOENT:
+    case -ENOTDIR: return STATUS_MISSING;
+    case MW_ELUA:
+    case MW_ENOMEM: return STATUS_FAILED;
+    default: return STATUS_UNREADABLE;
+    }
+}
+
+static int failed(const struct mw_err *err, int status) {
+    mw_report_failure(err);
+    return status;
+}
+
+/* The flags as a policy. A rule that cannot be read is the person's mistake: the error shows where in it. */
+static int make_policy(const struct mw_flags *flags, mw_policy **out, struct mw_err *err) {
+    mw_policy *p = NULL;
+    int rc = mw_policy_new(&p, err);
+
+    if (rc == 0 && flags->all) rc = mw_policy_add_all(p, err);
+    for (size_t i = 0; rc == 0 && i < flags->right_count; i++) {
+        const struct mw_right *right = &flags->rights[i];
+        rc = mw_policy_add(p, right->kind, right->effect, right->rules, err);
+        if (rc < 0) mw_report_line("%s: %s", right->text, err->message);
+    }
+    if (rc < 0) {
+        mw_policy_free(p);
+        return rc;
+    }
+    *out = p;
+    return 0;
+}
+
+/* Compiles and starts what eval got: as an expression if it is one. */
+static int load_code(mw_host *h, const char *code, struct mw_err *err) {
+    char *text = NULL;
+    size_t len = 0;
+    int rc = mw_script_eval(code, 1, &text, &len, err);
+
+    if (rc == 0 && mw_host_check(h, text, len, "=eval", NULL) < 0) {
+        free(text);
+        text = NULL;
+        rc = mw_script_eval(code, 0, &text, &len, err);
+    }
+    if (rc == 0) rc = mw_host_load_string(h, text, len, "=eval", err);
+    free(text);
+    return rc;
+}
+
+static int load_stdin(mw_host *h, struct mw_err *err) {
+    char *text = NULL;
+    size_t len = 0;
+    int rc = mw_script_stdin(&text, &len, err);
+
+    if (rc == 0) rc = mw_host_load_string(h, text, len, "=stdin", err);
+    free(text);
+    return rc;
+}
+
+static int load(mw_host *h, const struct mw_flags *flags, struct mw_err *err) {
+    if (flags->command == MW_CMD_TEST) return mw_host_start_module(h, "moonwire.test", "main", err);
+    if (flags->command == MW_CMD_EVAL) return load_code(h, flags->args[0], err);
+    if (flags->command == MW_CMD_RUN && strcmp(flags->args[0], "-") == 0) return load_stdin(h, err);
+    return mw_host_load_file(h, flags->args[0], err);
+}
+
+/* The signals are ours before the script is compiled: Ctrl-C cleans up from the first line on. */
+static int run_host(mw_host *h, const struct mw_flags *flags) {
+    struct timespec began, ended;
+    struct mw_err err;
+    uint64_t took_ns;
+    int status = 0, rc;
+
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    rc = load(h, flags, &err);
+    if (rc < 0) return failed(&err, load_status(&err));
+    if (flags->timeout_ns > 0 &&
+        mw_host_deadline(h, flags->timeout_ns, STATUS_TIMED_OUT, "timed out", &err) < 0) return failed(&err, STATUS_FAILED);
+    mw_signals_watch(h);
+    rc = mw_host_run(h, &status, &err);
+    mw_signals_forget();
+    if (rc < 0) return failed(&err, STATUS_FAILED);
+
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    took_ns = (uint64_t)(ended.tv_sec - began.tv_sec) * 1000000000u + (uint64_t)ended.tv_nsec - (uint64_t)began.tv_nsec;
+    if (status == STATUS_TIMED_OUT && flags->timeout_ns > 0 && took_ns >= flags->timeout_ns) {
+        mw_report_line("%s: timed out after %s", flags->args[0] != NULL ? flags->args[0] : "test", flags->timeout_text);
+    }
+    return status;
+}
+
+static int check_scripts(mw_host *h, const struct mw_flags *flags) {
+    int status = 0;
+
+    for (size_t i = 0; i < flags->arg_count; i++) {
+        struct mw_err err;
+        char *text = NULL;
+        size_t len = 0;
+        int rc;
+        if (strcmp(flags->args[i], "-") == 0) {
+            rc = mw_script_stdin(&text, &len, &err);
+            if (rc == 0) rc = mw_host_check(h, text, len, "=stdin", &err);
+            free(text);
+        } else {
+            rc = mw_host_check_file(h, flags->args[i], &err);
+        }
+        if (rc == 0) continue;
+        mw_report_failure(&err);
+        status = STATUS_FAILED;
+    }
+    return status;
+}
+
+/* `arg`: the script at 0, what follows above, the program and its options below, as lua does. */
+static void set_args(struct mw_config *cfg, const struct mw_flags *flags, const char *const *argv) {
+    int script = flags->command == MW_CMD_RUN || flags->command == MW_CMD_EVAL;
+
+    cfg->args = script ? argv : flags->command == MW_CMD_TEST ? flags->words : flags->args;
+    cfg->args_zero = script ? flags->arg_first : 0;
+}
+
+int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files) {
+    static const char *const busted[] = { "busted", NULL };
+    struct mw_config cfg;
+    struct mw_err err;
+    mw_policy *policy = NULL;
+    mw_host *h = NULL;
+    int status;
+
+    mw_config_init(&cfg);
+    cfg.on_error = mw_report_uncaught;
+    cfg.child_files = files;
+    set_args(&cfg, flags, argv);
+    if (flags->command == MW_CMD_CHILD) {
+        if (mw_config_from_parent(PARENT_FD, &cfg, &policy, &err) < 0) return failed(&err, STATUS_USAGE);
+    } else if (make_policy(flags, &policy, &err) < 0) {
+        return STATUS_USAGE;
+    }
+    cfg.policy = policy;
+
+    if (mw_host_new(&cfg, &h, &err) < 0) status = failed(&err, STATUS_FAILED);
+    else if (flags->command == MW_CMD_CHECK) status = check_scripts(h, flags);
+    else if (flags->command == MW_CMD_TEST && mw_host_preload(h, busted, &err) < 0) status = failed(&err, STATUS_FAILED);
+    else status = run_host(h, flags);
+
+    mw_host_free(h);
+    mw_policy_free(policy);
+    return status;
+}

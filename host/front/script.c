@@ -1,0 +1,73 @@
+/* A script's text from standard input, and pieces of code from the command line.
+ * Knows: POSIX read.
+ * Never: opens a file. */
+#include "front/script.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A read that waits even where somebody made standard input non-blocking. */
+static ssize_t read_some(char *at, size_t room) {
+    for (;;) {
+        ssize_t n = read(STDIN_FILENO, at, room);
+        struct pollfd empty = { STDIN_FILENO, POLLIN, 0 };
+        if (n >= 0 || (errno != EINTR && errno != EAGAIN)) return n;
+        if (errno == EAGAIN && poll(&empty, 1, -1) < 0 && errno != EINTR) return -1;
+    }
+}
+
+/* Leaves the end of a `#` line, so that lines keep their numbers. */
+static void drop_hash_line(char *text, size_t *len) {
+    char *end = *len > 0 && text[0] == '#' ? memchr(text, '\n', *len) : NULL;
+
+    if (*len == 0 || text[0] != '#') return;
+    if (end == NULL) end = text + *len;
+    *len -= (size_t)(end - text);
+    memmove(text, end, *len);
+}
+
+int mw_script_stdin(char **out, size_t *len, struct mw_err *err) {
+    size_t room = 16384, used = 0;
+    char *text = malloc(room);
+    int rc = 0;
+
+    while (text != NULL) {
+        ssize_t n = read_some(text + used, room - used);
+        if (n < 0) rc = mw_err_sys(err, "read", "standard input");
+        if (n <= 0) break;
+        used += (size_t)n;
+        if (used > MW_SCRIPT_MAX) rc = mw_err_set(err, MW_ELIMIT, "read", "standard input", "a script of more than 64 MiB");
+        if (rc < 0) break;
+        if (used == room) {
+            char *more = realloc(text, room * 2);
+            if (more == NULL) free(text);
+            text = more;
+            room *= 2;
+        }
+    }
+    if (text == NULL) return mw_err_set(err, MW_ENOMEM, "read", "standard input", NULL);
+    if (rc < 0) {
+        free(text);
+        return rc;
+    }
+    drop_hash_line(text, &used);
+    *out = text;
+    *len = used;
+    return 0;
+}
+
+int mw_script_eval(const char *code, int value, char **out, size_t *len, struct mw_err *err) {
+    static const char before[] = "local mw = require 'moonwire' ";
+    static const char show[] = "local function show(...) if select('#', ...) > 0 then print(...) end end show((function(...) return ";
+    static const char after[] = "\nend)(...))";
+    size_t size = sizeof before + sizeof show + sizeof after + strlen(code);
+    char *text = malloc(size);
+
+    if (text == NULL) return mw_err_set(err, MW_ENOMEM, "eval", NULL, NULL);
+    *len = (size_t)snprintf(text, size, "%s%s%s%s", before, value ? show : "", code, value ? after : "");
+    *out = text;
+    return 0;
+}

@@ -1,0 +1,18 @@
+/* A script's text from standard input, and pieces of code from the command line.
+ * Knows: POSIX read.
+ * Never: opens a file. */
+#ifndef MW_FRONT_SCRIPT_H
+#define MW_FRONT_SCRIPT_H
+
+#include "moonwire.h"
+
+#define MW_SCRIPT_MAX (64u << 20)   /* bytes of a script from standard input */
+
+/* Standard input to its end. Given: *text is yours to free(). The first line of a `#!` script is left out but for its end. */
+int mw_script_stdin(char **text, size_t *len, struct mw_err *err);
+
+/* What `eval` compiles for `code`: with `value` 1 it is an expression whose values are printed. Lines keep their numbers.
+ * Given. */
+int mw_script_eval(const char *code, int value, char **text, size_t *len, struct mw_err *err);
+
+#endif

@@ -1,0 +1,20 @@
+/* Ctrl-C and its kin.
+ * Knows: moonwire.h, sigaction(2).
+ * Never: does more in a handler than the two calls of moonwire.h that allow it. */
+#ifndef MW_FRONT_SIGNALS_H
+#define MW_FRONT_SIGNALS_H
+
+#include "moonwire.h"
+
+/* From now on the first INT, TERM or HUP cancels the host's run, which ends with 128 + the signal; a second one ends every
+ * child's group and then this process. Those that were ignored when we were started stay ignored (nohup). */
+void mw_signals_watch(mw_host *h);
+
+/* The host is about to go: a signal now simply ends the process. */
+void mw_signals_forget(void);
+
+/* The program's own manners, once at its start: a closed pipe is an error of write, not a death; as many descriptors as the
+ * system lets us have. Sets *files to the soft limit that was there before. */
+void mw_signals_settle(uint64_t *files);
+
+#endif
