@@ -61,10 +61,19 @@ void mw_host_disown(struct mw_handle *it);      /* safe to repeat */
 /* Writes one log line through the hook; level MW_LOG_... */
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Runs until the root scope is empty, or until the loop has been stopped by mw_host_interrupt_run. Loop thread, own loop only.
- * Returns 0, or the exit code asked for + MW state: see core/task.h. */
+/* Runs until the root scope is empty; after mw_host_exit at most the grace longer. Own loop only. */
 int mw_host_loop_run(mw_host *h);
-/* One turn: blocks at most timeout_ms (-1: until something happens; 0: not at all). Returns 1 while the root scope holds tasks. */
+/* One turn: blocks at most timeout_ms (-1: until something happens; 0: not at all). Returns 1 while the root scope holds
+ * tasks. budget_ns 0: no bound but MW_TURN_MAX tasks. */
 int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns);
+size_t mw_host_ready_count(mw_host *h);
+/* How long cleanup may take after an exit; default 5 s. */
+void mw_host_set_grace(mw_host *h, unsigned grace_ms);
+/* From any thread and from signal handlers: the run ends with `status`; running Lua code is stopped too. why: static. */
+void mw_host_interrupt_at(mw_host *h, int status, const char *why);
+/* For a borrowed loop: mw_host_destroy over later turns of it, then cb. */
+void mw_host_destroy_later(mw_host *h, unsigned grace_ms, void (*cb)(void *), void *ud);
+/* Bytes of the Lua state, and its limit. */
+size_t mw_host_memory(mw_host *h, size_t *limit);
 
 #endif

@@ -26,6 +26,49 @@ void mw_task_release(mw_task *t);
 void mw_task_cancel(mw_task *t, const char *why);
 int mw_task_done(const mw_task *t);
 
+/* ---- Scopes: each waits for its tasks. A task's open scopes form a stack; `task.spawn` goes into the innermost. ---- */
+
+struct mw_scope_options {
+    int shield;                     /* cancels from outside do not reach in */
+    uint64_t deadline;              /* absolute ns; MW_NEVER: none. Reached: the scope is cancelled, mw_scope_timed_out */
+};
+/* Opens a scope in the running task. Counted: starts with one reference for the task's stack and one for the caller. */
+int mw_scope_open(mw_host *h, const struct mw_scope_options *options, mw_scope **out, struct mw_err *err);
+mw_scope *mw_scope_hold(mw_scope *s);
+void mw_scope_release(mw_scope *s);
+/* Takes it off its task's stack (idempotent). All members must have ended, or they are cancelled and go to the task's home. */
+void mw_scope_shut(mw_scope *s);
+void mw_scope_cancel(mw_scope *s, const char *why);
+unsigned mw_scope_live(const mw_scope *s);          /* members that are no daemons */
+int mw_scope_is_empty(const mw_scope *s);           /* no members at all */
+int mw_scope_is_open(const mw_scope *s);
+int mw_scope_timed_out(const mw_scope *s);
+/* 1 if the scope itself was cancelled (deadline, a member's failure, mw_scope_cancel), and not only from outside. */
+int mw_scope_was_cancelled(const mw_scope *s);
+/* Pushes the first member's error and returns 1, or 0 and pushes nothing. */
+int mw_scope_push_error(lua_State *L, mw_scope *s);
+/* Waits until no member is left (daemons are cancelled when only they are): then k(L, 0, ctx). Cancels do not interrupt
+ * it: they go to the members. Only the owner may wait. */
+int mw_scope_wait(lua_State *L, mw_scope *s, lua_KContext ctx, lua_KFunction k);
+/* The innermost scope of the running task (its home if it opened none). */
+mw_scope *mw_scope_current(mw_host *h);
+mw_task *mw_scope_owner(const mw_scope *s);
+
+/* Joining: pushes a done task's results and returns their number; *failed 1: it is one error value. */
+struct mw_wait *mw_task_ended(mw_task *t);
+int mw_task_push_results(lua_State *L, mw_task *t, int *failed);
+const char *mw_task_name(const mw_task *t);
+/* 1 if it was cancelled by name (mw_task_cancel) or with its scope. */
+int mw_task_was_cancelled(const mw_task *t);
+
+/* The guarded coroutine library: a primitive's wait inside a script's coroutine suspends the whole task. Pushes a table. */
+int mw_coroutine_open(lua_State *L);
+
+/* lua_pcallk's message handler: remembers the traceback of what is raised, so that an error which crosses scopes and tasks
+ * keeps its first one. mw_traceback_of pushes it (or ""). */
+int mw_traceback(lua_State *L);
+void mw_traceback_of(lua_State *L, int idx);
+
 /* Calls fn for each live task: its name (or ""), state ("ready", "waiting", "running"), and coroutine. */
 void mw_task_each(mw_host *h, void (*fn)(void *ud, mw_task *t, const char *name, const char *state), void *ud);
 
@@ -39,7 +82,5 @@ unsigned mw_host_failures(mw_host *h);
 /* Runs ready tasks for at most budget_ns (0: one drain of the queue as it stands, plus what they make ready, at most
  * MW_TURN_MAX tasks). Called by core/host only. */
 int mw_task_drain(mw_host *h, uint64_t budget_ns);
-
-/* The Lua doors of tasks and scopes: pushes a table of functions for bind/task. See core/task_lua.c. */
 
 #endif

@@ -1,0 +1,390 @@
+/* One host: its loop, its Lua state, its open handles; the turn of the loop, and the end in the order that is safe.
+ * Knows: core, uv.h, lua.h. Never: a primitive by name. */
+#include "core/host.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/inside.h"
+#include "core/raise.h"
+
+#define LOOP_DESCRIPTORS 10     /* epoll, two eventfds, the signal pipes, and room for what libuv opens later */
+#define DRAIN_NS 5000000000u    /* how long a stuck thread-pool job may hold the end of a host */
+
+mw_host *mw_host_of(lua_State *L) {
+    return *(mw_host **)lua_getextraspace(L); /* states that we made: coroutines copy it from the main one */
+}
+
+/* ---- Memory of the Lua state ------------------------------------------------------------------------------------------ */
+
+static void *plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
+    (void)ud;
+    (void)osize;
+    if (nsize == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return realloc(ptr, nsize);
+}
+
+static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
+    mw_host *h = ud;
+    size_t was = ptr != NULL ? osize : 0;
+    void *p;
+
+    if (nsize > was && nsize - was > h->limit - h->used) return NULL; /* used <= limit, always */
+    p = h->alloc(h->alloc_ud, ptr, osize, nsize);
+    if (p != NULL || nsize == 0) h->used = h->used - was + nsize;
+    return p;
+}
+
+/* ---- Accessors -------------------------------------------------------------------------------------------------------- */
+
+uv_loop_t *mw_host_loop(mw_host *h) {
+    return h->loop;
+}
+lua_State *mw_host_state(mw_host *h) {
+    return h->L;
+}
+struct mw_hooks *mw_host_hooks(mw_host *h) {
+    return &h->hooks;
+}
+struct mw_policy *mw_host_policy(mw_host *h) {
+    return h->policy;
+}
+void mw_host_set_policy(mw_host *h, struct mw_policy *p) {
+    h->policy = p;
+}
+mw_scope *mw_host_root(mw_host *h) {
+    return h->root;
+}
+int mw_host_closing(mw_host *h) {
+    return h->closing;
+}
+uint64_t mw_host_now(mw_host *h) {
+    (void)h;
+    return uv_hrtime();
+}
+unsigned mw_host_failures(mw_host *h) {
+    return h->failures;
+}
+size_t mw_host_ready_count(mw_host *h) {
+    size_t n = 0;
+    for (struct mw_list *l = h->ready.next; l != &h->ready; l = l->next) n++;
+    return n;
+}
+
+size_t mw_host_memory(mw_host *h, size_t *limit) {
+    if (limit != NULL) *limit = h->limit;
+    return h->used;
+}
+void mw_host_set_grace(mw_host *h, unsigned grace_ms) {
+    h->grace_ns = (uint64_t)grace_ms * 1000000u;
+}
+
+void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *)) {
+    it->close = close;
+    mw_list_add(&h->handles, &it->link);
+}
+void mw_host_disown(struct mw_handle *it) {
+    if (it->link.next != NULL) mw_list_remove(&it->link);
+}
+
+void mw_host_log(mw_host *h, int level, const char *fmt, ...) {
+    char line[4096];
+    va_list ap;
+    int n;
+
+    if (h->hooks.log == NULL) return;
+    va_start(ap, fmt);
+    n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (n < 0) return;
+    h->hooks.log(h->hooks.ud, level, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+/* ---- The turn --------------------------------------------------------------------------------------------------------- */
+
+static void drain(mw_host *h, uint64_t budget_ns) {
+    mw_task_drain(h, budget_ns);
+    if (mw_list_empty(&h->ready)) {
+        if (h->idling) uv_idle_stop(&h->idle);
+        h->idling = 0;
+    } else if (!h->idling) {
+        h->idling = 1;
+        uv_idle_start(&h->idle, mw_idle);
+    }
+}
+
+static void on_check(uv_check_t *it) {
+    mw_host *h = it->data;
+    drain(h, h->budget_ns);
+}
+static void on_prepare(uv_prepare_t *it) {
+    mw_timers_arm(it->data);
+}
+static void take_interrupt(mw_host *h) {
+    if (atomic_load(&h->interrupted) != 0 && !h->exiting)
+        mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
+}
+static void on_async(uv_async_t *it) {
+    take_interrupt(it->data);
+}
+
+void mw_host_exit(mw_host *h, int code, const char *why) {
+    if (h->exiting) return;
+    h->exiting = 1;
+    h->exit_code = code;
+    mw_scope_cancel(h->root, why != NULL ? why : "exit");
+}
+int mw_host_exit_code(mw_host *h, int *code) {
+    if (h->exiting) *code = h->exit_code;
+    return h->exiting;
+}
+
+/* A root with nothing but daemons left has ended. */
+static int alive(mw_host *h) {
+    if (h->root->live == 0 && !mw_list_empty(&h->root->tasks)) mw_scope_cancel_daemons(h->root);
+    return !mw_list_empty(&h->root->tasks);
+}
+
+static void on_turn_timer(uv_timer_t *t) {
+    (void)t;
+}
+
+int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
+    uv_timer_t *bound = &h->bound;
+
+    h->budget_ns = budget_ns;
+    take_interrupt(h);
+    drain(h, budget_ns);
+    if (!alive(h)) return 0;
+    if (timeout_ms == 0 || !mw_list_empty(&h->ready)) {
+        uv_run(h->loop, UV_RUN_NOWAIT);
+    } else {
+        if (timeout_ms > 0) {
+            uv_update_time(h->loop);
+            uv_timer_start(bound, on_turn_timer, (uint64_t)timeout_ms, 0);
+        }
+        uv_run(h->loop, UV_RUN_ONCE);
+        if (timeout_ms > 0) uv_timer_stop(bound);
+    }
+    h->budget_ns = 0;
+    return alive(h);
+}
+
+int mw_host_loop_run(mw_host *h) {
+    while (mw_host_loop_turn(h, -1, 0)) {
+        if (h->exiting && h->grace_at == 0) h->grace_at = uv_hrtime() + h->grace_ns;
+        if (h->grace_at != 0) break;
+    }
+    while (h->grace_at != 0 && alive(h)) { /* cleanup, with a deadline */
+        uint64_t now = uv_hrtime();
+        if (now >= h->grace_at) break;
+        mw_host_loop_turn(h, (int)((h->grace_at - now) / 1000000) + 1, 0);
+    }
+    return 0;
+}
+
+/* ---- The beginning ------------------------------------------------------------------------------------------------------ */
+
+/* libuv 1.44.2 aborts when some descriptors of its own cannot be made: see first that there is room for them. */
+static int room_for_loop(struct mw_err *err) {
+    int fds[LOOP_DESCRIPTORS], n, rc = 0;
+    for (n = 0; n < LOOP_DESCRIPTORS; n++)
+        if ((fds[n] = eventfd(0, EFD_CLOEXEC)) < 0) {
+            rc = mw_err_sys(err, "host", "loop");
+            break;
+        }
+    while (n > 0) close(fds[--n]);
+    return rc;
+}
+
+static int open_state(lua_State *L) { /* in a protected call */
+    mw_raise_open(L);
+    return 0;
+}
+
+static int open_loop(mw_host *h, uv_loop_t *loop, struct mw_err *err) {
+    int rc = room_for_loop(err);
+
+    if (rc < 0) return rc;
+    h->owns_loop = loop == NULL;
+    if (loop == NULL && (rc = uv_loop_init(&h->own)) < 0) return mw_err_set(err, rc, "host", "loop", NULL);
+    h->loop = loop != NULL ? loop : &h->own;
+    rc = uv_async_init(h->loop, &h->async, on_async);
+    if (rc < 0) {
+        if (h->owns_loop) uv_loop_close(h->loop);
+        return mw_err_set(err, rc, "host", "loop", NULL);
+    }
+    uv_check_init(h->loop, &h->check);
+    uv_idle_init(h->loop, &h->idle);
+    uv_prepare_init(h->loop, &h->prepare);
+    uv_timer_init(h->loop, &h->bound);
+    mw_timers_init(h);
+    h->check.data = h->idle.data = h->prepare.data = h->async.data = h->bound.data = h;
+    uv_check_start(&h->check, on_check);
+    uv_prepare_start(&h->prepare, on_prepare);
+    uv_unref((uv_handle_t *)&h->check);
+    uv_unref((uv_handle_t *)&h->prepare);
+    h->open_handles = 6;
+    return 0;
+}
+
+static void on_closed(uv_handle_t *it) {
+    mw_host *h = it->data;
+    h->open_handles--;
+}
+static void close_loop_handles(mw_host *h) {
+    uv_handle_t *all[] = {(uv_handle_t *)&h->async, (uv_handle_t *)&h->check,   (uv_handle_t *)&h->idle,
+                          (uv_handle_t *)&h->bound, (uv_handle_t *)&h->prepare, (uv_handle_t *)&h->timer};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!uv_is_closing(all[i])) uv_close(all[i], on_closed);
+}
+
+int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, size_t memory_limit, mw_host **out, struct mw_err *err) {
+    mw_host *h = calloc(1, sizeof *h);
+    int rc;
+
+    if (h == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    h->alloc = alloc != NULL ? alloc : plain_alloc;
+    h->alloc_ud = alloc_ud;
+    h->limit = memory_limit != 0 ? memory_limit : (size_t)-1;
+    h->grace_ns = 5000000000u;
+    mw_list_init(&h->handles);
+    mw_list_init(&h->ready);
+    mw_list_init(&h->tasks);
+    rc = open_loop(h, loop, err);
+    if (rc < 0) {
+        free(h);
+        return rc;
+    }
+    rc = MW_ENOMEM;
+    h->root = mw_scope_create(h);
+    if (h->root == NULL) goto fail;
+    h->root->supervise = 1;
+    h->L = lua_newstate(counted_alloc, h);
+    if (h->L == NULL) goto fail;
+    *(mw_host **)lua_getextraspace(h->L) = h;
+    lua_pushcfunction(h->L, open_state);
+    if (lua_pcall(h->L, 0, 0, 0) != LUA_OK) goto fail;
+    *out = h;
+    return 0;
+fail:
+    mw_host_destroy(h, 0);
+    return mw_err_set(err, rc, "host", NULL, NULL);
+}
+
+/* ---- The end ------------------------------------------------------------------------------------------------------------ */
+
+static void close_any(uv_handle_t *it, void *ud) {
+    (void)ud;
+    if (!uv_is_closing(it)) uv_close(it, NULL);
+}
+static void close_adopted(mw_host *h) {
+    while (!mw_list_empty(&h->handles)) {
+        struct mw_handle *it = MW_LIST_ENTRY(h->handles.next, struct mw_handle, link);
+        mw_list_remove(&it->link);
+        it->close(it);
+    }
+}
+static void kill_tasks(mw_host *h) {
+    h->closing = 1; /* from here nothing can wait */
+    while (!mw_list_empty(&h->tasks)) mw_task_kill(MW_LIST_ENTRY(h->tasks.next, mw_task, all));
+}
+static void free_host(mw_host *h) {
+    mw_scope *root = h->root;
+
+    if (h->L != NULL) lua_close(h->L);
+    h->L = NULL;
+    close_adopted(h); /* what a finalizer opened */
+    mw_timers_free(h);
+    if (root != NULL) {
+        free(root->why);
+        free(root);
+    }
+}
+
+void mw_host_destroy(mw_host *h, unsigned grace_ms) {
+    uint64_t until;
+
+    if (h == NULL) return;
+    if (h->root != NULL) {
+        if (!h->exiting) {
+            mw_host_exit(h, 0, "the host is shutting down");
+            h->grace_at = 0;
+        }
+        if (h->grace_at == 0) h->grace_at = uv_hrtime() + (uint64_t)grace_ms * 1000000u + 1;
+        if (h->owns_loop) mw_host_loop_run(h);
+        kill_tasks(h);
+    }
+    h->closing = 1;
+    close_adopted(h);
+    until = uv_hrtime() + DRAIN_NS;
+    while (h->works > 0 && h->owns_loop && uv_hrtime() < until) {
+        uv_timer_start(&h->bound, on_turn_timer, 50, 0);
+        uv_run(h->loop, UV_RUN_ONCE);
+    }
+    close_loop_handles(h);
+    if (h->owns_loop) uv_walk(h->loop, close_any, NULL);
+    if (h->works == 0 && h->owns_loop) uv_run(h->loop, UV_RUN_DEFAULT);
+    else
+        while (h->open_handles > 0) uv_run(h->loop, UV_RUN_NOWAIT);
+    free_host(h);
+    if (h->owns_loop) {
+        uv_walk(h->loop, close_any, NULL);
+        if (h->works == 0) uv_run(h->loop, UV_RUN_DEFAULT);
+        uv_loop_close(h->loop);
+    }
+    if (h->works == 0) free(h); /* else a stuck job of the thread pool still points here: leaked on purpose */
+}
+
+/* ---- The end on a borrowed loop: the same, over later turns of it ------------------------------------------------------- */
+
+static void closed_last(uv_handle_t *it) {
+    mw_host *h = it->data;
+    void (*cb)(void *) = h->close_cb;
+    void *ud = h->close_ud;
+
+    if (--h->open_handles > 0) return;
+    free_host(h);
+    free(h);
+    if (cb != NULL) cb(ud);
+}
+
+static void close_stage(uv_idle_t *it) {
+    mw_host *h = it->data;
+
+    if (h->close_stage == 0) { /* tasks may still clean up */
+        drain(h, 0);
+        if (alive(h) && uv_hrtime() < h->grace_at) {
+            uv_idle_start(it, close_stage);
+            return;
+        }
+        kill_tasks(h);
+        close_adopted(h);
+    }
+    if (++h->close_stage < 3 || h->works > 0) return; /* close callbacks of the rooms come first */
+    uv_close((uv_handle_t *)&h->async, closed_last);
+    uv_close((uv_handle_t *)&h->check, closed_last);
+    uv_close((uv_handle_t *)&h->idle, closed_last);
+    uv_close((uv_handle_t *)&h->bound, closed_last);
+    uv_close((uv_handle_t *)&h->prepare, closed_last);
+    uv_close((uv_handle_t *)&h->timer, closed_last);
+}
+
+void mw_host_destroy_later(mw_host *h, unsigned grace_ms, void (*cb)(void *), void *ud) {
+    h->close_cb = cb;
+    h->close_ud = ud;
+    mw_host_exit(h, 0, "the host is shutting down");
+    h->grace_at = uv_hrtime() + (uint64_t)grace_ms * 1000000u + 1;
+    uv_check_stop(&h->check);
+    uv_idle_stop(&h->idle);
+    h->idling = 1; /* the stage owns the idle handle from here */
+    uv_idle_start(&h->idle, close_stage);
+}

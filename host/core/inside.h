@@ -1,0 +1,114 @@
+/* The insides of core: what its own files share and no other room sees.
+ * Knows: core's headers. Never: included from another room. */
+#ifndef MW_CORE_INSIDE_H
+#define MW_CORE_INSIDE_H
+
+#include <stdatomic.h>
+
+#include "core/host.h"
+#include "core/task.h"
+#include "core/timer.h"
+#include "core/wait.h"
+#include "core/work.h"
+
+#define MW_TURN_MAX 1024            /* tasks resumed in one drain before the loop looks at its descriptors again */
+
+enum mw_task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_DONE };
+
+struct mw_task {
+    struct mw_list queue;           /* in host.ready or in a wait's parked list; alone otherwise */
+    struct mw_list all;             /* in host.tasks */
+    struct mw_list member;          /* in its home's tasks */
+    mw_host *host;
+    mw_scope *home;                 /* waits for us; NULL once done */
+    mw_scope *inner;                /* the innermost scope opened here, linked outward; NULL: none */
+    lua_State *co;
+    int ref;                        /* registry reference of co */
+    int refs;
+    enum mw_task_state state;
+    int code;                       /* what woke it */
+    int nargs;                      /* for the first resume */
+    int raw, uncancellable;         /* of the wait it is parked in */
+    lua_KFunction k;
+    lua_KContext ctx;
+    struct mw_timer deadline;
+    struct mw_wait ended;           /* joiners */
+    int daemon, cancelled, failed, killed, strikes;
+    int nresults;                   /* on co's stack when done; 1 error value when failed */
+    char *name, *why;               /* may be NULL */
+};
+
+enum mw_cancel { CANCEL_NONE, CANCEL_OWN, CANCEL_OUTER };
+
+struct mw_scope {
+    mw_host *host;
+    mw_task *owner;                 /* NULL: the root, or its owner has gone */
+    mw_scope *outer;                /* the next scope outward in the owner's stack */
+    struct mw_list tasks;           /* members */
+    unsigned live;                  /* members that are no daemons */
+    struct mw_wait changed;         /* the owner waits here for its members */
+    struct mw_timer deadline;
+    enum mw_cancel cancelled;
+    int shield, timed_out, supervise, open, refs;
+    int error_ref;                  /* the first member's error (registry), or LUA_NOREF */
+    char *why;
+};
+
+struct mw_host {
+    uv_loop_t *loop, own;
+    int owns_loop;
+    lua_State *L;
+    struct mw_hooks hooks;
+    struct mw_policy *policy;
+    lua_Alloc alloc;
+    void *alloc_ud;
+    size_t used, limit;             /* bytes of the Lua state */
+    struct mw_list handles, ready, tasks;
+    mw_task *running;
+    _Atomic(lua_State *) co;        /* the coroutine that runs now (for the interrupt's hook) */
+    int yielding;                   /* a primitive's yield is on its way to the scheduler */
+    int draining, closing, exiting, exit_code;
+    unsigned failures, works, open_handles;
+    mw_scope *root;
+    uint64_t budget_ns, grace_ns, grace_at;  /* grace: how long cleanup may take once the host exits */
+    /* timers: a binary heap, heap[1..timers] */
+    struct mw_timer **heap;
+    unsigned timers, heap_size;
+    uint64_t armed;                 /* what the uv_timer is set to; 0: stopped */
+    uv_check_t check;
+    uv_idle_t idle;
+    uv_prepare_t prepare;
+    uv_timer_t timer, bound;        /* bound: how long one turn may block */
+    uv_async_t async;
+    int idling;
+    /* set from any thread or signal handler */
+    atomic_int interrupted;         /* 0, 1 + status */
+    _Atomic(const char *) interrupt_why;
+    atomic_int stop_lua;            /* Lua code must stop: cancel raised by the hook */
+    /* a borrowed loop's asynchronous end */
+    void (*close_cb)(void *);
+    void *close_ud;
+    int close_stage;
+};
+
+/* task.c */
+void mw_task_ready(mw_task *t, int code);           /* out of its wait, into the ready queue */
+mw_scope *mw_task_cancelling(mw_task *t);           /* the scope that cancels t now, or t->home if it is t itself; NULL: none */
+void mw_task_kill(mw_task *t);                      /* hard: closes its coroutine without yields */
+void mw_idle(uv_idle_t *it);                        /* does nothing: keeps the loop from sleeping */
+/* wait.c */
+int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k, int raw, int uncancellable);
+/* timer.c */
+int mw_timers_init(mw_host *h);
+void mw_timers_free(mw_host *h);
+void mw_timers_arm(mw_host *h);                     /* sets the uv_timer to the earliest */
+/* scope.c */
+mw_scope *mw_scope_create(mw_host *h);
+void mw_scope_cancel_daemons(mw_scope *s);
+void mw_scope_drop_task(mw_scope *s, mw_task *t);   /* a member ended */
+/* hook.c */
+void mw_hook_arm(lua_State *co);
+/* raise.c */
+void mw_raise_open(lua_State *L);                   /* the error type, in the registry */
+
+#endif

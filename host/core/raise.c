@@ -1,0 +1,210 @@
+/* Errors as Lua sees them: one object, code op subject message hint data.
+ * Knows: base/err, lua.h. Never: decides what is raised beyond the three kinds. */
+#include "core/raise.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/inside.h"
+
+static const char last_value, last_text; /* registry keys */
+
+static const char *field(lua_State *L, int idx, const char *name) { /* raw; lent by the table */
+    const char *s;
+    idx = lua_absindex(L, idx);
+    lua_pushstring(L, name);
+    lua_rawget(L, idx);
+    s = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    lua_pop(L, 1);
+    return s;
+}
+
+static int is_error(lua_State *L, int idx) {
+    int yes;
+    if (lua_type(L, idx) != LUA_TTABLE || !lua_getmetatable(L, idx)) return 0;
+    luaL_getmetatable(L, MW_ERROR_TYPE);
+    yes = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return yes;
+}
+
+/* tostring(err) -> "op subject: message (hint)", with the caller's place in front when the caller erred   [-0, +1, m] */
+static int error_tostring(lua_State *L) {
+    const char *op, *subject, *what, *hint, *where;
+    luaL_Buffer b;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    op = field(L, 1, "op");
+    subject = field(L, 1, "subject");
+    what = field(L, 1, "message");
+    hint = field(L, 1, "hint");
+    where = strcmp(field(L, 1, "code"), "EINVAL") == 0 ? field(L, 1, "where") : "";
+    luaL_buffinit(L, &b);
+    luaL_addstring(&b, where);
+    luaL_addstring(&b, op);
+    if (*op && *subject) luaL_addchar(&b, ' ');
+    luaL_addstring(&b, subject);
+    if (*op || *subject) luaL_addstring(&b, ": ");
+    luaL_addstring(&b, *what ? what : field(L, 1, "code"));
+    if (*hint) {
+        luaL_addstring(&b, " (");
+        luaL_addstring(&b, hint);
+        luaL_addchar(&b, ')');
+    }
+    luaL_pushresult(&b);
+    return 1;
+}
+
+static int error_concat(lua_State *L) { /* "failed: " .. err                                               [-0, +1, e] */
+    luaL_tolstring(L, 1, NULL);
+    luaL_tolstring(L, 2, NULL);
+    lua_concat(L, 2);
+    return 1;
+}
+
+void mw_raise_open(lua_State *L) {
+    luaL_newmetatable(L, MW_ERROR_TYPE);
+    lua_pushcfunction(L, error_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushcfunction(L, error_concat);
+    lua_setfield(L, -2, "__concat");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
+
+static void set(lua_State *L, const char *name, const char *value) {
+    if (value[0] == 0) return;
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* The first place on the call stack that is the script's own: not C, not one of our embedded modules. "" when there is none. */
+static void push_where(lua_State *L) {
+    lua_Debug ar;
+    for (int level = 0; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline <= 0 || strncmp(ar.source, "=[moonwire", 10) == 0) continue;
+        lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+        return;
+    }
+    lua_pushliteral(L, "");
+}
+
+void mw_err_push(lua_State *L, const struct mw_err *err) {
+    luaL_checkstack(L, 6, "error");
+    lua_createtable(L, 0, 6);
+    set(L, "code", mw_err_name(err->code));
+    set(L, "op", err->op);
+    set(L, "subject", err->subject);
+    set(L, "message", err->what);
+    set(L, "hint", err->hint);
+    luaL_setmetatable(L, MW_ERROR_TYPE);
+}
+
+static int is_raised(int code) {
+    return code == MW_EDENIED || code == MW_ECANCELED || code == MW_EINVAL;
+}
+
+static int raise_top(lua_State *L) {
+    push_where(L);
+    lua_setfield(L, -2, "where");
+    return lua_error(L);
+}
+
+int mw_push_err(lua_State *L, const struct mw_err *err) {
+    luaL_checkstack(L, 8, "error");
+    lua_pushnil(L);
+    mw_err_push(L, err);
+    return is_raised(err->code) ? raise_top(L) : 2;
+}
+
+int mw_push_err_data(lua_State *L, const struct mw_err *err) {
+    luaL_checkstack(L, 8, "error");
+    mw_err_push(L, err);      /* [data err] */
+    lua_insert(L, -2);        /* [err data] */
+    lua_setfield(L, -2, "data");
+    if (is_raised(err->code)) return raise_top(L);
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+int mw_raise(lua_State *L, const struct mw_err *err) {
+    mw_err_push(L, err);
+    return raise_top(L);
+}
+
+int mw_raise_inval(lua_State *L, const char *op, const char *fmt, ...) {
+    struct mw_err err;
+    va_list ap;
+
+    va_start(ap, fmt);
+    lua_pushvfstring(L, fmt, ap);
+    va_end(ap);
+    mw_err_set(&err, MW_EINVAL, op, NULL, lua_tostring(L, -1));
+    return mw_raise(L, &err);
+}
+
+static int code_of(const char *name) {
+    static const int codes[] = {MW_EDENIED, MW_EEOF, MW_EFRAME, MW_EPARSE, MW_ESCHEMA, MW_ELIMIT, MW_ECLOSED, MW_ECRASHED, MW_ETASK,
+                                MW_EAUTH, MW_ECERT, MW_ETLS, MW_ERPC, MW_ENORESPONDERS, MW_EEXIT};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(mw_err_name(codes[i]), name) == 0) return codes[i];
+    for (int e = 1; e < 134; e++)
+        if (strcmp(mw_err_name(-e), name) == 0) return -e;
+    return MW_ELUA;
+}
+
+void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
+    int top = lua_gettop(L);
+
+    idx = lua_absindex(L, idx);
+    luaL_checkstack(L, 6, "error");
+    if (is_error(L, idx)) {
+        mw_err_set(err, code_of(field(L, idx, "code")), field(L, idx, "op"), field(L, idx, "subject"), field(L, idx, "message"));
+        if (field(L, idx, "hint")[0]) mw_err_hint(err, "%s", field(L, idx, "hint"));
+        if (err->code == MW_EINVAL) { /* the whole line says where */
+            char line[sizeof err->message];
+            snprintf(line, sizeof line, "%s%s", field(L, idx, "where"), err->message);
+            memcpy(err->message, line, sizeof line);
+        }
+    } else {
+        const char *text = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : luaL_tolstring(L, idx, NULL);
+        mw_err_set(err, MW_ELUA, NULL, NULL, text);
+        mw_err_escape(err->message, sizeof err->message, text, strlen(text)); /* longer than `what` may be */
+    }
+    lua_settop(L, top);
+}
+
+int mw_traceback(lua_State *L) { /* value -> value                                                          [-0, +1, m] */
+    lua_settop(L, 1);
+    if (is_error(L, 1) && strcmp(field(L, 1, "code"), "ECANCELED") == 0) return 1;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &last_value);
+    if (!lua_isnil(L, -1) && lua_rawequal(L, 1, -1)) {
+        lua_settop(L, 1);
+        return 1;
+    }
+    luaL_traceback(L, L, NULL, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &last_text);
+    lua_pushvalue(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &last_value);
+    lua_settop(L, 1);
+    return 1;
+}
+
+void mw_traceback_of(lua_State *L, int idx) {
+    idx = lua_absindex(L, idx);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &last_value);
+    if (!lua_isnil(L, -1) && lua_rawequal(L, idx, -1)) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &last_text);
+        lua_remove(L, -2);
+        lua_pushnil(L); /* told once; the same text raised again is another error */
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &last_value);
+    } else {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "");
+    }
+}

@@ -1,0 +1,271 @@
+/* Tasks: their life from start to end, and the ready queue that is drained in one place.
+ * Knows: core, lua.h. Never: a primitive by name. */
+#include "core/task.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/inside.h"
+
+mw_task *mw_task_current(mw_host *h) {
+    return h->running;
+}
+mw_task *mw_task_hold(mw_task *t) {
+    t->refs++;
+    return t;
+}
+int mw_task_done(const mw_task *t) {
+    return t->state == TASK_DONE;
+}
+
+void mw_task_release(mw_task *t) {
+    if (t == NULL || --t->refs > 0) return;
+    if (t->host != NULL && t->ref != LUA_NOREF) luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->ref);
+    free(t->name);
+    free(t->why);
+    free(t);
+}
+
+/* ---- A task's own side: the function at the base of its coroutine --------------------------------------------------- */
+
+static int base_k(lua_State *L, int status, lua_KContext ctx) {
+    mw_task *t = (mw_task *)ctx;
+    t->failed = status != LUA_OK && status != LUA_YIELD;
+    return t->failed ? 1 : lua_gettop(L) - 1;
+}
+static int base(lua_State *L) { /* task f args... */
+    mw_task *t = lua_touserdata(L, 1);
+    lua_pushcfunction(L, mw_traceback);
+    lua_replace(L, 1); /* traceback f args... */
+    return base_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)t, base_k), (lua_KContext)t);
+}
+
+int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, int daemon, mw_task **out, struct mw_err *err) {
+    mw_host *h = scope->host;
+    lua_State *co;
+    mw_task *t;
+    int ref;
+
+    if (h->closing) return mw_err_set(err, MW_ECANCELED, "task", name, "the host is shutting down");
+    luaL_checkstack(L, nargs + 8, "task");
+    co = lua_newthread(L);                  /* [f args... co] */
+    if (!lua_checkstack(co, nargs + 8)) return mw_err_set(err, MW_ENOMEM, "task", name, NULL);
+    ref = luaL_ref(L, LUA_REGISTRYINDEX);   /* [f args...] */
+    t = calloc(1, sizeof *t);
+    if (t != NULL && name != NULL && (t->name = strdup(name)) == NULL) {
+        free(t);
+        t = NULL;
+    }
+    if (t == NULL) {
+        luaL_unref(L, LUA_REGISTRYINDEX, ref);
+        lua_pop(L, nargs + 1);
+        return mw_err_set(err, MW_ENOMEM, "task", name, NULL);
+    }
+    lua_pushcfunction(co, base);
+    lua_pushlightuserdata(co, t);
+    lua_xmove(L, co, nargs + 1);            /* [] */
+    t->host = h;
+    t->home = scope;
+    t->co = co;
+    t->ref = ref;
+    t->refs = 1;
+    t->nargs = nargs + 2;
+    t->daemon = daemon;
+    mw_list_init(&t->queue);
+    mw_wait_init(&t->ended);
+    mw_list_add(&h->tasks, &t->all);
+    mw_list_add(&scope->tasks, &t->member);
+    if (!daemon) scope->live++;
+    if (scope->cancelled) mw_task_cancel(t, scope->why);
+    t->state = TASK_PARKED;
+    mw_task_ready(t, 0);
+    if (out != NULL) *out = t;
+    return 0;
+}
+
+/* ---- Cancelling ------------------------------------------------------------------------------------------------------ */
+
+mw_scope *mw_task_cancelling(mw_task *t) {
+    for (mw_scope *s = t->inner; s != NULL; s = s->outer) {
+        if (s->cancelled) return s;
+        if (s->shield) return NULL;
+    }
+    return t->cancelled ? t->home : NULL;
+}
+
+static void poke(mw_task *t) {
+    if (t->state == TASK_PARKED && !t->uncancellable && mw_task_cancelling(t) != NULL) mw_task_ready(t, MW_ECANCELED);
+}
+
+static void set_why(char **at, const char *why) {
+    if (*at == NULL && why != NULL) *at = strdup(why); /* without memory the reason is lost, the cancel is not */
+}
+
+/* Marks the scopes of t's stack from `from` (inclusive, NULL: all) inward as cancelled from outside, up to a shield. */
+static void cancel_inner(mw_task *t, mw_scope *from, const char *why) {
+    mw_scope *barrier = NULL, *s;
+
+    for (s = t->inner; s != NULL && s != from; s = s->outer)
+        if (s->shield) barrier = s;
+    s = t->inner;
+    if (barrier != NULL) s = barrier->outer;
+    for (; s != NULL && s != from; s = s->outer) {
+        if (s->cancelled) continue;
+        s->cancelled = CANCEL_OUTER;
+        set_why(&s->why, why);
+        for (struct mw_list *l = s->tasks.next; l != &s->tasks; l = l->next) mw_task_cancel(MW_LIST_ENTRY(l, mw_task, member), why);
+        mw_wait_wake(&s->changed);
+    }
+}
+
+void mw_task_cancel(mw_task *t, const char *why) {
+    if (t->state == TASK_DONE || t->cancelled) return;
+    t->cancelled = 1;
+    set_why(&t->why, why);
+    cancel_inner(t, NULL, why);
+    poke(t);
+}
+
+void mw_scope_cancel(mw_scope *s, const char *why) {
+    if (s->cancelled == CANCEL_OWN) return;
+    if (s->cancelled == CANCEL_OUTER) {
+        s->cancelled = CANCEL_OWN;
+        return;
+    }
+    s->cancelled = CANCEL_OWN;
+    set_why(&s->why, why);
+    for (struct mw_list *l = s->tasks.next; l != &s->tasks; l = l->next) mw_task_cancel(MW_LIST_ENTRY(l, mw_task, member), why);
+    if (s->owner != NULL) {
+        cancel_inner(s->owner, s, why);
+        poke(s->owner);
+    }
+    mw_wait_wake(&s->changed);
+}
+
+/* ---- The scheduler --------------------------------------------------------------------------------------------------- */
+
+void mw_idle(uv_idle_t *it) {
+    (void)it;
+}
+
+void mw_task_ready(mw_task *t, int code) {
+    mw_host *h = t->host;
+
+    if (t->state != TASK_PARKED) return;
+    mw_list_remove(&t->queue);
+    if (t->deadline.slot != 0) mw_timer_stop(h, &t->deadline);
+    t->code = code;
+    t->state = TASK_READY;
+    mw_list_add(&h->ready, &t->queue);
+    if (!h->idling && !h->draining && !h->closing) {
+        h->idling = 1;
+        uv_idle_start(&h->idle, mw_idle); /* the loop must not sleep while somebody is ready */
+    }
+}
+
+/* Scopes left open by a task that ended: their members go to the home scope, cancelled. */
+static void abandon_scopes(mw_task *t) {
+    while (t->inner != NULL) {
+        mw_scope *s = t->inner;
+        t->inner = s->outer;
+        s->owner = NULL;
+        s->outer = NULL;
+        mw_scope_cancel(s, "its task has ended");
+        if (s->deadline.slot != 0) mw_timer_stop(t->host, &s->deadline);
+        while (!mw_list_empty(&s->tasks)) {
+            mw_task *m = MW_LIST_ENTRY(s->tasks.next, mw_task, member);
+            mw_list_remove(&m->member);
+            mw_list_add(&t->home->tasks, &m->member);
+            m->home = t->home;
+            if (!m->daemon) {
+                s->live--;
+                t->home->live++;
+            }
+        }
+        s->open = 0;
+        mw_scope_release(s);
+    }
+}
+
+static void end(mw_task *t, int nresults) {
+    mw_scope *home = t->home;
+
+    t->nresults = nresults;
+    t->state = TASK_DONE;
+    mw_list_remove(&t->queue);
+    mw_list_remove(&t->all);
+    if (t->deadline.slot != 0) mw_timer_stop(t->host, &t->deadline);
+    abandon_scopes(t);
+    mw_scope_drop_task(home, t);
+    t->home = NULL;
+    mw_wait_wake(&t->ended);
+    mw_task_release(t);
+}
+
+/* The count hook has yielded out of a loop that swallows its cancellation: close the coroutine for good. */
+void mw_task_kill(mw_task *t) {
+    mw_host *h = t->host;
+    mw_task *was = h->running;
+
+    h->running = t;
+    t->killed = 1;
+    lua_sethook(t->co, NULL, 0, 0);
+    lua_resetthread(t->co); /* runs pending __close; they cannot wait */
+    h->running = was;
+    t->failed = 1;
+    lua_settop(t->co, 0);
+    if (lua_checkstack(t->co, 4)) {
+        lua_pushliteral(t->co, "killed: it went on running after it was cancelled");
+        end(t, 1);
+    } else {
+        end(t, 0);
+    }
+}
+
+static void step(mw_host *h, mw_task *t) {
+    int nres = 0, status;
+
+    mw_list_remove(&t->queue);
+    t->state = TASK_RUNNING;
+    h->running = t;
+    atomic_store_explicit(&h->co, t->co, memory_order_relaxed);
+    if (t->cancelled && atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(t->co);
+    status = lua_resume(t->co, h->L, t->nargs, &nres);
+    t->nargs = 0;
+    atomic_store_explicit(&h->co, NULL, memory_order_relaxed);
+    h->running = NULL;
+    if (status == LUA_YIELD) {
+        if (!h->yielding) mw_task_kill(t);
+        h->yielding = 0;
+        return;
+    }
+    if (status != LUA_OK) { /* the base itself failed: no memory for the message handler */
+        t->failed = 1;
+        nres = lua_gettop(t->co) > 0 ? 1 : 0;
+    }
+    end(t, nres);
+}
+
+int mw_task_drain(mw_host *h, uint64_t budget_ns) {
+    uint64_t until = budget_ns != 0 ? uv_hrtime() + budget_ns : 0;
+    int count = 0;
+
+    if (h->draining) return 0;
+    h->draining = 1;
+    while (!mw_list_empty(&h->ready) && count < MW_TURN_MAX) {
+        step(h, MW_LIST_ENTRY(h->ready.next, mw_task, queue));
+        count++;
+        if (until != 0 && uv_hrtime() >= until) break;
+    }
+    h->draining = 0;
+    return count;
+}
+
+void mw_task_each(mw_host *h, void (*fn)(void *, mw_task *, const char *, const char *), void *ud) {
+    static const char *const names[] = {"ready", "running", "waiting", "done"};
+    for (struct mw_list *l = h->tasks.next; l != &h->tasks; l = l->next) {
+        mw_task *t = MW_LIST_ENTRY(l, mw_task, all);
+        fn(ud, t, t->name != NULL ? t->name : "", names[t->state]);
+    }
+}

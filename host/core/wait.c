@@ -1,0 +1,93 @@
+/* Waiting: parks the running task, and calls its continuation when it is woken.
+ * Knows: core, lua.h. Never: what is waited for. */
+#include "core/wait.h"
+
+#include "core/inside.h"
+#include "core/raise.h"
+
+void mw_wait_init(struct mw_wait *w) {
+    mw_list_init(&w->parked);
+}
+
+void mw_wait_wake(struct mw_wait *w) {
+    while (mw_wait_wake_one(w)) {}
+}
+
+int mw_wait_wake_one(struct mw_wait *w) {
+    if (mw_list_empty(&w->parked)) return 0;
+    mw_task_ready(MW_LIST_ENTRY(w->parked.next, mw_task, queue), 0);
+    return 1;
+}
+
+int mw_wait_possible(lua_State *L) {
+    mw_host *h = mw_host_of(L);
+    return h->running != NULL && lua_isyieldable(L) && !h->closing;
+}
+
+static int cannot(lua_State *L, mw_host *h) {
+    if (h->running == NULL) return mw_raise_inval(L, "task", "cannot wait outside a task");
+    if (h->closing) return mw_raise_inval(L, "task", "cannot wait: the host is shutting down");
+    return mw_raise_inval(L, "task",
+                          "cannot wait here: a C function that cannot be suspended is on the call stack "
+                          "(table.sort, string.gsub, __gc, a metamethod called from C, coroutine.close, or a uv callback)");
+}
+
+/* Raises ECANCELED with the reason of whoever cancelled the running task. */
+int mw_wait_cancelled(lua_State *L) {
+    mw_task *t = mw_host_of(L)->running;
+    mw_scope *s = t != NULL ? mw_task_cancelling(t) : NULL;
+    const char *why = NULL;
+    struct mw_err err;
+
+    if (!mw_wait_possible(L)) return cannot(L, mw_host_of(L));
+    if (s != NULL) why = s == t->home ? t->why : s->why;
+    mw_err_set(&err, MW_ECANCELED, "task", t != NULL ? t->name : NULL, why != NULL ? why : "cancelled");
+    return mw_raise(L, &err);
+}
+
+static int resumed(lua_State *L, int status, lua_KContext ctx) {
+    mw_task *t = mw_host_of(L)->running;
+    (void)status;
+    (void)ctx;
+    if (t->code == MW_ECANCELED && !t->raw) return mw_wait_cancelled(L);
+    if (t->code == MW_EINVAL) return t->raw ? t->k(L, MW_ECANCELED, t->ctx) : cannot(L, t->host); /* see coroutine.c */
+    return t->k(L, t->code, t->ctx);
+}
+
+static void timed_out(struct mw_timer *timer) {
+    mw_task_ready(MW_LIST_ENTRY(timer, mw_task, deadline), MW_ETIMEDOUT);
+}
+
+int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k, int raw, int uncancellable) {
+    mw_host *h = mw_host_of(L);
+    mw_task *t = h->running;
+
+    if (!mw_wait_possible(L)) return raw ? k(L, MW_ECANCELED, ctx) : cannot(L, h); /* raw: it undoes, then raises the same */
+    if (!uncancellable && mw_task_cancelling(t) != NULL) return raw ? k(L, MW_ECANCELED, ctx) : mw_wait_cancelled(L);
+    t->k = k;
+    t->ctx = ctx;
+    t->raw = raw;
+    t->uncancellable = uncancellable;
+    t->code = 0;
+    t->state = TASK_PARKED;
+    if (w != NULL) mw_list_add(&w->parked, &t->queue);
+    if (deadline != MW_NEVER) {
+        if (deadline <= uv_hrtime() || mw_timer_start(h, &t->deadline, deadline, timed_out) < 0) mw_task_ready(t, MW_ETIMEDOUT);
+    } else if (w == NULL) {
+        mw_task_ready(t, 0);
+    }
+    h->yielding = 1;
+    return lua_yieldk(L, 0, 0, resumed);
+}
+
+int mw_wait_yield(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k) {
+    return mw_wait_park(L, w, deadline, ctx, k, 0, 0);
+}
+
+int mw_wait_yield_raw(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k) {
+    return mw_wait_park(L, w, deadline, ctx, k, 1, 0);
+}
+
+int mw_wait_pass(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+    return mw_wait_park(L, NULL, MW_NEVER, ctx, k, 0, 0);
+}
