@@ -61,7 +61,7 @@ int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host 
 /* Ends it: cancels tasks, runs __close, ends children. NULL is fine. */
 void mw_host_free(mw_host *h);
 /* For a borrowed loop: the same over later turns of it, then cb; `h` is gone when cb runs. */
-void mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud);
+int mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud, struct mw_err *err);
 
 /* Compiles (text only) and starts as a task of the root scope; it runs in steps. MW_ELUA with the message on a syntax error.
  * `name` as Lua wants it: "@file.lua", "=stdin". */

@@ -128,6 +128,9 @@ static void on_check(uv_check_t *it) {
 static void on_prepare(uv_prepare_t *it) {
     mw_timers_arm(it->data);
 }
+void mw_host_loop_arm(mw_host *h) {
+    mw_timers_arm(h);
+}
 static void take_interrupt(mw_host *h) {
     if (atomic_load(&h->interrupted) != 0 && !h->exiting)
         mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));

@@ -34,6 +34,7 @@ struct mw_task {
     struct mw_timer deadline;
     struct mw_wait ended;           /* joiners */
     int daemon, cancelled, failed, killed, strikes;
+    int cancel_error;               /* it failed with ECANCELED */
     int nresults;                   /* on co's stack when done; 1 error value when failed */
     char *name, *why;               /* may be NULL */
 };

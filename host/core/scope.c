@@ -85,15 +85,9 @@ void mw_scope_shut(mw_scope *s) {
     mw_scope_release(s);
 }
 
-/* The error value on top of t's stack: a cancellation that somebody asked for is no failure. */
-static int is_failure(mw_task *t) {
-    struct mw_err err;
-
-    if (!t->failed) return 0;
-    if (t->nresults == 0) return 1;
-    if (!t->cancelled) return 1;
-    mw_err_from(t->co, -1, &err);
-    return err.code != MW_ECANCELED;
+/* A cancellation that somebody asked for is no failure. */
+static int is_failure(const mw_task *t) {
+    return t->failed && !(t->cancelled && (t->cancel_error || t->killed));
 }
 
 static int report(lua_State *L) { /* error value -> calls the host's error hook */

@@ -31,8 +31,13 @@ void mw_task_release(mw_task *t) {
 
 static int base_k(lua_State *L, int status, lua_KContext ctx) {
     mw_task *t = (mw_task *)ctx;
+    struct mw_err err;
+
     t->failed = status != LUA_OK && status != LUA_YIELD;
-    return t->failed ? 1 : lua_gettop(L) - 1;
+    if (!t->failed) return lua_gettop(L) - 1;
+    mw_err_from(L, -1, &err); /* here, where running out of memory can be raised */
+    t->cancel_error = err.code == MW_ECANCELED;
+    return 1;
 }
 static int base(lua_State *L) { /* task f args... */
     mw_task *t = lua_touserdata(L, 1);

@@ -1,0 +1,94 @@
+/* The doors: one table of { name, opener }, and the way to the embedded modules.
+ * Knows: bind, core, lua.h. Never: what is behind a door. */
+#include "bind/doors.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+#include "bind/embed.h"
+#include "core/raise.h"
+#include "core/task.h"
+
+static const luaL_Reg doors[] = {
+    {"arg", mw_door_arg},
+    {"err", mw_door_err},
+    {"host", mw_door_host},
+    {"task", mw_door_task},
+};
+
+/* Lua's own libraries that need no guard. */
+static const luaL_Reg plain[] = {
+    {LUA_GNAME, luaopen_base}, {LUA_STRLIBNAME, luaopen_string}, {LUA_TABLIBNAME, luaopen_table}, {LUA_MATHLIBNAME, luaopen_math},
+    {LUA_UTF8LIBNAME, luaopen_utf8}, {LUA_COLIBNAME, mw_coroutine_open},
+};
+
+static const char core_key, modules_key; /* registry */
+
+/* A door is opened when it is first looked up: an empty script pays for none.                      core.NAME -> table */
+static int open_door(lua_State *L) {
+    const char *name = lua_tostring(L, 2);
+
+    for (size_t i = 0; name != NULL && i < sizeof doors / sizeof *doors; i++) {
+        if (strcmp(doors[i].name, name) != 0) continue;
+        doors[i].func(L);
+        lua_pushvalue(L, 2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, 1);
+        return 1;
+    }
+    return luaL_error(L, "no door '%s'", name != NULL ? name : "?");
+}
+
+int mw_module_push(lua_State *L, const char *name) {
+    const struct mw_embedded *it = mw_embedded_find(name);
+
+    if (it == NULL) return 0;
+    luaL_checkstack(L, 8, name);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key); /* [modules] */
+    if (lua_getfield(L, -1, name) != LUA_TNIL) {
+        lua_remove(L, -2);
+        return 1;
+    }
+    lua_pop(L, 1);
+    lua_pushfstring(L, "=[%s]", name);               /* [modules chunkname] */
+    if (luaL_loadbufferx(L, it->text, it->len, lua_tostring(L, -1), "t") != LUA_OK) return lua_error(L);
+    lua_pushstring(L, name);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
+    lua_call(L, 2, 1);                               /* [modules chunkname module] */
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -4, name);
+    lua_replace(L, -3);
+    lua_pop(L, 1);                                   /* [module] */
+    return 1;
+}
+
+static int core_module(lua_State *L) { /* core.module(name) -> module */
+    const char *name = luaL_checkstring(L, 1);
+    return mw_module_push(L, name) ? 1 : luaL_error(L, "no module '%s'", name);
+}
+
+/* Until the guarded `require` of the standard doors is open: our own modules only.   require(name) -> module */
+static int require_ours(lua_State *L) {
+    return core_module(L);
+}
+
+int mw_doors_furnish(lua_State *L) {
+    lua_pushcfunction(L, require_ours);
+    lua_setglobal(L, "require");
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        luaL_requiref(L, plain[i].name, plain[i].func, 1);
+        lua_pop(L, 1);
+    }
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
+    lua_newtable(L);                                 /* [core] */
+    lua_pushcfunction(L, core_module);
+    lua_setfield(L, -2, "module");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, open_door);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* The doors: which rooms a script can enter, and the modules that furnish them.
+ * Knows: lua.h. Never: what is behind a door. */
+#ifndef MW_BIND_DOORS_H
+#define MW_BIND_DOORS_H
+
+#include <lua.h>
+
+/* Opens the library in a fresh state: Lua's own parts in their guarded forms, `core` with every door, and the way to the
+ * embedded modules. In a protected call.                                                          [-0, +0, e] */
+int mw_doors_furnish(lua_State *L);
+
+/* Pushes the module `name` ("moonwire", "moonwire.task", "uv"), loading it on first use; always the same object.
+ * Returns 1, or 0 and pushes nothing when there is no such module.                                [-0, +0|1, e] */
+int mw_module_push(lua_State *L, const char *name);
+
+/* Each pushes one table of functions, which becomes core.NAME. */
+int mw_door_arg(lua_State *L);
+int mw_door_err(lua_State *L);
+int mw_door_host(lua_State *L);
+int mw_door_task(lua_State *L);
+
+#endif

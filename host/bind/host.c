@@ -1,0 +1,85 @@
+/* What a script knows of its host, and how it leaves.
+ * Knows: bind/arg, core. Never: opens anything. */
+#include "bind/host.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bind/arg.h"
+#include "bind/doors.h"
+#include "core/task.h"
+
+static const char host_key; /* registry: the table that becomes core.host */
+
+void mw_host_door_set(lua_State *L, const struct mw_host_door *given) {
+    const char *path = given->script_path;
+
+    lua_createtable(L, 0, 10);                      /* [host] */
+    if (path != NULL) {
+        const char *slash = strrchr(path, '/');
+        lua_pushstring(L, path);
+        lua_setfield(L, -2, "script_path");
+        if (slash == NULL) lua_pushliteral(L, ".");
+        else lua_pushlstring(L, path, slash == path ? 1 : (size_t)(slash - path));
+        lua_setfield(L, -2, "script_dir");
+    }
+    if (given->program != NULL) {
+        lua_pushstring(L, given->program);
+        lua_setfield(L, -2, "program");
+    }
+    if (given->parent_fd >= 0) {
+        lua_pushinteger(L, given->parent_fd);
+        lua_setfield(L, -2, "parent_fd");
+    }
+    lua_pushboolean(L, given->parent_stdio);
+    lua_setfield(L, -2, "parent_stdio");
+    lua_pushboolean(L, given->warden);
+    lua_setfield(L, -2, "warden");
+    lua_pushinteger(L, (lua_Integer)given->child_files);
+    lua_setfield(L, -2, "child_files");
+    lua_newtable(L);                                /* [host arg] */
+    for (size_t i = 0; given->args != NULL && given->args[i] != NULL; i++) {
+        lua_pushstring(L, given->args[i]);
+        lua_rawseti(L, -2, (lua_Integer)i - (lua_Integer)given->args_zero);
+    }
+    lua_pushvalue(L, -1);
+    lua_setglobal(L, "arg");
+    lua_setfield(L, -2, "args");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);
+}
+
+int mw_host_door_push_args(lua_State *L) {
+    int n;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key);
+    lua_getfield(L, -1, "args");
+    lua_replace(L, -2);                             /* [args] */
+    n = (int)lua_rawlen(L, -1);
+    luaL_checkstack(L, n + 8, "too many arguments");
+    for (int i = 1; i <= n; i++) lua_rawgeti(L, -i, i);
+    lua_remove(L, -n - 1);
+    return n;
+}
+
+/* exit(code): cancels everything, runs cleanup, then leaves; does not return                       [-0, +0, e] */
+static int host_exit(lua_State *L) {
+    lua_Integer code = 0;
+    if (lua_isboolean(L, 1)) code = !lua_toboolean(L, 1);
+    else if (!lua_isnoneornil(L, 1)) code = mw_arg_integer(L, 1, "exit", "the status", 0, 255);
+    mw_host_exit(mw_host_of(L), (int)code, "exit");
+    return mw_wait_pass(L, 0, NULL);                /* the task is cancelled now: this raises */
+}
+
+/* memory() -> bytes used, limit                                                                     [-0, +2, -] */
+static int host_memory(lua_State *L) {
+    size_t limit;
+    lua_pushinteger(L, (lua_Integer)mw_host_memory(mw_host_of(L), &limit));
+    lua_pushinteger(L, (lua_Integer)limit);
+    return 2;
+}
+
+int mw_door_host(lua_State *L) {
+    static const luaL_Reg fns[] = {{"exit", host_exit}, {"memory", host_memory}, {NULL, NULL}};
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key);
+    luaL_setfuncs(L, fns, 0);
+    return 1;
+}

@@ -1,0 +1,24 @@
+/* What a script knows of its host: its own path, its arguments, its parent.
+ * Knows: core, lua.h. Never: opens anything. */
+#ifndef MW_BIND_HOST_H
+#define MW_BIND_HOST_H
+
+#include <lua.h>
+#include <stdint.h>
+
+struct mw_host_door {
+    const char *script_path, *program;      /* may be NULL */
+    const char *const *args;                /* NULL-terminated, or NULL */
+    size_t args_zero;                       /* which of them is arg[0] */
+    int parent_fd, parent_stdio, warden;
+    uint64_t child_files;
+};
+
+/* Keeps copies of what the assembly was given for the doors; sets the global `arg`.                      [-0, +0, m] */
+void mw_host_door_set(lua_State *L, const struct mw_host_door *given);
+
+/* Pushes the arguments for the script's `...`; returns how many.                                         [-0, +n, e] */
+int mw_host_door_push_args(lua_State *L);
+
+
+#endif

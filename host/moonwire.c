@@ -1,0 +1,429 @@
+/* The assembly: builds a host from its rooms, opens the doors, applies the grants.
+ * Knows: every room. Never: logic of its own. */
+#include "moonwire.h"
+
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "bind/doors.h"
+#include "bind/host.h"
+#include "core/host.h"
+#include "core/raise.h"
+#include "core/task.h"
+#include "core/timer.h"
+
+#define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
+#define MEMORY_DEFAULT (256u << 20)
+
+/* What the assembly keeps beside a host; reached through its hooks' ud. */
+struct assembly {
+    struct mw_config cfg;           /* its pointers are not kept, save the hooks' and the program's name */
+    mw_host *host;
+    mw_policy *policy;
+    struct mw_timer deadline;
+    int deadline_status;
+    const char *deadline_why;
+    int denied;                     /* an EDENIED reached the error hook */
+};
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
+const char *mw_version(void) {
+    return MW_VERSION " (" LUA_RELEASE ", libuv " TEXT(UV_VERSION_MAJOR) "." TEXT(UV_VERSION_MINOR) "." TEXT(UV_VERSION_PATCH) ")";
+}
+
+void mw_config_init(struct mw_config *cfg) {
+    memset(cfg, 0, sizeof *cfg);
+    cfg->size = sizeof *cfg;
+    cfg->parent_fd = -1;
+    cfg->warden = 1;
+    cfg->shutdown_ms = 5000;
+}
+
+static struct assembly *of(mw_host *h) {
+    return mw_host_hooks(h)->ud;
+}
+
+/* ---- Hooks -------------------------------------------------------------------------------------------------------------- */
+
+/* All of it, whatever the descriptor takes at once: standard output is the user's, and may be slow. */
+static void write_all(int fd, const char *text, size_t len) {
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return;
+        text += n;
+        len -= (size_t)n;
+    }
+}
+
+static void hook_print(void *ud, const char *text, size_t len) {
+    struct assembly *a = ud;
+    if (a->cfg.on_print != NULL) a->cfg.on_print(a->host, text, len, a->cfg.ud);
+    else write_all(STDOUT_FILENO, text, len);
+}
+
+static void hook_log(void *ud, int level, const char *text, size_t len) {
+    static const char *const names[] = {"debug: ", "info: ", "warning: ", "error: "};
+    struct assembly *a = ud;
+    char line[4200];
+    int n;
+
+    if (a->cfg.on_log != NULL) {
+        a->cfg.on_log(a->host, (enum mw_level)level, text, len, a->cfg.ud);
+        return;
+    }
+    n = snprintf(line, sizeof line, "moonwire: %s%.*s\n", names[level & 3], (int)len, text);
+    if (n > 0) write_all(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+static void hook_error(void *ud, const struct mw_err *err, const char *traceback) {
+    struct assembly *a = ud;
+
+    if (err->code == MW_EDENIED) a->denied = 1;
+    if (a->cfg.on_error != NULL) {
+        a->cfg.on_error(a->host, err, traceback, a->cfg.ud);
+        return;
+    }
+    write_all(STDERR_FILENO, "moonwire: ", 10);
+    write_all(STDERR_FILENO, err->message, strlen(err->message));
+    write_all(STDERR_FILENO, "\n", 1);
+    write_all(STDERR_FILENO, traceback, strlen(traceback));
+    if (*traceback) write_all(STDERR_FILENO, "\n", 1);
+}
+
+/* ---- Making and ending -------------------------------------------------------------------------------------------------- */
+
+static int furnish(lua_State *L) { /* in a protected call: config */
+    const struct mw_config *cfg = lua_touserdata(L, 1);
+    mw_doors_furnish(L);
+    mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->warden, cfg->child_files});
+    return 0;
+}
+
+static void free_assembly(struct assembly *a) {
+    mw_policy_free(a->policy);
+    free((void *)(uintptr_t)a->cfg.program);
+    free(a);
+}
+
+static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
+    struct assembly *a = calloc(1, sizeof *a);
+    struct mw_hooks *hooks;
+    int rc;
+
+    if (a == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    memcpy(&a->cfg, cfg, cfg->size < sizeof a->cfg ? cfg->size : sizeof a->cfg);
+    a->cfg.program = NULL;
+    if (cfg->program != NULL && (a->cfg.program = strdup(cfg->program)) == NULL) {
+        free(a);
+        return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    }
+    rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
+    if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, cfg->memory_limit != 0 ? cfg->memory_limit : MEMORY_DEFAULT, &a->host, err);
+    if (rc < 0) {
+        free_assembly(a);
+        return rc;
+    }
+    hooks = mw_host_hooks(a->host);
+    hooks->ud = a;
+    hooks->print = hook_print;
+    hooks->log = hook_log;
+    hooks->error = hook_error;
+    mw_host_set_policy(a->host, a->policy);
+    mw_host_set_grace(a->host, cfg->shutdown_ms);
+    lua_pushcfunction(mw_host_state(a->host), furnish);
+    lua_pushlightuserdata(mw_host_state(a->host), (void *)(uintptr_t)cfg);
+    if (lua_pcall(mw_host_state(a->host), 1, 0, 0) != LUA_OK) {
+        mw_err_set(err, MW_ENOMEM, "host", NULL, lua_tostring(mw_host_state(a->host), -1));
+        mw_host_free(a->host);
+        return MW_ENOMEM;
+    }
+    *out = a->host;
+    return 0;
+}
+
+int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
+    return make(NULL, cfg, out, err);
+}
+int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
+    if (loop == NULL) return mw_err_set(err, MW_EINVAL, "host", NULL, "no loop was given");
+    return make(loop, cfg, out, err);
+}
+
+void mw_host_free(mw_host *h) {
+    struct assembly *a;
+    if (h == NULL) return;
+    a = of(h);
+    if (a->deadline.slot != 0) mw_timer_stop(h, &a->deadline);
+    mw_host_destroy(h, a->cfg.shutdown_ms);
+    free_assembly(a);
+}
+
+struct later {
+    struct assembly *a;
+    void (*cb)(void *);
+    void *ud;
+};
+static void closed(void *ud) {
+    struct later *it = ud;
+    if (it->cb != NULL) it->cb(it->ud);
+    free_assembly(it->a);
+    free(it);
+}
+int mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud, struct mw_err *err) {
+    struct later *it = malloc(sizeof *it);
+    if (it == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    it->a = of(h);
+    it->cb = cb;
+    it->ud = ud;
+    if (it->a->deadline.slot != 0) mw_timer_stop(h, &it->a->deadline);
+    mw_host_destroy_later(h, it->a->cfg.shutdown_ms, closed, it);
+    return 0;
+}
+
+/* ---- Loading ------------------------------------------------------------------------------------------------------------ */
+
+struct chunk {
+    const char *text, *name;
+    size_t len;
+    int only_check;
+    struct mw_err *err;
+    int rc;
+};
+
+/* The function on top as a task of the root, with the host's args. */
+static int start_top(lua_State *L, const char *name, struct mw_err *err) {
+    int n;
+    if (mw_module_push(L, "moonwire.script") == 0) return luaL_error(L, "no module 'moonwire.script'");
+    lua_insert(L, -2);              /* [run f] */
+    n = mw_host_door_push_args(L);
+    return mw_task_start(mw_host_root(mw_host_of(L)), L, n + 1, name, 0, NULL, err);
+}
+
+static int load(lua_State *L) { /* in a protected call: chunk */
+    struct chunk *c = lua_touserdata(L, 1);
+    const char *text = c->text;
+    size_t len = c->len;
+
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, len -= 3;
+    if (len >= 1 && text[0] == '#') /* a first line for the system; its newline stays, so that lines keep their numbers */
+        while (len > 0 && text[0] != '\n') text++, len--;
+    if (luaL_loadbufferx(L, text, len, c->name, "t") != LUA_OK) {
+        c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
+        return 0;
+    }
+    if (!c->only_check) c->rc = start_top(L, "main", c->err);
+    return 0;
+}
+
+static int load_text(mw_host *h, struct chunk *c) {
+    lua_State *L = mw_host_state(h);
+
+    if (c->len > SCRIPT_MAX) return mw_err_setf(c->err, MW_ELIMIT, "load", c->name, "the script is %zu bytes long, at most %u are allowed", c->len, SCRIPT_MAX);
+    lua_pushcfunction(L, load);
+    lua_pushlightuserdata(L, c);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+    return c->rc;
+}
+
+int mw_host_load_string(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err) {
+    struct chunk c = {text, name, len, 0, err, 0};
+    return load_text(h, &c);
+}
+int mw_host_check(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err) {
+    struct chunk c = {text, name, len, 1, err, 0};
+    return load_text(h, &c);
+}
+
+/* The whole of a descriptor; text is malloc'd. */
+static int read_all(int fd, const char *path, char **text, size_t *len, struct mw_err *err) {
+    char *buf = NULL;
+    size_t size = 0, held = 0;
+    int rc = 0;
+
+    for (;;) {
+        ssize_t n;
+        if (size - held < 4096) {
+            char *more = realloc(buf, size = size != 0 ? 2 * size : 16384);
+            if (more == NULL) rc = mw_err_set(err, MW_ENOMEM, "load", path, NULL);
+            if (more == NULL) break;
+            buf = more;
+        }
+        n = read(fd, buf + held, size - held);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) rc = mw_err_sys(err, "load", path);
+        if (n <= 0) break;
+        held += (size_t)n;
+        if (held > SCRIPT_MAX) rc = mw_err_setf(err, MW_ELIMIT, "load", path, "more than %u bytes", SCRIPT_MAX);
+        if (rc < 0) break;
+    }
+    if (rc < 0) free(buf);
+    else *text = buf, *len = held;
+    return rc;
+}
+
+static int load_file(mw_host *h, const char *path, int only_check, struct mw_err *err) {
+    char name[4200], *text = NULL;
+    size_t len = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
+
+    if (fd < 0) return mw_err_sys(err, "load", path);
+    rc = read_all(fd, path, &text, &len, err);
+    close(fd);
+    if (rc < 0) return rc;
+    snprintf(name, sizeof name, "@%s", path);
+    rc = load_text(h, &(struct chunk){text, name, len, only_check, err, 0});
+    free(text);
+    return rc;
+}
+int mw_host_load_file(mw_host *h, const char *path, struct mw_err *err) {
+    return load_file(h, path, 0, err);
+}
+int mw_host_check_file(mw_host *h, const char *path, struct mw_err *err) {
+    return load_file(h, path, 1, err);
+}
+
+struct start_module {
+    const char *module, *fn;
+    struct mw_err *err;
+    int rc;
+};
+static int start_module(lua_State *L) {
+    struct start_module *it = lua_touserdata(L, 1);
+    if (!mw_module_push(L, it->module)) {
+        it->rc = mw_err_set(it->err, MW_ENOENT, "load", it->module, NULL);
+        return 0;
+    }
+    lua_getfield(L, -1, it->fn);
+    it->rc = start_top(L, it->module, it->err);
+    return 0;
+}
+int mw_host_start_module(mw_host *h, const char *module, const char *fn, struct mw_err *err) {
+    struct start_module it = {module, fn, err, 0};
+    lua_State *L = mw_host_state(h);
+
+    lua_pushcfunction(L, start_module);
+    lua_pushlightuserdata(L, &it);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        it.rc = mw_err_set(err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+    return it.rc;
+}
+
+/* Lua's own `require` and `debug` for as long as this takes; io and os stay the guarded ones, so that what is loaded here
+ * is bound by the rights too. In a protected call: modules */
+static int preload(lua_State *L) {
+    static const char *const names[] = {"require", "package", "debug"};
+    const char *const *modules = lua_touserdata(L, 1);
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) lua_getglobal(L, names[i]);
+    lua_pushcfunction(L, luaopen_package);
+    lua_call(L, 0, 1);
+    lua_setglobal(L, "package");
+    lua_pushcfunction(L, luaopen_debug);
+    lua_call(L, 0, 1);
+    lua_setglobal(L, "debug");
+    lua_getglobal(L, "require"); /* [modules require package debug raw] */
+    for (size_t i = 0; modules[i] != NULL; i++) {
+        lua_pushvalue(L, -1);
+        lua_pushstring(L, modules[i]);
+        lua_call(L, 1, 0);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_pushvalue(L, 2 + (int)i);
+        lua_setglobal(L, names[i]);
+    }
+    return 0;
+}
+int mw_host_preload(mw_host *h, const char *const *modules, struct mw_err *err) {
+    lua_State *L = mw_host_state(h);
+    int rc = 0;
+
+    lua_pushcfunction(L, preload);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)modules);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        rc = mw_err_set(err, MW_ELUA, "load", NULL, lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+    return rc;
+}
+
+/* ---- Running -------------------------------------------------------------------------------------------------------------- */
+
+static void fill_step(mw_host *h, struct mw_step *st, uint64_t began, int alive) {
+    if (st == NULL) return;
+    st->used_us = (mw_host_now(h) - began) / 1000;
+    st->ready = mw_host_ready_count(h);
+    st->next_timeout_ms = uv_backend_timeout(mw_host_loop(h));
+    st->alive = alive;
+}
+
+int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err) {
+    uint64_t began = mw_host_now(h);
+    (void)err;
+    fill_step(h, st, began, mw_host_loop_turn(h, timeout_ms, 0));
+    return 0;
+}
+int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err) {
+    uint64_t began = mw_host_now(h);
+    (void)err;
+    fill_step(h, st, began, mw_host_loop_turn(h, 0, (uint64_t)budget_us * 1000u));
+    return 0;
+}
+int mw_host_run(mw_host *h, int *status, struct mw_err *err) {
+    (void)err;
+    mw_host_loop_run(h);
+    *status = mw_host_failures(h) == 0 ? 0 : of(h)->denied ? 77 : 1;
+    mw_host_exit_code(h, status);
+    return 0;
+}
+int mw_host_backend_fd(mw_host *h) {
+    return uv_backend_fd(mw_host_loop(h));
+}
+int mw_host_timeout_ms(mw_host *h) {
+    mw_host_loop_arm(h);
+    return uv_backend_timeout(mw_host_loop(h));
+}
+
+void mw_host_interrupt(mw_host *h, int status, const char *why) {
+    mw_host_interrupt_at(h, status, why);
+}
+
+static void too_late(struct mw_timer *t) {
+    struct assembly *a = MW_LIST_ENTRY(t, struct assembly, deadline);
+    mw_host_exit(a->host, a->deadline_status, a->deadline_why);
+}
+int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struct mw_err *err) {
+    struct assembly *a = of(h);
+    a->deadline_status = status;
+    a->deadline_why = why;
+    if (ns == 0) {
+        mw_timer_stop(h, &a->deadline);
+        return 0;
+    }
+    if (mw_timer_start(h, &a->deadline, mw_host_now(h) + ns, too_late) < 0) return mw_err_set(err, MW_ENOMEM, "deadline", NULL, NULL);
+    return 0;
+}
+
+/* ---- Children --------------------------------------------------------------------------------------------------------------- */
+
+int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, struct mw_err *err) {
+    (void)cfg;
+    return mw_policy_load(fd, policy, err);
+}
+void mw_host_kill_children(mw_host *h) {
+    (void)h;
+}

@@ -1,0 +1,167 @@
+--- Channels: bounded queues between tasks of one host.
+local _, core = ...
+local raw, err, arg = core.task, core.err, core.arg
+local setmetatable, pcall, error, max = setmetatable, pcall, error, math.max
+
+---@class moonwire.Channel
+local Channel = { __name = "channel", __metatable = false }
+Channel.__index = Channel
+
+local function invalid(op, what)
+  return err.raise(err.fail("EINVAL", op, nil, what))
+end
+
+local function fail(code, op, what)
+  return nil, err.fail(code, op, nil, what)
+end
+
+--- A channel for `capacity` values (0: a sender waits until its value is taken). Any value but nil may be sent.
+---@param capacity? integer  default 0
+---@return moonwire.Channel
+local function new(capacity)
+  capacity = capacity or 0
+  if math.type(capacity) ~= "integer" or capacity < 0 or capacity > 1 << 24 then
+    invalid("task.channel", "the capacity must be an integer from 0 to 16777216")
+  end
+  return setmetatable({
+    capacity = capacity, first = 1, last = 0, receivers = 0, closed = false,
+    room = raw.cond(), filled = raw.cond(), took = raw.cond(),
+  }, Channel)
+end
+
+local function held(ch)
+  return ch.last - ch.first + 1
+end
+
+--- Waits on `cond` until ready() or until `deadline` (monotonic seconds; nil: for ever); false when the time is up.
+local function wait_for(cond, deadline, ready)
+  while not ready() do
+    if not deadline then
+      cond:wait()
+    elseif not cond:wait(max(deadline - raw.now(), 0)) and not ready() then
+      return false
+    end
+  end
+  return true
+end
+
+local function deadline_of(opts, op)
+  local timeout = opts and arg.options(opts, { timeout = "duration" }, op).timeout
+  return timeout and raw.now() + timeout
+end
+
+local function push(ch, value)
+  ch.last = ch.last + 1
+  ch[ch.last] = value
+  ch.filled:wake_one()
+end
+
+local function pop(ch)
+  local value = ch[ch.first]
+  ch[ch.first] = nil
+  ch.first = ch.first + 1
+  ch.room:wake_one()
+  if ch.capacity == 0 then ch.took:wake() end
+  return value
+end
+
+local function check_value(value, op)
+  if value == nil then invalid(op, "nil cannot be sent: it marks the end") end
+end
+
+--- Sends without waiting.
+---@param value any  not nil
+---@return true? ok
+---@return moonwire.Err? err  EAGAIN when it is full, ECLOSED after close
+function Channel:try_send(value)
+  check_value(value, "channel.try_send")
+  if self.closed then return fail("ECLOSED", "channel send", "the channel is closed") end
+  local room = self.capacity > 0 and self.capacity or self.receivers
+  if held(self) >= room then return fail("EAGAIN", "channel send", "the channel is full") end
+  push(self, value)
+  return true
+end
+
+--- A sender of a channel without capacity waits until its value at `place` was taken.
+local function rendezvous(ch, place, deadline)
+  local ok, why = pcall(wait_for, ch.took, deadline, function() return ch.first > place or ch.closed end)
+  if ch.first > place then
+    if not ok then error(why, 0) end
+    return true
+  end
+  for i = place, ch.last do ch[i] = ch[i + 1] end -- not taken: it was never sent
+  ch.last = ch.last - 1
+  ch.room:wake_one()
+  if not ok then error(why, 0) end
+  if ch.closed then return fail("ECLOSED", "channel send", "the channel is closed") end
+  return fail("ETIMEDOUT", "channel send", "timed out")
+end
+
+--- Sends; waits while the channel is full (capacity 0: until the value is taken).
+---@param value any  not nil
+---@param opts? { timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err  ETIMEDOUT, ECLOSED
+function Channel:send(value, opts)
+  check_value(value, "channel.send")
+  local deadline = deadline_of(opts, "channel.send")
+  local room = max(self.capacity, 1)
+  if not self.closed and held(self) >= room then
+    if not wait_for(self.room, deadline, function() return self.closed or held(self) < room end) then
+      return fail("ETIMEDOUT", "channel send", "timed out")
+    end
+  end
+  if self.closed then return fail("ECLOSED", "channel send", "the channel is closed") end
+  push(self, value)
+  if self.capacity > 0 then return true end
+  return rendezvous(self, self.last, deadline)
+end
+
+--- Receives without waiting: the value, nil after the end, or nil, EAGAIN.
+---@return any value
+---@return moonwire.Err? err
+function Channel:try_recv()
+  if held(self) > 0 then return pop(self) end
+  if self.closed then return nil end
+  return fail("EAGAIN", "channel recv", "the channel is empty")
+end
+
+--- Receives; waits while the channel is empty. nil at the end: closed, and nothing left.
+---@param opts? { timeout?: number|string }
+---@return any value
+---@return moonwire.Err? err  ETIMEDOUT
+function Channel:recv(opts)
+  if held(self) > 0 then return pop(self) end
+  local deadline = deadline_of(opts, "channel.recv")
+  self.receivers = self.receivers + 1
+  local ok, got = pcall(wait_for, self.filled, deadline, function() return held(self) > 0 or self.closed end)
+  self.receivers = self.receivers - 1
+  if not ok then
+    if held(self) > 0 then self.filled:wake_one() end -- woken for a value that somebody else must take now
+    error(got, 0)
+  end
+  if held(self) > 0 then return pop(self) end
+  if not got then return fail("ETIMEDOUT", "channel recv", "timed out") end
+  return nil
+end
+
+--- Iterates over what arrives, until the channel is closed and empty.
+---@return fun(): any
+function Channel:messages()
+  return function() return (self:recv()) end
+end
+
+--- No more sends. What is held can still be received. May be repeated.
+function Channel:close()
+  self.closed = true
+  self.room:wake()
+  self.filled:wake()
+  self.took:wake()
+end
+Channel.__close = Channel.close
+
+function Channel:__len()
+  return held(self)
+end
+
+return { new = new }

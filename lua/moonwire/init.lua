@@ -1,0 +1,39 @@
+--- The module `moonwire`: one table; its parts load when they are first looked at.
+---@class moonwire
+local _, core = ...
+
+local mw = {}
+
+--- Parts that are modules of their own, `moonwire.NAME`.
+local parts = {
+  task = true,
+}
+
+--- Small functions and tables, by the door they stand behind: mw.NAME = core.DOOR.FIELD.
+local fields = {
+  exit = { "host", "exit" },
+}
+
+--- Raises an error object: `mw.fail("EPARSE", "line 3 is no number", { line = 3 })`.
+---@param code string   an error code, such as "EPARSE"
+---@param message string
+---@param data? any     becomes err.data
+function mw.fail(code, message, data)
+  if type(code) ~= "string" or type(message) ~= "string" then
+    core.err.raise(core.err.fail("EINVAL", "fail", nil, "a code and a message are expected, both strings"))
+  end
+  core.err.raise(core.err.fail(code, nil, nil, message, nil, data))
+end
+
+local function find(_, name)
+  local value
+  if parts[name] then
+    value = core.module("moonwire." .. name)
+  elseif fields[name] then
+    value = core[fields[name][1]][fields[name][2]]
+  end
+  rawset(mw, name, value)
+  return value
+end
+
+return setmetatable(mw, { __index = find, __name = "moonwire", __metatable = false })
