@@ -1,0 +1,298 @@
+/* Spawning by clone(CLONE_VM|CLONE_VFORK|CLONE_PIDFD) on Linux: no page table is copied, so a parent with gigabytes of heap
+ * spawns as fast as an empty one; the end is seen through a pidfd, so nobody's SIGCHLD handler is in the way.
+ * Knows: io/spawn.h, Linux system calls, uv_poll. Never: allocates, locks or touches Lua between clone and exec.
+ *
+ * The child runs in our memory, on a stack of its own, while the calling thread stands still: it makes system calls only,
+ * with what the parent prepared, and reports the step that failed through that same memory. errno is the parent's own. */
+#include "io/spawn.h"
+#include "io/warden.h"
+
+#ifndef MW_SPAWN_UV
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+/* The child is no sanitizer's: its stack is unknown to them, and it must not call into them. */
+#define MW_BARE __attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread"), noinline))
+
+#define STACK_SIZE 16384      /* bytes; the child uses a few hundred */
+#define SIGNALS 64            /* the kernel's; its sigset is one 64-bit word */
+#define SIGSET_BYTES 8
+
+enum step { STEP_NONE, STEP_GROUP, STEP_TTY, STEP_WARDEN, STEP_CHDIR, STEP_FDS, STEP_LIMIT, STEP_SIGNALS, STEP_EXEC };
+
+struct plan {
+    const struct mw_spawn *s;
+    int fds[MW_SPAWN_FDS];    /* a copy that the child may change */
+    int exec_fd;
+    struct rlimit nofile;
+    uint64_t no_signals;      /* 0: the mask that the program starts with */
+    uint64_t by_default[4];   /* an empty sigaction of the kernel's shape */
+    struct mw_warden_word word;
+    volatile int step, error; /* the child's report */
+};
+
+MW_BARE static long tell_warden(struct plan *p) {
+    return syscall(SYS_sendto, p->s->warden_fd, &p->word, sizeof p->word, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+}
+
+/* Group, terminal, warden. 0, or the step that failed. */
+MW_BARE static int child_group(struct plan *p) {
+    const struct mw_spawn *s = p->s;
+
+    if (s->flags & MW_SPAWN_SESSION) {
+        if (syscall(SYS_setsid) < 0) return STEP_GROUP;
+    } else if (syscall(SYS_setpgid, 0, 0) < 0) {
+        return STEP_GROUP;
+    }
+    p->word.group = (int32_t)syscall(SYS_getpid);
+    if (s->flags & MW_SPAWN_FOREGROUND) {
+        if (syscall(SYS_ioctl, s->tty_fd, TIOCSPGRP, &p->word.group) < 0) return STEP_TTY;
+    }
+    if (s->warden_fd >= 0 && tell_warden(p) < 0) return STEP_WARDEN;
+    return 0;
+}
+
+/* Lays out the descriptors 0..count-1; everything else closes at exec. */
+MW_BARE static int child_fds(struct plan *p) {
+    int count = p->s->count, i;
+
+    /* First out of the way whatever lies where another has to go. */
+    if (p->exec_fd < count) p->exec_fd = (int)syscall(SYS_fcntl, p->exec_fd, F_DUPFD_CLOEXEC, count);
+    if (p->exec_fd < 0) return STEP_FDS;
+    for (i = 0; i < count; i++) {
+        if (p->fds[i] < 0 || p->fds[i] >= count || p->fds[i] == i) continue;
+        p->fds[i] = (int)syscall(SYS_fcntl, p->fds[i], F_DUPFD_CLOEXEC, count);
+        if (p->fds[i] < 0) return STEP_FDS;
+    }
+    for (i = 0; i < count; i++) {
+        if (p->fds[i] < 0) {
+            syscall(SYS_close, i);
+        } else if (p->fds[i] == i) {
+            if (syscall(SYS_fcntl, i, F_SETFD, 0) < 0) return STEP_FDS;
+        } else if (syscall(SYS_dup3, p->fds[i], i, 0) < 0) {
+            return STEP_FDS;
+        }
+    }
+    return syscall(SYS_close_range, (unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? STEP_FDS : 0;
+}
+
+/* Everything ignored or handled becomes the default again, then signals may come. */
+MW_BARE static int child_signals(struct plan *p) {
+    int i;
+
+    for (i = 1; i <= SIGNALS; i++) {
+        if (i != SIGKILL && i != SIGSTOP) syscall(SYS_rt_sigaction, i, p->by_default, NULL, SIGSET_BYTES);
+    }
+    return syscall(SYS_rt_sigprocmask, SIG_SETMASK, &p->no_signals, NULL, SIGSET_BYTES) < 0 ? STEP_SIGNALS : 0;
+}
+
+MW_BARE static int child_main(void *arg) {
+    struct plan *p = arg;
+    const struct mw_spawn *s = p->s;
+    int step = child_group(p);
+
+    if (step == 0 && s->cwd_fd >= 0 && syscall(SYS_fchdir, s->cwd_fd) < 0) step = STEP_CHDIR;
+    if (step == 0) step = child_fds(p);
+    if (step == 0 && (s->flags & MW_SPAWN_TTY) && syscall(SYS_ioctl, 0, TIOCSCTTY, 0) < 0) step = STEP_TTY;
+    if (step == 0 && s->nofile != 0 && syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &p->nofile, NULL) < 0) step = STEP_LIMIT;
+    if (step == 0) step = child_signals(p);
+    if (step == 0) {
+        syscall(SYS_execveat, p->exec_fd, "", s->argv, s->envp, AT_EMPTY_PATH);
+        step = STEP_EXEC;
+    }
+    p->error = errno;
+    p->step = step;
+    for (;;) syscall(SYS_exit_group, 127);
+    return 0;
+}
+
+static int step_error(const struct mw_spawn *s, int step, int error, struct mw_err *err) {
+    switch (step) {
+    case STEP_CHDIR:
+        return mw_err_setf(err, -error, s->op, s->cwd, "cannot be the working directory: %s", mw_err_words(-error));
+    case STEP_WARDEN:
+        return mw_err_setf(err, -error, s->op, s->path, "the warden does not listen: %s", mw_err_words(-error));
+    case STEP_EXEC:
+        if (error == ENOENT) return mw_err_set(err, -error, s->op, s->path, "its loader or interpreter is missing");
+        if (error == E2BIG) return mw_err_set(err, -error, s->op, s->path, "arguments and environment are too long for the kernel");
+        return mw_err_set(err, -error, s->op, s->path, NULL);
+    case STEP_TTY:
+        return mw_err_setf(err, -error, s->op, s->path, "its terminal: %s", mw_err_words(-error));
+    default:
+        return mw_err_setf(err, -error, s->op, s->path, "%s: %s",
+                           step == STEP_FDS ? "its descriptors" : step == STEP_LIMIT ? "its limits" :
+                           step == STEP_GROUP ? "its group" : "its signals", mw_err_words(-error));
+    }
+}
+
+/* ---- Its end ------------------------------------------------------------------------------------------------------------ */
+
+/* What the kernel keeps of an end that somebody else took (Linux 6.15 and later); our headers may be older. */
+struct pidfd_info {
+    uint64_t mask, cgroupid;
+    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_code;
+    uint32_t coredump_mask, spare;
+};
+#define INFO_EXIT (1ull << 3)
+#define INFO_GET _IOWR(0xFF, 11, struct pidfd_info)
+
+static void exit_from_status(struct mw_exit *e, int status) {
+    e->known = 1;
+    e->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    e->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* Takes the end. 1: it has ended and c->exit is filled; 0: it still runs. Never blocks unless `block`. */
+static int take(struct mw_child *c, int block) {
+    siginfo_t info;
+    struct pidfd_info kept;
+    long rc;
+
+    memset(&info, 0, sizeof info);
+    do {
+        rc = syscall(SYS_waitid, P_PIDFD, c->pidfd, &info, WEXITED | __WALL | (block ? 0 : WNOHANG), &c->exit.usage);
+    } while (rc < 0 && errno == EINTR);
+    if (rc < 0 && errno == EAGAIN) return 0;             /* uv_poll made the pidfd non-blocking */
+    if (rc == 0 && info.si_pid == 0) return 0;
+
+    c->running = 0;
+    c->exit.code = -1;
+    if (rc == 0) {
+        c->exit.known = c->exit.has_usage = 1;
+        if (info.si_code == CLD_EXITED) c->exit.code = info.si_status & 0xff;
+        else c->exit.signal = info.si_status;
+        return 1;
+    }
+    memset(&kept, 0, sizeof kept);                       /* ECHILD: somebody else reaped it */
+    kept.mask = INFO_EXIT;
+    if (ioctl(c->pidfd, INFO_GET, &kept) == 0 && (kept.mask & INFO_EXIT)) exit_from_status(&c->exit, kept.exit_code);
+    return 1;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    struct mw_child *c = poll->data;
+
+    (void)status;
+    (void)events;
+    if (!c->running) return;
+    if (c->ending != NULL) c->ending(c);
+    if (!take(c, 0)) return;
+    uv_poll_stop(poll);
+    c->ended(c);
+}
+
+/* ---- The parent --------------------------------------------------------------------------------------------------------- */
+
+__attribute__((noinline)) static int clone_it(struct plan *p, struct mw_child *c) {
+    char stack[STACK_SIZE] __attribute__((aligned(16)));
+    uint64_t all = ~0ull, mask;
+    int pid, error;
+
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, SIGSET_BYTES);
+    /* No exit signal until it is the program (exec brings SIGCHLD): a failed attempt disturbs no handler. */
+    pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD, p, &c->pidfd);
+    error = errno;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, SIGSET_BYTES);
+    return pid < 0 ? -error : pid;
+}
+
+static int watch(uv_loop_t *loop, struct mw_child *c) {
+    int rc = uv_poll_init(loop, &c->at.poll, c->pidfd);
+
+    if (rc < 0) return rc;
+    c->watching = 1;
+    c->at.poll.data = c;
+    return uv_poll_start(&c->at.poll, UV_READABLE, on_poll);
+}
+
+int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c, void (*ending)(struct mw_child *),
+                   void (*ended)(struct mw_child *), struct mw_err *err) {
+    struct plan plan;
+    int i, rc;
+
+    memset(&plan, 0, sizeof plan);
+    memset(&c->exit, 0, sizeof c->exit);
+    c->pid = 0;
+    c->running = c->watching = 0;
+    c->pidfd = -1;
+    c->ending = ending;
+    c->ended = ended;
+    c->closed = NULL;
+    if (s->count > MW_SPAWN_FDS) return mw_err_set(err, MW_EINVAL, s->op, s->path, "too many descriptors");
+
+    plan.s = s;
+    plan.word.op = MW_WARDEN_ADD;
+    plan.exec_fd = s->exec_fd;
+    for (i = 0; i < s->count; i++) plan.fds[i] = s->fds[i];
+    if (s->nofile != 0) {
+        getrlimit(RLIMIT_NOFILE, &plan.nofile);
+        plan.nofile.rlim_cur = s->nofile < plan.nofile.rlim_max ? s->nofile : plan.nofile.rlim_max;
+    }
+
+    rc = clone_it(&plan, c);
+    if (rc < 0) return mw_err_set(err, rc, s->op, s->path, NULL);
+    c->pid = rc;
+    c->running = 1;
+    if (plan.step != STEP_NONE) {
+        take(c, 1);                                      /* it has ended already: this does not wait */
+        return step_error(s, plan.step, plan.error, err);
+    }
+    rc = watch(loop, c);
+    if (rc < 0) {                                        /* a program that nobody watches must not run */
+        mw_group_signal(c->pid, SIGKILL);
+        mw_child_end(c);
+        return mw_err_set(err, rc, s->op, s->path, NULL);
+    }
+    return 0;
+}
+
+int mw_child_signal(struct mw_child *c, int signal) {
+    if (!c->running) return -ESRCH;
+    if (syscall(SYS_pidfd_send_signal, c->pidfd, signal, NULL, 0) == 0) return 0;
+    if (errno == ENOSYS) return kill(c->pid, signal) < 0 ? -errno : 0;   /* not reaped yet: the number is still its own */
+    return -errno;
+}
+
+void mw_child_end(struct mw_child *c) {
+    if (!c->running) return;
+    mw_child_signal(c, SIGKILL);
+    fcntl(c->pidfd, F_SETFL, 0);                         /* uv_poll made it non-blocking */
+    take(c, 1);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct mw_child *c = handle->data;
+
+    c->closed(c);
+}
+
+void mw_child_close(struct mw_child *c, void (*closed)(struct mw_child *)) {
+    int fd = c->pidfd;
+
+    c->closed = closed;
+    c->pidfd = -1;
+    if (!c->watching) {
+        if (fd >= 0) close(fd);
+        closed(c);
+        return;
+    }
+    c->watching = 0;
+    uv_close(&c->at.handle, on_closed);                  /* leaves epoll here, so the descriptor may go now */
+    close(fd);
+}
+
+#endif
