@@ -14,6 +14,7 @@ static const luaL_Reg doors[] = {
     {"arg", mw_door_arg},
     {"err", mw_door_err},
     {"host", mw_door_host},
+    {"stream", mw_door_stream},
     {"task", mw_door_task},
 };
 

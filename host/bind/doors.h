@@ -17,6 +17,7 @@ int mw_module_push(lua_State *L, const char *name);
 int mw_door_arg(lua_State *L);
 int mw_door_err(lua_State *L);
 int mw_door_host(lua_State *L);
+int mw_door_stream(lua_State *L);
 int mw_door_task(lua_State *L);
 
 #endif

@@ -110,8 +110,30 @@ void mw_host_log(mw_host *h, int level, const char *fmt, ...) {
 
 /* ---- The turn --------------------------------------------------------------------------------------------------------- */
 
+void mw_host_at_dusk(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *)) {
+    if (d->link.next != NULL && !mw_list_empty(&d->link)) return;
+    d->fn = fn;
+    mw_list_add(&h->dusk, &d->link);
+}
+void mw_host_forget_dusk(struct mw_dusk *d) {
+    if (d->link.next != NULL) mw_list_remove(&d->link);
+}
+static void end_turn(mw_host *h) {
+    struct mw_list now;
+
+    if (mw_list_empty(&h->dusk)) return;
+    mw_list_init(&now);
+    mw_list_splice(&now, &h->dusk);
+    while (!mw_list_empty(&now)) {
+        struct mw_dusk *d = MW_LIST_ENTRY(now.next, struct mw_dusk, link);
+        mw_list_remove(&d->link);
+        d->fn(d);
+    }
+}
+
 static void drain(mw_host *h, uint64_t budget_ns) {
     mw_task_drain(h, budget_ns);
+    end_turn(h);
     if (mw_list_empty(&h->ready)) {
         if (h->idling) uv_idle_stop(&h->idle);
         h->idling = 0;
@@ -262,6 +284,7 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, size_t memo
     mw_list_init(&h->handles);
     mw_list_init(&h->ready);
     mw_list_init(&h->tasks);
+    mw_list_init(&h->dusk);
     rc = open_loop(h, loop, err);
     if (rc < 0) {
         free(h);

@@ -58,6 +58,15 @@ struct mw_handle {
 void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *));
 void mw_host_disown(struct mw_handle *it);      /* safe to repeat */
 
+/* Something to be done at the end of a turn: when the ready tasks have run, before the loop looks at its descriptors or
+ * sleeps. Lives inside its user; zero-initialised is unset. Asking twice is asking once; fn may ask again (for the next). */
+struct mw_dusk {
+    struct mw_list link;
+    void (*fn)(struct mw_dusk *);
+};
+void mw_host_at_dusk(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *));
+void mw_host_forget_dusk(struct mw_dusk *d);    /* safe to repeat */
+
 /* Writes one log line through the hook; level MW_LOG_... */
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -64,7 +64,7 @@ struct mw_host {
     lua_Alloc alloc;
     void *alloc_ud;
     size_t used, limit;             /* bytes of the Lua state */
-    struct mw_list handles, ready, tasks;
+    struct mw_list handles, ready, tasks, dusk;
     mw_task *running;
     _Atomic(lua_State *) co;        /* the coroutine that runs now (for the interrupt's hook) */
     int yielding;                   /* a primitive's yield is on its way to the scheduler */

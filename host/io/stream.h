@@ -8,12 +8,13 @@
  * A stream whose every call succeeds at once never touches epoll.
  * SIGPIPE: sockets never raise it. For other descriptors it is held back around each write when it was not ignored at the time
  * of mw_stream_open (in a library); the program ignores it once.
- * Counted: the Lua box holds one reference, the loop one for each watcher until its close callback. Close is idempotent; after
- * it every call answers MW_ECLOSED and every waiting task is woken; the memory of the queues is gone, and so is what was lent
- * from them. A Lua box keeps its reference until it is collected, so the pointer stays good in a task that waits. */
+ * Counted: the Lua box holds one reference until it is collected, so the pointer stays good in a task that waits. (What the
+ * loop holds are watchers of their own, which forget the stream when it closes.) Close is idempotent; after it every call
+ * answers MW_ECLOSED and every waiting task is woken; the memory of the queues is gone, and so is what was lent from them. */
 #ifndef MW_IO_STREAM_H
 #define MW_IO_STREAM_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/bytes.h"
@@ -41,7 +42,11 @@ void mw_stream_set_limits(mw_stream *s, const struct mw_stream_limits *limits);
 mw_stream *mw_stream_hold(mw_stream *s);
 void mw_stream_release(mw_stream *s);            /* drops a reference; the last one closes; NULL is fine */
 void mw_stream_close(mw_stream *s);              /* now; unsent bytes get one last try, then they are dropped */
-int mw_stream_closed(const mw_stream *s);
+int mw_stream_closed(const mw_stream *s);        /* 1 after close and retire */
+/* Closes for its users (every call answers MW_ECLOSED), but sends first what is queued, within the stall limit (30 s when
+ * there is none). 0: all is done; 1: still sending: it closes by itself, and wakes mw_stream_writable when it does; a host
+ * that ends before drops the rest, so somebody should wait until mw_stream_unsent is 0. */
+int mw_stream_retire(mw_stream *s);
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------------- */
 
@@ -51,6 +56,10 @@ void mw_stream_consume(mw_stream *s, size_t n);
  * (watching: wait on mw_stream_readable); MW_EEOF at the clean end; MW_ECLOSED; MW_ENOMEM; or the system's code. */
 int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err);
 struct mw_wait *mw_stream_readable(mw_stream *s);
+/* Watches for reading without a try: for a reader that has had its share and lets others go first. 0 or a code. */
+int mw_stream_listen(mw_stream *s);
+/* The place of the queue's head among all bytes received. */
+uint64_t mw_stream_offset(const mw_stream *s);
 int mw_stream_at_eof(const mw_stream *s);        /* 1 when the end was seen; the queue may still hold bytes */
 
 /* What the reader that is about to wait on mw_stream_readable waits for. Called on the loop thread after bytes arrived, only
@@ -100,7 +109,11 @@ int mw_stream_send_fds(mw_stream *s, const int *fds, int count, struct mw_err *e
 /* Takes what came with the byte at the head of the queue, and the byte. Returns how many (fds[0..n) are given, close-on-exec);
  * 0: nothing is held, fill and wait; MW_EFRAME: ordinary bytes come first; MW_ELIMIT, -EMFILE: the message lost its
  * descriptors (the byte is gone too). */
+int mw_stream_fds_ready(const mw_stream *s);     /* how many came with the byte at the head of the queue */
 int mw_stream_take_fds(mw_stream *s, int fds[MW_STREAM_FDS], struct mw_err *err);
+
+/* A stream over one descriptor that came from elsewhere (taken, also on failure): its directions as it was opened. */
+int mw_stream_adopt(mw_host *h, int fd, const char *noun, const char *subject, mw_stream **out, struct mw_err *err);
 
 /* ---- Looking ------------------------------------------------------------------------------------------------------------ */
 

@@ -1,0 +1,332 @@
+/* A stream's life: opening, watching, deadlines, closing.
+ * Knows: io/stream_parts, core, uv.h, POSIX. Never: Lua values, names, policy. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/stream_parts.h"
+
+#define MIB ((size_t)1 << 20)
+#define SECOND 1000000000u       /* ns */
+#define LINGER (30ull * SECOND)  /* how long a retired stream's bytes may stay where they are */
+#define TRIM SECOND              /* ns without a call after which empty queues give their memory back */
+
+/* Stand-alone, so that the stream's memory need not wait for the loop: `s` is NULL once the stream has closed. */
+struct mw_watch {
+    uv_poll_t poll;
+    mw_stream *s;
+    int events;                  /* what it is started with */
+};
+
+/* ---- Errors ----------------------------------------------------------------------------------------------------------- */
+
+int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *what, struct mw_err *err) {
+    char op[sizeof err->op];
+
+    if (err == NULL) return code;
+    snprintf(op, sizeof op, "%s %s", s->noun, verb);
+    if (code == MW_ECLOSED && what == NULL && s->why[0] != '\0') what = s->why;
+    return mw_err_set(err, code, op, s->subject, what);
+}
+
+/* ---- Watching --------------------------------------------------------------------------------------------------------- */
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    struct mw_watch *w = poll->data;
+    mw_stream *s = w->s;
+
+    if (s == NULL) return;
+    if (status < 0) { /* an error condition on the descriptor: libuv has stopped watching; the calls will say what it is */
+        events = w->events;
+        w->events = 0;
+    }
+    if (events & UV_WRITABLE) mw_stream_on_writable(s);
+    if (events & UV_READABLE) mw_stream_on_readable(s);
+    if (!s->closed && mw_stream_watch(s) < 0) mw_stream_close(s);
+}
+
+static int watch_set(mw_stream *s, struct mw_watch **at, int fd, int events) {
+    struct mw_watch *w = *at;
+    int rc;
+
+    if (w == NULL) {
+        if (events == 0) return 0;
+        w = malloc(sizeof *w);
+        if (w == NULL) return MW_ENOMEM;
+        rc = uv_poll_init(mw_host_loop(s->host), &w->poll, fd);
+        if (rc < 0) {
+            free(w);
+            return rc;
+        }
+        w->poll.data = w;
+        w->s = s;
+        w->events = 0;
+        *at = w;
+    }
+    if (w->events == events) return 0;
+    rc = events == 0 ? uv_poll_stop(&w->poll) : uv_poll_start(&w->poll, events, on_poll);
+    if (rc == 0) w->events = events;
+    return rc;
+}
+
+int mw_stream_watch(mw_stream *s) {
+    int in = s->want_read ? UV_READABLE : 0, out = s->want_write ? UV_WRITABLE : 0, rc;
+
+    if (s->rfd == s->wfd) return watch_set(s, &s->watch, s->rfd, in | out);
+    rc = s->rfd >= 0 ? watch_set(s, &s->watch, s->rfd, in) : 0;
+    if (rc == 0 && s->wfd >= 0) rc = watch_set(s, &s->wwatch, s->wfd, out);
+    return rc;
+}
+
+static void watch_gone(uv_handle_t *it) {
+    free(it->data);
+}
+
+static void watch_end(struct mw_watch **at) {
+    struct mw_watch *w = *at;
+
+    if (w == NULL) return;
+    *at = NULL;
+    w->s = NULL;
+    uv_close((uv_handle_t *)&w->poll, watch_gone);
+}
+
+void mw_stream_drop_wfd(mw_stream *s) {
+    watch_end(&s->wwatch);
+    close(s->wfd);
+    s->wfd = -1;
+}
+
+/* ---- Deadlines -------------------------------------------------------------------------------------------------------- */
+
+static void close_because(mw_stream *s, const char *what, uint64_t ns) {
+    snprintf(s->why, sizeof s->why, "closed: %s for %g s", what, (double)ns / SECOND);
+    mw_stream_close(s);
+}
+
+static void sooner(uint64_t *next, uint64_t at) {
+    if (*next == 0 || at < *next) *next = at;
+}
+
+/* One timer a stream, looked at rarely: it is not moved when bytes move, but looks again when it fires. */
+static void on_timer(struct mw_timer *t) {
+    mw_stream *s = MW_LIST_ENTRY(t, mw_stream, timer);
+    uint64_t now = mw_host_now(s->host), next = 0, calls = s->stats.reads + s->stats.writes;
+
+    if (s->limits.idle_ns != 0) {
+        if (now - s->moved >= s->limits.idle_ns) {
+            close_because(s, "nothing moved", s->limits.idle_ns);
+            return;
+        }
+        sooner(&next, s->moved + s->limits.idle_ns);
+    }
+    if (s->limits.stall_ns != 0 && mw_bytes_len(&s->out) > 0) {
+        if (now - s->stuck >= s->limits.stall_ns) {
+            close_because(s, "the peer took nothing", s->limits.stall_ns);
+            return;
+        }
+        sooner(&next, s->stuck + s->limits.stall_ns);
+    }
+    if (s->trim && calls == s->calls_seen) {
+        s->trim = 0;
+        s->chunk = MW_CHUNK_MIN;
+        mw_bytes_shrink(&s->in, 0);
+        mw_bytes_shrink(&s->out, 0);
+    } else if (s->trim) {
+        s->calls_seen = calls;
+        sooner(&next, now + TRIM);
+    }
+    if (next != 0) mw_timer_start(s->host, t, next, on_timer); /* without memory: at the next occasion */
+}
+
+void mw_stream_mind(mw_stream *s) {
+    uint64_t next = 0;
+
+    if (s->limits.idle_ns != 0) sooner(&next, s->moved + s->limits.idle_ns);
+    if (s->limits.stall_ns != 0 && mw_bytes_len(&s->out) > 0) sooner(&next, s->stuck + s->limits.stall_ns);
+    if (s->trim) {
+        s->calls_seen = s->stats.reads + s->stats.writes;
+        sooner(&next, mw_host_now(s->host) + TRIM);
+    }
+    if (next == 0 || (s->timer.slot != 0 && s->timer.at <= next)) return;
+    mw_timer_start(s->host, &s->timer, next, on_timer);
+}
+
+/* ---- Life --------------------------------------------------------------------------------------------------------------- */
+
+void mw_stream_limits_init(struct mw_stream_limits *l) {
+    *l = (struct mw_stream_limits){ .read_high = MIB, .write_soft = MIB, .write_hard = 1024 * MIB };
+}
+
+static void on_teardown(struct mw_handle *it) {
+    mw_stream_close(MW_LIST_ENTRY(it, mw_stream, handle));
+}
+
+/* What the descriptor is; others than sockets are made non-blocking (sockets are asked call by call). */
+static int kind_of(int fd, unsigned char *kind) {
+    int domain, flags;
+    socklen_t len = sizeof domain;
+
+    if (fd < 0) return 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0) {
+        *kind = domain == AF_UNIX ? MW_FD_UNIX : MW_FD_SOCKET;
+        return 0;
+    }
+    if (errno != ENOTSOCK) return -errno;
+    *kind = MW_FD_OTHER;
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0) return -errno;
+    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+    return 0;
+}
+
+static int sigpipe_ignored(void) {
+    struct sigaction now;
+
+    return sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+static void close_both(int rfd, int wfd) {
+    if (rfd >= 0) close(rfd);
+    if (wfd >= 0 && wfd != rfd) close(wfd);
+}
+
+int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *subject, const struct mw_stream_limits *limits,
+                   mw_stream **out, struct mw_err *err) {
+    size_t len = subject != NULL ? strlen(subject) : 0;
+    mw_stream *s = calloc(1, sizeof *s + len + 1);
+    int rc;
+
+    if (s == NULL) {
+        close_both(rfd, wfd);
+        return mw_err_set(err, MW_ENOMEM, noun, subject, NULL);
+    }
+    if (len > 0) memcpy(s->subject, subject, len);
+    s->host = h;
+    s->noun = noun;
+    s->refs = 1;
+    s->rfd = rfd;
+    s->wfd = wfd;
+    s->chunk = MW_CHUNK_MIN;
+    s->parcels_end = &s->parcels;
+    if (limits != NULL) s->limits = *limits;
+    else mw_stream_limits_init(&s->limits);
+    mw_list_init(&s->handle.link);
+    mw_wait_init(&s->readable);
+    mw_wait_init(&s->writable);
+    mw_turn_init(&s->reader);
+
+    rc = kind_of(rfd, &s->rkind);
+    if (rfd == wfd) s->wkind = s->rkind;
+    else if (rc == 0) rc = kind_of(wfd, &s->wkind);
+    if (rc < 0) {
+        mw_stream_fail(s, rc, "open", NULL, err);
+        mw_stream_release(s);
+        return rc;
+    }
+    s->pty = s->rkind == MW_FD_OTHER && isatty(rfd);
+    s->guard = s->wkind == MW_FD_OTHER && !sigpipe_ignored();
+    mw_host_adopt(h, &s->handle, on_teardown);
+    if (s->limits.idle_ns != 0) {
+        s->moved = mw_host_now(h);
+        mw_stream_mind(s);
+    }
+    *out = s; /* given */
+    return 0;
+}
+
+void mw_stream_set_limits(mw_stream *s, const struct mw_stream_limits *limits) {
+    s->limits = *limits;
+    if (s->closed) return;
+    s->moved = s->stuck = mw_host_now(s->host);
+    mw_timer_stop(s->host, &s->timer);
+    mw_stream_mind(s);
+}
+
+mw_stream *mw_stream_hold(mw_stream *s) {
+    s->refs++;
+    return s;
+}
+
+void mw_stream_release(mw_stream *s) {
+    if (s == NULL || --s->refs > 0) return;
+    mw_stream_close(s);
+    mw_turn_end(&s->reader);
+    free(s);
+}
+
+void mw_stream_close(mw_stream *s) {
+    if (s->closed) return;
+    if (mw_bytes_len(&s->out) > 0 && s->werr == 0) mw_stream_push_out(s);
+    s->closed = 1;
+    mw_host_disown(&s->handle);
+    if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);
+    mw_host_forget_dusk(&s->dusk);
+    watch_end(&s->watch); /* before the descriptors go: libuv takes them out of epoll by number */
+    watch_end(&s->wwatch);
+    close_both(s->rfd, s->wfd);
+    s->rfd = s->wfd = -1;
+    mw_stream_parcels_end(s);
+    mw_stream_passed_end(s);
+    mw_bytes_free(&s->in);
+    mw_bytes_free(&s->out);
+    s->enough = NULL;
+    mw_wait_wake(&s->readable);
+    mw_wait_wake(&s->writable);
+}
+
+int mw_stream_retire(mw_stream *s) {
+    if (s->closed || s->retired) return !s->closed;
+    if (s->werr != 0 || mw_stream_flush(s, NULL) <= 0 || mw_host_closing(s->host)) {
+        mw_stream_close(s);
+        return 0;
+    }
+    s->retired = 1;
+    s->want_read = 0;
+    s->limits.idle_ns = 0;
+    if (s->limits.stall_ns == 0) s->limits.stall_ns = LINGER;
+    mw_stream_stuck(s);
+    if (s->rfd != s->wfd && s->rfd >= 0) {
+        watch_end(&s->watch);
+        close(s->rfd);
+        s->rfd = -1;
+    } else {
+        mw_stream_watch(s);
+    }
+    mw_stream_passed_end(s);
+    mw_bytes_free(&s->in);
+    s->enough = NULL;
+    mw_wait_wake(&s->readable);
+    mw_wait_wake(&s->writable);
+    return 1;
+}
+
+int mw_stream_closed(const mw_stream *s) {
+    return s->closed || s->retired;
+}
+
+/* ---- Looking ------------------------------------------------------------------------------------------------------------ */
+
+int mw_stream_rfd(const mw_stream *s) {
+    return s->rfd;
+}
+int mw_stream_wfd(const mw_stream *s) {
+    return s->wfd;
+}
+const char *mw_stream_noun(const mw_stream *s) {
+    return s->noun;
+}
+const char *mw_stream_subject(const mw_stream *s) {
+    return s->subject;
+}
+mw_host *mw_stream_host(const mw_stream *s) {
+    return s->host;
+}
+void mw_stream_stats(const mw_stream *s, struct mw_stream_stats *out) {
+    *out = s->stats;
+}

@@ -1,0 +1,152 @@
+/* A stream's reading side: kernel to queue, and whom it wakes.
+ * Knows: io/stream_parts, POSIX. Never: what the bytes mean. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/stream_parts.h"
+
+enum { READS = 4 };              /* full reads of one stream in one turn; then the others have theirs */
+
+struct mw_bytes *mw_stream_in(mw_stream *s) {
+    return &s->in;
+}
+
+void mw_stream_consume(mw_stream *s, size_t n) {
+    mw_bytes_consume(&s->in, n);
+    if (s->passed != NULL) mw_stream_passed_skip(s);
+}
+
+struct mw_wait *mw_stream_readable(mw_stream *s) {
+    return &s->readable;
+}
+
+int mw_stream_at_eof(const mw_stream *s) {
+    return s->eof;
+}
+
+void mw_stream_await(mw_stream *s, mw_stream_enough *fn, void *ud) {
+    s->enough = fn;
+    s->enough_ud = ud;
+}
+
+void mw_stream_need(mw_stream *s, size_t n) {
+    s->need = n;
+}
+
+struct mw_turn *mw_stream_reader(mw_stream *s) {
+    return &s->reader;
+}
+
+static ssize_t take(mw_stream *s, char *at, size_t n) {
+    ssize_t got;
+
+    do {
+        if (s->rkind == MW_FD_UNIX) got = mw_stream_recvmsg(s, at, n);
+        else if (s->rkind == MW_FD_SOCKET) got = recv(s->rfd, at, n, MSG_DONTWAIT);
+        else got = read(s->rfd, at, n);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EIO && s->pty) got = 0; /* the last one at the other side of the terminal has gone */
+    return got;
+}
+
+/* One read of at most `want` bytes (0: what fits). 1: bytes came (*full: as many as there was room for); 0: none now;
+ * MW_EEOF; or a code: MW_ENOMEM, or one that sticks. */
+static int read_once(mw_stream *s, size_t want, int *full) {
+    size_t ask = want != 0 && want < s->chunk ? want : s->chunk, room;
+    char *at = mw_bytes_reserve(&s->in, ask, &room);
+    ssize_t got;
+
+    *full = 0;
+    if (at == NULL && ask > MW_CHUNK_MIN) { /* less memory, smaller bites */
+        s->chunk = ask = MW_CHUNK_MIN;
+        at = mw_bytes_reserve(&s->in, ask, &room);
+    }
+    if (at == NULL) return MW_ENOMEM;
+    if (want != 0 && room > want) room = want;
+    got = take(s, at, room);
+    s->stats.reads++;
+    if (got > 0) {
+        mw_bytes_commit(&s->in, (size_t)got);
+        s->stats.bytes_in += (uint64_t)got;
+        mw_stream_moved(s);
+        if ((size_t)got == room) {
+            *full = 1;
+            if (room >= s->chunk && s->chunk < MW_CHUNK_MAX) s->chunk *= 2;
+        }
+        return 1;
+    }
+    if (got == 0) {
+        s->eof = 1;
+        s->want_read = 0;
+        return MW_EEOF;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+    s->rerr = -errno;
+    s->want_read = 0;
+    return s->rerr;
+}
+
+/* What cannot be read any more: a code; 0: go on. */
+static int refuse(const mw_stream *s, struct mw_err *err) {
+    if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "read", NULL, err);
+    if (s->rfd < 0) return mw_stream_fail(s, MW_EINVAL, "read", "this stream is for writing only", err);
+    if (s->rerr != 0) return mw_stream_fail(s, s->rerr, "read", NULL, err);
+    if (s->eof) return mw_stream_fail(s, MW_EEOF, "read", "the end", err);
+    return 0;
+}
+
+int mw_stream_listen(mw_stream *s) {
+    int rc = refuse(s, NULL);
+
+    if (rc < 0 || s->want_read) return rc;
+    s->want_read = 1;
+    rc = mw_stream_watch(s);
+    if (rc < 0) s->want_read = 0;
+    return rc;
+}
+
+uint64_t mw_stream_offset(const mw_stream *s) {
+    return s->stats.bytes_in - mw_bytes_len(&s->in);
+}
+
+int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err) {
+    int full, rc = refuse(s, err);
+
+    if (rc < 0) return rc;
+    rc = read_once(s, want, &full);
+    if (rc == 1) return 1;
+    if (rc == 0) {
+        if (!s->trim && (s->in.size > 0 || s->out.size > 0)) {
+            s->trim = 1;
+            mw_stream_mind(s);
+        }
+        rc = mw_stream_listen(s);
+        return rc < 0 ? mw_stream_fail(s, rc, "read", NULL, err) : 0;
+    }
+    if (!s->closed && s->watch != NULL) mw_stream_watch(s); /* the end and errors are always ready: watch no more */
+    return mw_stream_fail(s, rc, "read", rc == MW_EEOF ? "the end" : NULL, err);
+}
+
+void mw_stream_on_readable(mw_stream *s) {
+    size_t high = s->need > s->limits.read_high ? s->need : s->limits.read_high;
+    int i, full = 1, rc = 1, came = 0;
+
+    if (s->closed || s->retired || s->eof || s->rerr != 0) s->want_read = 0;
+    for (i = 0; s->want_read && i < READS && full && rc == 1; i++) {
+        if (mw_bytes_len(&s->in) >= high || (s->passed != NULL && s->passed->count >= MW_STREAM_FDS)) {
+            s->want_read = 0; /* a later fill watches again */
+            break;
+        }
+        rc = read_once(s, 0, &full);
+        if (rc == 1) came = 1;
+    }
+    if (rc == MW_ENOMEM) s->want_read = 0; /* the reader tries again and reports it */
+    if (mw_wait_empty(&s->readable)) return;
+    if (rc >= 0) {
+        /* a reader that can be given no more must not sleep: it looks for itself */
+        if (s->want_read && (!came || (s->enough != NULL && !s->enough(s, s->enough_ud)))) return;
+    }
+    s->enough = NULL;
+    mw_wait_wake(&s->readable);
+}

@@ -1,0 +1,308 @@
+/* A stream's writing side: to the kernel at once, and what it refused by and by.
+ * Knows: io/stream_parts, POSIX. Never: what the bytes mean. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/stream_parts.h"
+
+enum { PIECES = 32 };            /* parts of one writev */
+
+size_t mw_stream_unsent(const mw_stream *s) {
+    return mw_bytes_len(&s->out);
+}
+
+int mw_stream_crowded(const mw_stream *s) {
+    return mw_bytes_len(&s->out) > s->limits.write_soft;
+}
+
+struct mw_wait *mw_stream_writable(mw_stream *s) {
+    return &s->writable;
+}
+
+/* ---- To the kernel ---------------------------------------------------------------------------------------------------- */
+
+/* writev(2) on a pipe where the process has not ignored SIGPIPE: a signal that this call causes is taken back before anybody
+ * sees it (it is sent to this thread); one that was pending before stays. */
+static ssize_t guarded_writev(int fd, const struct iovec *iov, int count) {
+    sigset_t pipe_only, before, pending;
+    struct timespec none = { 0, 0 };
+    ssize_t n;
+    int had, e;
+
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    sigpending(&pending);
+    had = sigismember(&pending, SIGPIPE);
+    n = writev(fd, iov, count);
+    e = errno;
+    if (n < 0 && e == EPIPE && !had) {
+        while (sigtimedwait(&pipe_only, NULL, &none) < 0 && errno == EINTR) continue;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = e;
+    return n;
+}
+
+/* Bytes taken; 0: none now; or a code. */
+static ssize_t give(mw_stream *s, struct iovec *iov, int count) {
+    ssize_t n;
+
+    do {
+        if (s->wkind != MW_FD_OTHER) {
+            struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)count };
+            n = sendmsg(s->wfd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        } else if (s->guard) {
+            n = guarded_writev(s->wfd, iov, count);
+        } else {
+            n = writev(s->wfd, iov, count);
+        }
+    } while (n < 0 && errno == EINTR);
+    s->stats.writes++;
+    if (n > 0) {
+        s->stats.bytes_out += (uint64_t)n;
+        mw_stream_moved(s);
+        return n;
+    }
+    if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+    return -errno;
+}
+
+int mw_stream_break(mw_stream *s, int code) {
+    s->werr = code;
+    s->want_write = 0;
+    s->gathering = 0;
+    s->out_base += mw_bytes_len(&s->out);
+    mw_bytes_free(&s->out);
+    mw_stream_parcels_end(s);
+    mw_wait_wake(&s->writable);
+    return code;
+}
+
+static void half_close(mw_stream *s) {
+    s->want_write = 0;
+    if (s->wfd < 0) return;
+    if (s->wfd != s->rfd) mw_stream_drop_wfd(s);
+    else if (s->wkind != MW_FD_OTHER) shutdown(s->wfd, SHUT_WR); /* a peer that has gone already is as good */
+}
+
+int mw_stream_push_out(mw_stream *s) {
+    size_t was = mw_bytes_len(&s->out), left = was, low = s->limits.write_soft / 2;
+
+    s->gathering = 0;
+    while (left > 0) {
+        size_t ahead = s->parcels != NULL ? mw_stream_parcel_ahead(s) : left, n = ahead < left ? ahead : left;
+        struct iovec iov = { s->out.base + s->out.head, n };
+        ssize_t sent = n == 0 ? mw_stream_parcel_send(s) : give(s, &iov, 1);
+
+        if (sent < 0) return mw_stream_break(s, (int)sent);
+        mw_bytes_consume(&s->out, (size_t)sent);
+        s->out_base += (uint64_t)sent;
+        left -= (size_t)sent;
+        if (sent == 0 || (size_t)sent < n) { /* a short write: it would refuse the next one */
+            s->want_write = 1;
+            break;
+        }
+    }
+    if (left < was && s->limits.stall_ns != 0) s->stuck = mw_host_now(s->host);
+    if (left == 0 && s->finishing) half_close(s);
+    if (left == 0 || (left <= low && was > low)) mw_wait_wake(&s->writable);
+    return 0;
+}
+
+void mw_stream_on_writable(mw_stream *s) {
+    /* Interest is given up only when there was nothing to do, so that a busy writer does not change it each time. */
+    if (mw_bytes_len(&s->out) == 0) s->want_write = 0;
+    else mw_stream_push_out(s);
+    if (s->retired && mw_bytes_len(&s->out) == 0) mw_stream_close(s);
+}
+
+/* Tries the queue, and watches for the rest. */
+static int push_and_watch(mw_stream *s) {
+    int rc = mw_stream_push_out(s);
+
+    if (rc < 0 || mw_bytes_len(&s->out) == 0) return rc;
+    mw_stream_stuck(s);
+    rc = mw_stream_watch(s);
+    return rc < 0 ? mw_stream_break(s, rc) : 0;
+}
+
+static void on_dusk(struct mw_dusk *d) {
+    mw_stream *s = MW_LIST_ENTRY(d, mw_stream, dusk);
+
+    s->busy_turn = 0;
+    if (s->gathering) push_and_watch(s); /* an error sticks, and the next writer is told */
+}
+
+/* ---- Into the queue --------------------------------------------------------------------------------------------------- */
+
+/* May `total` more bytes be written? */
+static int admit(const mw_stream *s, size_t total, struct mw_err *err) {
+    size_t held = mw_bytes_len(&s->out);
+
+    if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "write", NULL, err);
+    if (s->finishing) return mw_stream_fail(s, MW_ECLOSED, "write", "finished before", err);
+    if (s->wfd < 0) return mw_stream_fail(s, MW_EINVAL, "write", "this stream is for reading only", err);
+    if (s->werr != 0) return mw_stream_fail(s, s->werr, "write", NULL, err);
+    if (total > s->limits.write_hard || held > s->limits.write_hard - total) {
+        return mw_stream_fail(s, MW_ELIMIT, "write", "too many bytes would wait unsent", err);
+    }
+    return 0;
+}
+
+/* Adds the parts, save their first `skip` bytes, to the queue: all or nothing. */
+static int queue(mw_stream *s, const struct mw_view *parts, int count, size_t skip, size_t total) {
+    int i;
+
+    if (mw_bytes_reserve(&s->out, total - skip, NULL) == NULL) return MW_ENOMEM;
+    for (i = 0; i < count; i++) {
+        size_t len = parts[i].len;
+        if (skip >= len) {
+            skip -= len;
+            continue;
+        }
+        mw_bytes_add(&s->out, parts[i].at + skip, len - skip); /* room was made */
+        skip = 0;
+    }
+    return 0;
+}
+
+static int sum(const struct mw_view *parts, int count, size_t *total) {
+    size_t n = 0;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        if (parts[i].len > (size_t)-1 / 2 - n) return MW_ELIMIT;
+        n += parts[i].len;
+    }
+    *total = n;
+    return 0;
+}
+
+/* Writes the parts past the queue, which is empty. Bytes taken, or a code. */
+static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) {
+    struct iovec iov[PIECES];
+    size_t done = 0;
+    int i = 0;
+
+    while (i < count) {
+        size_t block = 0;
+        int n = 0;
+        ssize_t sent;
+
+        for (; i < count && n < PIECES; i++) {
+            if (parts[i].len == 0) continue;
+            iov[n].iov_base = (void *)(uintptr_t)parts[i].at; /* only read */
+            iov[n++].iov_len = parts[i].len;
+            block += parts[i].len;
+        }
+        if (n == 0) break;
+        sent = give(s, iov, n);
+        if (sent < 0) return sent;
+        done += (size_t)sent;
+        if ((size_t)sent < block) break;
+    }
+    s->out_base += done;
+    return (ssize_t)done;
+}
+
+/* Queues what the kernel did not take of the parts. */
+static int queue_rest(mw_stream *s, const struct mw_view *parts, int count, size_t sent, size_t total, struct mw_err *err) {
+    int first = mw_bytes_len(&s->out) == 0, rc = queue(s, parts, count, sent, total);
+
+    if (rc < 0 && sent == 0) return mw_stream_fail(s, rc, "write", NULL, err); /* nothing was taken */
+    if (rc == 0 && first) {
+        s->want_write = 1;
+        mw_stream_stuck(s);
+        rc = mw_stream_watch(s);
+    }
+    if (rc < 0) { /* part of it has gone, or nobody would send the rest: nothing good can follow */
+        mw_stream_break(s, rc);
+        return mw_stream_fail(s, rc, "write", NULL, err);
+    }
+    return mw_stream_crowded(s);
+}
+
+int mw_stream_enqueue(mw_stream *s, const struct mw_view *part, struct mw_err *err) {
+    int rc = admit(s, part->len, err);
+
+    return rc < 0 ? rc : queue_rest(s, part, 1, 0, part->len, err);
+}
+
+int mw_stream_write(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
+    size_t total = 0;
+    ssize_t sent = 0;
+    int rc = sum(parts, count, &total);
+
+    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+    rc = admit(s, total, err);
+    if (rc < 0) return rc;
+    if (s->gathering && total <= MW_GATHER_MAX) { /* a little more goes along in the same call */
+        rc = queue(s, parts, count, 0, total);
+        if (rc == 0) rc = push_and_watch(s);
+        return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_stream_crowded(s);
+    }
+    if (s->gathering) { /* what was gathered goes first */
+        rc = push_and_watch(s);
+        if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+    }
+    if (mw_bytes_len(&s->out) == 0) {
+        sent = send_parts(s, parts, count);
+        if (sent < 0) return mw_stream_fail(s, mw_stream_break(s, (int)sent), "write", NULL, err);
+        if ((size_t)sent == total) return 0;
+    }
+    return queue_rest(s, parts, count, (size_t)sent, total, err);
+}
+
+int mw_stream_gather(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
+    size_t total;
+    int rc = sum(parts, count, &total), waits = mw_bytes_len(&s->out) > 0 && !s->gathering;
+
+    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+    if (waits || mw_bytes_len(&s->out) + total > MW_GATHER_MAX) return mw_stream_write(s, parts, count, err);
+    rc = admit(s, total, err);
+    if (rc < 0 || total == 0) return rc;
+    rc = queue(s, parts, count, 0, total);
+    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+    s->gathering = 1;
+    mw_host_at_dusk(s->host, &s->dusk, on_dusk);
+    return 0;
+}
+
+int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
+    if (s->busy_turn) return mw_stream_gather(s, parts, count, err);
+    if (!s->closed && !s->retired) {
+        s->busy_turn = 1;
+        mw_host_at_dusk(s->host, &s->dusk, on_dusk);
+    }
+    return mw_stream_write(s, parts, count, err);
+}
+
+int mw_stream_flush(mw_stream *s, struct mw_err *err) {
+    int rc = 0;
+
+    if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "write", NULL, err);
+    if (s->werr == 0 && s->gathering) rc = push_and_watch(s);
+    if (s->werr != 0) rc = s->werr;
+    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+    return mw_bytes_len(&s->out) > 0;
+}
+
+int mw_stream_finish(mw_stream *s, struct mw_err *err) {
+    int rc;
+
+    if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "finish", NULL, err);
+    if (s->wfd < 0 && !s->finishing) return mw_stream_fail(s, MW_EINVAL, "finish", "this stream is for reading only", err);
+    rc = mw_stream_flush(s, err);
+    if (rc < 0) return rc;
+    if (s->finishing) return rc;
+    s->finishing = 1;
+    if (rc == 0) half_close(s);
+    return rc;
+}

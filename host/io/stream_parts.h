@@ -1,0 +1,115 @@
+/* The inside of a stream, shared by the files that make it: stream.c (life, watching, deadlines), stream_in.c, stream_out.c,
+ * stream_fds.c (descriptors over Unix sockets, who is at the other end).
+ * Knows: io/stream, core/timer, uv.h. Never: included by anybody else. */
+#ifndef MW_IO_STREAM_PARTS_H
+#define MW_IO_STREAM_PARTS_H
+
+#include <sys/uio.h>
+#include <uv.h>
+
+#include "core/timer.h"
+#include "io/stream.h"
+
+enum mw_fd_kind { MW_FD_NONE, MW_FD_OTHER, MW_FD_SOCKET, MW_FD_UNIX };
+
+enum {
+    MW_CHUNK_MIN = 4096,         /* bytes: the first read; doubled while reads come back full */
+    MW_CHUNK_MAX = 256 * 1024,
+    MW_GATHER_MAX = 64 * 1024,   /* bytes gathered before they are written within the turn */
+    MW_PASSED_MAX = 2 * MW_STREAM_FDS
+};
+
+struct mw_watch;                 /* a uv_poll and its stream */
+struct mw_parcel;                /* descriptors that wait to be sent */
+
+/* A descriptor that arrived, with the place of its byte. */
+struct mw_passed {
+    uint64_t at;                 /* of all bytes received, from 0 */
+    int fd;                      /* -1: lost */
+    int code;                    /* why it was lost */
+};
+struct mw_passed_list {
+    unsigned count;
+    struct mw_passed it[MW_PASSED_MAX];
+};
+
+struct mw_stream {
+    struct mw_handle handle;
+    mw_host *host;
+    const char *noun;
+    unsigned refs;
+    int rfd, wfd;
+    unsigned char rkind, wkind;  /* enum mw_fd_kind */
+    unsigned closed : 1;
+    unsigned retired : 1;        /* closed for its users; sends what is queued, then closes */
+    unsigned eof : 1;
+    unsigned pty : 1;            /* EIO is the end */
+    unsigned guard : 1;          /* SIGPIPE is to be held back around writes */
+    unsigned want_read : 1, want_write : 1;   /* what the loop is to watch */
+    unsigned gathering : 1;      /* the out queue holds bytes that were never tried */
+    unsigned busy_turn : 1;      /* something was written in this turn (mw_stream_put) */
+    unsigned finishing : 1;      /* half-close when the out queue is empty */
+    unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
+    int rerr, werr;              /* sticky codes */
+    struct mw_watch *watch, *wwatch;          /* of rfd (or both), of wfd when it is another; NULL until needed */
+    struct mw_dusk dusk;
+
+    struct mw_bytes in, out;
+    size_t chunk, need;
+    struct mw_passed_list *passed;
+    struct mw_parcel *parcels, **parcels_end;
+    uint64_t out_base;           /* place of the out queue's head among all bytes written */
+
+    struct mw_wait readable, writable;
+    struct mw_turn reader;
+    mw_stream_enough *enough;
+    void *enough_ud;
+
+    struct mw_stream_limits limits;
+    struct mw_stream_stats stats;
+    struct mw_timer timer;
+    uint64_t moved, stuck;       /* ns: when anything moved; since when unsent bytes do not */
+    uint64_t calls_seen;         /* reads + writes when the timer last looked */
+    char why[64];                /* what closed it, or "" */
+    char subject[];
+};
+
+/* Tells the loop what want_read and want_write ask for. 0 or a code. */
+int mw_stream_watch(mw_stream *s);
+/* Makes sure that the deadlines are looked after. */
+void mw_stream_mind(mw_stream *s);
+/* Notes that bytes moved. */
+static inline void mw_stream_moved(mw_stream *s) {
+    if (s->limits.idle_ns != 0) s->moved = mw_host_now(s->host);
+}
+/* Notes that bytes have begun to wait. */
+static inline void mw_stream_stuck(mw_stream *s) {
+    if (s->limits.stall_ns == 0) return;
+    s->stuck = mw_host_now(s->host);
+    mw_stream_mind(s);
+}
+/* Closes the writing descriptor of a stream that has two. */
+void mw_stream_drop_wfd(mw_stream *s);
+/* Fills err; what NULL: the code's words. */
+int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *what, struct mw_err *err);
+
+/* stream_in.c, called by the loop */
+void mw_stream_on_readable(mw_stream *s);
+/* stream_out.c, called by the loop */
+void mw_stream_on_writable(mw_stream *s);
+/* Sends what is queued until the descriptor refuses. 0, or the code that broke it. */
+int mw_stream_push_out(mw_stream *s);
+/* Queues one part behind what is queued, and has it sent when the descriptor takes it. As mw_stream_write. */
+int mw_stream_enqueue(mw_stream *s, const struct mw_view *part, struct mw_err *err);
+/* Breaks the writing side: what is queued is dropped, writers are woken. Returns code. */
+int mw_stream_break(mw_stream *s, int code);
+
+/* stream_fds.c */
+ssize_t mw_stream_recvmsg(mw_stream *s, char *at, size_t n);   /* as recv(2), keeps descriptors with their place */
+void mw_stream_passed_skip(mw_stream *s);                      /* closes what the reader has gone past */
+size_t mw_stream_parcel_ahead(const mw_stream *s);             /* bytes of the out queue before the next parcel */
+ssize_t mw_stream_parcel_send(mw_stream *s);                   /* sends the parcel at the head with its byte: 1, or -1 and errno */
+void mw_stream_parcels_end(mw_stream *s);                      /* closes the descriptors that wait to be sent */
+void mw_stream_passed_end(mw_stream *s);                       /* closes those that nobody claimed */
+
+#endif
