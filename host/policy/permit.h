@@ -1,5 +1,6 @@
 /* The choke point: the first statement of whoever names an outside thing. Each call returns the thing, not a verdict.
- * Knows: policy, POSIX path calls (openat, openat2, fstat, readlinkat). Never: opens for more than O_PATH, save mw_permit_open.
+ * Knows: policy, POSIX path calls (openat, openat2, fstat, readlinkat). Never: opens for more than O_PATH, save mw_permit_open,
+ * mw_permit_module, and the first 256 bytes of a program (its #! line).
  * Every denial: MW_EDENIED, op and subject filled, hint "grant it with --allow-KIND=SUBJECT"; the same whether or not the
  * target exists. Strings with NUL cannot arrive (C strings); lengths are bounded here. Loop thread only. */
 #ifndef MW_POLICY_PERMIT_H
@@ -23,13 +24,24 @@ enum mw_at {
     MW_AT_CREATE                 /* to be opened or made: a final link is followed to its (allowed) target's directory and leaf */
 };
 void mw_place_close(struct mw_place *at);        /* idempotent; set fd = -1 before first use */
+/* A name for calls that take no descriptor (connect, bind, uv): "/proc/self/fd/N" or "/proc/self/fd/N/leaf". */
+#define MW_PLACE_NAME (NAME_MAX + 40)
+void mw_place_name(const struct mw_place *at, char out[MW_PLACE_NAME]);
 
-/* kinds: 1u << MW_READ, 1u << MW_WRITE or both. op: for errors ("fs read"). */
+/* kinds: 1u << MW_READ, 1u << MW_WRITE or both, or 1u << MW_FFI. op: for errors ("fs read"). */
 int mw_permit_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, const char *op, struct mw_place *out, struct mw_err *err);
+
+/* Both ends of a rename or a hard link (MW_AT_NAME): write for both, and if the new name is readable, read for the old one too,
+ * so that moving a file never makes it readable. */
+int mw_permit_move(mw_policy *p, const char *from, const char *to, const char *op, struct mw_place *a, struct mw_place *b, struct mw_err *err);
 
 /* open(2) of what is permitted: kinds from `flags` (O_RDONLY read; O_WRONLY, O_TRUNC, O_APPEND, O_CREAT write; O_RDWR both).
  * O_CLOEXEC always; FIFOs, sockets and directories opened for writing are refused when `regular` is 1. */
 int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int regular, const char *op, int *fd, struct mw_err *err);
+
+/* A Lua module, open for reading: a regular file that the read right covers, or one called *.lua below a directory of
+ * mw_policy_free_module_dir. MW_ENOENT when it is not there, MW_EDENIED first. */
+int mw_permit_module(mw_policy *p, const char *path, int *fd, struct mw_err *err);
 
 /* Before resolution. kind MW_CONNECT or MW_LISTEN. MW_EDENIED only if no rule could allow any address of it at this port. */
 int mw_permit_host(mw_policy *p, enum mw_kind kind, const char *host, int port, const char *op, struct mw_err *err);
@@ -52,7 +64,8 @@ struct mw_program {
 int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, struct mw_program *out, struct mw_err *err);
 void mw_program_close(struct mw_program *it);
 
-/* env, sys, share, ffi by name. */
+/* env, sys, share by name; ffi by path (for the file itself: mw_permit_path with 1u << MW_FFI). An unknown kind of sys, an empty
+ * name or one that cannot be: MW_EINVAL. */
 int mw_permit_text(mw_policy *p, enum mw_kind kind, const char *name, const char *op, struct mw_err *err);
 
 #endif

@@ -33,14 +33,24 @@ int mw_policy_narrow(mw_policy *p, struct mw_err *err);
 /* Adds a deny layer that nothing overrides: the whole kind (rule NULL), or the rule and all below it. For good. */
 int mw_policy_drop(mw_policy *p, enum mw_kind kind, const char *rule, struct mw_err *err);
 
-/* Would everything that `rule` allows be allowed by p? MW_EDENIED if not: a child asks for more than its parent has. */
+/* Lua modules (*.lua) below `dir` are free to read for `require`: the main script's directory, the built-in module path. No rule
+ * and no right: nothing else below it can be read, and mw_policy_drop does not end it. Copied and saved with the policy. */
+int mw_policy_free_module_dir(mw_policy *p, const char *dir, struct mw_err *err);
+
+/* Is what `rule` names allowed by p, so that a child may be given it? MW_EDENIED if not: it asks for more than its parent has.
+ * Denials below it are no obstacle: they bind the child too, since its layer only stands on top. rule NULL: the whole kind. */
 int mw_policy_covers(const mw_policy *p, enum mw_kind kind, const char *rule, struct mw_err *err);
 
 enum mw_answer { MW_GRANTED, MW_DENIED, MW_PROMPT };
 /* What enforcement would say now, without asking anybody. subject NULL: the whole kind. */
 enum mw_answer mw_policy_query(const mw_policy *p, enum mw_kind kind, const char *subject);
 
-/* Calls fn for each rule of each layer, lowest first. */
+/* The same, but asks the person if there is one and it is not granted (mw.permissions.request). */
+enum mw_answer mw_policy_request(mw_policy *p, enum mw_kind kind, const char *subject);
+/* 0 if the subject can be read as the kind's grammar has it, else MW_EINVAL with the column. */
+int mw_policy_check_subject(enum mw_kind kind, const char *subject, struct mw_err *err);
+
+/* Calls fn for each rule of each layer, lowest first, drops last. rule NULL: the whole kind. */
 void mw_policy_each(const mw_policy *p, void (*fn)(void *ud, int layer, enum mw_kind k, enum mw_effect e, const char *rule), void *ud);
 
 /* Writes the whole policy to / reads it from a descriptor (a sealed memfd between a host and its script child).

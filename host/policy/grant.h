@@ -1,0 +1,77 @@
+/* Grants: the layers of a policy and what they say together.
+ * Knows: rules, matching. Never: the error's text, a person (permit.c). */
+#ifndef MW_POLICY_GRANT_H
+#define MW_POLICY_GRANT_H
+
+#include "policy/match.h"
+
+enum mw_shape {
+    MW_LAYER_CLOSED,             /* a kind that it does not mention is denied: the lowest layer, a child's `permissions` */
+    MW_LAYER_OPEN,               /* a kind that it does not grant is as the other layers say: flags above a policy file */
+    MW_LAYER_DROPS               /* denials alone, which nothing overrides */
+};
+
+struct mw_layer {
+    struct mw_layer *next;       /* the one above */
+    enum mw_shape shape;
+    int all;                     /* everything, also what no rule can name (-A) */
+    unsigned count;              /* rules */
+    struct mw_rule *rules[MW_KINDS];
+};
+
+struct mw_policy {
+    struct mw_layer *layers;     /* the lowest first */
+    struct mw_layer drops;       /* stands apart: always the last word */
+    struct mw_rule *modules;     /* directories whose Lua modules are free to read */
+    char *path;                  /* our PATH, as it was at the start */
+    unsigned generation;         /* changes with every rule; never 0 */
+    unsigned denials[MW_KINDS];  /* rules that deny, in all layers */
+    mw_policy_ask *ask;
+    void *ask_ud;
+};
+
+enum mw_verdict { MW_NO, MW_MISS, MW_YES };     /* a denial decides; nothing grants it; granted */
+
+struct mw_decision {
+    enum mw_verdict verdict;
+    unsigned layer;              /* of the verdict, when it is not yes: 0 is the lowest; MW_LAYER_OF_DROPS */
+    const struct mw_rule *rule;  /* that decided; NULL: none did. Lent by the policy. */
+    int forbidden;               /* no rule can grant it, only everything can */
+};
+#define MW_LAYER_OF_DROPS 0xffffu
+#define MW_RULES_MAX 100000u     /* of one layer */
+#define MW_DROPS_MAX 1024u
+
+/* What the policy says of a target, asking nobody. */
+void mw_decide(const struct mw_policy *p, const struct mw_target *t, struct mw_decision *out);
+/* 1 if any layer's rule for the kind (and those that count for it) passes `wanted`. */
+int mw_decide_any(const struct mw_policy *p, enum mw_kind kind, int (*wanted)(const struct mw_rule *r, const void *ud), const void *ud);
+
+/* The kinds whose rules count for a kind: connect has net's too. A NULL-terminated walk: for (i = 0; (k = mw_kind_next(kind, i)) >= 0; i++) */
+int mw_kind_next(enum mw_kind kind, unsigned i);
+
+struct mw_layer *mw_layer_top(const struct mw_policy *p);
+/* Takes the rule, finds where it leads (pinning descriptors) and adds it to the layer. On failure the rule is freed. */
+int mw_layer_take(struct mw_policy *p, struct mw_layer *layer, struct mw_rule *r, struct mw_err *err);
+/* Takes a rule whose spot is filled already. */
+int mw_layer_take_found(struct mw_policy *p, struct mw_layer *layer, struct mw_rule *r, struct mw_err *err);
+/* An empty layer on top. */
+int mw_layer_push(struct mw_policy *p, enum mw_shape shape, struct mw_layer **out, struct mw_err *err);
+
+/* Fills r->spot (spot.c). 0, MW_ENOENT for a program that is not there, or a code; err named by the rule's flag. */
+int mw_spot_find(const struct mw_policy *p, struct mw_rule *r, struct mw_err *err);
+
+/* Walks to `path` and fills the target of `kind` from where it led (path.c); the target lends w. kinds: a set of bits, for "..".
+ * subject: PATH_MAX + 2 bytes, the path made absolute. 0 (see w->status; mw_walk_end), MW_EDENIED ("..": no decision needed), or a code. */
+int mw_target_path(const struct mw_policy *p, unsigned kinds, const char *path, enum mw_walk_how how, char *subject, struct mw_walk *w,
+                   struct mw_target *t);
+
+/* A Unix socket by path: mw_permit_unix without the abstract names (path.c). */
+struct mw_place;
+int mw_permit_unix_path(mw_policy *p, enum mw_kind kind, const char *path, const char *op, struct mw_place *out, struct mw_err *err);
+
+/* Finds a program in our PATH, or by path when it has a slash, links followed (program.c): 0 with `w` walked (mw_walk_end) and
+ * `path` as it was found, absolute; MW_ENOENT; or a code. */
+int mw_program_find(const struct mw_policy *p, const char *name, char path[MW_TRAIL_TEXT], struct mw_walk *w);
+
+#endif

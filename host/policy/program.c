@@ -1,0 +1,253 @@
+/* Programs: found in our PATH, pinned, their #! line read.
+ * Knows: grants, walking. Never: executes; reads more than the first 256 bytes of a file that may be executed. */
+#include "policy/permit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/deny.h"
+#include "policy/grant.h"
+
+#define LINE_MAX_BYTES 256       /* of a #! line, as the kernel has it */
+
+/* ---- Finding ------------------------------------------------------------------------------------------------------------- */
+
+/* Walks to a file that may be executed. */
+static int try(const char *path, size_t cwd_len, struct mw_walk *w) {
+    char self[32];
+    int rc = mw_walk(path, cwd_len, MW_WALK_FOLLOW, NULL, w);
+
+    if (rc < 0) return rc;
+    rc = w->status;
+    if (rc == 0 && !S_ISREG(w->st.st_mode)) rc = S_ISDIR(w->st.st_mode) ? -EISDIR : -EACCES;
+    if (rc == 0) {
+        snprintf(self, sizeof self, "/proc/self/fd/%d", w->fd);
+        if (faccessat(AT_FDCWD, self, X_OK, AT_EACCESS) < 0 && (errno == EACCES || (w->st.st_mode & 0111) == 0)) rc = -EACCES;
+    }
+    if (rc < 0) mw_walk_end(w);
+    return rc;
+}
+
+int mw_program_find(const struct mw_policy *p, const char *name, char path[MW_TRAIL_TEXT], struct mw_walk *w) {
+    size_t cwd_len, len = strlen(name);
+    int found = MW_ENOENT, rc;
+
+    if (len == 0) return MW_ENOENT;
+    if (strchr(name, '/') != NULL) {
+        rc = mw_walk_absolute(name, path, MW_TRAIL_TEXT, &cwd_len);
+        return rc < 0 ? rc : try(path, cwd_len, w);
+    }
+    if (len > NAME_MAX) return -ENAMETOOLONG;
+    for (const char *dir = p->path; *dir != 0;) {
+        size_t n = strcspn(dir, ":");
+        if (n > 0 && dir[0] == '/' && n + len + 2 < MW_TRAIL_TEXT) { /* "" and relative folders would move with us */
+            memcpy(path, dir, n);
+            path[n] = '/';
+            memcpy(path + n + 1, name, len + 1);
+            rc = try(path, 0, w);
+            if (rc == 0 || rc == -EMFILE || rc == -ENFILE || rc == MW_ENOMEM) return rc;
+            if (rc == -EACCES) found = rc;
+        }
+        dir += n;
+        if (*dir == ':') dir++;
+    }
+    return found;
+}
+
+/* A grant that names `name` itself: what it pinned at the start is what is run, so PATH is searched once. */
+static const struct mw_rule *pinned(const mw_policy *p, const char *name) {
+    int k;
+
+    for (const struct mw_layer *l = p->layers; l != NULL; l = l->next)
+        for (unsigned i = 0; (k = mw_kind_next(MW_RUN, i)) >= 0; i++)
+            for (const struct mw_rule *r = l->rules[k]; r != NULL; r = r->next)
+                if (r->effect == MW_ALLOW && r->form == MW_FORM_PROGRAM && r->spot.fd >= 0 && strcmp(r->text, name) == 0) return r;
+    return NULL;
+}
+
+/* ---- Deciding ------------------------------------------------------------------------------------------------------------ */
+
+static int is_denial_of(const struct mw_policy *p, const struct mw_target *t) {
+    struct mw_decision d;
+
+    mw_decide(p, t, &d);
+    return d.verdict == MW_NO && d.rule != NULL && d.rule->form == MW_FORM_PROGRAM;
+}
+
+/* A found file: what the policy says, and what runs if it says yes. */
+struct candidate {
+    int fd;                      /* O_PATH, ours */
+    struct mw_node node;
+    char path[PATH_MAX];         /* as found */
+    char real[PATH_MAX];         /* without links */
+};
+
+static int candidate_of_walk(const char *path, struct mw_walk *w, struct candidate *c) {
+    if (strlen(path) >= sizeof c->path || w->trail.len >= sizeof c->real) return -ENAMETOOLONG;
+    memcpy(c->path, path, strlen(path) + 1);
+    memcpy(c->real, w->trail.text, w->trail.len + 1);
+    c->node = w->trail.step[w->trail.count - 1].node;
+    c->fd = w->fd;
+    w->fd = -1;
+    return 0;
+}
+
+static int candidate_of_rule(const struct mw_rule *r, struct candidate *c) {
+    if (r->spot.place.len >= sizeof c->real || strlen(r->name) >= sizeof c->path) return -ENAMETOOLONG;
+    memcpy(c->path, r->name, strlen(r->name) + 1);
+    memcpy(c->real, r->spot.place.text, r->spot.place.len + 1);
+    c->node = r->spot.node;
+    c->fd = fcntl(r->spot.fd, F_DUPFD_CLOEXEC, 3);
+    return c->fd < 0 ? -errno : 0;
+}
+
+static int find(const mw_policy *p, const char *name, int dirfd, struct candidate *c) {
+    const struct mw_rule *r = strchr(name, '/') == NULL ? pinned(p, name) : NULL;
+    char path[MW_TRAIL_TEXT], self[32];
+    struct mw_walk w;
+    int rc;
+
+    if (r != NULL) return candidate_of_rule(r, c);
+    if (strchr(name, '/') == NULL || name[0] == '/' || dirfd == AT_FDCWD) {
+        rc = mw_program_find(p, name, path, &w);
+    } else {
+        ssize_t n;
+        snprintf(self, sizeof self, "/proc/self/fd/%d", dirfd);
+        n = readlink(self, path, PATH_MAX - 1);
+        if (n < 0) return -errno;
+        path[n] = 0;
+        if (path[0] != '/' || (size_t)n + strlen(name) + 2 > sizeof path) return -ENAMETOOLONG;
+        path[n] = '/';
+        memcpy(path + n + 1, name, strlen(name) + 1);
+        rc = try(path, (size_t)n, &w);
+    }
+    if (rc < 0) return rc;
+    rc = candidate_of_walk(path, &w, c);
+    mw_walk_end(&w);
+    return rc;
+}
+
+/* Is a name that leads nowhere one that a grant could have meant? Then its absence is no secret. */
+static int names_rule(const struct mw_rule *r, const void *ud) {
+    const char *name = ud;
+    return r->form == MW_FORM_EVERY || (r->text != NULL && strcmp(r->text, name) == 0) || (r->name != NULL && strcmp(r->name, name) == 0);
+}
+
+/* ---- The #! line --------------------------------------------------------------------------------------------------------- */
+
+/* Reads the first line of a #! file. 1: it is one, interpreter and arg (either may be lent from line); 0: it is none, or cannot be read. */
+static int read_line(int fd, char line[LINE_MAX_BYTES + 1], char **interpreter, char **arg) {
+    char self[32], *p, *end;
+    ssize_t n;
+    int in;
+
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    in = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (in < 0) return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0; /* not readable: the kernel looks */
+    do n = pread(in, line, LINE_MAX_BYTES, 0);
+    while (n < 0 && errno == EINTR);
+    close(in);
+    if (n < 2 || line[0] != '#' || line[1] != '!') return 0;
+    line[n] = 0;
+    end = memchr(line, '\n', (size_t)n);
+    if (end == NULL && n == LINE_MAX_BYTES) return -ENOEXEC; /* a cut name would be another one */
+    if (end == NULL) end = line + n;
+    *end = 0;
+    if (strlen(line) != (size_t)(end - line)) return -ENOEXEC;
+    while (end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r')) *--end = 0;
+    p = line + 2;
+    p += strspn(p, " \t");
+    if (*p == 0) return -ENOEXEC;
+    *interpreter = p;
+    p += strcspn(p, " \t");
+    if (*p != 0) *p++ = 0;
+    *arg = p + strspn(p, " \t");
+    return 1;
+}
+
+static int is_env(const char *path) {
+    return strcmp(path, "/usr/bin/env") == 0 || strcmp(path, "/bin/env") == 0;
+}
+
+/* Puts the interpreter of the script `c` in its place. */
+static int interpret(mw_policy *p, struct candidate *c, char line[LINE_MAX_BYTES + 1], char *interpreter, const char *arg, const char *op,
+                     struct mw_program *out, struct mw_err *err) {
+    struct candidate i = {.fd = -1};
+    struct mw_target t = {.kind = MW_RUN, .port = MW_ANY_PORT};
+    struct stat st;
+    char *unused;
+    int rc, plain_env = is_env(interpreter) && arg[0] != 0 && arg[0] != '-' && strpbrk(arg, " \t=/") == NULL;
+
+    if (is_env(interpreter) && !plain_env && p->denials[MW_RUN] > 0) return mw_err_set(err, -ENOEXEC, op, c->path, "its #! line hides the interpreter that a denial could name");
+    if (interpreter[0] != '/') return mw_err_set(err, -ENOEXEC, op, c->path, "its #! line names no absolute path");
+    rc = find(p, plain_env ? arg : interpreter, AT_FDCWD, &i);
+    if (rc == MW_ENOENT) return mw_err_setf(err, rc, op, c->path, "its interpreter %s does not exist", plain_env ? arg : interpreter);
+    if (rc < 0) return mw_err_set(err, rc, op, c->path, NULL);
+    t.node = &i.node;
+    t.program = i.real;
+    if (is_denial_of(p, &t)) {
+        close(i.fd);
+        return mw_decide_or_ask(err, p, op, MW_RUN, i.path, &t);
+    }
+    if (stat(c->path, &st) < 0 || st.st_dev != c->node.dev || st.st_ino != c->node.ino) {
+        close(i.fd);
+        return mw_err_set(err, -ESTALE, op, c->path, "replaced while it was looked at");
+    }
+    snprintf(out->script, sizeof out->script, "%s", c->path);
+    snprintf(out->arg, sizeof out->arg, "%s", plain_env ? "" : arg);
+    close(c->fd);
+    *c = i;
+    rc = read_line(c->fd, line, &unused, &unused);
+    return rc == 1 ? mw_err_set(err, -ENOEXEC, op, out->script, "its interpreter is a #! file itself") : 0;
+}
+
+/* ---- The face ------------------------------------------------------------------------------------------------------------ */
+
+int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, struct mw_program *out, struct mw_err *err) {
+    struct candidate c = {.fd = -1};
+    struct mw_target t = {.kind = MW_RUN, .port = MW_ANY_PORT};
+    struct mw_decision d;
+    char line[LINE_MAX_BYTES + 1], *interpreter = NULL, *arg = NULL;
+    int missing, rc;
+
+    memset(out, 0, sizeof *out);
+    out->fd = -1;
+    if (name[0] == 0) return mw_err_set(err, MW_EINVAL, op, name, "the program's name is empty");
+    if (strlen(name) >= PATH_MAX) return mw_err_set(err, -ENAMETOOLONG, op, name, NULL);
+    missing = find(p, name, dirfd, &c);
+    if (missing == 0) {
+        t.node = &c.node;
+        t.program = c.real;
+    }
+    mw_decide(p, &t, &d);
+    if (missing < 0 && d.verdict != MW_NO && mw_decide_any(p, MW_RUN, names_rule, name)) d.verdict = MW_YES;
+    if (d.verdict != MW_YES && !mw_ask(p, MW_RUN, name, &d)) {
+        rc = mw_deny_decided(err, op, MW_RUN, name, &d);
+        goto done;
+    }
+    if (missing < 0) return mw_err_set(err, missing, op, name, missing == MW_ENOENT ? "no such program" : NULL);
+    snprintf(out->path, sizeof out->path, "%s", c.path);
+    t.kind = MW_TRUST;
+    mw_decide(p, &t, &d);
+    out->trusted = d.verdict == MW_YES;
+    rc = read_line(c.fd, line, &interpreter, &arg);
+    if (rc < 0) rc = mw_err_set(err, rc, op, c.path, "its #! line cannot be used");
+    if (rc == 1) {
+        rc = interpret(p, &c, line, interpreter, arg, op, out, err);
+        snprintf(out->path, sizeof out->path, "%s", c.path);
+    }
+    if (rc == 0) {
+        out->fd = c.fd; /* given */
+        c.fd = -1;
+    }
+done:
+    if (c.fd >= 0) close(c.fd);
+    return rc;
+}
+
+void mw_program_close(struct mw_program *it) {
+    if (it->fd >= 0) close(it->fd);
+    it->fd = -1;
+}

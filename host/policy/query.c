@@ -1,0 +1,141 @@
+/* Questions about rules: what enforcement would say, whether a child may be given a rule.
+ * Knows: grants, the same decision that the permits take. Never: decides otherwise. */
+#include <string.h>
+
+#include "policy/deny.h"
+
+/* What a rule of one kind means as a target; the kind's direction is in `kind`. */
+static int target_of(const struct mw_policy *p, const struct mw_rule *r, enum mw_kind kind, struct mw_net_addr *addr, char *suffix, struct mw_walk *w,
+                     struct mw_target *t) {
+    char text[MW_TRAIL_TEXT];
+    enum mw_walk_how how = r->form == MW_FORM_SOCKET && kind == MW_LISTEN ? MW_WALK_NAME : MW_WALK_FOLLOW;
+    int rc = 0;
+
+    memset(t, 0, sizeof *t);
+    t->port = r->port;
+    switch (r->form) {
+    case MW_FORM_EVERY: t->every = 1; break;
+    case MW_FORM_PATH:
+    case MW_FORM_SOCKET:
+    case MW_FORM_SOCKETS:
+        rc = mw_target_path(p, 1u << kind, r->name, how, text, w, t);
+        if (rc == 0 && r->form != MW_FORM_PATH) t->forbidden = 0;
+        break;
+    case MW_FORM_PROGRAM:
+        rc = mw_program_find(p, r->name, text, w);
+        if (rc < 0) break;
+        t->node = &w->trail.step[w->trail.count - 1].node;
+        t->program = w->trail.text;
+        break;
+    case MW_FORM_HOST: t->host = r->name; break;
+    case MW_FORM_SUFFIX:
+        suffix[0] = '*';
+        suffix[1] = '.';
+        memcpy(suffix + 2, r->name, strlen(r->name) + 1);
+        t->host = suffix;
+        break;
+    case MW_FORM_ADDR:
+        *addr = r->addr;
+        if (kind == MW_CONNECT && mw_net_wild(addr)) {
+            if (addr->v6) addr->bytes[15] = 1;
+            else memcpy(addr->bytes, "\x7f\0\0\1", 4);
+        }
+        t->addr = addr;
+        t->wild = kind == MW_LISTEN && mw_net_wild(addr);
+        break;
+    case MW_FORM_PORT: break;
+    case MW_FORM_ABSTRACT: t->abstract = r->name; break;
+    case MW_FORM_NAME: t->name = r->name; break;
+    case MW_FORM_PREFIX:
+        t->name = r->name;
+        t->prefix = 1;
+        break;
+    }
+    t->kind = kind;
+    return rc;
+}
+
+/* Below a directory of sockets: any name in it stands for all. */
+static void stand_in(const struct mw_rule *r, struct mw_walk *w) {
+    struct mw_trail *t = &w->trail;
+
+    if (r->form != MW_FORM_SOCKETS || t->count >= MW_TRAIL_MAX || t->len + 3 > sizeof t->text) return;
+    memcpy(t->text + t->len, "/*", 3);
+    t->len += 2;
+    t->step[t->count] = (struct mw_step){.end = (unsigned)t->len};
+    t->count++;
+}
+
+static int decide_rule(const struct mw_policy *p, const struct mw_rule *r, enum mw_kind kind, struct mw_decision *d) {
+    struct mw_net_addr addr;
+    struct mw_target t;
+    char suffix[260];
+    struct mw_walk w;
+    int rc;
+
+    w.fd = w.dir = -1;
+    rc = target_of(p, r, kind, &addr, suffix, &w, &t);
+    *d = (struct mw_decision){MW_MISS, 0, NULL, 0};
+    if (rc == 0) {
+        stand_in(r, &w);
+        mw_decide(p, &t, d);
+    }
+    mw_walk_end(&w);
+    return rc;
+}
+
+/* Parses and decides; net is both directions, and the worse one counts. */
+static int decide_text(const struct mw_policy *p, enum mw_kind kind, const char *subject, struct mw_decision *d, struct mw_err *err) {
+    enum mw_kind ways[2] = {kind == MW_NET ? MW_CONNECT : kind, MW_LISTEN};
+    struct mw_rule *r = NULL;
+    int rc = mw_rule_parse(kind, MW_ALLOW, subject, subject != NULL ? strlen(subject) : 0, &r, err);
+
+    *d = (struct mw_decision){MW_MISS, 0, NULL, 0};
+    for (int i = 0; i < (kind == MW_NET ? 2 : 1) && rc == 0; i++) {
+        struct mw_decision one;
+        rc = decide_rule(p, r, ways[i], &one);
+        if (rc == MW_EDENIED) rc = 0; /* ".." out of an ungranted directory: denied, as enforcement says */
+        if (rc < 0) mw_err_set(err, rc, "permissions", subject, NULL);
+        else if (i == 0 || one.verdict < d->verdict) *d = one;
+    }
+    mw_rule_free(r);
+    return rc;
+}
+
+static enum mw_answer answer_of(const struct mw_policy *p, const struct mw_decision *d) {
+    if (d->verdict == MW_YES) return MW_GRANTED;
+    return mw_ask_possible(p, d) ? MW_PROMPT : MW_DENIED;
+}
+
+enum mw_answer mw_policy_query(const mw_policy *p, enum mw_kind kind, const char *subject) {
+    struct mw_decision d;
+
+    if (decide_text(p, kind, subject, &d, NULL) < 0) return MW_DENIED;
+    return answer_of(p, &d);
+}
+
+enum mw_answer mw_policy_request(mw_policy *p, enum mw_kind kind, const char *subject) {
+    struct mw_decision d;
+
+    if (decide_text(p, kind, subject, &d, NULL) < 0) return MW_DENIED;
+    if (d.verdict == MW_YES) return MW_GRANTED;
+    if (subject == NULL || !mw_ask(p, kind, subject, &d)) return MW_DENIED;
+    return MW_GRANTED;
+}
+
+int mw_policy_check_subject(enum mw_kind kind, const char *subject, struct mw_err *err) {
+    struct mw_rule *r = NULL;
+    int rc = mw_rule_parse(kind, MW_ALLOW, subject, subject != NULL ? strlen(subject) : 0, &r, err);
+
+    mw_rule_free(r);
+    return rc;
+}
+
+int mw_policy_covers(const mw_policy *p, enum mw_kind kind, const char *rule, struct mw_err *err) {
+    struct mw_decision d;
+    int rc = decide_text(p, kind, rule, &d, err);
+
+    if (rc < 0) return rc;
+    if (d.verdict == MW_YES) return 0;
+    return mw_err_setf(err, MW_EDENIED, "permissions", rule != NULL ? rule : mw_kind_name(kind), "asks for more than this script has (%s)", mw_kind_name(kind));
+}
