@@ -354,7 +354,7 @@ int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int r
     int rc = MW_EAGAIN;
 
     *fd = -1;
-    if ((flags & O_PATH) != 0 || (flags & __O_TMPFILE) != 0) return mw_err_set(err, MW_EINVAL, op, path, "such flags are not for opening");
+    if ((flags & O_PATH) != 0 || (flags & O_TMPFILE) == O_TMPFILE) return mw_err_set(err, MW_EINVAL, op, path, "such flags are not for opening");
     if ((flags & O_NOFOLLOW) != 0 || ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)) how = MW_AT_NAME;
     else if ((flags & O_CREAT) != 0) how = MW_AT_CREATE;
     for (int tries = 0; tries < OPEN_TRIES && rc == MW_EAGAIN; tries++) {
