@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/text.h"
 #include "bind/doors.h"
 #include "bind/host.h"
 #include "core/host.h"
@@ -72,17 +73,16 @@ static void hook_print(void *ud, const char *text, size_t len) {
 }
 
 static void hook_log(void *ud, int level, const char *text, size_t len) {
-    static const char *const names[] = {"debug: ", "info: ", "warning: ", "error: "};
     struct assembly *a = ud;
-    char line[4200];
-    int n;
+    char line[MW_LINE_MAX + 1];
 
     if (a->cfg.on_log != NULL) {
         a->cfg.on_log(a->host, (enum mw_level)level, text, len, a->cfg.ud);
         return;
     }
-    n = snprintf(line, sizeof line, "moonwire: %s%.*s\n", names[level & 3], (int)len, text);
-    if (n > 0) write_all(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    memcpy(line, text, len); /* one write: lines of several processes do not mix */
+    line[len] = '\n';
+    write_all(STDERR_FILENO, line, len + 1);
 }
 
 static void hook_error(void *ud, const struct mw_err *err, const char *traceback) {
@@ -138,6 +138,8 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     hooks->print = hook_print;
     hooks->log = hook_log;
     hooks->error = hook_error;
+    hooks->log_json = cfg->on_log != NULL || !isatty(STDERR_FILENO);
+    hooks->signals = a->cfg.signals;
     mw_host_set_policy(a->host, a->policy);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
     lua_pushcfunction(mw_host_state(a->host), furnish);

@@ -37,7 +37,7 @@ struct mw_config {
     size_t memory_limit;             /* bytes of one Lua state; 0: 256 MiB */
     mw_policy *policy;               /* copied; NULL: nothing is allowed */
     void (*on_print)(mw_host *, const char *text, size_t len, void *ud);            /* NULL: standard output */
-    void (*on_log)(mw_host *, enum mw_level, const char *line, size_t len, void *ud); /* NULL: standard error */
+    void (*on_log)(mw_host *, enum mw_level, const char *line, size_t len, void *ud); /* a JSON object; NULL: standard error */
     void (*on_error)(mw_host *, const struct mw_err *, const char *traceback, void *ud); /* NULL: standard error */
     const char *program;             /* path of a moonwire program for script children; NULL: this process, if it is one */
     const char *script_path;         /* mw.script.path, and the directory modules are found in; NULL: none */
@@ -46,6 +46,7 @@ struct mw_config {
     int parent_fd;                   /* -1, or the descriptor of mw.parent (taken) */
     int parent_stdio;                /* 1: mw.parent is standard input and output */
     int warden;                      /* 1 (default): children never outlive the host; 0: the embedder sees to it */
+    int signals;                     /* 1: scripts may take signals of this process (mw.on_signal); 0 (default): refused */
     unsigned shutdown_ms;            /* how long cleanup may take at the end; default 5000 */
     uint64_t child_files;            /* soft RLIMIT_NOFILE of children; 0 (default): as ours */
 };

@@ -13,8 +13,12 @@
 static const luaL_Reg doors[] = {
     {"arg", mw_door_arg},
     {"err", mw_door_err},
+    {"fs", mw_door_fs},
     {"host", mw_door_host},
     {"stream", mw_door_stream},
+    {"log", mw_door_log},
+    {"signal", mw_door_signal},
+    {"sys", mw_door_sys},
     {"task", mw_door_task},
 };
 

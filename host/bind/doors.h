@@ -18,6 +18,10 @@ int mw_door_arg(lua_State *L);
 int mw_door_err(lua_State *L);
 int mw_door_host(lua_State *L);
 int mw_door_stream(lua_State *L);
+int mw_door_fs(lua_State *L);
+int mw_door_log(lua_State *L);
+int mw_door_signal(lua_State *L);
+int mw_door_sys(lua_State *L);
 int mw_door_task(lua_State *L);
 
 #endif

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "core/inside.h"
 #include "core/raise.h"
 
@@ -96,16 +98,23 @@ void mw_host_disown(struct mw_handle *it) {
 }
 
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) {
-    char line[4096];
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    char text[2048];
+    struct mw_line line;
+    struct timespec now;
     va_list ap;
     int n;
 
     if (h->hooks.log == NULL) return;
     va_start(ap, fmt);
-    n = vsnprintf(line, sizeof line, fmt, ap);
+    n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     if (n < 0) return;
-    h->hooks.log(h->hooks.ud, level, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    clock_gettime(CLOCK_REALTIME, &now);
+    mw_line_begin(&line, h->hooks.log_json, (double)now.tv_sec + (double)now.tv_nsec / 1e9, names[level & 3], text,
+                  (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+    mw_line_end(&line);
+    h->hooks.log(h->hooks.ud, level, line.at, line.len);
 }
 
 /* ---- The turn --------------------------------------------------------------------------------------------------------- */

@@ -19,7 +19,9 @@ struct mw_hooks {
     void *ud;                                                     /* first argument of each */
     int (*furnish)(void *ud, lua_State *L, struct mw_err *err);   /* opens the doors in a fresh state */
     int (*ask)(void *ud, const char *kind, const char *subject, const char *where); /* 1 yes, 0 no */
-    void (*log)(void *ud, int level, const char *text, size_t len);                 /* MW_LOG_... ; one line, no newline */
+    void (*log)(void *ud, int level, const char *line, size_t len);                 /* MW_LOG_... ; whole (base/text.h), no newline */
+    int log_json;                                                 /* 1: lines are JSON objects; 0: for a person to read */
+    int signals;                                                  /* 1: scripts may take signals of the process (mw.on_signal) */
     void (*print)(void *ud, const char *text, size_t len);                          /* what scripts print, newline included */
     void (*error)(void *ud, const struct mw_err *err, const char *traceback);       /* an error nobody joined */
 };

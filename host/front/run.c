@@ -148,6 +148,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     mw_config_init(&cfg);
     cfg.on_error = mw_report_uncaught;
     cfg.child_files = files;
+    cfg.signals = 1;
     set_args(&cfg, flags, argv);
     if (flags->command == MW_CMD_CHILD) {
         if (mw_config_from_parent(PARENT_FD, &cfg, &policy, &err) < 0) return failed(&err, STATUS_USAGE);

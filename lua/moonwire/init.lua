@@ -6,7 +6,8 @@ local mw = {}
 
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
-  task = true,
+  env = true, fs = true, inspect = true, log = true, on_signal = true, platform = true, random = true, sys = true,
+  task = true, time = true,
 }
 
 --- Small functions and tables, by the door they stand behind: mw.NAME = core.DOOR.FIELD.
@@ -31,6 +32,8 @@ local function find(_, name)
     value = core.module("moonwire." .. name)
   elseif fields[name] then
     value = core[fields[name][1]][fields[name][2]]
+  elseif name == "script" then
+    value = { path = core.host.script_path, dir = core.host.script_dir }
   end
   rawset(mw, name, value)
   return value

@@ -1,0 +1,232 @@
+--- Files: whole ones, open ones, directories, and what happens to them. Every path asks for its right; every denial raises.
+
+local _, core = ...
+
+local door = core.fs
+local fail, raise, options = core.err.fail, core.err.raise, core.arg.options
+
+local LINE = 1 << 20 -- bytes of a line unless told
+
+-- ---- Open files ---------------------------------------------------------------------------------------------------------
+
+local methods = door.methods
+
+--- Iterates over what `read(format, opts)` gives until the end; raises on errors.
+---@param format? "l"|"L"|integer|{ max?: integer|string, timeout?: number|string }
+---@param opts? { max?: integer|string, timeout?: number|string }
+---@return fun(): string?
+function methods:lines(format, opts)
+  if type(format) == "table" then
+    format, opts = nil, format
+  end
+  local read = methods.read
+  return function()
+    local line, err = read(self, format, opts)
+    if err then raise(err) end
+    return line
+  end
+end
+
+-- ---- Temporary directories ----------------------------------------------------------------------------------------------
+
+---@class moonwire.TempDir
+---@field path string  where it is
+---@field private box userdata
+---@field private closed boolean?
+local TempDir = { __name = "moonwire.TempDir", __metatable = false }
+TempDir.__index = TempDir
+
+--- Removes the directory and all that is in it, also when the task is being cancelled. Idempotent.
+---@return true? ok
+---@return moonwire.Err? err
+function TempDir:close()
+  local box = self.box
+  if self.closed then return true end
+  self.closed = true
+  return core.module("moonwire.task").shield(function()
+    return box:close()
+  end, { timeout = 30 })
+end
+TempDir.__close = TempDir.close
+
+function TempDir:__tostring()
+  return self.path
+end
+
+--- The path of `name` in the directory.
+---@param name string
+---@return string
+function TempDir:join(name)
+  return self.path .. "/" .. name
+end
+
+---@param opts? { prefix?: string }
+local function tempdir(opts)
+  local box, err = door.tempdir(opts)
+  if not box then return nil, err end
+  return setmetatable({ path = box:path(), box = box }, TempDir)
+end
+
+-- ---- Watching -----------------------------------------------------------------------------------------------------------
+
+---@class moonwire.Watch
+---@field private box userdata
+---@field private opts table
+local Watch = { __name = "moonwire.Watch", __metatable = false }
+Watch.__index = Watch
+
+--- The next event; nil when the watched directory is gone or the watch was closed. Raises on errors.
+---@return { path: string, what: "created"|"changed"|"removed"|"renamed"|"overflow", from?: string }?
+function Watch:__call()
+  local event, err = self.box:next(self.opts)
+  if err and err.code ~= "ECLOSED" then raise(err) end
+  return event
+end
+
+--- Ends it. Idempotent.
+function Watch:close()
+  self.box:close()
+end
+Watch.__close = Watch.close
+
+--- Iterates over what happens to a directory's entries, or to one file: `for ev in mw.fs.watch(p) do print(ev.path, ev.what) end`.
+--- A renamed entry has its old path in `from`. "overflow": more happened than the kernel kept; look for yourself.
+---@param path string
+---@param opts? { timeout?: number|string }  how long to wait for an event (then ETIMEDOUT is raised)
+---@return moonwire.Watch
+local function watch(path, opts)
+  local o = options(opts, { timeout = "duration" }, "fs.watch")
+  local box, err = door.watch(path)
+  if not box then raise(err) end
+  local it = setmetatable({ box = box, opts = o }, Watch)
+  return it, nil, nil, it
+end
+
+-- ---- Following a file -----------------------------------------------------------------------------------------------------
+
+---@class moonwire.Tail
+---@field private path string
+---@field private box userdata  the watch of the name
+---@field private file userdata?  what is read now
+---@field private held string  the beginning of a line that is not there whole
+---@field private pos integer  bytes read of the file
+---@field private max integer
+---@field private opts table
+local Tail = { __name = "moonwire.Tail", __metatable = false }
+Tail.__index = Tail
+
+--- Opens what the name stands for now; nil if there is nothing.
+local function reopen(self)
+  local file, err = door.open(self.path, "r")
+  if not file and err.code ~= "ENOENT" then raise(err) end
+  self.file, self.pos = file, 0
+  return file
+end
+
+local function drop(self)
+  local file = self.file
+  self.file = nil
+  if file then file:close() end
+end
+
+--- Another file has the name, or the file shrank: start over. Returns true if there may be something to read.
+local function turned(self)
+  local file = self.file
+  if not file then return reopen(self) ~= nil end
+  local mine = file:stat()
+  local now = door.stat(self.path)
+  if mine and mine.size < self.pos then
+    self.held, self.pos = "", 0
+    file:seek("set", 0)
+    return true
+  end
+  if mine and now and (now.ino ~= mine.ino or now.dev ~= mine.dev) then
+    drop(self)
+    return reopen(self) ~= nil
+  end
+  return false
+end
+
+--- A line that is there whole, without its end; or nil.
+local function whole_line(self)
+  local file = self.file
+  if not file then return nil end
+  local piece, err = file:read("L", { max = self.max })
+  if err and not self.closed then raise(err) end
+  if not piece then return nil end
+  self.pos = self.pos + #piece
+  self.held = self.held .. piece
+  if #self.held > self.max + 1 then
+    raise(fail("ELIMIT", "fs tail", self.path, "a line longer than " .. self.max .. " bytes", "raise it with { max = ... }"))
+  end
+  if self.held:byte(-1) ~= 10 then return whole_line(self) end
+  local line = self.held:sub(1, -2)
+  self.held = ""
+  return line
+end
+
+--- The next line; waits for it. nil after close. Raises on errors.
+---@return string?
+function Tail:__call()
+  while not self.closed do
+    local line = whole_line(self)
+    if line then return line end
+    local before = self.file
+    if turned(self) then
+      if before and self.file ~= before and self.held ~= "" then -- the old file ended without a newline
+        line, self.held = self.held, ""
+        return line
+      end
+    else
+      local event, err = self.box:next(self.opts)
+      if err and err.code == "ECLOSED" then return nil end
+      if err then raise(err) end
+      if not event then return nil end
+    end
+  end
+end
+
+--- Ends it. Idempotent.
+function Tail:close()
+  self.closed = true
+  drop(self)
+  self.box:close()
+end
+Tail.__close = Tail.close
+
+--- Iterates over the lines of a file as they come, through growth, truncation and rotation:
+--- `for line in mw.fs.tail("/var/log/app.log", { from = "end" }) do ... end`. The file need not exist yet.
+---@param path string
+---@param opts? { from?: "start"|"end", max?: integer|string, timeout?: number|string }  from the end unless told; a line's bytes (1 MiB); how long to wait for a line's next piece (then ETIMEDOUT is raised)
+---@return moonwire.Tail
+local function tail(path, opts)
+  local o = options(opts, { from = "text", max = "size", timeout = "duration" }, "fs.tail")
+  if o.from and o.from ~= "start" and o.from ~= "end" then
+    raise(fail("EINVAL", "fs.tail", nil, 'option "from" must be "start" or "end", got "' .. o.from .. '"'))
+  end
+  local box, err = door.watch(path)
+  if not box then raise(err) end
+  local it = setmetatable({ path = path, box = box, held = "", max = o.max or LINE, opts = { timeout = o.timeout } }, Tail)
+  local ok, why = pcall(reopen, it)
+  if not ok then
+    box:close()
+    raise(why)
+  end
+  if it.file and o.from ~= "start" then it.pos = it.file:seek("end") or 0 end
+  return it, nil, nil, it
+end
+
+---@class moonwire.fs
+return {
+  open = door.open,
+  read = door.read,
+  write = door.write,
+  stat = door.stat,
+  list = door.list,
+  mkdir = door.mkdir,
+  remove = door.remove,
+  rename = door.rename,
+  tempdir = tempdir,
+  watch = watch,
+  tail = tail,
+}

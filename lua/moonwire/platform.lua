@@ -1,0 +1,6 @@
+--- What this program was built for: `os` ("linux"), `arch` ("x86_64", "aarch64").
+
+local _, core = ...
+
+---@class moonwire.platform
+return { os = core.sys.os, arch = core.sys.arch }
