@@ -272,7 +272,7 @@ int mw_stream_gather(mw_stream *s, const struct mw_view *parts, int count, struc
     if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
     s->gathering = 1;
     mw_host_at_dusk(s->host, &s->dusk, on_dusk);
-    return 0;
+    return mw_stream_crowded(s);
 }
 
 int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
