@@ -215,7 +215,7 @@ function task.map(items, f, opts)
       return nil
     end
     asked = asked + 1
-    while not (ordered and results[asked] or order[asked]) do changed:wait() end
+    while ordered and not results[asked] or not order[asked] do changed:wait() end
     local i = ordered and asked or order[asked]
     local r = results[i]
     results[i] = false
