@@ -13,6 +13,7 @@
 static const luaL_Reg doors[] = {
     {"arg", mw_door_arg},
     {"err", mw_door_err},
+    {"frame", mw_door_frame},
     {"fs", mw_door_fs},
     {"host", mw_door_host},
     {"stream", mw_door_stream},

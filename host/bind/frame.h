@@ -1,0 +1,27 @@
+/* Formats of frames as Lua values, and what bind/frame.c and bind/channel*.c share.
+ * Knows: bind/arg, wire/frame.
+ * Never: I/O. */
+#ifndef MW_BIND_FRAME_H
+#define MW_BIND_FRAME_H
+
+#include <lua.h>
+
+#include "wire/frame.h"
+
+#define MW_FRAME_TYPE "mw.frame"
+
+/* The format at idx, lent: a protocol's name, or what frame.new made. max: 0, or bytes that replace its own. Raises EINVAL. */
+void mw_frame_arg(lua_State *L, int idx, const char *op, size_t max, struct mw_frame_format *out);
+
+/* The header fields of a frame to send, from the arguments at first..top: exactly one for each field but the length.
+ * values: room for MW_FRAME_FIELDS. Raises EINVAL for a missing, surplus, mistyped or too great one.      [-0, +0, e] */
+void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_frame_format *f, union mw_frame_value *values);
+
+/* Pushes the fields of a whole frame but the length; returns how many. The caller has the stack for them.  [-0, +n, -] */
+int mw_frame_push_fields(lua_State *L, const struct mw_frame_format *f, const struct mw_frame *frame);
+
+/* nil and an EFRAME object with err.data = { why, max, announced }.                                         [-0, +2, m] */
+int mw_frame_push_refusal(lua_State *L, const struct mw_frame_format *f, const char *why, const char *what, uint64_t announced,
+                          const char *op, const char *subject);
+
+#endif

@@ -1,0 +1,129 @@
+---@meta
+
+--- A format by name. "typed" is a kind (u8), a length (u32, little-endian), the data.
+---@alias moonwire.Protocol "lines"|"u32le"|"u32be"|"varint"|"netstring"|"content-length"|"typed"
+
+---@class moonwire.FrameOptions
+---@field header? string      letters of string.pack: < > = ! b B h H i[n] I[n] j J l L T x f d n
+---@field length? integer     which field of the header holds the length of the data (from 1); may be left out when there is but one
+---@field protocol? moonwire.Protocol   in place of header and length
+---@field max? integer|string bytes of data of one frame; 16 MiB ("lines": 1 MiB), at most 1 GiB ("lines": 64 MiB)
+
+--- A format of frames; immutable.
+---@class moonwire.Frame
+local Frame = {}
+
+--- One frame of `data`. The header's other fields follow in their order.
+---@param data string
+---@param ... number  the header's fields other than the length
+---@return string? bytes
+---@return moonwire.Err? err  EFRAME: above max (err.data.why is "too_large"), a newline in a line ("protocol")
+function Frame:encode(data, ...) end
+
+--- The frame at the start of `bytes`: its data, the header's other fields, and how many bytes it took.
+---@param bytes string
+---@param from? integer  where to start; 1
+---@return string? data
+---@return any ...  fields and `used`; or an error: EAGAIN (err.data.need more bytes, at least), EFRAME (err.data.why)
+function Frame:decode(bytes, from) end
+
+---@class moonwire.Stream
+local Stream = {}
+
+---@class moonwire.FramedOptions
+---@field max? integer|string   in place of the format's own
+---@field frame_timeout? number|string  first to last byte of one frame, while somebody waits for it; 30 s; math.huge: no limit.
+---  A frame that takes longer than 5 s must also bring 1 KiB/s.
+
+--- Speaks in frames from here on.
+---@param format moonwire.Protocol|moonwire.Frame
+---@param options? moonwire.FramedOptions
+---@return moonwire.Channel
+function Stream:framed(format, options) end
+
+--- A stream that speaks in frames.
+---@class moonwire.Channel
+local Channel = {}
+
+--- Sends one frame: the data (or a view), then the header's other fields in order. Waits while the peer takes too little; an
+--- option table at the end, `{ timeout = }`, bounds that (after ETIMEDOUT nothing was sent). Frames that are refused (EFRAME)
+--- leave the channel as it was.
+---@param data string|moonwire.View
+---@param ... any
+---@return moonwire.Channel? ch
+---@return moonwire.Err? err
+function Channel:send(data, ...) end
+
+--- The next message: its data and the header's other fields; nil at the clean end; nil and an error otherwise. ETIMEDOUT of
+--- `timeout` loses nothing. EEOF (err.data.had, err.data.wanted): the end came inside a frame. After EFRAME (err.data.why) and
+--- the ETIMEDOUT of a frame that took too long (err.data.why is "slow") the channel is closed.
+---@param options? { timeout?: number|string }
+---@return string? data
+---@return any ...
+function Channel:recv(options) end
+
+--- Iterates over messages until the end; raises on errors. Yields only when nothing whole has arrived.
+---@param options? { timeout?: number|string }  for each message
+---@return fun(): string, ...
+function Channel:messages(options) end
+
+--- The same, lending each message instead of copying it: a view is good until the loop's next step, also over waits.
+---@param options? { timeout?: number|string }
+---@return fun(): moonwire.View, ...
+function Channel:views(options) end
+
+--- Sends now what this turn gathered, and waits until the kernel has it.
+---@return moonwire.Channel? ch
+---@return moonwire.Err? err
+function Channel:flush() end
+
+--- Half-close: the peer sees the end after everything sent.
+---@return moonwire.Channel? ch
+---@return moonwire.Err? err
+function Channel:finish() end
+
+--- Closes the stream.
+function Channel:close() end
+
+--- The stream beneath.
+---@return moonwire.Stream
+function Channel:stream() end
+
+--- Counts: sent `messages`, `bytes_raw` (data), `bytes_wire` (with headers), `ratio` (raw / wire); `received`, `bytes_received`.
+---@return table<string, number>
+function Channel:stats() end
+
+--- Adds middleware around every message; the first used is outermost. `dir` is "send" or "recv"; call pass(data, ...) for the
+--- rest of the way and give what it gave; nil without an error drops the message.
+---@param fn fun(pass: fun(data: string, ...): any, dir: "send"|"recv", data: string, ...): any
+---@return moonwire.Channel ch
+function Channel:use(fn) end
+
+--- A frame lent where it lies: #view, tostring(view). Every use after the loop's next step raises.
+---@class moonwire.View
+local View = {}
+
+--- As string.byte.
+---@param i? integer
+---@param j? integer
+---@return integer ...
+function View:byte(i, j) end
+
+--- As string.sub.
+---@param i integer
+---@param j? integer
+---@return string
+function View:sub(i, j) end
+
+--- Where `text` (plain, no pattern) begins and ends.
+---@param text string
+---@param from? integer
+---@return integer? first
+---@return integer? last
+function View:find(text, from) end
+
+--- As string.unpack(fmt, bytes, from).
+---@param fmt string
+---@param from? integer
+---@return any ...
+function View:unpack(fmt, from) end
