@@ -48,6 +48,7 @@ void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_fr
 }
 
 int mw_frame_push_fields(lua_State *L, const struct mw_frame_format *f, const struct mw_frame *frame) {
+    luaL_checkstack(L, MW_FRAME_FIELDS, "frame");
     for (unsigned i = 0; i < f->fields; i++) {
         union mw_frame_value v;
         if (i == f->length) continue;
@@ -136,7 +137,7 @@ static int format_decode(lua_State *L) {
         lua_setfield(L, -2, "need");
         return mw_push_err_data(L, &err);
     }
-    luaL_checkstack(L, MW_FRAME_FIELDS + 2, "frame.decode");
+    luaL_checkstack(L, 1, "frame.decode");
     lua_pushlstring(L, got.data, got.len);
     rc = mw_frame_push_fields(L, f, &got);
     lua_pushinteger(L, (lua_Integer)got.used);

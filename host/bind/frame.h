@@ -17,7 +17,7 @@ void mw_frame_arg(lua_State *L, int idx, const char *op, size_t max, struct mw_f
  * values: room for MW_FRAME_FIELDS. Raises EINVAL for a missing, surplus, mistyped or too great one.      [-0, +0, e] */
 void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_frame_format *f, union mw_frame_value *values);
 
-/* Pushes the fields of a whole frame but the length; returns how many. The caller has the stack for them.  [-0, +n, -] */
+/* Pushes the fields of a whole frame but the length; returns how many.                                    [-0, +n, m] */
 int mw_frame_push_fields(lua_State *L, const struct mw_frame_format *f, const struct mw_frame *frame);
 
 /* nil and an EFRAME object with err.data = { why, max, announced }.                                         [-0, +2, m] */

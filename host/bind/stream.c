@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "bind/arg.h"
+#include "bind/channel.h"
 #include "bind/doors.h"
 #include "bind/stream_box.h"
 #include "core/task.h"
@@ -366,6 +367,7 @@ static const luaL_Reg methods[] = {
     { "alive", stream_alive },
     { "peer", stream_peer },
     { "address", stream_address },
+    { "framed", mw_stream_framed },
     { NULL, NULL },
 };
 static const luaL_Reg meta[] = {

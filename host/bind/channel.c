@@ -1,0 +1,558 @@
+/* Channels: streams that speak in frames. stream:framed, recv, messages, views; send is in channel_send.c.
+ * Knows: bind/frame, bind/stream, io/stream, core, lua.h.
+ * Never: copies a byte but into the Lua string; wakes a task for a part of a frame. */
+#include "bind/channel.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bind/arg.h"
+#include "bind/stream.h"
+
+#define LEASE "mw.channel.lease"
+#define SECOND_NS UINT64_C(1000000000)
+
+enum { FILLS = 16 };              /* reads in a row before other tasks have their turn */
+static const uint64_t FRAME_NS = 30 * SECOND_NS;                /* first to last byte of one frame */
+static const uint64_t GRACE_NS = 5 * SECOND_NS;                 /* after that, at least ... */
+static const uint64_t BYTE_NS = SECOND_NS / 1024;               /* ... one byte in this time: 1 KiB/s */
+
+/* What a reader wants, at index 2 of its stack: [ch how deadline]. */
+enum { RECV, MESSAGES, VIEWS };
+
+static int read_k(lua_State *L, int code, lua_KContext ctx);
+static int pass_k(lua_State *L, int code, lua_KContext ctx);
+static int read_begin(lua_State *L);
+
+struct mw_channel *mw_channel_check(lua_State *L, int idx) {
+    return mw_box_check(L, idx, MW_CHANNEL_TYPE);
+}
+
+void mw_channel_release(struct mw_channel *ch) {
+    size_t held;
+
+    if (ch->lent == 0) return;
+    held = mw_bytes_len(mw_stream_in(ch->stream));
+    mw_stream_consume(ch->stream, ch->lent < held ? ch->lent : held);
+    ch->lent = 0;
+    ch->lease++;
+}
+
+/* ---- The time of one frame -------------------------------------------------------------------------------------------- */
+
+/* When the frame must be whole if no more of it comes. */
+static uint64_t clock_limit(const struct mw_channel *ch) {
+    uint64_t earned = GRACE_NS + mw_bytes_len(mw_stream_in(ch->stream)) * BYTE_NS;
+    return ch->begun + (earned < ch->frame_ns ? earned : ch->frame_ns);
+}
+
+static void clock_fire(struct mw_timer *t) {
+    struct mw_channel *ch = MW_LIST_ENTRY(t, struct mw_channel, timer);
+    uint64_t limit = clock_limit(ch);
+
+    if (mw_host_now(ch->host) < limit) {
+        ch->slow = mw_timer_start(ch->host, t, limit, clock_fire);
+        if (ch->slow == 0) return;
+    } else {
+        ch->slow = MW_ETIMEDOUT;
+    }
+    mw_wait_wake(mw_stream_readable(ch->stream));
+}
+
+/* A task begins to wait for the rest of a frame. 0 or MW_ENOMEM. */
+static int clock_start(struct mw_channel *ch) {
+    uint64_t now = mw_host_now(ch->host);
+
+    if (ch->begun != 0 || ch->frame_ns == UINT64_MAX) return 0;
+    ch->begun = now > ch->spent ? now - ch->spent : 1;
+    return mw_timer_start(ch->host, &ch->timer, clock_limit(ch), clock_fire);
+}
+
+/* It waits no more. */
+static void clock_stop(struct mw_channel *ch) {
+    if (ch->begun == 0) return;
+    mw_timer_stop(ch->host, &ch->timer);
+    ch->spent = mw_host_now(ch->host) - ch->begun;
+    ch->begun = 0;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------------ */
+
+/* Tells the stream how much the frame at the head wants, and starts its clock. 0 or MW_ENOMEM. */
+static int want_rest(struct mw_channel *ch, size_t held) {
+    ch->wake_at = held + ch->frame.need;
+    mw_stream_need(ch->stream, ch->wake_at);
+    ch->deep = 1;
+    return clock_start(ch);
+}
+
+/* The stream asks whether what arrived is worth waking the reader. */
+static int enough(mw_stream *s, void *ud) {
+    struct mw_channel *ch = ud;
+    const struct mw_bytes *in = mw_stream_in(s);
+    size_t held = mw_bytes_len(in);
+
+    if (held == 0 || held < ch->wake_at) return 0;
+    if (mw_frame_parse(&ch->format, mw_bytes_at(in), held, &ch->frame) != 0) {
+        ch->frame.seen = 0; /* the reader looks for itself */
+        return 1;
+    }
+    ch->slow = want_rest(ch, held);
+    return ch->slow != 0;
+}
+
+/* 1: ch->frame is whole, at the head of the queue; 0: wait (with held bytes of a part); MW_EFRAME (see ch->frame); or the
+ * stream's code. *busy: 0 was returned not because nothing is there, but because others should run. */
+static int look(struct mw_channel *ch, int *busy, struct mw_err *err) {
+    ch->frame.seen = 0;
+    for (;;) {
+        const struct mw_bytes *in = mw_stream_in(ch->stream);
+        size_t held = mw_bytes_len(in);
+        int rc = held > 0 ? mw_frame_parse(&ch->format, mw_bytes_at(in), held, &ch->frame) : 0;
+
+        if (rc != 0) return rc;
+        if (ch->fills >= FILLS) {
+            *busy = 1;
+            return 0;
+        }
+        rc = mw_stream_fill(ch->stream, 0, err);
+        if (rc <= 0) return rc;
+        ch->fills++;
+    }
+}
+
+/* nil and err, with err.data = { had, wanted, why } of the frame that is not whole. */
+static int push_partial(lua_State *L, const struct mw_channel *ch, size_t had, const char *why, const struct mw_err *err) {
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, (lua_Integer)had);
+    lua_setfield(L, -2, "had");
+    lua_pushinteger(L, (lua_Integer)(had + ch->frame.need));
+    lua_setfield(L, -2, "wanted");
+    lua_pushstring(L, why);
+    lua_setfield(L, -2, "why");
+    return mw_push_err_data(L, err);
+}
+
+/* No frame can follow: closes the stream of the channel at 1; answers that are still queued go out first.  [-0, +0, e] */
+static void give_up(lua_State *L) {
+    lua_getiuservalue(L, 1, MW_CHANNEL_STREAM);
+    lua_getfield(L, -1, "close");
+    lua_insert(L, -2);
+    lua_call(L, 1, 0);
+}
+
+/* nil | nil, err for a code of look; [ch ...] on the stack.                                       [-0, +1|2, e] */
+static int push_failure(lua_State *L, struct mw_channel *ch, int code, struct mw_err *err) {
+    const char *subject = mw_stream_subject(ch->stream);
+    size_t had = mw_bytes_len(mw_stream_in(ch->stream));
+
+    if (code == MW_EEOF && had == 0) return lua_pushnil(L), 1;
+    if (code == MW_EEOF) {
+        mw_err_setf(err, MW_EEOF, "channel recv", subject, "the end came inside a frame: %zu bytes of at least %zu", had,
+                    had + ch->frame.need);
+        return push_partial(L, ch, had, "truncated", err);
+    }
+    if (code == MW_EFRAME) {
+        give_up(L);
+        return mw_frame_push_refusal(L, &ch->format, ch->frame.why, ch->frame.what, ch->frame.announced, "channel recv", subject);
+    }
+    if (code == MW_ETIMEDOUT && ch->slow != 0) {
+        mw_err_setf(err, MW_ETIMEDOUT, "channel recv", subject, "the peer was too slow: %zu bytes of a frame of at least %zu", had,
+                    had + ch->frame.need);
+        mw_err_hint(err, "frame_timeout sets the limit; 1 KiB/s after 5 s is the least");
+        give_up(L);
+        return push_partial(L, ch, had, "slow", err);
+    }
+    return mw_push_err(L, err);
+}
+
+/* The whole frame has been pushed, but for its header's fields: pushes those and counts it.       [-0, +n, -] */
+static inline int push_rest(lua_State *L, struct mw_channel *ch) {
+    ch->stats.received++;
+    ch->stats.bytes_received += ch->frame.len;
+    ch->spent = 0;
+    ch->slow = 0;
+    return ch->format.fields > 1 ? 1 + mw_frame_push_fields(L, &ch->format, &ch->frame) : 1;
+}
+
+/* The whole frame as a string, off the queue.                                                     [-0, +n, m] */
+static int push_message(lua_State *L, struct mw_channel *ch) {
+    int n;
+
+    lua_pushlstring(L, ch->frame.data, ch->frame.len);
+    n = push_rest(L, ch);
+    mw_stream_consume(ch->stream, ch->frame.used);
+    return n;
+}
+
+/* The whole frame as a view; it stays at the head of the queue until mw_channel_release. The metatable of the channel's views
+ * is at index `mt`.                                                                               [-0, +n, m] */
+static int push_view(lua_State *L, struct mw_channel *ch, int mt) {
+    mw_channel_view_push(L, ch->lease, mt);
+    ch->lent = ch->frame.used;
+    ch->view_at = (size_t)(ch->frame.data - mw_bytes_at(mw_stream_in(ch->stream)));
+    ch->view_len = ch->frame.len;
+    return push_rest(L, ch);
+}
+
+/* [ch how deadline], the turn is ours: gives it back, and pushes what came of it. */
+static int finish_read(lua_State *L, struct mw_channel *ch, int code, struct mw_err *err) {
+    int how = (int)lua_tointeger(L, 2), n;
+
+    if (ch->deep) mw_stream_need(ch->stream, 0);
+    ch->deep = 0;
+    mw_turn_give(mw_stream_reader(ch->stream));
+    if (code == 1 && how == VIEWS) {
+        lua_getiuservalue(L, 1, MW_CHANNEL_VIEWS);              /* [ch how deadline mt] */
+        return push_view(L, ch, 4);
+    }
+    if (code == 1) return push_message(L, ch);
+    n = push_failure(L, ch, code, err);
+    if (how == RECV || n == 1) return n;
+    return lua_error(L);
+}
+
+/* [ch how deadline], the turn is ours: a frame, a failure, or one more wait. */
+static int read_step(lua_State *L, struct mw_channel *ch) {
+    uint64_t deadline = (uint64_t)lua_tointeger(L, 3);
+    size_t held;
+    struct mw_err err;
+    int busy = 0;
+    int rc = look(ch, &busy, &err);
+
+    if (rc == 0 && ch->slow != 0) {
+        rc = ch->slow;
+        if (rc == MW_ENOMEM) mw_err_set(&err, rc, "channel recv", mw_stream_subject(ch->stream), NULL);
+    }
+    if (rc != 0) return finish_read(L, ch, rc, &err);
+    ch->fills = 0;
+    if (!mw_wait_possible(L)) {
+        mw_turn_give(mw_stream_reader(ch->stream));
+        return mw_raise_inval(L, "channel recv", "nothing whole has arrived, and this call cannot wait here");
+    }
+    if (busy) { /* a fast peer must not keep the other tasks from running */
+        mw_turn_give(mw_stream_reader(ch->stream));
+        return mw_wait_pass(L, 0, pass_k);
+    }
+    held = mw_bytes_len(mw_stream_in(ch->stream));
+    ch->wake_at = 0;
+    if (held > 0) ch->slow = want_rest(ch, held);
+    if (ch->slow != 0) return read_step(L, ch);
+    mw_stream_await(ch->stream, enough, ch);
+    return mw_wait_yield_raw(L, mw_stream_readable(ch->stream), deadline, 0, read_k);
+}
+
+static int read_k(lua_State *L, int code, lua_KContext ctx) {
+    struct mw_channel *ch = lua_touserdata(L, 1);
+    struct mw_err err;
+
+    (void)ctx;
+    lua_settop(L, 3);
+    clock_stop(ch);
+    mw_stream_await(ch->stream, NULL, NULL);
+    if (code == 0) return read_step(L, ch);
+    ch->slow = 0;
+    if (code == MW_ETIMEDOUT) {
+        mw_err_set(&err, MW_ETIMEDOUT, "channel recv", mw_stream_subject(ch->stream), NULL);
+        return finish_read(L, ch, MW_ETIMEDOUT, &err);
+    }
+    mw_turn_give(mw_stream_reader(ch->stream));
+    return mw_wait_cancelled(L);
+}
+
+/* The turn came, or will not. */
+static int turn_k(lua_State *L, int code, lua_KContext ctx) {
+    struct mw_channel *ch = lua_touserdata(L, 1);
+    struct mw_err err;
+    int n;
+
+    (void)ctx;
+    lua_settop(L, 3);
+    if (code == MW_ECANCELED) return mw_wait_cancelled(L);
+    if (code == 0) {
+        mw_channel_release(ch);
+        return read_step(L, ch);
+    }
+    mw_err_set(&err, code, "channel recv", mw_stream_subject(ch->stream), NULL);
+    n = mw_push_err(L, &err);
+    return lua_tointeger(L, 2) == RECV ? n : lua_error(L);
+}
+
+/* Other tasks have run: once more from the start. */
+static int pass_k(lua_State *L, int code, lua_KContext ctx) {
+    (void)code;
+    (void)ctx;
+    lua_settop(L, 3);
+    return read_begin(L);
+}
+
+/* [ch how deadline]: the way in for every reader. */
+static int read_begin(lua_State *L) {
+    struct mw_channel *ch = lua_touserdata(L, 1);
+    struct mw_turn *turn = mw_stream_reader(ch->stream);
+
+    if (!mw_turn_try(turn)) return mw_turn_yield(L, turn, (uint64_t)lua_tointeger(L, 3), 0, turn_k);
+    mw_channel_release(ch);
+    return read_step(L, ch);
+}
+
+int mw_channel_recv_raw(lua_State *L) {
+    lua_settop(L, 2);
+    lua_pushinteger(L, RECV);
+    lua_insert(L, 2);                                           /* [ch how deadline] */
+    return read_begin(L);
+}
+
+/* ch:recv{ timeout = } -> data, fields... | nil (the end) | nil, err                               [-0, +n, y] */
+static int channel_recv(lua_State *L) {
+    static const char *const known[] = {"timeout", NULL};
+    struct mw_channel *ch = mw_channel_check(L, 1);
+    uint64_t deadline = MW_NEVER;
+
+    if (!lua_isnoneornil(L, 2)) {
+        mw_opt_open(L, 2, "channel.recv", known, 0);
+        deadline = mw_opt_deadline(L, 2, "channel.recv");
+    }
+    lua_settop(L, 1);
+    lua_pushinteger(L, (lua_Integer)deadline);                  /* [ch deadline] */
+    return ch->uses > 0 ? mw_channel_recv_used(L) : mw_channel_recv_raw(L);
+}
+
+/* ---- Iterators: closures of the channel, the time for each message, and for views their metatable ----------------------- */
+
+/* 1: the frame is whole, and already here: the short way, for nearly every message of a stream that flows. */
+static inline int at_hand(struct mw_channel *ch) {
+    const struct mw_bytes *in;
+    size_t held;
+
+    if (ch->uses > 0 || mw_stream_reader(ch->stream)->held) return 0;
+    if (ch->lent > 0) mw_channel_release(ch);
+    in = mw_stream_in(ch->stream);
+    held = mw_bytes_len(in);
+    ch->frame.seen = 0;
+    return held > 0 && mw_frame_parse(&ch->format, mw_bytes_at(in), held, &ch->frame) == 1;
+}
+
+static uint64_t step_deadline(lua_State *L, struct mw_channel *ch) {
+    uint64_t timeout = (uint64_t)lua_tointeger(L, lua_upvalueindex(2));
+    return timeout == 0 ? MW_NEVER : mw_host_now(ch->host) + timeout;
+}
+
+/* The long way: it may wait. */
+static int step_begin(lua_State *L, struct mw_channel *ch, int how) {
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushinteger(L, how);
+    lua_pushinteger(L, (lua_Integer)step_deadline(L, ch));
+    return read_begin(L);                                       /* [ch how deadline] */
+}
+
+/* After the middleware: [data fields... | nil | nil err] */
+static int step_used_k(lua_State *L, int status, lua_KContext ctx) {
+    (void)status;
+    (void)ctx;
+    if (lua_isnil(L, 1) && !lua_isnoneornil(L, 2)) {
+        lua_settop(L, 2);
+        return lua_error(L);
+    }
+    return lua_gettop(L);
+}
+
+static int step_messages(lua_State *L) {
+    struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
+
+    if (at_hand(ch)) return push_message(L, ch);
+    if (ch->uses == 0) return step_begin(L, ch, MESSAGES);
+    lua_settop(L, 0);
+    lua_pushcfunction(L, mw_channel_recv_used);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushinteger(L, (lua_Integer)step_deadline(L, ch));
+    lua_callk(L, 2, LUA_MULTRET, 0, step_used_k);               /* [fn ch deadline] */
+    return step_used_k(L, LUA_OK, 0);
+}
+
+static int step_views(lua_State *L) {
+    struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
+
+    if (at_hand(ch)) return push_view(L, ch, lua_upvalueindex(3));
+    return step_begin(L, ch, VIEWS);
+}
+
+/* [ch opts?] becomes [ch timeout]: ns, 0 for none. */
+static struct mw_channel *step_options(lua_State *L, const char *op) {
+    static const char *const known[] = {"timeout", NULL};
+    struct mw_channel *ch = mw_channel_check(L, 1);
+    uint64_t timeout;
+
+    mw_opt_open(L, 2, op, known, 0);
+    timeout = mw_opt_duration(L, 2, op, "timeout", 0);
+    lua_settop(L, 1);
+    lua_pushinteger(L, timeout >= INT64_MAX / 2 ? 0 : (lua_Integer)timeout);
+    return ch;
+}
+
+/* ch:messages{ timeout = } -> iterator over data, fields...; raises on errors                      [-0, +1, e] */
+static int channel_messages(lua_State *L) {
+    step_options(L, "channel.messages");
+    lua_pushvalue(L, 1);
+    lua_insert(L, 2);                                           /* [ch ch timeout] */
+    lua_pushcclosure(L, step_messages, 2);
+    return 1;
+}
+
+/* Leaving the loop by any way gives the last view back. */
+static int lease_close(lua_State *L) {
+    const struct mw_channel *const *ch = lua_touserdata(L, 1);
+    mw_channel_release((struct mw_channel *)*ch);
+    return 0;
+}
+
+/* ch:views{ timeout = } -> iterator over view, fields...                                           [-0, +4, e] */
+static int channel_views(lua_State *L) {
+    struct mw_channel *ch = step_options(L, "channel.views"), **lease;
+
+    if (ch->uses > 0) return mw_raise_inval(L, "channel.views", "a channel with middleware gives messages() only");
+    lua_pushvalue(L, 1);
+    lua_insert(L, 2);
+    mw_channel_view_metatable(L, 1);                            /* [ch ch timeout mt] */
+    lua_pushcclosure(L, step_views, 3);
+    lua_pushnil(L);
+    lua_pushnil(L);                                             /* [ch step nil nil] */
+    lease = lua_newuserdatauv(L, sizeof *lease, 1);
+    *lease = ch;
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    luaL_setmetatable(L, LEASE);                                /* [ch step nil nil lease] */
+    return 4;
+}
+
+/* ---- What the stream does for us ---------------------------------------------------------------------------------------- */
+
+/* [ch results...]: the stream's results, with the channel in place of the stream. */
+static int delegate_k(lua_State *L, int status, lua_KContext ctx) {
+    (void)status;
+    (void)ctx;
+    if (lua_gettop(L) == 1 || mw_stream_test(L, 2) == NULL) return lua_gettop(L) - 1;
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* Calls the stream's own method with our arguments. */
+static int delegate(lua_State *L, const char *method) {
+    int args = lua_gettop(L);
+
+    mw_channel_check(L, 1);
+    luaL_checkstack(L, 4, method);
+    lua_getiuservalue(L, 1, MW_CHANNEL_STREAM);                 /* [ch args... stream] */
+    lua_getfield(L, -1, method);
+    lua_insert(L, 2);
+    lua_insert(L, 3);                                           /* [ch fn stream args...] */
+    lua_callk(L, args, LUA_MULTRET, 0, delegate_k);
+    return delegate_k(L, LUA_OK, 0);
+}
+
+static int channel_flush(lua_State *L) {
+    return delegate(L, "flush");
+}
+
+static int channel_finish(lua_State *L) {
+    return delegate(L, "finish");
+}
+
+static int channel_close(lua_State *L) {
+    lua_settop(L, 1);                                           /* __close passes an error too */
+    return delegate(L, "close");
+}
+
+static int channel_stream(lua_State *L) {
+    mw_channel_check(L, 1);
+    lua_getiuservalue(L, 1, MW_CHANNEL_STREAM);
+    return 1;
+}
+
+static void field(lua_State *L, const char *name, uint64_t value) {
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+/* ch:stats() -> { messages, bytes_raw, bytes_wire, ratio (sent); received, bytes_received } */
+static int channel_stats(lua_State *L) {
+    const struct mw_channel *ch = mw_channel_check(L, 1);
+
+    lua_createtable(L, 0, 6);
+    field(L, "messages", ch->stats.sent);
+    field(L, "bytes_raw", ch->stats.bytes_sent);
+    field(L, "bytes_wire", ch->stats.bytes_wire);
+    field(L, "received", ch->stats.received);
+    field(L, "bytes_received", ch->stats.bytes_received);
+    lua_pushnumber(L, ch->stats.bytes_wire == 0 ? 1.0 : (double)ch->stats.bytes_sent / (double)ch->stats.bytes_wire);
+    lua_setfield(L, -2, "ratio");
+    return 1;
+}
+
+/* ---- Making one --------------------------------------------------------------------------------------------------------- */
+
+static int channel_gc(lua_State *L) {
+    struct mw_channel *ch = lua_touserdata(L, 1);
+    mw_stream *s = ch->stream;
+
+    if (s == NULL) return 0;
+    mw_timer_stop(ch->host, &ch->timer);
+    ch->stream = NULL;
+    mw_stream_release(s);
+    return 0;
+}
+
+static int channel_tostring(lua_State *L) {
+    const struct mw_channel *ch = mw_channel_check(L, 1);
+    lua_pushfstring(L, "channel (%s): %s", ch->format.name, mw_stream_subject(ch->stream));
+    return 1;
+}
+
+static void make_types(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"send", mw_channel_send},     {"recv", channel_recv},     {"messages", channel_messages}, {"views", channel_views},
+        {"flush", channel_flush},   {"finish", channel_finish}, {"close", channel_close},       {"stream", channel_stream},
+        {"stats", channel_stats},   {"use", mw_channel_use},    {NULL, NULL},
+    };
+    static const luaL_Reg meta[] = {
+        {"__gc", channel_gc}, {"__close", channel_close}, {"__tostring", channel_tostring}, {NULL, NULL},
+    };
+    static const luaL_Reg lease[] = {{"__close", lease_close}, {NULL, NULL}};
+
+    mw_type_new(L, MW_CHANNEL_TYPE, methods, meta);
+    mw_type_new(L, LEASE, lease + 1, lease);
+    mw_channel_view_register(L);
+}
+
+/* stream:framed(protocol, { max =, frame_timeout = }) -> ch                                        [-0, +1, e] */
+int mw_stream_framed(lua_State *L) {
+    static const char *const known[] = {"codec", "schema", "batch", "compress", "max", "frame_timeout", NULL};
+    mw_stream *s = mw_stream_check(L, 1);
+    struct mw_frame_format format;
+    struct mw_channel *ch;
+    uint64_t frame_ns;
+
+    lua_settop(L, 3);
+    mw_opt_open(L, 3, "framed", known, 0);
+    for (int i = 0; i < 4 && !lua_isnil(L, 3); i++) {
+        if (mw_opt_get(L, 3, known[i]) != LUA_TNIL) return mw_raise_inval(L, "framed", "%s is not available in this version", known[i]);
+        lua_pop(L, 1);
+    }
+    mw_frame_arg(L, 2, "framed", (size_t)mw_opt_size(L, 3, "framed", "max", 1, MW_FRAME_MAX_HARD, 0), &format);
+    frame_ns = mw_opt_duration(L, 3, "framed", "frame_timeout", FRAME_NS);
+    if (frame_ns == 0) return mw_raise_inval(L, "framed", "frame_timeout must be above 0; math.huge is no limit");
+
+    if (luaL_getmetatable(L, MW_CHANNEL_TYPE) == LUA_TNIL) make_types(L);
+    lua_settop(L, 3);
+    ch = lua_newuserdatauv(L, sizeof *ch, MW_CHANNEL_VALUES);   /* [stream protocol opts ch] */
+    memset(ch, 0, sizeof *ch);
+    ch->format = format;
+    ch->frame_ns = frame_ns;
+    ch->host = mw_stream_host(s);
+    ch->stream = mw_stream_hold(s);
+    luaL_setmetatable(L, MW_CHANNEL_TYPE);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, MW_CHANNEL_STREAM);
+    return 1;
+}

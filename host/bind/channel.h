@@ -1,0 +1,67 @@
+/* Channels: what bind/channel*.c share.
+ * Knows: bind/frame, io/stream, core.
+ * Never: a format's bytes: wire/frame has those. */
+#ifndef MW_BIND_CHANNEL_H
+#define MW_BIND_CHANNEL_H
+
+#include <lua.h>
+
+#include "bind/frame.h"
+#include "core/timer.h"
+#include "io/stream.h"
+
+#define MW_CHANNEL_TYPE "mw.channel"
+
+/* A full userdata with these user values: */
+enum { MW_CHANNEL_STREAM = 1,     /* the stream's box */
+       MW_CHANNEL_USES,           /* the list of middleware functions */
+       MW_CHANNEL_VIEWS,          /* the metatable of its views */
+       MW_CHANNEL_VALUES = MW_CHANNEL_VIEWS };
+
+struct mw_channel {
+    mw_stream *stream;            /* one reference of our own */
+    mw_host *host;
+    struct mw_frame_format format;
+    struct mw_frame frame;        /* what the parser knows of the frame at the head of the queue */
+    size_t wake_at;               /* bytes held before which the parser need not look again */
+    unsigned fills;               /* reads in a row that nobody had to wait for */
+    int deep;                     /* 1 while mw_stream_need is set */
+    unsigned uses;                /* middleware functions */
+    /* The time of one frame; runs only while a task waits for its rest. */
+    uint64_t frame_ns;            /* UINT64_MAX: no limit */
+    struct mw_timer timer;
+    uint64_t begun, spent;        /* when it began, less what was spent before; 0: not running. Spent in earlier waits */
+    int slow;                     /* 0, MW_ETIMEDOUT when the time ran out, MW_ENOMEM when there was no timer to be had */
+    /* The frame that is lent to a view: still at the head of the queue. */
+    size_t lent, view_at, view_len;
+    uint64_t lease;               /* views of older leases are void */
+    struct { uint64_t sent, received, bytes_sent, bytes_wire, bytes_received; } stats;
+};
+
+/* The channel at idx; raises EINVAL. */
+struct mw_channel *mw_channel_check(lua_State *L, int idx);
+
+/* Takes the lent frame off the queue and makes its view void. */
+void mw_channel_release(struct mw_channel *ch);
+
+/* Methods on [ch data fields... opts?] and [ch deadline], without middleware.                      [-0, +n, y] */
+int mw_channel_send(lua_State *L);              /* channel_send.c: the method; through the middleware if there is any */
+int mw_channel_send_raw(lua_State *L);
+int mw_channel_recv_raw(lua_State *L);
+
+/* channel_use.c: the same through the middleware, and the method that adds one.                    [-0, +n, y] */
+int mw_channel_send_used(lua_State *L);
+int mw_channel_recv_used(lua_State *L);
+int mw_channel_use(lua_State *L);
+
+/* channel_view.c: makes the type; pushes the metatable of the views of the channel at idx; pushes a view of that lease with
+ * the metatable at mt; the bytes of the view at idx, or NULL when it is no view (a void one raises). */
+void mw_channel_view_register(lua_State *L);
+void mw_channel_view_metatable(lua_State *L, int idx);
+void mw_channel_view_push(lua_State *L, uint64_t lease, int mt);
+const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len);
+
+/* A method for streams: stream:framed(protocol, options) -> channel. Makes the types at its first call. [-0, +1, e] */
+int mw_stream_framed(lua_State *L);
+
+#endif

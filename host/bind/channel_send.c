@@ -1,0 +1,80 @@
+/* The writing side of channels: one frame at a time, a small header beside the lent string.
+ * Knows: bind/channel, io/stream, core, lua.h.
+ * Never: copies the data; sends a part of a frame that is refused. */
+#include <lauxlib.h>
+
+#include "bind/arg.h"
+#include "bind/channel.h"
+
+enum { GATHER = 16 * 1024 };      /* bytes: smaller frames of one turn go out together */
+
+/* [ch data fields...]: composes and writes.                                                        [-0, +1|2, e] */
+static int write_frame(lua_State *L) {
+    struct mw_channel *ch = lua_touserdata(L, 1);
+    union mw_frame_value values[MW_FRAME_FIELDS];
+    struct mw_frame_wrap wrap;
+    struct mw_view parts[3];
+    struct mw_err err;
+    size_t len, total;
+    int count = 0, rc;
+    const char *data = lua_type(L, 2) == LUA_TUSERDATA ? mw_channel_view_bytes(L, 2, &len) : NULL;
+
+    if (data == NULL) data = mw_arg_bytes(L, 2, "channel.send", "data", &len);
+    mw_frame_values(L, 3, "channel.send", &ch->format, values);
+    if (mw_frame_compose(&ch->format, values, data, len, &wrap) < 0) {
+        return mw_frame_push_refusal(L, &ch->format, wrap.why, wrap.what, len, "channel send", mw_stream_subject(ch->stream));
+    }
+    if (wrap.head_len > 0) parts[count++] = (struct mw_view){wrap.head, wrap.head_len};
+    if (len > 0) parts[count++] = (struct mw_view){data, len};
+    if (wrap.tail_len > 0) parts[count++] = (struct mw_view){wrap.tail, wrap.tail_len};
+    total = wrap.head_len + len + wrap.tail_len;
+    rc = total < GATHER ? mw_stream_put(ch->stream, parts, count, &err) : mw_stream_write(ch->stream, parts, count, &err);
+    if (rc < 0) return mw_push_err(L, &err);
+    ch->stats.sent++;
+    ch->stats.bytes_sent += len;
+    ch->stats.bytes_wire += total;
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* [ch data fields... deadline]: below the soft mark, or the time is over. ctx: 1 goes past the middleware. */
+static int send_k(lua_State *L, int code, lua_KContext ctx) {
+    struct mw_channel *ch = lua_touserdata(L, 1);
+    struct mw_err err;
+
+    if (code < 0) {
+        mw_err_set(&err, code, "channel send", mw_stream_subject(ch->stream), NULL);
+        return mw_push_err(L, &err);
+    }
+    if (mw_stream_crowded(ch->stream)) {
+        uint64_t deadline = (uint64_t)lua_tointeger(L, -1);
+        return mw_wait_yield(L, mw_stream_writable(ch->stream), deadline, ctx, send_k);
+    }
+    lua_pop(L, 1);                                              /* [ch data fields...] */
+    return ctx == 0 && ch->uses > 0 ? mw_channel_send_used(L) : write_frame(L);
+}
+
+int mw_channel_send_raw(lua_State *L) {
+    struct mw_channel *ch = lua_touserdata(L, 1);
+
+    if (!mw_stream_crowded(ch->stream)) return write_frame(L);
+    lua_pushinteger(L, (lua_Integer)MW_NEVER);
+    return send_k(L, 0, 1);
+}
+
+/* ch:send(data, fields..., { timeout = }) -> ch | nil, err                                         [-0, +1|2, y]
+ * The time is for waiting until the peer has taken enough of what was sent before: after ETIMEDOUT nothing was sent. */
+int mw_channel_send(lua_State *L) {
+    static const char *const known[] = {"timeout", NULL};
+    struct mw_channel *ch = mw_channel_check(L, 1);
+    uint64_t deadline = MW_NEVER;
+
+    if (lua_gettop(L) > 2 && lua_istable(L, -1)) {
+        mw_opt_open(L, lua_gettop(L), "channel.send", known, 0);
+        deadline = mw_opt_deadline(L, lua_gettop(L), "channel.send");
+        lua_pop(L, 1);
+    }
+    if (!mw_stream_crowded(ch->stream)) return ch->uses > 0 ? mw_channel_send_used(L) : write_frame(L);
+    lua_pushinteger(L, (lua_Integer)deadline);
+    return send_k(L, 0, 0);
+}
