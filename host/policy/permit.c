@@ -78,8 +78,9 @@ int mw_permit_unix(mw_policy *p, enum mw_kind kind, const char *name, const char
 
     out->fd = -1;
     out->leaf[0] = 0;
-    if (len > 107) return mw_err_set(err, -ENAMETOOLONG, op, name, "a Unix socket's name has at most 107 bytes");
+    /* a path is used below its directory's descriptor: the kernel's limit of 107 bytes is its caller's to hold */
     if (name[0] != '@') return mw_permit_unix_path(p, kind, name, op, out, err);
+    if (len > 108) return mw_err_set(err, -ENAMETOOLONG, op, name, "an abstract name has at most 107 bytes");
     if (len == 1) return mw_err_set(err, MW_EINVAL, op, name, "an abstract name is empty");
     t.abstract = name + 1;
     snprintf(subject, sizeof subject, "unix:%s", name);
