@@ -278,6 +278,12 @@ void mw_stream_close(mw_stream *s) {
     s->enough = NULL;
     mw_wait_wake(&s->readable);
     mw_wait_wake(&s->writable);
+    if (s->on_close != NULL) s->on_close(s->close_ud);
+}
+
+void mw_stream_on_close(mw_stream *s, void (*fn)(void *ud), void *ud) {
+    s->on_close = fn;
+    s->close_ud = ud;
 }
 
 int mw_stream_retire(mw_stream *s) {

@@ -70,6 +70,8 @@ struct mw_stream {
     struct mw_timer timer;
     uint64_t moved, stuck;       /* ns: when anything moved; since when unsent bytes do not */
     uint64_t calls_seen;         /* reads + writes when the timer last looked */
+    void (*on_close)(void *ud);  /* or NULL */
+    void *close_ud;
     char why[64];                /* what closed it, or "" */
     char subject[];
 };
