@@ -1,0 +1,421 @@
+/* Connecting: one address in, one stream out. Candidates of a name are tried as RFC 8305 has it, the first to answer wins.
+ * Knows: io/lookup, io/stream, policy/permit, sockets.
+ * Never: Lua; dials an address that was not tested; looks a name up twice. */
+#include "io/dial.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/timer.h"
+#include "io/inherit.h"
+#include "io/lookup.h"
+
+#define OP "net connect"
+#define STAGGER_NS 250000000u        /* between two candidates */
+#define FULL_MIN_NS 1000000u         /* a Unix socket's full backlog says nothing when it empties: look again after 1 ms, */
+#define FULL_MAX_NS 50000000u        /* doubling to 50 ms */
+
+/* One connect(2) under way. Its own memory, since libuv holds it until the close callback. */
+struct attempt {
+    uv_poll_t poll;
+    struct mw_list link;             /* in dial->attempts */
+    mw_dial *dial;
+    int fd;
+};
+
+enum state { BUSY, CONNECTED, FAILED, TAKEN };
+
+struct mw_dial {
+    struct mw_handle handle;
+    mw_host *host;
+    unsigned refs;                   /* the caller, the lookup, each attempt until its close callback */
+    enum state state;
+    int fd, wfd;                     /* what was reached: the same for a socket; -1 */
+    struct mw_lookup *lookup;        /* addresses; owned once no longer pending */
+    int looking;                     /* the thread pool has it */
+    int next;                        /* the candidate to try next */
+    struct mw_list attempts;
+    struct mw_timer timer;           /* the next candidate, or the next look at a full backlog */
+    uint64_t full_ns;                /* until that look */
+    int unix_fd;                     /* the socket file, O_PATH; -1 for none */
+    struct sockaddr_un un;
+    socklen_t un_len;
+    struct mw_wait done;
+    struct mw_dial_options opt;
+    struct mw_err err;               /* why it failed */
+    char subject[];                  /* the address as text */
+};
+
+static void try_next(mw_dial *d);
+
+static void drop_ref(mw_dial *d) {
+    if (--d->refs == 0) free(d);
+}
+
+static void close_fd(int *fd) {
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+static void on_attempt_closed(uv_handle_t *handle) {
+    struct attempt *a = handle->data;
+    drop_ref(a->dial);
+    free(a);
+}
+
+/* Gives the attempt up (its descriptor too, unless it was taken out before). */
+static void attempt_end(struct attempt *a) {
+    mw_list_remove(&a->link);
+    uv_poll_stop(&a->poll);
+    uv_close((uv_handle_t *)&a->poll, on_attempt_closed);
+    close_fd(&a->fd);
+}
+
+/* Everything under way ends; what was reached stays. */
+static void settle(mw_dial *d, enum state state) {
+    d->state = state;
+    while (!mw_list_empty(&d->attempts)) attempt_end(MW_LIST_ENTRY(d->attempts.next, struct attempt, link));
+    mw_timer_stop(d->host, &d->timer);
+    close_fd(&d->unix_fd);
+    mw_wait_wake(&d->done);
+    if (d->lookup == NULL) return;
+    if (d->looking) {
+        d->lookup->owner = NULL; /* it ends by itself */
+        drop_ref(d);
+    } else {
+        d->lookup->work.free(&d->lookup->work);
+    }
+    d->lookup = NULL;
+}
+
+static void connected(mw_dial *d, int fd) {
+    d->fd = d->wfd = fd;
+    settle(d, CONNECTED);
+}
+
+/* "Unreachable" of one family says less than what another candidate answered. */
+static int telling(int code) {
+    switch (code) {
+    case 0: return 0;
+    case MW_EDENIED: return 1;
+    case -ENETUNREACH:
+    case -EADDRNOTAVAIL:
+    case -EAFNOSUPPORT:
+    case -EHOSTUNREACH: return 2;
+    default: return 3;
+    }
+}
+
+static void note(mw_dial *d, int code) {
+    if (telling(code) > telling(d->err.code)) mw_err_set(&d->err, code, OP, d->subject, NULL);
+}
+
+/* A port of our own that we reached by meeting ourselves (simultaneous open) is nobody listening. */
+static int met_itself(int fd) {
+    struct mw_address a, b;
+    socklen_t al = sizeof a.at, bl = sizeof b.at;
+
+    return getsockname(fd, &a.at.any, &al) == 0 && getpeername(fd, &b.at.any, &bl) == 0 && al == bl && memcmp(&a.at, &b.at, al) == 0;
+}
+
+static int socket_error(int fd) {
+    int code = 0;
+    socklen_t len = sizeof code;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) < 0) return -errno;
+    return code != 0 ? -code : met_itself(fd) ? MW_ECONNREFUSED : 0;
+}
+
+static void on_answer(uv_poll_t *poll, int status, int events) {
+    struct attempt *a = poll->data;
+    mw_dial *d = a->dial;
+    int fd, code = status < 0 ? status : socket_error(a->fd);
+
+    (void)events;
+    fd = a->fd;
+    if (code == 0) a->fd = -1;
+    attempt_end(a);
+    if (code == 0) {
+        connected(d, fd);
+        return;
+    }
+    note(d, code);
+    mw_timer_stop(d->host, &d->timer);
+    try_next(d);
+}
+
+/* Lets the loop watch a connect(2) under way. 0, or a code (fd stays the caller's). */
+static int watch(mw_dial *d, int fd) {
+    struct attempt *a = calloc(1, sizeof *a);
+    int rc;
+
+    if (a == NULL) return MW_ENOMEM;
+    rc = uv_poll_init(mw_host_loop(d->host), &a->poll, fd);
+    if (rc < 0) {
+        free(a);
+        return rc;
+    }
+    a->poll.data = a;
+    a->dial = d;
+    a->fd = fd;
+    mw_list_init(&a->link);
+    mw_list_add(&d->attempts, &a->link);
+    d->refs++;
+    rc = uv_poll_start(&a->poll, UV_WRITABLE, on_answer);
+    if (rc < 0) {
+        a->fd = -1;
+        attempt_end(a);
+    }
+    return rc;
+}
+
+static void tune(const mw_dial *d, int fd) {
+    int on = 1, ms = (int)(d->opt.limits.stall_ns / 1000000u);
+
+    if (d->opt.nodelay) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (ms > 0) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
+/* 1: connected; 0: under way; <0: failed. */
+static int try_one(mw_dial *d, const struct mw_address *to) {
+    struct pollfd now = {.events = POLLOUT};
+    struct mw_err err;
+    int rc = mw_permit_addr(mw_host_policy(d->host), MW_CONNECT, d->lookup->host, &to->at.any, to->len, OP, &err);
+
+    if (rc < 0) {
+        if (telling(rc) > telling(d->err.code)) d->err = err;
+        return rc;
+    }
+    now.fd = socket(to->at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (now.fd < 0) return -errno;
+    tune(d, now.fd);
+    do rc = connect(now.fd, &to->at.any, to->len) < 0 ? -errno : 0;
+    while (rc == -EINTR);
+    /* On this machine the answer is there already: ask once before taking a turn of the loop. */
+    if (rc == -EINPROGRESS && poll(&now, 1, 0) == 1) rc = socket_error(now.fd);
+    if (rc == -EINPROGRESS && (rc = watch(d, now.fd)) == 0) return 0;
+    if (rc < 0) {
+        close(now.fd);
+        return rc;
+    }
+    connected(d, now.fd);
+    return 1;
+}
+
+static void on_stagger(struct mw_timer *t) {
+    try_next(MW_LIST_ENTRY(t, mw_dial, timer));
+}
+
+static void try_next(mw_dial *d) {
+    while (d->next < d->lookup->count) {
+        int rc = try_one(d, &d->lookup->found[d->next++]);
+        if (rc > 0) return;
+        if (rc < 0) {
+            note(d, rc);
+            continue;
+        }
+        if (d->next < d->lookup->count &&
+            mw_timer_start(d->host, &d->timer, mw_host_now(d->host) + STAGGER_NS, on_stagger) == 0) return;
+        if (d->next == d->lookup->count) return;
+        /* no timer for want of memory: the next one at once */
+    }
+    if (mw_list_empty(&d->attempts)) settle(d, FAILED);
+}
+
+static void on_found(void *owner, struct mw_lookup *it) {
+    mw_dial *d = owner;
+    struct mw_lookup *kept;
+
+    d->looking = 0;
+    d->lookup = NULL;
+    if (it->code < 0) {
+        mw_lookup_failed(it, OP, d->subject, &d->err);
+        settle(d, FAILED);
+    } else {
+        kept = malloc(sizeof *kept); /* the work's own memory goes when this returns */
+        if (kept == NULL) {
+            note(d, MW_ENOMEM);
+            settle(d, FAILED);
+        } else {
+            *kept = *it;
+            kept->owner = NULL;
+            d->lookup = kept;
+            try_next(d);
+        }
+    }
+    drop_ref(d);
+}
+
+static int open_tcp(mw_dial *d, const struct mw_endpoint *to, struct mw_err *err) {
+    int rc = mw_lookup_open(d->host, MW_CONNECT, to, OP, &d->lookup, err);
+
+    if (rc < 0) return rc;
+    if (!d->lookup->pending) {
+        try_next(d);
+        return 0;
+    }
+    rc = mw_work_detach(d->host, &d->lookup->work);
+    if (rc < 0) {
+        d->lookup = NULL; /* freed by core/work */
+        return mw_err_set(err, rc, OP, d->subject, NULL);
+    }
+    d->lookup->done = on_found;
+    d->lookup->owner = d;
+    d->looking = 1;
+    d->refs++;
+    return 0;
+}
+
+/* 1: connected; 0: the backlog is full, look again later; <0: failed. */
+static int try_unix(mw_dial *d) {
+    int rc, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) return -errno;
+    do rc = connect(fd, (struct sockaddr *)&d->un, d->un_len) < 0 ? -errno : 0;
+    while (rc == -EINTR);
+    if (rc < 0) {
+        close(fd);
+        return rc == -EAGAIN ? 0 : rc;
+    }
+    connected(d, fd);
+    return 1;
+}
+
+static void on_full(struct mw_timer *t) {
+    mw_dial *d = MW_LIST_ENTRY(t, mw_dial, timer);
+    int rc = try_unix(d);
+
+    if (rc > 0) return;
+    if (d->full_ns < FULL_MAX_NS) d->full_ns *= 2;
+    if (rc == 0) rc = mw_timer_start(d->host, &d->timer, mw_host_now(d->host) + d->full_ns, on_full);
+    if (rc < 0) {
+        note(d, rc);
+        settle(d, FAILED);
+    }
+}
+
+/* Pins the socket file, so that what is connected to is what was permitted, however long its name. */
+static int pin_unix(mw_dial *d, const char *path, struct mw_err *err) {
+    struct mw_place at = {.fd = -1};
+    struct stat st;
+    int rc = mw_permit_unix(mw_host_policy(d->host), MW_CONNECT, path, OP, &at, err);
+
+    if (rc < 0) return rc;
+    d->un.sun_family = AF_UNIX;
+    if (path[0] == '@') {
+        size_t n = strlen(path + 1);
+        memcpy(d->un.sun_path + 1, path + 1, n);
+        d->un_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
+        return 0;
+    }
+    d->unix_fd = openat(at.fd, at.leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (d->unix_fd < 0 || fstat(d->unix_fd, &st) < 0)
+        rc = mw_err_sys(err, OP, d->subject);
+    else if (!S_ISSOCK(st.st_mode))
+        rc = mw_err_set(err, -ENOTSOCK, OP, d->subject, "no socket");
+    mw_place_close(&at);
+    d->un_len = (socklen_t)sizeof d->un;
+    snprintf(d->un.sun_path, sizeof d->un.sun_path, "/proc/self/fd/%d", d->unix_fd);
+    return rc;
+}
+
+static int open_unix(mw_dial *d, const char *path, struct mw_err *err) {
+    int rc = pin_unix(d, path, err);
+
+    if (rc < 0) return rc;
+    rc = try_unix(d);
+    if (rc > 0) return 0;
+    d->full_ns = FULL_MIN_NS;
+    if (rc == 0) rc = mw_timer_start(d->host, &d->timer, mw_host_now(d->host) + d->full_ns, on_full);
+    return rc < 0 ? mw_err_set(err, rc, OP, d->subject, NULL) : 0;
+}
+
+static int open_inherited(mw_dial *d, int fd, struct mw_err *err) {
+    int rc = mw_inherit(mw_host_policy(d->host), fd, OP, d->subject, &d->fd, &d->wfd, err);
+
+    if (rc == 0) settle(d, CONNECTED);
+    return rc;
+}
+
+static int begin(mw_dial *d, const struct mw_endpoint *to, struct mw_err *err) {
+    switch (to->scheme) {
+    case MW_SCHEME_TCP: return open_tcp(d, to, err);
+    case MW_SCHEME_UNIX: return open_unix(d, to->path, err);
+    case MW_SCHEME_FD:
+    case MW_SCHEME_STDIO: return open_inherited(d, to->fd, err);
+    case MW_SCHEME_TLS: break;
+    }
+    return mw_err_set(err, -EPROTONOSUPPORT, OP, d->subject, "this version has no TLS");
+}
+
+static void on_host_close(struct mw_handle *handle) {
+    mw_dial *d = MW_LIST_ENTRY(handle, mw_dial, handle);
+
+    mw_host_disown(&d->handle);
+    if (d->wfd == d->fd) d->wfd = -1;
+    close_fd(&d->fd);
+    close_fd(&d->wfd);
+    if (d->state == BUSY) settle(d, TAKEN);
+    d->state = TAKEN;
+}
+
+int mw_dial_open(mw_host *h, const struct mw_endpoint *to, const struct mw_dial_options *opt, mw_dial **out, struct mw_err *err) {
+    char text[MW_ENDPOINT_TEXT];
+    mw_dial *d;
+    int rc;
+
+    mw_endpoint_text(to, text);
+    d = calloc(1, sizeof *d + strlen(text) + 1);
+    if (d == NULL) return mw_err_set(err, MW_ENOMEM, OP, text, NULL);
+    strcpy(d->subject, text);
+    d->host = h;
+    d->refs = 1;
+    d->fd = d->wfd = d->unix_fd = -1;
+    d->opt = *opt;
+    mw_list_init(&d->attempts);
+    mw_wait_init(&d->done);
+    mw_host_adopt(h, &d->handle, on_host_close);
+    rc = begin(d, to, err);
+    if (rc < 0) {
+        mw_dial_close(d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
+int mw_dial_take(mw_dial *d, mw_stream **out, struct mw_err *err) {
+    int fd = d->fd, wfd = d->wfd, rc;
+
+    if (d->state == BUSY) return 0;
+    if (d->state == TAKEN) return mw_err_set(err, MW_ECLOSED, OP, d->subject, NULL);
+    if (d->state == FAILED) {
+        if (err != NULL) *err = d->err;
+        return d->err.code;
+    }
+    d->state = TAKEN;
+    d->fd = d->wfd = -1;
+    rc = mw_stream_open(d->host, fd, wfd, "net", d->subject, &d->opt.limits, out, err);
+    return rc < 0 ? rc : 1;
+}
+
+struct mw_wait *mw_dial_done(mw_dial *d) {
+    return &d->done;
+}
+
+const char *mw_dial_subject(const mw_dial *d) {
+    return d->subject;
+}
+
+void mw_dial_close(mw_dial *d) {
+    if (d == NULL) return;
+    on_host_close(&d->handle);
+    drop_ref(d);
+}
