@@ -1,0 +1,394 @@
+/* A listener: a socket that others connect to, and the count of those who did. It accepts when a task wants a connection, so
+ * that what nobody serves yet waits in the kernel, not here.
+ * Knows: io/socket, io/lookup, io/peers, io/stream, core/wait, core/timer.
+ * Never: Lua; reads or writes a connection; spins when descriptors run out. */
+#include "io/listener.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/timer.h"
+#include "io/peers.h"
+
+#define OP "net accept"
+#define REFUSALS_MAX 64              /* connections shut out in one call before others get their turn */
+#define PAUSE_NS 100000000u          /* before another try when the system has no memory or descriptors at all */
+#define LOG_EVERY_NS 1000000000u
+
+struct mw_listener {
+    struct mw_handle handle;
+    mw_host *host;
+    unsigned refs;                   /* the caller's, the watcher until its close callback, each open connection */
+    struct mw_socket socket;
+    int spare;                       /* given up for a moment to shut a caller out when descriptors have run out */
+    uv_poll_t poll;
+    int watching, draining;
+    struct mw_timer pause;
+    struct mw_wait ready, changed;
+    struct mw_peers peers;
+    struct mw_listener_options opt;
+    struct mw_listener_stats stats;
+    uint64_t logged_at, dropped_logged;
+    char address[];
+};
+
+/* An open connection, as its listener knows it. */
+struct conn {
+    mw_listener *listener;
+    struct mw_peer_count *peer;      /* NULL: not counted */
+};
+
+void mw_listener_options_init(struct mw_listener_options *opt) {
+    memset(opt, 0, sizeof *opt);
+    opt->socket = (struct mw_socket_options){.backlog = 4096, .reuse = 1, .nodelay = 1, .stall_ms = 30000, .mode = -1};
+    opt->max_conns = 10000;
+    opt->max_conns_per_peer = 1024;
+    mw_stream_limits_init(&opt->limits);
+    opt->limits.idle_ns = 600000000000u;
+    opt->limits.stall_ns = 30000000000u;
+}
+
+static void drop_ref(mw_listener *l) {
+    if (--l->refs > 0) return;
+    mw_peers_free(&l->peers);
+    free(l);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+    drop_ref(handle->data);
+}
+
+static void unwatch(mw_listener *l) {
+    if (l->watching) uv_poll_stop(&l->poll);
+    l->watching = 0;
+}
+
+/* Somebody knocks, or the socket is in trouble: accept4 will tell. Nobody waits: stop looking, the kernel keeps them. */
+static void on_knock(uv_poll_t *poll, int status, int events) {
+    mw_listener *l = poll->data;
+
+    (void)events;
+    if (status < 0) unwatch(l);
+    if (!mw_wait_wake_one(&l->ready)) unwatch(l);
+}
+
+static int watch(mw_listener *l) {
+    if (l->watching) return 0;
+    l->watching = 1;
+    return uv_poll_start(&l->poll, UV_READABLE, on_knock);
+}
+
+static void on_pause_over(struct mw_timer *t) {
+    mw_wait_wake(&MW_LIST_ENTRY(t, mw_listener, pause)->ready);
+}
+
+/* Nothing can be accepted now, and the backlog would wake us at once: look again later. */
+static void take_a_break(mw_listener *l) {
+    if (mw_timer_start(l->host, &l->pause, mw_host_now(l->host) + PAUSE_NS, on_pause_over) == 0)
+        unwatch(l);
+    else
+        watch(l);
+}
+
+static void shut_out(mw_listener *l, int code) {
+    uint64_t now = mw_host_now(l->host);
+
+    l->stats.dropped++;
+    if (l->logged_at != 0 && now - l->logged_at < LOG_EVERY_NS) return;
+    mw_host_log(l->host, MW_LOG_WARN, "net listen %s: %s; %llu connections dropped", l->address, mw_err_words(code),
+                (unsigned long long)(l->stats.dropped - l->dropped_logged));
+    l->logged_at = now;
+    l->dropped_logged = l->stats.dropped;
+}
+
+/* Without a free descriptor accept4 cannot even say whether somebody is there; the spare one lets us shut one out.
+ * 1: one was; 0: nobody is there; <0: there is no spare either. */
+static int shed(mw_listener *l, int code) {
+    int fd, why;
+
+    if (l->spare < 0) l->spare = fcntl(l->socket.fd, F_DUPFD_CLOEXEC, 0);
+    if (l->spare < 0) return -1;
+    close(l->spare);
+    fd = accept4(l->socket.fd, NULL, NULL, SOCK_CLOEXEC);
+    why = errno;
+    if (fd >= 0) close(fd);
+    l->spare = fcntl(l->socket.fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return why == EMFILE || why == ENFILE ? -1 : 0;
+    shut_out(l, code);
+    return 1;
+}
+
+static int key_of(int fd, const struct mw_address *from, struct mw_peer_key *key) {
+    struct ucred who;
+    socklen_t len = sizeof who;
+
+    memset(key, 0, sizeof *key);
+    if (from->at.any.sa_family == AF_INET6) {
+        memcpy(key->at, &from->at.v6.sin6_addr, 16);
+    } else if (from->at.any.sa_family == AF_INET) {
+        key->at[10] = key->at[11] = 0xff;
+        memcpy(key->at + 12, &from->at.v4.sin_addr, 4);
+    } else {
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) return -errno;
+        memcpy(key->at, &who.uid, sizeof who.uid);
+    }
+    return 0;
+}
+
+static void on_conn_closed(void *ud) {
+    struct conn *c = ud;
+    mw_listener *l = c->listener;
+
+    l->stats.open--;
+    if (c->peer != NULL) mw_peers_give(&l->peers, c->peer);
+    free(c);
+    mw_wait_wake(&l->changed);
+    if (!l->watching && l->pause.slot == 0) mw_wait_wake(&l->ready); /* it waited for room */
+    drop_ref(l);
+}
+
+static void name_of(const mw_listener *l, const struct mw_address *from, char *out, size_t size) {
+    char host[INET6_ADDRSTRLEN + 16];
+    int port = mw_endpoint_sockaddr_host(&from->at.any, host, sizeof host);
+
+    if (port < 0) {
+        strncpy(out, l->address, size - 1);
+        out[size - 1] = 0;
+        return;
+    }
+    memcpy(out, "tcp://", 6);
+    mw_endpoint_host_port(host, port, out + 6, size - 6);
+}
+
+/* 1: *out is a counted connection; 0: its peer holds too many; <0. Takes fd. */
+static int admit(mw_listener *l, int fd, const struct mw_address *from, mw_stream **out, struct mw_err *err) {
+    char subject[256];
+    struct mw_peer_key key;
+    struct conn *c = calloc(1, sizeof *c);
+    int rc = c == NULL ? MW_ENOMEM : key_of(fd, from, &key);
+
+    if (rc == 0 && (c->peer = mw_peers_take(&l->peers, &key)) == NULL) rc = MW_ENOMEM;
+    if (rc < 0) goto refuse;
+    if (c->peer->held > l->opt.max_conns_per_peer) {
+        l->stats.limited++;
+        goto refuse;
+    }
+    name_of(l, from, subject, sizeof subject);
+    rc = mw_stream_open(l->host, fd, fd, "net", subject, &l->opt.limits, out, err);
+    fd = -1;
+    if (rc < 0) goto refuse;
+    c->listener = l;
+    l->refs++;
+    l->stats.open++;
+    l->stats.accepted++;
+    mw_stream_on_close(*out, on_conn_closed, c);
+    return 1;
+refuse:
+    if (fd >= 0) close(fd);
+    if (c != NULL && c->peer != NULL) mw_peers_give(&l->peers, c->peer);
+    free(c);
+    return rc;
+}
+
+/* What accept4 refused with: 1: try again at once; 0: wait; <0: the socket itself is of no use any more. */
+static int refused(mw_listener *l, int code) {
+    switch (code) {
+    case EAGAIN: return watch(l);
+    case EMFILE:
+    case ENFILE: {
+        int rc = shed(l, -code);
+        if (rc == 0) return watch(l);
+        if (rc < 0) take_a_break(l);
+        return rc > 0;
+    }
+    case ENOBUFS:
+    case ENOMEM: take_a_break(l); return 0;
+    case EBADF:
+    case EFAULT:
+    case EINVAL:
+    case ENOTSOCK:
+    case EOPNOTSUPP: return -code;
+    default: return 1; /* the caller's own trouble (accept(2), "Error handling") */
+    }
+}
+
+int mw_listener_accept(mw_listener *l, mw_stream **out, struct mw_err *err) {
+    struct mw_address from;
+    int rc;
+
+    if (l->socket.fd < 0) return mw_err_set(err, MW_ECLOSED, OP, l->address, NULL);
+    if (l->stats.open >= l->opt.max_conns) {
+        unwatch(l); /* on_conn_closed wakes */
+        return 0;
+    }
+    if (l->pause.slot != 0) return 0;
+    for (int i = 0; i < REFUSALS_MAX; i++) {
+        int fd;
+        from.len = sizeof from.at;
+        from.at.any.sa_family = AF_UNIX;
+        fd = accept4(l->socket.fd, &from.at.any, &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            rc = refused(l, errno);
+            if (rc < 0) return mw_err_set(err, rc, OP, l->address, NULL);
+            if (rc == 0) return 0;
+            continue;
+        }
+        rc = admit(l, fd, &from, out, err);
+        if (rc > 0) return 1;
+        if (rc < 0) shut_out(l, rc);
+    }
+    rc = watch(l);
+    return rc < 0 ? mw_err_set(err, rc, OP, l->address, NULL) : 0;
+}
+
+static void on_host_close(struct mw_handle *handle) {
+    mw_listener_close(MW_LIST_ENTRY(handle, mw_listener, handle));
+}
+
+/* The address to tell: what was asked for, with the port that the system picked and an address that can be dialled. */
+static void tell(const struct mw_endpoint *at, int fd, char *out) {
+    struct mw_endpoint told;
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+
+    memset(&sa, 0, sizeof sa);
+    if (at->scheme != MW_SCHEME_TCP || getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
+        mw_endpoint_from_sockaddr((struct sockaddr *)&sa, len, &told) < 0) {
+        mw_endpoint_text(at, out);
+        return;
+    }
+    if (at->any) strcpy(told.host, "127.0.0.1");
+    if (at->sa_len == 0 && !at->any) strcpy(told.host, at->host);
+    mw_endpoint_text(&told, out);
+}
+
+static int make(mw_listener *l, const struct mw_endpoint *at, const struct mw_lookup *found, struct mw_err *err) {
+    struct mw_policy *p = mw_host_policy(l->host);
+
+    switch (at->scheme) {
+    case MW_SCHEME_TCP: return mw_socket_listen_tcp(p, found, at->any, &l->opt.socket, l->address, &l->socket, err);
+    case MW_SCHEME_UNIX: return mw_socket_listen_unix(p, at->path, &l->opt.socket, l->address, &l->socket, err);
+    case MW_SCHEME_TLS: return mw_err_set(err, -EPROTONOSUPPORT, "net listen", l->address, "this version has no TLS");
+    case MW_SCHEME_FD:
+    case MW_SCHEME_STDIO: break;
+    }
+    return mw_err_set(err, -ENOTSUP, "net listen", l->address, "only to connect to");
+}
+
+int mw_listener_open(mw_host *h, const struct mw_endpoint *at, const struct mw_lookup *found, const struct mw_listener_options *opt,
+                     mw_listener **out, struct mw_err *err) {
+    mw_listener *l = calloc(1, sizeof *l + MW_ENDPOINT_TEXT);
+    mw_listener *fitted;
+    int rc;
+
+    if (l == NULL) return mw_err_set(err, MW_ENOMEM, "net listen", at->host, NULL);
+    l->host = h;
+    l->opt = *opt;
+    l->refs = 1;
+    l->socket.fd = l->socket.place.fd = l->spare = -1;
+    mw_endpoint_text(at, l->address);
+    rc = make(l, at, found, err);
+    if (rc < 0) goto failed;
+    tell(at, l->socket.fd, l->address);
+    fitted = realloc(l, sizeof *l + strlen(l->address) + 1);
+    if (fitted != NULL) l = fitted;
+    l->spare = fcntl(l->socket.fd, F_DUPFD_CLOEXEC, 0);
+    rc = l->spare < 0 ? -errno : uv_poll_init(mw_host_loop(h), &l->poll, l->socket.fd);
+    if (rc < 0) {
+        mw_err_set(err, rc, "net listen", l->address, NULL);
+        goto failed;
+    }
+    l->poll.data = l;
+    l->refs++;
+    mw_wait_init(&l->ready);
+    mw_wait_init(&l->changed);
+    mw_host_adopt(h, &l->handle, on_host_close);
+    *out = l;
+    return 0;
+failed:
+    if (l->spare >= 0) close(l->spare);
+    mw_socket_end(&l->socket);
+    free(l);
+    return rc;
+}
+
+static void shut(mw_listener *l) {
+    if (l->socket.fd < 0) return;
+    mw_host_disown(&l->handle);
+    mw_timer_stop(l->host, &l->pause);
+    l->watching = 0;
+    uv_close((uv_handle_t *)&l->poll, on_poll_closed);
+    if (l->spare >= 0) close(l->spare);
+    l->spare = -1;
+    mw_socket_end(&l->socket);
+    mw_wait_wake(&l->ready);
+}
+
+void mw_listener_close(mw_listener *l) {
+    l->draining = 0;
+    shut(l);
+    mw_wait_wake(&l->changed);
+}
+
+void mw_listener_drain(mw_listener *l) {
+    if (l->socket.fd >= 0) l->draining = 1;
+    shut(l);
+}
+
+int mw_listener_draining(const mw_listener *l) {
+    return l->draining;
+}
+
+void mw_listener_release(mw_listener *l) {
+    if (l != NULL) drop_ref(l);
+}
+
+int mw_listener_closed(const mw_listener *l) {
+    return l->socket.fd < 0;
+}
+
+mw_listener *mw_listener_hold(mw_listener *l) {
+    l->refs++;
+    return l;
+}
+
+void mw_listener_set_options(mw_listener *l, const struct mw_listener_options *opt) {
+    l->opt = *opt;
+    if (l->socket.fd >= 0) mw_socket_tune(&l->socket, &opt->socket);
+    if (!l->watching && l->pause.slot == 0) mw_wait_wake(&l->ready); /* there may be more room now */
+}
+
+const struct mw_listener_options *mw_listener_get_options(const mw_listener *l) {
+    return &l->opt;
+}
+
+struct mw_wait *mw_listener_ready(mw_listener *l) {
+    return &l->ready;
+}
+
+struct mw_wait *mw_listener_changed(mw_listener *l) {
+    return &l->changed;
+}
+
+const char *mw_listener_address(const mw_listener *l) {
+    return l->address;
+}
+
+mw_host *mw_listener_host(const mw_listener *l) {
+    return l->host;
+}
+
+void mw_listener_failed(mw_listener *l, const char *peer, const char *why) {
+    char shown[1024];
+
+    l->stats.failed++;
+    mw_err_escape(shown, sizeof shown, why, strlen(why));
+    mw_host_log(l->host, MW_LOG_ERROR, "net serve %s: the handler of %s failed: %s", l->address, peer, shown);
+}
+
+void mw_listener_stats(const mw_listener *l, struct mw_listener_stats *out) {
+    *out = l->stats;
+}

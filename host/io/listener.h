@@ -1,0 +1,60 @@
+/* A listener: a socket that others connect to, and the count of those who did.
+ * Knows: io/socket, io/lookup, io/stream, core/wait. Never: Lua; reads or writes a connection; spins when descriptors run out. */
+#ifndef MW_IO_LISTENER_H
+#define MW_IO_LISTENER_H
+
+#include "io/endpoint.h"
+#include "io/lookup.h"
+#include "io/socket.h"
+#include "io/stream.h"
+
+typedef struct mw_listener mw_listener;
+
+struct mw_listener_options {
+    struct mw_socket_options socket;
+    unsigned max_conns;                  /* open at once; above: the rest waits in the kernel's backlog; 10,000 */
+    unsigned max_conns_per_peer;         /* of one uid or address; above: closed at once and counted; 1,024 */
+    struct mw_stream_limits limits;      /* of each connection */
+};
+void mw_listener_options_init(struct mw_listener_options *opt);      /* the defaults */
+
+/* Listens at `at`. found: of mw_lookup_open with MW_LISTEN, not pending any more; NULL for a Unix socket; only read.
+ * *out: given, one reference; end it with mw_listener_close and mw_listener_release.
+ * Returns 0 or what mw_socket_listen_* and mw_lookup say; -ENOTSUP for fd: and stdio:. */
+int mw_listener_open(mw_host *h, const struct mw_endpoint *at, const struct mw_lookup *found, const struct mw_listener_options *opt,
+                     mw_listener **out, struct mw_err *err);
+/* Limits of connections to come (of `socket`: nodelay and stall_ms). */
+void mw_listener_set_options(mw_listener *l, const struct mw_listener_options *opt);
+const struct mw_listener_options *mw_listener_get_options(const mw_listener *l);
+
+/* 1: *out is given; 0: nobody now, wait on mw_listener_ready; <0: MW_ECLOSED, MW_ENOMEM, or the system's code. */
+int mw_listener_accept(mw_listener *l, mw_stream **out, struct mw_err *err);
+struct mw_wait *mw_listener_ready(mw_listener *l);
+
+/* Takes no more connections; those that are open stay. Waiting accepts end with MW_ECLOSED. Safe to repeat. */
+void mw_listener_close(mw_listener *l);
+/* The same; those that serve it are to let open connections end by themselves, until mw_listener_close says otherwise. */
+void mw_listener_drain(mw_listener *l);
+int mw_listener_draining(const mw_listener *l);
+int mw_listener_closed(const mw_listener *l);
+mw_listener *mw_listener_hold(mw_listener *l);
+void mw_listener_release(mw_listener *l);            /* drops a reference; close it first; NULL is fine */
+/* Woken when a connection has ended, and by close. */
+struct mw_wait *mw_listener_changed(mw_listener *l);
+
+/* A URL that can be connected to; lent. */
+const char *mw_listener_address(const mw_listener *l);
+mw_host *mw_listener_host(const mw_listener *l);
+
+struct mw_listener_stats {
+    uint64_t accepted;                   /* given to the script */
+    uint64_t limited;                    /* closed at once: max_conns_per_peer */
+    uint64_t dropped;                    /* closed at once: no descriptor or memory was left */
+    uint64_t failed;                     /* handlers that raised: mw_listener_failed */
+    unsigned open;                       /* connections that have not ended */
+};
+/* Counts and logs a handler's error; `peer` and `why` are shown. */
+void mw_listener_failed(mw_listener *l, const char *peer, const char *why);
+void mw_listener_stats(const mw_listener *l, struct mw_listener_stats *out);
+
+#endif
