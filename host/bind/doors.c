@@ -16,6 +16,7 @@ static const luaL_Reg doors[] = {
     {"frame", mw_door_frame},
     {"fs", mw_door_fs},
     {"host", mw_door_host},
+    {"net", mw_door_net},
     {"stream", mw_door_stream},
     {"log", mw_door_log},
     {"signal", mw_door_signal},

@@ -6,7 +6,8 @@ local mw = {}
 
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
-  env = true, frame = true, fs = true, inspect = true, log = true, on_signal = true, platform = true, random = true, sys = true,
+  env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true, platform = true, random = true,
+  sys = true,
   task = true, time = true,
 }
 

@@ -1,0 +1,68 @@
+---@meta
+--- The door `core.net` (host/bind/net.c) and the listener's methods in C.
+
+---@class moonwire.Listener
+local Listener = {}
+
+--- Takes one connection.
+---@param opts? { timeout: number|string }
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err  ETIMEDOUT, ECLOSED, or what the system says
+function Listener:accept(opts) end
+
+--- An address that `connect` accepts: the port that was picked, loopback for a listener on every interface.
+---@return string
+function Listener:address() end
+
+--- `accepted` connections, `open` now, `limited` (closed for max_conns_per_peer), `dropped` (no descriptor or memory was left),
+--- `failed` (handlers that raised).
+---@return { accepted: integer, open: integer, limited: integer, dropped: integer, failed: integer }
+function Listener:stats() end
+
+--- Takes no more connections and waits until those that are open have ended.
+---@param opts? { timeout: number|string }
+---@return true? ok
+---@return moonwire.Err? err  ETIMEDOUT
+function Listener:drain(opts) end
+
+--- Takes no more connections; `serve` cancels its handlers and returns. Safe to repeat.
+function Listener:close() end
+
+---@class moonwire.core.net
+---@field methods moonwire.Listener  the methods of every listener
+local door = {}
+
+---@param address string
+---@param opts? moonwire.ConnectOptions  without `retry`
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err
+function door.connect(address, opts) end
+
+---@param address string
+---@param opts? moonwire.ListenOptions
+---@return moonwire.Listener? listener
+---@return moonwire.Err? err
+function door.listen(address, opts) end
+
+--- Sets what `serve` was given; says whether a handler's error is to be raised.
+---@param listener moonwire.Listener
+---@param opts? moonwire.ServeOptions
+---@return boolean raise
+function door.configure(listener, opts) end
+
+--- Waits until a draining listener has no connection left. False: it was closed.
+---@param listener moonwire.Listener
+---@return boolean drained
+function door.linger(listener) end
+
+--- Counts and logs a handler's error.
+---@param listener moonwire.Listener
+---@param stream moonwire.Stream
+---@param why any
+function door.failed(listener, stream, why) end
+
+--- Monotonic seconds, for deadlines over several attempts.
+---@return number
+function door.now() end
+
+return door

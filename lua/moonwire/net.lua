@@ -1,0 +1,154 @@
+--- Sockets: connect, listen, and serving connections with a task each.
+--- The C half is bind/net.c; here are retries, and what `serve` does with a connection.
+local _, core = ...
+
+local door = core.net
+local task = core.task
+local arg, err = core.arg, core.err
+
+---@class moonwire.net
+local net = {}
+
+---@class moonwire.ConnectOptions
+---@field timeout? number|string  for everything together: names, attempts and waits between them; default 60 s
+---@field retry? moonwire.RetryOptions  on `nil, err`; never on a denial or a cancel
+---@field nodelay? boolean  TCP: send small writes at once; default true
+---@field idle_timeout? number|string  closed when nothing moved for so long; default 10 min, 0 is off
+---@field stall_timeout? number|string  closed when the peer took nothing of what is unsent for so long; default 30 s, 0 is off
+
+---@class moonwire.RetryOptions
+---@field attempts? integer  in all; default 3
+---@field backoff? table  { first, longest } pause between attempts, doubling; default { 0.1, 2 }
+---@field jitter? boolean  half to all of a pause, by chance; default true
+
+---@class moonwire.ListenOptions
+---@field unlink? boolean  Unix: remove a socket of that name that nobody listens on
+---@field mode? string  Unix: permission bits of the name in octal, "0600"; default: the umask's
+---@field backlog? integer  connections that wait in the kernel; default 4096
+---@field reuse? boolean  TCP: take a port whose old connections linger; default true
+---@field max_conns? integer  open at once, the rest waits in the backlog; default 10,000
+---@field max_conns_per_peer? integer  of one uid or address, above: closed at once; default 1,024
+---@field idle_timeout? number|string  closed when nothing moved for so long; default 10 min, 0 is off
+---@field stall_timeout? number|string  closed when the peer took nothing of what is unsent for so long; default 30 s, 0 is off
+---@field nodelay? boolean  TCP: send small writes at once; default true
+
+---@class moonwire.ServeOptions: moonwire.ListenOptions
+---@field on_error? "log"|"raise"  a handler's error is logged and counted (default), or ends `serve`
+
+local RETRY = { attempts = "integer", backoff = "table", jitter = "flag" }
+
+---@param v any
+---@return integer attempts
+---@return number first
+---@return number longest
+---@return boolean jitter
+local function read_retry(v)
+  local o = arg.options(v, RETRY, "net connect")
+  local attempts, backoff = o.attempts or 3, o.backoff or { 0.1, 2 }
+  if attempts < 1 then
+    err.raise(err.fail("EINVAL", "net connect", nil, 'option "attempts" must be at least 1'))
+  end
+  local first = arg.duration(backoff[1], "net connect", 'the first of "backoff"')
+  local longest = arg.duration(backoff[2], "net connect", 'the second of "backoff"')
+  return attempts, first, longest, o.jitter ~= false
+end
+
+--- Connects, again and again as `opts.retry` says.
+---@param address string
+---@param opts moonwire.ConnectOptions
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err
+local function connect_again(address, opts)
+  local attempts, pause, longest, jitter = read_retry(opts.retry)
+  local each = {}
+  for k, v in next, opts do
+    if k ~= "retry" then each[k] = v end
+  end
+  local left = opts.timeout ~= nil and arg.duration(opts.timeout, "net connect", 'option "timeout"') or 60
+  local ends = door.now() + left
+  for attempt = 1, attempts do
+    each.timeout = math.max(ends - door.now(), 0)
+    local stream, why = door.connect(address, each)
+    if stream or attempt == attempts then return stream, why end
+    local wait = jitter and pause * (0.5 + math.random() / 2) or pause
+    if door.now() + wait >= ends then
+      if why.code == "ETIMEDOUT" then return nil, why end
+      return nil, err.fail("ETIMEDOUT", "net connect", address, "timed out", "the last attempt: " .. tostring(why), { last = why })
+    end
+    task.sleep(wait)
+    pause = math.min(pause * 2, longest)
+  end
+end
+
+--- Connects to `address`: tcp://host:port, unix:/path, unix:@abstract, stdio: (standard input and output), fd:3.
+---@param address string
+---@param opts? moonwire.ConnectOptions
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err  set when `stream` is nil
+function net.connect(address, opts)
+  if type(opts) ~= "table" or rawget(opts, "retry") == nil then return door.connect(address, opts) end
+  return connect_again(address, opts)
+end
+
+--- Listens on `address`: tcp://host:port (port 0 picks one, host * is every interface), unix:/path, unix:@abstract.
+---@param address string
+---@param opts? moonwire.ListenOptions
+---@return moonwire.Listener? listener
+---@return moonwire.Err? err  set when `listener` is nil
+function net.listen(address, opts)
+  return door.listen(address, opts)
+end
+
+-- Serving -----------------------------------------------------------------------------------------------------------------
+
+local FAIR = 64 -- connections taken in one go before the handlers run
+
+local function call_handler(_, conn, fn)
+  fn(conn)
+end
+
+--- A connection's whole life, as a task: the handler in a scope of its own, then the end of the connection.
+local function handle(listener, conn, fn, raise)
+  local ok, why = xpcall(task.scope, err.traceback, call_handler, conn, fn)
+  conn:close() -- what is unsent goes out all the same
+  if ok then return end
+  if raise or (err.is(why) and why.code == "ECANCELED") then error(why, 0) end
+  door.failed(listener, conn, why)
+end
+
+local function serve_all(scope, listener, fn, raise)
+  local taken = 0
+  while true do
+    local conn, why = listener:accept()
+    if not conn then
+      if why.code ~= "ECLOSED" then
+        scope:cancel("accepting failed")
+        return nil, why
+      end
+      if not door.linger(listener) then scope:cancel("the listener was closed") end
+      return true
+    end
+    scope:spawn(handle, listener, conn, fn, raise)
+    taken = taken + 1
+    if taken % FAIR == 0 then task.pass() end
+  end
+end
+
+---@class moonwire.Listener
+local Listener = door.methods
+
+--- Calls `fn(stream)` for each connection, in a task and a scope of its own; the connection is closed when `fn` ends or
+--- fails. Blocks until the listener is closed (handlers that still run are cancelled) or drained (they end by themselves).
+---@param fn fun(stream: moonwire.Stream)
+---@param opts? moonwire.ServeOptions
+---@return true? ok
+---@return moonwire.Err? err  set when accepting failed
+function Listener:serve(fn, opts)
+  local raise = door.configure(self, opts)
+  if type(fn) ~= "function" then
+    err.raise(err.fail("EINVAL", "net serve", nil, "the handler must be a function, got " .. type(fn)))
+  end
+  return task.scope(serve_all, self, fn, raise)
+end
+
+return net
