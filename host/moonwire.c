@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "bind/doors.h"
 #include "bind/host.h"
+#include "bind/unguarded.h"
 #include "core/host.h"
 #include "core/raise.h"
 #include "core/task.h"
@@ -325,29 +326,22 @@ int mw_host_start_module(mw_host *h, const char *module, const char *fn, struct 
     return it.rc;
 }
 
-/* Lua's own `require` and `debug` for as long as this takes; io and os stay the guarded ones, so that what is loaded here
- * is bound by the rights too. In a protected call: modules */
+/* In a protected call: modules. They see Lua's own `debug` and find their files and native parts themselves; the script's
+ * globals stay the guarded ones. */
 static int preload(lua_State *L) {
-    static const char *const names[] = {"require", "package", "debug"};
     const char *const *modules = lua_touserdata(L, 1);
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) lua_getglobal(L, names[i]);
-    lua_pushcfunction(L, luaopen_package);
-    lua_call(L, 0, 1);
-    lua_setglobal(L, "package");
-    lua_pushcfunction(L, luaopen_debug);
-    lua_call(L, 0, 1);
-    lua_setglobal(L, "debug");
-    lua_getglobal(L, "require"); /* [modules require package debug raw] */
-    for (size_t i = 0; modules[i] != NULL; i++) {
-        lua_pushvalue(L, -1);
+    mw_module_push(L, "moonwire.preload");
+    lua_getfield(L, -1, "load");
+    mw_unguarded_push(L);                                   /* [... load raw] */
+    lua_pushboolean(L, isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL);
+    lua_setfield(L, -2, "terminal");
+    lua_newtable(L);
+    for (int i = 0; modules[i] != NULL; i++) {
         lua_pushstring(L, modules[i]);
-        lua_call(L, 1, 0);
+        lua_rawseti(L, -2, i + 1);
     }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        lua_pushvalue(L, 2 + (int)i);
-        lua_setglobal(L, names[i]);
-    }
+    lua_call(L, 2, 0);
     return 0;
 }
 int mw_host_preload(mw_host *h, const char *const *modules, struct mw_err *err) {

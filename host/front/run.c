@@ -82,19 +82,18 @@ static int load(mw_host *h, const struct mw_flags *flags, struct mw_err *err) {
     return mw_host_load_file(h, flags->args[0], err);
 }
 
-/* The signals are ours before the script is compiled: Ctrl-C cleans up from the first line on. */
+/* The clock and the signals are ours before the script's first line, so that Ctrl-C cleans up from there on. */
 static int run_host(mw_host *h, const struct mw_flags *flags) {
     struct timespec began, ended;
     struct mw_err err;
     uint64_t took_ns;
     int status = 0, rc;
 
-    clock_gettime(CLOCK_MONOTONIC, &began);
     rc = load(h, flags, &err);
     if (rc < 0) return failed(&err, load_status(&err));
-    if (flags->timeout_ns > 0 &&
-        mw_host_deadline(h, flags->timeout_ns, STATUS_TIMED_OUT, "timed out", &err) < 0) return failed(&err, STATUS_FAILED);
+    clock_gettime(CLOCK_MONOTONIC, &began);
     mw_signals_watch(h);
+    if (flags->timeout_ns > 0) mw_signals_deadline(flags->timeout_ns, STATUS_TIMED_OUT);
     rc = mw_host_run(h, &status, &err);
     mw_signals_forget();
     if (rc < 0) return failed(&err, STATUS_FAILED);
@@ -148,6 +147,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     mw_config_init(&cfg);
     cfg.on_error = mw_report_uncaught;
     cfg.child_files = files;
+    cfg.signals = 1;
     cfg.signals = 1;
     set_args(&cfg, flags, argv);
     if (flags->command == MW_CMD_CHILD) {

@@ -19,16 +19,6 @@ static ssize_t read_some(char *at, size_t room) {
     }
 }
 
-/* Leaves the end of a `#` line, so that lines keep their numbers. */
-static void drop_hash_line(char *text, size_t *len) {
-    char *end = *len > 0 && text[0] == '#' ? memchr(text, '\n', *len) : NULL;
-
-    if (*len == 0 || text[0] != '#') return;
-    if (end == NULL) end = text + *len;
-    *len -= (size_t)(end - text);
-    memmove(text, end, *len);
-}
-
 int mw_script_stdin(char **out, size_t *len, struct mw_err *err) {
     size_t room = 16384, used = 0;
     char *text = malloc(room);
@@ -53,7 +43,6 @@ int mw_script_stdin(char **out, size_t *len, struct mw_err *err) {
         free(text);
         return rc;
     }
-    drop_hash_line(text, &used);
     *out = text;
     *len = used;
     return 0;

@@ -8,7 +8,7 @@
 
 #define MW_SCRIPT_MAX (64u << 20)   /* bytes of a script from standard input */
 
-/* Standard input to its end. Given: *text is yours to free(). The first line of a `#!` script is left out but for its end. */
+/* Standard input to its end. Given: *text is yours to free(). */
 int mw_script_stdin(char **text, size_t *len, struct mw_err *err);
 
 /* What `eval` compiles for `code`: with `value` 1 it is an expression whose values are printed. Lines keep their numbers.

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 #define SIGNALS (sizeof signals / sizeof signals[0])
@@ -14,8 +15,17 @@ static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 /* The one static of the program: a handler has nothing else to find its host by. */
 static struct {
     _Atomic(mw_host *) host;
-    atomic_int seen;
+    atomic_int seen, late;      /* late: the status of a run that took too long */
 } watch;
+
+static void on_alarm(int number) {
+    int saved = errno;
+    mw_host *h = atomic_load(&watch.host);
+
+    (void)number;
+    if (h != NULL) mw_host_interrupt(h, atomic_load(&watch.late), "timed out");
+    errno = saved;
+}
 
 static void on_signal(int number) {
     int saved = errno;
@@ -43,6 +53,19 @@ void mw_signals_watch(mw_host *h) {
         if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler == SIG_IGN) continue;
         sigaction(signals[i], &act, NULL);
     }
+}
+
+void mw_signals_deadline(uint64_t ns, int status) {
+    uint64_t us = (ns + 999) / 1000;
+    struct itimerval when = { .it_value = { (time_t)(us / 1000000), (suseconds_t)(us % 1000000) } };
+    struct sigaction act;
+
+    atomic_store(&watch.late, status);
+    memset(&act, 0, sizeof act);
+    act.sa_handler = on_alarm;
+    act.sa_flags = SA_RESTART;
+    sigaction(SIGALRM, &act, NULL);
+    setitimer(ITIMER_REAL, &when, NULL);
 }
 
 void mw_signals_forget(void) { atomic_store(&watch.host, NULL); }

@@ -10,6 +10,10 @@
  * child's group and then this process. Those that were ignored when we were started stay ignored (nohup). */
 void mw_signals_watch(mw_host *h);
 
+/* After `ns` the run is cancelled and ends with `status`, whatever the script is doing: a timer on the loop would never come
+ * while Lua runs in a circle. After mw_signals_watch. */
+void mw_signals_deadline(uint64_t ns, int status);
+
 /* The host is about to go: a signal now simply ends the process. */
 void mw_signals_forget(void);
 

@@ -1,0 +1,67 @@
+--- Loads ordinary Lua modules with their native parts in an environment of their own, for tools that must work beside a script
+--- whose rights are narrow (`moonwire test`: Busted). The modules see the whole of `debug`, read their files and load native
+--- code; the script's globals stay what they are. Knows: what mw_host_preload hands in. Never: runs unless the program asked.
+local _, core = ...
+
+local Preload = {}
+
+--- A `require` of its own: finds what stock Lua would find, keeps it apart, and runs it in `env`. `_G` is the script's for the
+--- modules of `names` (Busted saves and restores it) and `env` for those that they need (Penlight takes its functions there).
+local function new_require(raw, env, names)
+  local cache = env.loaded
+  local private = setmetatable({ _G = env }, { __index = env, __newindex = env })
+  local public = {}
+  for _, name in ipairs(names) do public[name] = true end
+
+  local function from_lua(name)
+    local path, why = raw.searchpath(name, env.package.path)
+    if not path then return nil, why end
+    return assert(raw.loadfile(path, "t", public[name:match("^[^.]+")] and env or private)), path
+  end
+
+  local function from_native(name)
+    local path, why = raw.searchpath(name, env.package.cpath)
+    local root = name:match("^[^.]+")
+    if not path and root ~= name then path = raw.searchpath(root, env.package.cpath) end
+    if not path then return nil, why end
+    return assert(raw.loadlib(path, "luaopen_" .. name:gsub("%.", "_"))), path
+  end
+
+  return function(name)
+    if cache[name] ~= nil then return cache[name] end
+    local chunk, path = from_lua(name)
+    local why = path
+    if not chunk then
+      chunk, path = from_native(name)
+      if not chunk then error(("module '%s' not found:%s%s"):format(name, why, path), 2) end
+    end
+    local value = chunk(name, path)
+    if value ~= nil then cache[name] = value end
+    if cache[name] == nil then cache[name] = true end
+    return cache[name], path
+  end
+end
+
+--- Makes the environment and loads `names` in it.
+---@param raw table  the unguarded functions: debug, loadfile, loadlib, searchpath; path, cpath, config; and terminal: colours are welcome
+---@param names string[]
+---@return table env  `env.require` loads more, `env.loaded` holds what is there; also core.preloaded
+function Preload.load(raw, names)
+  local env = setmetatable({}, { __index = _G })
+  env.debug = raw.debug
+  env.loadfile = function(path, mode, e) return raw.loadfile(path, mode or "t", e or _G) end
+  env.dofile = function(path) return assert(raw.loadfile(path, "t", _G))() end
+  env.package = setmetatable({
+    loadlib = raw.loadlib, searchpath = raw.searchpath, path = raw.path, cpath = raw.cpath, config = raw.config, searchers = {},
+  }, { __index = package or raw.package })
+  env.io, env.os = io or raw.io, os or raw.os
+  env.loaded = { _G = _G, debug = env.debug, package = env.package }
+  for _, name in ipairs { "string", "table", "math", "coroutine", "utf8", "os", "io" } do env.loaded[name] = env[name] end
+  env.terminal = raw.terminal
+  env.require = new_require(raw, env, names)
+  for _, name in ipairs(names) do env.require(name) end
+  core.preloaded = env
+  return env
+end
+
+return Preload
