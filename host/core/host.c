@@ -37,12 +37,20 @@ static void *plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
 static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     mw_host *h = ud;
     size_t was = ptr != NULL ? osize : 0;
+    int bound = !h->unprotected || h->running != NULL || h->callbacks > 0;
     void *p;
 
-    if (nsize > was && nsize - was > h->limit - h->used) return NULL; /* used <= limit, always */
+    if (bound && nsize > was && h->used - was + nsize > h->limit) return NULL;
     p = h->alloc(h->alloc_ud, ptr, osize, nsize);
     if (p != NULL || nsize == 0) h->used = h->used - was + nsize;
     return p;
+}
+
+void mw_host_set_unprotected(mw_host *h) {
+    h->unprotected = 1;
+}
+void mw_host_in_callback(mw_host *h, int on) {
+    h->callbacks += on ? 1 : -1;
 }
 
 /* ---- Accessors -------------------------------------------------------------------------------------------------------- */

@@ -69,6 +69,13 @@ struct mw_dusk {
 void mw_host_at_dusk(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *));
 void mw_host_forget_dusk(struct mw_dusk *d);    /* safe to repeat */
 
+/* Some C code pushes values onto the main state from loop callbacks, outside any protected call, where a refused allocation
+ * would end the process. After mw_host_set_unprotected the memory limit binds only where Lua code runs: in tasks, and between
+ * mw_host_in_callback(h, 1) and (h, 0), around a protected call that is no task's. What is pushed elsewhere is bounded by what
+ * one read gives. */
+void mw_host_set_unprotected(mw_host *h);
+void mw_host_in_callback(mw_host *h, int on);
+
 /* Writes one log line through the hook; level MW_LOG_... */
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

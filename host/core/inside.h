@@ -67,6 +67,7 @@ struct mw_host {
     struct mw_list handles, ready, tasks, dusk;
     mw_task *running;
     _Atomic(lua_State *) co;        /* the coroutine that runs now (for the interrupt's hook) */
+    int unprotected, callbacks;     /* see mw_host_set_unprotected */
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
     int draining, closing, exiting, exit_code;
     unsigned failures, works, open_handles;

@@ -100,18 +100,32 @@ static int report(lua_State *L) { /* error value -> calls the host's error hook 
     return 0;
 }
 
+void mw_task_report(lua_State *L) {
+    mw_host *h = mw_host_of(L);
+    struct mw_err err;
+
+    h->failures++;
+    if (lua_checkstack(L, 4)) {
+        lua_pushcfunction(L, report);
+        lua_insert(L, -2);
+        if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+    }
+    lua_pop(L, 1);
+    mw_err_set(&err, MW_ENOMEM, "task", NULL, NULL);
+    if (h->hooks.error != NULL) h->hooks.error(h->hooks.ud, &err, "");
+}
+
 static void tell(mw_scope *s, mw_task *t) {
     lua_State *L = s->host->L;
     struct mw_err err;
 
-    s->host->failures++;
     if (lua_checkstack(L, 8) && t->nresults > 0 && lua_checkstack(t->co, 2)) {
-        lua_pushcfunction(L, report);
         lua_pushvalue(t->co, -1);
         lua_xmove(t->co, L, 1);
-        if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
-        lua_pop(L, 1);
+        mw_task_report(L);
+        return;
     }
+    s->host->failures++;
     mw_err_set(&err, MW_ENOMEM, "task", t->name, NULL);
     if (s->host->hooks.error != NULL) s->host->hooks.error(s->host->hooks.ud, &err, "");
 }

@@ -69,6 +69,10 @@ int mw_coroutine_open(lua_State *L);
 int mw_traceback(lua_State *L);
 void mw_traceback_of(lua_State *L, int idx);
 
+/* Tells the host's error hook of the error value on top of L (popped), as of a task that nobody joined, and counts it.
+ * Raises nothing.                                                                                      [-1, +0, -] */
+void mw_task_report(lua_State *L);
+
 /* Calls fn for each live task: its name (or ""), state ("ready", "waiting", "running"), and coroutine. */
 void mw_task_each(mw_host *h, void (*fn)(void *ud, mw_task *t, const char *name, const char *state), void *ud);
 
