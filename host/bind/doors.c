@@ -22,6 +22,7 @@ static const luaL_Reg doors[] = {
     {"signal", mw_door_signal},
     {"sys", mw_door_sys},
     {"task", mw_door_task},
+    {"uv", mw_door_uv},
 };
 
 /* Lua's own libraries that need no guard. */
@@ -48,7 +49,7 @@ static int open_door(lua_State *L) {
 }
 
 int mw_module_push(lua_State *L, const char *name) {
-    const struct mw_embedded *it = mw_embedded_find(name);
+    const struct mw_embedded *it = mw_embedded_find(strcmp(name, "uv") == 0 ? "moonwire.uv" : name);
 
     if (it == NULL) return 0;
     luaL_checkstack(L, 8, name);

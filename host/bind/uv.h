@@ -1,0 +1,92 @@
+/* The guarded uv module from within: the door of one state, the rules by name, and what the rule files share.
+ * Knows: bind/arg, io/uvfs, uv.h, lua.h. Never: seen outside bind/uv*.c. */
+#ifndef MW_BIND_UV_H
+#define MW_BIND_UV_H
+
+#include <uv.h>
+
+#include "bind/arg.h"
+#include "core/host.h"
+#include "io/uvfs.h"
+
+/* What a name's first argument is, as bits of uv_handle_type. 0: no handle. */
+#define UV_KIND(type) (1u << UV_##type)
+#define UV_KIND_STREAM (UV_KIND(TCP) | UV_KIND(NAMED_PIPE) | UV_KIND(TTY))
+#define UV_KIND_ANY 0x3fffffffu
+#define UV_KIND_CLOSED (1u << 31) /* may be closing or closed */
+
+#define UV_HANDLES_MAX 100000u
+#define UV_QUEUE_MAX (16u << 20) /* unsent bytes of one handle */
+
+struct uv_door;
+
+/* One name of luv's, as a script gets it. */
+struct uv_rule {
+    const char *name;
+    unsigned kinds;              /* of the handle that is argument 1 */
+    const char *sys;             /* the kind of system information it tells, or NULL */
+    /* Checks the arguments, and calls `raw` (luv's function; NULL: this version has none) or does the work itself.
+     * NULL: what is above is all there is to check. */
+    int (*run)(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw);
+};
+extern const struct uv_rule mw_uv_rules[];
+#define UV_RULES_MAX 256
+
+struct uv_door {
+    mw_host *host;
+    struct mw_handle link;       /* so that the host's end closes what the script left open */
+    struct mw_fds fds;
+    unsigned handles;            /* open ones */
+    int refs;                    /* the Lua box, and the timer until it is closed */
+    int closed;
+    uv_timer_t later;            /* runs the callbacks of what was done at once */
+    lua_CFunction raw[UV_RULES_MAX];
+    lua_CFunction meta[64];      /* luv's metamethods */
+    unsigned metas;
+};
+
+typedef int uv_run_fn(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw);
+
+/* The handle at idx if it is one of ours of these kinds; raises otherwise. Not closing, unless kinds has UV_KIND_CLOSED. */
+uv_handle_t *mw_uv_handle(lua_State *L, int idx, const char *op, unsigned kinds);
+/* Raises unless the value at idx can be called; with optional, nil and none are fine too. */
+void mw_uv_callback(lua_State *L, int idx, const char *op, int optional);
+/* luv's way to fail: nil, "NAME: words", "NAME".                                                    [-0, +3, m] */
+int mw_uv_fail(lua_State *L, int code);
+
+/* What an fs call ends with. cb: the callback's index, or 0. The results are the top n values.         [-n, +?, m]
+ * With a callback it is called later, by the loop, with nil and the results; a request is returned at once. */
+int mw_uv_give(lua_State *L, struct uv_door *d, int cb, int n);
+/* The same for a failure: EDENIED raises, the rest is nil, "NAME: words: subject", "NAME", or the callback's first argument. */
+int mw_uv_give_err(lua_State *L, struct uv_door *d, int cb, const struct mw_err *err);
+
+/* A bound pipe's place and name, kept until it is closed. */
+int mw_uv_pipe_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw);
+int mw_uv_pipe_connect(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw);
+int mw_uv_pipe_getsockname(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw);
+void mw_uv_pipe_closed(lua_State *L, int idx); /* the handle at idx is closing */
+/* 1 if the pipe at idx was bound by us: its name is pushed. */
+int mw_uv_pipe_name(lua_State *L, int idx);
+
+/* By file. */
+uv_run_fn mw_uv_close, mw_uv_new, mw_uv_new_pipe, mw_uv_new_udp, mw_uv_start, mw_uv_timer_start, mw_uv_timer_set_repeat;
+uv_run_fn mw_uv_signal_start, mw_uv_shutdown, mw_uv_listen, mw_uv_accept, mw_uv_read_start, mw_uv_write, mw_uv_write2;
+uv_run_fn mw_uv_buffer_size, mw_uv_cancel, mw_uv_pipe_open;
+uv_run_fn mw_uv_tcp_bind, mw_uv_tcp_connect, mw_uv_tcp_close_reset, mw_uv_tcp_keepalive, mw_uv_flag;
+uv_run_fn mw_uv_udp_bind, mw_uv_udp_connect, mw_uv_udp_send, mw_uv_udp_recv_start, mw_uv_udp_membership, mw_uv_small_integer;
+uv_run_fn mw_uv_getaddrinfo, mw_uv_getnameinfo;
+uv_run_fn mw_uv_random, mw_uv_os_getenv, mw_uv_os_environ, mw_uv_os_home, mw_uv_os_tmpdir, mw_uv_exepath, mw_uv_interfaces;
+uv_run_fn mw_uv_guess_handle, mw_uv_sys_error, mw_uv_interface_index, mw_uv_pipe, mw_uv_socketpair, mw_uv_getpriority;
+uv_run_fn mw_uv_fs_open, mw_uv_fs_close, mw_uv_fs_read, mw_uv_fs_write, mw_uv_fs_stat, mw_uv_fs_lstat, mw_uv_fs_fstat;
+uv_run_fn mw_uv_fs_unlink, mw_uv_fs_rmdir, mw_uv_fs_mkdir, mw_uv_fs_rename, mw_uv_fs_access, mw_uv_fs_chmod, mw_uv_fs_copyfile;
+uv_run_fn mw_uv_fs_mkdtemp, mw_uv_fs_mkstemp, mw_uv_fs_readlink, mw_uv_fs_realpath, mw_uv_fs_symlink, mw_uv_fs_link;
+uv_run_fn mw_uv_fs_utime, mw_uv_fs_lutime, mw_uv_fs_statfs, mw_uv_fs_scandir, mw_uv_fs_scandir_next;
+uv_run_fn mw_uv_fs_opendir, mw_uv_fs_readdir, mw_uv_fs_closedir;
+uv_run_fn mw_uv_fs_fsync, mw_uv_fs_fdatasync, mw_uv_fs_ftruncate, mw_uv_fs_fchmod, mw_uv_fs_futime, mw_uv_fs_sendfile;
+
+/* Makes the metatables of directories, scans and requests of ours. */
+void mw_uv_fs_types(lua_State *L);
+/* A request that has been done already: what an fs call with a callback returns.                        [-0, +1, m] */
+void mw_uv_push_request(lua_State *L);
+
+#endif
