@@ -63,7 +63,7 @@ static int read_once(mw_stream *s, size_t want, int *full) {
         at = mw_bytes_reserve(&s->in, ask, &room);
     }
     if (at == NULL) return MW_ENOMEM;
-    if (want != 0 && room > want) room = want;
+    if (room > ask) room = ask;
     got = take(s, at, room);
     s->stats.reads++;
     if (got > 0) {

@@ -14,7 +14,7 @@ enum mw_fd_kind { MW_FD_NONE, MW_FD_OTHER, MW_FD_SOCKET, MW_FD_UNIX };
 
 enum {
     MW_CHUNK_MIN = 4096,         /* bytes: the first read; doubled while reads come back full */
-    MW_CHUNK_MAX = 256 * 1024,
+    MW_CHUNK_MAX = 64 * 1024,
     MW_GATHER_MAX = 64 * 1024,   /* bytes gathered before they are written within the turn */
     MW_PASSED_MAX = 2 * MW_STREAM_FDS
 };

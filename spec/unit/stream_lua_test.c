@@ -388,13 +388,18 @@ SCRIPT(what_cannot_be_passed_is_said_so,
     raises('EINVAL', w.send_handle, w, a); code('EFRAME', (function() a:write('x'); return b:recv_handle() end)());
     a:close(); b:close(); r:close(); w:close())
 
-SCRIPT(a_handle_for_which_there_is_no_descriptor_is_an_error,
-    local a, b = pair();
-    local r, w = pipes();
-    a:send_handle(r); a:write('x');
-    full(function() b:peek(2) end);
-    code('EMFILE', b:recv_handle()); eq(b:read_some(), 'x');
-    a:close(); b:close(); r:close(); w:close())
+TEST(a_handle_for_which_there_is_no_descriptor_is_an_error) {
+    const char *preload = getenv("LD_PRELOAD");
+    if (preload != NULL && strstr(preload, "vgpreload") != NULL) {
+        puts("# left out: no descriptor limit under valgrind");
+        return;
+    }
+    run("local a, b = pair() local r, w = pipes()\n"
+        "a:send_handle(r) a:write('x')\n"
+        "full(function() b:peek(2) end)\n"
+        "code('EMFILE', b:recv_handle()) eq(b:read_some(), 'x')\n"
+        "a:close() b:close() r:close() w:close()\n");
+}
 
 SCRIPT(a_stream_tells_about_itself,
     local a, b = pair();

@@ -62,6 +62,13 @@ static int peer_has_nothing(int fd) {
 static unsigned char pattern(size_t i) {
     return (unsigned char)(i * 131 + (i >> 8) * 7);
 }
+/* It keeps limits of its own, which the kernel knows nothing of. */
+static int under_valgrind(void) {
+    const char *preload = getenv("LD_PRELOAD");
+    if (preload == NULL || strstr(preload, "vgpreload") == NULL) return 0;
+    puts("# left out: no descriptor limit under valgrind");
+    return 1;
+}
 static int open_fds(void) {
     int n = 0, fd;
     for (fd = 0; fd < 256; fd++) n += fcntl(fd, F_GETFD) >= 0;
@@ -689,6 +696,7 @@ TEST(a_descriptor_that_finds_no_place_in_our_table_is_an_error_and_the_stream_go
     int fds[MW_STREAM_FDS], hole;
     struct rlimit was, low;
     mw_stream *a, *b;
+    if (under_valgrind()) return;
     begin();
     a = both(&b);
     CHECK_INT(mw_stream_send_fds(a, &(int){ 0 }, 1, &err), 0);
