@@ -293,7 +293,7 @@ static int fresh(mw_policy *p, char *template, const char *op, int (*make)(const
     struct mw_place at;
     int rc, made, code;
 
-    if (len < 6 || strcmp(template + len - 6, "XXXX" "XX") != 0)
+    if (len < 6 || strcmp(template + len - 6, "XXXXXX") != 0)
         return mw_err_set(err, MW_EINVAL, op, template, "a template ends in six X");
     for (int tries = 0; tries < TEMP_TRIES; tries++) {
         if (fill_template(template) < 0) return mw_err_sys(err, op, template);

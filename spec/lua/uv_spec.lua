@@ -29,7 +29,7 @@ describe("uv", function()
   local dir
 
   before_each(function()
-    dir = assert(uv.fs_mkdtemp("/tmp/mw-uv-XXX" .. "XXX"))
+    dir = assert(uv.fs_mkdtemp("/tmp/mw-uv-" .. ("X"):rep(6)))
   end)
   after_each(function()
     local scan = assert(uv.fs_scandir(dir))

@@ -15,54 +15,42 @@ local door = {}
 function door.open() end
 
 --- `uv.close(handle, [callback])`
----@param handle any
 ---@param callback? any
 function uv.close(handle, callback) end
 
 --- `uv.fileno(handle)`
----@param handle any
 function uv.fileno(handle) end
 
 --- `uv.handle_get_type(handle)`
----@param handle any
 function uv.handle_get_type(handle) end
 
 --- `uv.has_ref(handle)`
----@param handle any
 function uv.has_ref(handle) end
 
 --- `uv.is_active(handle)`
----@param handle any
 function uv.is_active(handle) end
 
 --- `uv.is_closing(handle)`
----@param handle any
 function uv.is_closing(handle) end
 
 --- `uv.recv_buffer_size(handle, [size])`
----@param handle any
 ---@param size? any
 function uv.recv_buffer_size(handle, size) end
 
 --- `uv.ref(handle)`
----@param handle any
 function uv.ref(handle) end
 
 --- `uv.send_buffer_size(handle, [size])`
----@param handle any
 ---@param size? any
 function uv.send_buffer_size(handle, size) end
 
 --- `uv.unref(handle)`
----@param handle any
 function uv.unref(handle) end
 
 --- `uv.cancel(req)`
----@param req any
 function uv.cancel(req) end
 
 --- `uv.req_get_type(req)`
----@param req any
 function uv.req_get_type(req) end
 
 --- `uv.new_check()`
@@ -78,109 +66,72 @@ function uv.new_prepare() end
 function uv.new_timer() end
 
 --- `uv.check_start(check, callback)`
----@param check any
----@param callback any
 function uv.check_start(check, callback) end
 
 --- `uv.check_stop(check)`
----@param check any
 function uv.check_stop(check) end
 
 --- `uv.idle_start(idle, callback)`
----@param idle any
----@param callback any
 function uv.idle_start(idle, callback) end
 
 --- `uv.idle_stop(check)`
----@param check any
 function uv.idle_stop(check) end
 
 --- `uv.prepare_start(prepare, callback)`
----@param prepare any
----@param callback any
 function uv.prepare_start(prepare, callback) end
 
 --- `uv.prepare_stop(prepare)`
----@param prepare any
 function uv.prepare_stop(prepare) end
 
 --- `uv.timer_again(timer)`
----@param timer any
 function uv.timer_again(timer) end
 
 --- `uv.timer_get_due_in(timer)`
----@param timer any
 function uv.timer_get_due_in(timer) end
 
 --- `uv.timer_get_repeat(timer)`
----@param timer any
 function uv.timer_get_repeat(timer) end
 
 --- `uv.timer_set_repeat(timer, repeat)`
----@param timer any
----@param interval any
 function uv.timer_set_repeat(timer, interval) end
 
 --- `uv.timer_start(timer, timeout, repeat, callback)`
----@param timer any
----@param timeout any
----@param interval any
----@param callback any
 function uv.timer_start(timer, timeout, interval, callback) end
 
 --- `uv.timer_stop(timer)`
----@param timer any
 function uv.timer_stop(timer) end
 
 --- `uv.new_signal()` Needs `--allow-sys=signal`.
 function uv.new_signal() end
 
 --- `uv.signal_start(signal, signum, callback)` Needs `--allow-sys=signal`.
----@param signal any
----@param signum any
----@param callback any
 function uv.signal_start(signal, signum, callback) end
 
 --- `uv.signal_start_oneshot(signal, signum, callback)` Needs `--allow-sys=signal`.
----@param signal any
----@param signum any
----@param callback any
 function uv.signal_start_oneshot(signal, signum, callback) end
 
 --- `uv.signal_stop(signal)`
----@param signal any
 function uv.signal_stop(signal) end
 
 --- `uv.accept(stream, client_stream)`
----@param stream any
----@param client_stream any
 function uv.accept(stream, client_stream) end
 
 --- `uv.is_readable(stream)`
----@param stream any
 function uv.is_readable(stream) end
 
 --- `uv.is_writable(stream)`
----@param stream any
 function uv.is_writable(stream) end
 
 --- `uv.listen(stream, backlog, callback)`
----@param stream any
----@param backlog any
----@param callback any
 function uv.listen(stream, backlog, callback) end
 
 --- `uv.read_start(stream, callback)`
----@param stream any
----@param callback any
 function uv.read_start(stream, callback) end
 
 --- `uv.read_stop(stream)`
----@param stream any
 function uv.read_stop(stream) end
 
 --- `uv.shutdown(stream, [callback])`
----@param stream any
 ---@param callback? any
 function uv.shutdown(stream, callback) end
 
@@ -188,26 +139,16 @@ function uv.shutdown(stream, callback) end
 function uv.stream_get_write_queue_size() end
 
 --- `uv.try_write(stream, data)`
----@param stream any
----@param data any
 function uv.try_write(stream, data) end
 
 --- `uv.try_write2(stream, data, send_handle)`
----@param stream any
----@param data any
----@param send_handle any
 function uv.try_write2(stream, data, send_handle) end
 
 --- `uv.write(stream, data, [callback])`
----@param stream any
----@param data any
 ---@param callback? any
 function uv.write(stream, data, callback) end
 
 --- `uv.write2(stream, data, send_handle, [callback])`
----@param stream any
----@param data any
----@param send_handle any
 ---@param callback? any
 function uv.write2(stream, data, send_handle, callback) end
 
@@ -216,40 +157,28 @@ function uv.write2(stream, data, send_handle, callback) end
 function uv.new_pipe(ipc) end
 
 --- `uv.pipe(read_flags, write_flags)`
----@param read_flags any
----@param write_flags any
 function uv.pipe(read_flags, write_flags) end
 
 --- `uv.pipe_bind(pipe, name)`
----@param pipe any
----@param name any
 function uv.pipe_bind(pipe, name) end
 
 --- `uv.pipe_connect(pipe, name, [callback])`
----@param pipe any
----@param name any
 ---@param callback? any
 function uv.pipe_connect(pipe, name, callback) end
 
 --- `uv.pipe_getpeername(pipe)`
----@param pipe any
 function uv.pipe_getpeername(pipe) end
 
 --- `uv.pipe_getsockname(pipe)`
----@param pipe any
 function uv.pipe_getsockname(pipe) end
 
 --- `uv.pipe_open(pipe, fd)`
----@param pipe any
----@param fd any
 function uv.pipe_open(pipe, fd) end
 
 --- `uv.pipe_pending_count(pipe)`
----@param pipe any
 function uv.pipe_pending_count(pipe) end
 
 --- `uv.pipe_pending_type(pipe)`
----@param pipe any
 function uv.pipe_pending_type(pipe) end
 
 --- `uv.socketpair([socktype], [protocol], [flags1], [flags2])`
@@ -264,9 +193,6 @@ function uv.socketpair(socktype, protocol, flags1, flags2) end
 function uv.new_tcp(flags) end
 
 --- `uv.tcp_bind(tcp, host, port, [flags])`
----@param tcp any
----@param host any
----@param port any
 ---@param flags? any
 function uv.tcp_bind(tcp, host, port, flags) end
 
@@ -275,38 +201,25 @@ function uv.tcp_bind(tcp, host, port, flags) end
 function uv.tcp_close_reset(callback) end
 
 --- `uv.tcp_connect(tcp, host, port, callback)`
----@param tcp any
----@param host any
----@param port any
----@param callback any
 function uv.tcp_connect(tcp, host, port, callback) end
 
 --- `uv.tcp_getpeername(tcp)`
----@param tcp any
 function uv.tcp_getpeername(tcp) end
 
 --- `uv.tcp_getsockname(tcp)`
----@param tcp any
 function uv.tcp_getsockname(tcp) end
 
 --- `uv.tcp_keepalive(tcp, enable, [delay])`
----@param tcp any
----@param enable any
 ---@param delay? any
 function uv.tcp_keepalive(tcp, enable, delay) end
 
 --- `uv.tcp_nodelay(tcp, enable)`
----@param tcp any
----@param enable any
 function uv.tcp_nodelay(tcp, enable) end
 
 --- `uv.tcp_simultaneous_accepts(tcp, enable)`
----@param tcp any
----@param enable any
 function uv.tcp_simultaneous_accepts(tcp, enable) end
 
 --- `uv.tcp_write_queue_size(tcp)`
----@param tcp any
 function uv.tcp_write_queue_size(tcp) end
 
 --- `uv.new_udp([flags])`
@@ -314,16 +227,10 @@ function uv.tcp_write_queue_size(tcp) end
 function uv.new_udp(flags) end
 
 --- `uv.udp_bind(udp, host, port, [flags])`
----@param udp any
----@param host any
----@param port any
 ---@param flags? any
 function uv.udp_bind(udp, host, port, flags) end
 
 --- `uv.udp_connect(udp, host, port)`
----@param udp any
----@param host any
----@param port any
 function uv.udp_connect(udp, host, port) end
 
 --- `uv.udp_get_send_queue_count()`
@@ -333,276 +240,186 @@ function uv.udp_get_send_queue_count() end
 function uv.udp_get_send_queue_size() end
 
 --- `uv.udp_getpeername(udp)`
----@param udp any
 function uv.udp_getpeername(udp) end
 
 --- `uv.udp_getsockname(udp)`
----@param udp any
 function uv.udp_getsockname(udp) end
 
 --- `uv.udp_recv_start(udp, callback)`
----@param udp any
----@param callback any
 function uv.udp_recv_start(udp, callback) end
 
 --- `uv.udp_recv_stop(udp)`
----@param udp any
 function uv.udp_recv_stop(udp) end
 
 --- `uv.udp_send(udp, data, host, port, callback)`
----@param udp any
----@param data any
----@param host any
----@param port any
----@param callback any
 function uv.udp_send(udp, data, host, port, callback) end
 
 --- `uv.udp_set_broadcast(udp, on)`
----@param udp any
----@param on any
 function uv.udp_set_broadcast(udp, on) end
 
 --- `uv.udp_set_membership(udp, multicast_addr, interface_addr, membership)`
----@param udp any
----@param multicast_addr any
----@param interface_addr any
----@param membership any
 function uv.udp_set_membership(udp, multicast_addr, interface_addr, membership) end
 
 --- `uv.udp_set_multicast_loop(udp, on)`
----@param udp any
----@param on any
 function uv.udp_set_multicast_loop(udp, on) end
 
 --- `uv.udp_set_multicast_ttl(udp, ttl)`
----@param udp any
----@param ttl any
 function uv.udp_set_multicast_ttl(udp, ttl) end
 
 --- `uv.udp_set_source_membership(udp, multicast_addr, interface_addr, source_addr, membership)`
----@param udp any
----@param multicast_addr any
----@param interface_addr any
----@param source_addr any
----@param membership any
 function uv.udp_set_source_membership(udp, multicast_addr, interface_addr, source_addr, membership) end
 
 --- `uv.udp_set_ttl(udp, ttl)`
----@param udp any
----@param ttl any
 function uv.udp_set_ttl(udp, ttl) end
 
 --- `uv.udp_try_send(udp, data, host, port)`
----@param udp any
----@param data any
----@param host any
----@param port any
 function uv.udp_try_send(udp, data, host, port) end
 
 --- `uv.getaddrinfo(host, service, [hints, [callback]])`
----@param host any
----@param service any
 ---@param hints? any
 ---@param callback? any
 function uv.getaddrinfo(host, service, hints, callback) end
 
 --- `uv.getnameinfo(address, [callback])`
----@param address any
 ---@param callback? any
 function uv.getnameinfo(address, callback) end
 
 --- `uv.fs_access(path, mode, [callback])`
----@param path any
----@param mode any
 ---@param callback? any
 function uv.fs_access(path, mode, callback) end
 
 --- `uv.fs_chmod(path, mode, [callback])`
----@param path any
----@param mode any
 ---@param callback? any
 function uv.fs_chmod(path, mode, callback) end
 
 --- `uv.fs_close(fd, [callback])`
----@param fd any
 ---@param callback? any
 function uv.fs_close(fd, callback) end
 
 --- `uv.fs_closedir(dir, [callback])`
----@param dir any
 ---@param callback? any
 function uv.fs_closedir(dir, callback) end
 
 --- `uv.fs_copyfile(path, new_path, [flags], [callback])`
----@param path any
----@param new_path any
 ---@param flags? any
 ---@param callback? any
 function uv.fs_copyfile(path, new_path, flags, callback) end
 
 --- `uv.fs_fchmod(fd, mode, [callback])`
----@param fd any
----@param mode any
 ---@param callback? any
 function uv.fs_fchmod(fd, mode, callback) end
 
 --- `uv.fs_fdatasync(fd, [callback])`
----@param fd any
 ---@param callback? any
 function uv.fs_fdatasync(fd, callback) end
 
 --- `uv.fs_fstat(fd, [callback])`
----@param fd any
 ---@param callback? any
 function uv.fs_fstat(fd, callback) end
 
 --- `uv.fs_fsync(fd, [callback])`
----@param fd any
 ---@param callback? any
 function uv.fs_fsync(fd, callback) end
 
 --- `uv.fs_ftruncate(fd, offset, [callback])`
----@param fd any
----@param offset any
 ---@param callback? any
 function uv.fs_ftruncate(fd, offset, callback) end
 
 --- `uv.fs_futime(fd, atime, mtime, [callback])`
----@param fd any
----@param atime any
----@param mtime any
 ---@param callback? any
 function uv.fs_futime(fd, atime, mtime, callback) end
 
 --- `uv.fs_link(path, new_path, [callback])`
----@param path any
----@param new_path any
 ---@param callback? any
 function uv.fs_link(path, new_path, callback) end
 
 --- `uv.fs_lstat(path, [callback])`
----@param path any
 ---@param callback? any
 function uv.fs_lstat(path, callback) end
 
 --- `uv.fs_lutime(path, atime, mtime, [callback])`
----@param path any
----@param atime any
----@param mtime any
 ---@param callback? any
 function uv.fs_lutime(path, atime, mtime, callback) end
 
 --- `uv.fs_mkdir(path, mode, [callback])`
----@param path any
----@param mode any
 ---@param callback? any
 function uv.fs_mkdir(path, mode, callback) end
 
 --- `uv.fs_mkdtemp(template, [callback])`
----@param template any
 ---@param callback? any
 function uv.fs_mkdtemp(template, callback) end
 
 --- `uv.fs_mkstemp(template, [callback])`
----@param template any
 ---@param callback? any
 function uv.fs_mkstemp(template, callback) end
 
 --- `uv.fs_open(path, flags, mode, [callback])`
----@param path any
----@param flags any
----@param mode any
 ---@param callback? any
 function uv.fs_open(path, flags, mode, callback) end
 
 --- `uv.fs_opendir(path, [callback, [entries]])`
----@param path any
 ---@param callback? any
 ---@param entries? any
 function uv.fs_opendir(path, callback, entries) end
 
 --- `uv.fs_read(fd, size, [offset], [callback])`
----@param fd any
----@param size any
 ---@param offset? any
 ---@param callback? any
 function uv.fs_read(fd, size, offset, callback) end
 
 --- `uv.fs_readdir(dir, [callback])`
----@param dir any
 ---@param callback? any
 function uv.fs_readdir(dir, callback) end
 
 --- `uv.fs_readlink(path, [callback])`
----@param path any
 ---@param callback? any
 function uv.fs_readlink(path, callback) end
 
 --- `uv.fs_realpath(path, [callback])`
----@param path any
 ---@param callback? any
 function uv.fs_realpath(path, callback) end
 
 --- `uv.fs_rename(path, new_path, [callback])`
----@param path any
----@param new_path any
 ---@param callback? any
 function uv.fs_rename(path, new_path, callback) end
 
 --- `uv.fs_rmdir(path, [callback])`
----@param path any
 ---@param callback? any
 function uv.fs_rmdir(path, callback) end
 
 --- `uv.fs_scandir(path, [callback])`
----@param path any
 ---@param callback? any
 function uv.fs_scandir(path, callback) end
 
 --- `uv.fs_scandir_next(fs)`
----@param fs any
 function uv.fs_scandir_next(fs) end
 
 --- `uv.fs_sendfile(out_fd, in_fd, in_offset, size, [callback])`
----@param out_fd any
----@param in_fd any
----@param in_offset any
----@param size any
 ---@param callback? any
 function uv.fs_sendfile(out_fd, in_fd, in_offset, size, callback) end
 
 --- `uv.fs_stat(path, [callback])`
----@param path any
 ---@param callback? any
 function uv.fs_stat(path, callback) end
 
 --- `uv.fs_statfs(path, [callback])`
----@param path any
 ---@param callback? any
 function uv.fs_statfs(path, callback) end
 
 --- `uv.fs_symlink(path, new_path, [flags], [callback])`
----@param path any
----@param new_path any
 ---@param flags? any
 ---@param callback? any
 function uv.fs_symlink(path, new_path, flags, callback) end
 
 --- `uv.fs_unlink(path, [callback])`
----@param path any
 ---@param callback? any
 function uv.fs_unlink(path, callback) end
 
 --- `uv.fs_utime(path, atime, mtime, [callback])`
----@param path any
----@param atime any
----@param mtime any
 ---@param callback? any
 function uv.fs_utime(path, atime, mtime, callback) end
 
 --- `uv.fs_write(fd, data, [offset], [callback])`
----@param fd any
----@param data any
 ---@param offset? any
 ---@param callback? any
 function uv.fs_write(fd, data, offset, callback) end
@@ -650,18 +467,15 @@ function uv.gettimeofday() end
 function uv.getuid() end
 
 --- `uv.guess_handle(fd)`
----@param fd any
 function uv.guess_handle(fd) end
 
 --- `uv.hrtime()`
 function uv.hrtime() end
 
 --- `uv.if_indextoiid(ifindex)` Needs `--allow-sys=networkInterfaces`.
----@param ifindex any
 function uv.if_indextoiid(ifindex) end
 
 --- `uv.if_indextoname(ifindex)` Needs `--allow-sys=networkInterfaces`.
----@param ifindex any
 function uv.if_indextoname(ifindex) end
 
 --- `uv.interface_addresses()` Needs `--allow-sys=networkInterfaces`.
@@ -689,7 +503,6 @@ function uv.os_environ() end
 function uv.os_get_passwd() end
 
 --- `uv.os_getenv(name, [size])`
----@param name any
 ---@param size? any
 function uv.os_getenv(name, size) end
 
@@ -703,7 +516,6 @@ function uv.os_getpid() end
 function uv.os_getppid() end
 
 --- `uv.os_getpriority(pid)` Needs `--allow-sys=priority`.
----@param pid any
 function uv.os_getpriority(pid) end
 
 --- `uv.os_homedir()`
@@ -716,8 +528,6 @@ function uv.os_tmpdir() end
 function uv.os_uname() end
 
 --- `uv.random(len, flags, [callback])`
----@param len any
----@param flags any
 ---@param callback? any
 function uv.random(len, flags, callback) end
 
@@ -725,7 +535,6 @@ function uv.random(len, flags, callback) end
 function uv.resident_set_memory() end
 
 --- `uv.translate_sys_error(errcode)`
----@param errcode any
 function uv.translate_sys_error(errcode) end
 
 --- `uv.update_time()`
