@@ -3,8 +3,8 @@
 #include "core/inside.h"
 #include "core/raise.h"
 
-#define GRACE 10000000      /* instructions a cancelled task may run between two strikes: some 0.1 s of cleanup */
-#define STRIKES 4           /* raised so often, then its coroutine is closed */
+#define GRACE 3000000       /* instructions a cancelled task may run between two strikes: some 30 ms of cleanup */
+#define STRIKES 5           /* raised so often, then its coroutine is closed */
 
 static void strike(lua_State *L, lua_Debug *ar) {
     mw_host *h = mw_host_of(L);

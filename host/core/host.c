@@ -182,6 +182,7 @@ void mw_host_exit(mw_host *h, int code, const char *why) {
     if (h->exiting) return;
     h->exiting = 1;
     h->exit_code = code;
+    atomic_store(&h->stop_lua, 1); /* a loop that swallows its cancel is stopped by the hook */
     mw_scope_cancel(h->root, why != NULL ? why : "exit");
 }
 int mw_host_exit_code(mw_host *h, int *code) {
@@ -404,11 +405,8 @@ static void close_stage(uv_idle_t *it) {
     mw_host *h = it->data;
 
     if (h->close_stage == 0) { /* tasks may still clean up */
-        drain(h, 0);
-        if (alive(h) && uv_hrtime() < h->grace_at) {
-            uv_idle_start(it, close_stage);
-            return;
-        }
+        mw_task_drain(h, 0);
+        if (alive(h) && uv_hrtime() < h->grace_at) return; /* again on the next turn */
         kill_tasks(h);
         close_adopted(h);
     }
