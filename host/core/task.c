@@ -133,11 +133,7 @@ void mw_task_cancel(mw_task *t, const char *why) {
 }
 
 void mw_scope_cancel(mw_scope *s, const char *why) {
-    if (s->cancelled == CANCEL_OWN) return;
-    if (s->cancelled == CANCEL_OUTER) {
-        s->cancelled = CANCEL_OWN;
-        return;
-    }
+    if (s->cancelled) return; /* one that came from outside is not swallowed here */
     s->cancelled = CANCEL_OWN;
     set_why(&s->why, why);
     for (struct mw_list *l = s->tasks.next; l != &s->tasks; l = l->next) mw_task_cancel(MW_LIST_ENTRY(l, mw_task, member), why);
