@@ -117,6 +117,8 @@ int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err) {
     rc = read_once(s, want, &full);
     if (rc == 1) return 1;
     if (rc == 0) {
+        /* who waits needs no room: ten thousand idle connections would hold 40 MB. More than that goes with the trim. */
+        if (s->in.size == MW_CHUNK_MIN) mw_bytes_shrink(&s->in, 0);
         if (!s->trim && (s->in.size > 0 || s->out.size > 0)) {
             s->trim = 1;
             mw_stream_mind(s);
