@@ -336,16 +336,58 @@ static int linger_k(lua_State *L, int code, lua_KContext ctx) {
 static int net_linger(lua_State *L) {
     return linger_k(L, 0, 0);
 }
-/* failed(l, stream, error): counts and logs it                                                           [-0, +0, m] */
-static int net_failed(lua_State *L) {
-    mw_listener *l = check(L);
-    mw_stream *s = mw_stream_test(L, 2);
-    const char *why = luaL_tolstring(L, 3, NULL);
 
-    mw_listener_failed(l, s != NULL ? mw_stream_subject(s) : "a connection", why);
-    return 0;
+/* Stack of a connection's task: listener stream raise trace [error]. Short: with one call more in a handler Lua would double
+ * the stack of each waiting task (640 bytes). */
+enum { H_LISTENER = 1, H_STREAM, H_RAISE, H_TRACE, H_ERROR };
+
+static int is_cancel(lua_State *L, int idx) {
+    struct mw_err err;
+    mw_err_from(L, idx, &err);
+    return err.code == MW_ECANCELED;
 }
 
+/* The handler and all its tasks have ended: so does the connection. */
+static int handle_end(lua_State *L, int code, lua_KContext ctx) {
+    mw_scope *s = (mw_scope *)ctx;
+    int failed = lua_gettop(L) >= H_ERROR, own = mw_scope_was_cancelled(s);
+
+    (void)code;
+    if (failed && own && is_cancel(L, H_ERROR)) { /* a member failed and cancelled the handler: its error is the one to tell */
+        lua_settop(L, H_TRACE);
+        failed = 0;
+    }
+    if (!failed) failed = mw_scope_push_error(L, s);
+    mw_scope_shut(s);
+    lua_getfield(L, H_STREAM, "close");                  /* what is unsent goes out all the same */
+    lua_pushvalue(L, H_STREAM);
+    lua_call(L, 1, 0);
+    if (!failed) return 0;
+    if (lua_toboolean(L, H_RAISE) || is_cancel(L, H_ERROR)) return lua_error(L);
+    mw_listener_failed(check(L), mw_stream_subject(mw_stream_check(L, H_STREAM)), luaL_tolstring(L, H_ERROR, NULL));
+    return 0;
+}
+static int handle_body(lua_State *L, int status, lua_KContext ctx) {
+    mw_scope *s = (mw_scope *)ctx;
+
+    if (status != LUA_OK && status != LUA_YIELD) mw_scope_cancel(s, "the handler failed");
+    return mw_scope_wait(L, s, ctx, handle_end);
+}
+/* handle(l, stream, raise, fn): a connection's whole life, as a task: the handler in a scope of its own, then the end of the
+ * connection. In C, since ten thousand of them may wait at once: each Lua frame and box would count.     [-0, +0, y] */
+static int net_handle(lua_State *L) {
+    struct mw_scope_options options = {0, MW_NEVER};
+    struct mw_err err;
+    mw_scope *s;
+
+    lua_settop(L, 4);
+    lua_pushcfunction(L, mw_traceback);
+    lua_insert(L, H_TRACE);                              /* [listener stream raise trace fn] */
+    if (mw_scope_open(mw_host_of(L), &options, &s, &err) < 0) return mw_raise(L, &err);
+    mw_scope_release(s);                                 /* the task's stack of scopes holds it until it is shut */
+    lua_pushvalue(L, H_STREAM);
+    return handle_body(L, lua_pcallk(L, 1, 0, H_TRACE, (lua_KContext)s, handle_body), (lua_KContext)s);
+}
 /* now() -> monotonic seconds                                                                              [-0, +1, -] */
 static int net_now(lua_State *L) {
     lua_pushnumber(L, (lua_Number)mw_host_now(mw_host_of(L)) / 1e9);
@@ -360,7 +402,7 @@ int mw_door_net(lua_State *L) {
     static const luaL_Reg dial_meta[] = {{"__gc", dial_gc}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg fns[] = {{"connect", net_connect}, {"listen", net_listen}, {"configure", net_configure},
-                                   {"linger", net_linger}, {"failed", net_failed}, {"now", net_now}, {NULL, NULL}};
+                                   {"linger", net_linger}, {"handle", net_handle}, {"now", net_now}, {NULL, NULL}};
     mw_type_new(L, LISTENER, methods, meta);
     mw_type_new(L, SETUP, none, setup_meta);
     mw_type_new(L, DIAL, none, dial_meta);

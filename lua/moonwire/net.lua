@@ -103,19 +103,6 @@ end
 
 local FAIR = 64 -- connections taken in one go before the handlers run
 
-local function call_handler(_, conn, fn)
-  fn(conn)
-end
-
---- A connection's whole life, as a task: the handler in a scope of its own, then the end of the connection.
-local function handle(listener, conn, fn, raise)
-  local ok, why = xpcall(task.scope, err.traceback, call_handler, conn, fn)
-  conn:close() -- what is unsent goes out all the same
-  if ok then return end
-  if raise or (err.is(why) and why.code == "ECANCELED") then error(why, 0) end
-  door.failed(listener, conn, why)
-end
-
 local function serve_all(scope, listener, fn, raise)
   local taken = 0
   while true do
@@ -128,7 +115,7 @@ local function serve_all(scope, listener, fn, raise)
       if not door.linger(listener) then scope:cancel("the listener was closed") end
       return true
     end
-    scope:spawn(handle, listener, conn, fn, raise)
+    scope:spawn(door.handle, listener, conn, raise, fn) -- ends with the connection closed
     taken = taken + 1
     if taken % FAIR == 0 then task.pass() end
   end

@@ -182,11 +182,7 @@ end)
 describe("many connections", function()
   --- Descriptors that this process may open.
   local function room()
-    for line in io.lines("/proc/self/limits") do
-      local soft = line:match("^Max open files%s+(%d+)")
-      if soft then return tonumber(soft) end
-    end
-    return 1024
+    return tonumber(assert(mw.fs.read("/proc/self/limits")):match("Max open files%s+(%d+)"))
   end
 
   local function many(n)

@@ -55,11 +55,13 @@ function door.configure(listener, opts) end
 ---@return boolean drained
 function door.linger(listener) end
 
---- Counts and logs a handler's error.
+--- A connection's whole life, for a task of its own: `fn(stream)` in a scope, then the end of the connection. An error is
+--- counted and logged, or raised.
 ---@param listener moonwire.Listener
 ---@param stream moonwire.Stream
----@param why any
-function door.failed(listener, stream, why) end
+---@param raise boolean
+---@param fn fun(stream: moonwire.Stream)
+function door.handle(listener, stream, raise, fn) end
 
 --- Monotonic seconds, for deadlines over several attempts.
 ---@return number
