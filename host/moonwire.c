@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <lua.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "bind/doors.h"
 #include "bind/host.h"
+#include "bind/std.h"
 #include "bind/unguarded.h"
 #include "core/host.h"
 #include "core/raise.h"
@@ -106,8 +108,34 @@ static void hook_error(void *ud, const struct mw_err *err, const char *traceback
 static int furnish(lua_State *L) { /* in a protected call: config */
     const struct mw_config *cfg = lua_touserdata(L, 1);
     mw_doors_furnish(L);
+    if (cfg->script_path != NULL) {
+        const char *slash = strrchr(cfg->script_path, '/');
+        lua_pushlstring(L, slash == NULL ? "." : cfg->script_path, slash == NULL || slash == cfg->script_path ? 1 : (size_t)(slash - cfg->script_path));
+        mw_std_set_script_dir(L, lua_tostring(L, -1));
+        lua_pop(L, 1);
+    } else {
+        mw_std_set_script_dir(L, NULL);
+    }
     mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->warden, cfg->child_files});
     return 0;
+}
+
+/* What is free to read: Lua modules beside the main script, and those of the system. */
+static int free_modules(mw_policy *p, const char *script_path, struct mw_err *err) {
+    static const char *const system_dirs[] = {"/usr/local/share/lua/5.4", "/usr/share/lua/5.4"};
+    char dir[PATH_MAX];
+    const char *slash = script_path != NULL ? strrchr(script_path, '/') : NULL;
+    int rc = 0;
+
+    if (script_path != NULL) {
+        size_t n = slash == NULL || slash == script_path ? 1 : (size_t)(slash - script_path);
+        if (n >= sizeof dir) return mw_err_set(err, -ENAMETOOLONG, "host", script_path, NULL);
+        memcpy(dir, slash == NULL ? "." : script_path, n);
+        dir[n] = 0;
+        rc = mw_policy_free_module_dir(p, dir, err);
+    }
+    for (size_t i = 0; i < sizeof system_dirs / sizeof *system_dirs && rc == 0; i++) rc = mw_policy_free_module_dir(p, system_dirs[i], err);
+    return rc;
 }
 
 static void free_assembly(struct assembly *a) {
@@ -129,6 +157,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
         return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     }
     rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
+    if (rc == 0) rc = free_modules(a->policy, cfg->script_path, err);
     if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, cfg->memory_limit != 0 ? cfg->memory_limit : MEMORY_DEFAULT, &a->host, err);
     if (rc < 0) {
         free_assembly(a);
@@ -137,6 +166,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     hooks = mw_host_hooks(a->host);
     hooks->ud = a;
     hooks->print = hook_print;
+    hooks->print_fd = cfg->on_print == NULL ? STDOUT_FILENO : 0;
     hooks->log = hook_log;
     hooks->error = hook_error;
     hooks->log_json = cfg->on_log != NULL || !isatty(STDERR_FILENO);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bind/embed.h"
+#include "bind/std.h"
 #include "core/raise.h"
 #include "core/task.h"
 
@@ -76,14 +77,7 @@ static int core_module(lua_State *L) { /* core.module(name) -> module */
     return mw_module_push(L, name) ? 1 : luaL_error(L, "no module '%s'", name);
 }
 
-/* Until the guarded `require` of the standard doors is open: our own modules only.   require(name) -> module */
-static int require_ours(lua_State *L) {
-    return core_module(L);
-}
-
 int mw_doors_furnish(lua_State *L) {
-    lua_pushcfunction(L, require_ours);
-    lua_setglobal(L, "require");
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         luaL_requiref(L, plain[i].name, plain[i].func, 1);
         lua_pop(L, 1);
@@ -98,5 +92,6 @@ int mw_doors_furnish(lua_State *L) {
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
+    mw_std_open(L);
     return 0;
 }

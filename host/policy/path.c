@@ -380,6 +380,11 @@ int mw_policy_free_module_dir(mw_policy *p, const char *dir, struct mw_err *err)
         mw_rule_free(r);
         return rc;
     }
+    for (const struct mw_rule *m = p->modules; m != NULL; m = m->next)
+        if (strcmp(m->name, r->name) == 0 && m->spot.known == r->spot.known && m->spot.node.ino == r->spot.node.ino && m->spot.node.dev == r->spot.node.dev) {
+            mw_rule_free(r);
+            return 0;
+        }
     r->next = p->modules;
     p->modules = r;
     p->generation++;

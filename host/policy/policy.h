@@ -34,7 +34,7 @@ int mw_policy_narrow(mw_policy *p, struct mw_err *err);
 int mw_policy_drop(mw_policy *p, enum mw_kind kind, const char *rule, struct mw_err *err);
 
 /* Lua modules (*.lua) below `dir` are free to read for `require`: the main script's directory, the built-in module path. No rule
- * and no right: nothing else below it can be read, and mw_policy_drop does not end it. Copied and saved with the policy. */
+ * and no right: nothing else below it can be read, and mw_policy_drop does not end it. Copied with the policy, not saved: a child has its own. */
 int mw_policy_free_module_dir(mw_policy *p, const char *dir, struct mw_err *err);
 
 /* Is what `rule` names allowed by p, so that a child may be given it? MW_EDENIED if not: it asks for more than its parent has.

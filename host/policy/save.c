@@ -60,18 +60,15 @@ static int put_layer(struct mw_bytes *out, const struct mw_layer *l) {
 }
 
 static int put_policy(struct mw_bytes *out, const mw_policy *p) {
-    uint64_t layers = 0, modules = 0;
+    uint64_t layers = 0;
     int rc;
 
     for (const struct mw_layer *l = p->layers; l != NULL; l = l->next) layers++;
-    for (const struct mw_rule *r = p->modules; r != NULL; r = r->next) modules++;
     rc = put(out, MAGIC);
     if (rc == 0) rc = put_text(out, p->path);
     if (rc == 0) rc = put(out, layers);
     for (const struct mw_layer *l = p->layers; l != NULL && rc == 0; l = l->next) rc = put_layer(out, l);
     if (rc == 0) rc = put_layer(out, &p->drops);
-    if (rc == 0) rc = put(out, modules);
-    if (rc == 0) rc = put_list(out, p->modules);
     return rc;
 }
 
@@ -223,19 +220,6 @@ static void get_layer(struct in *in, mw_policy *p, struct mw_layer *l) {
     }
 }
 
-static void get_modules(struct in *in, mw_policy *p) {
-    uint64_t count = get(in, MW_RULES_MAX);
-    struct mw_rule **end = &p->modules;
-
-    for (uint64_t i = 0; i < count && in->bad == 0; i++) {
-        struct mw_rule *r = get_rule(in);
-        if (r == NULL) return;
-        *end = r;
-        end = &r->next;
-        if (r->kind != MW_READ || r->effect != MW_ALLOW || r->form != MW_FORM_PATH) in->bad = MW_EINVAL;
-    }
-}
-
 static void get_policy(struct in *in, mw_policy *p) {
     const char *path;
     uint64_t layers;
@@ -255,7 +239,6 @@ static void get_policy(struct in *in, mw_policy *p) {
         if (in->bad == 0) get_layer(in, p, top);
     }
     if (in->bad == 0) get_layer(in, p, &p->drops);
-    if (in->bad == 0) get_modules(in, p);
     if (in->bad == 0 && in->at != in->end) in->bad = MW_EINVAL;
 }
 

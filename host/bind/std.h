@@ -1,0 +1,37 @@
+/* Lua's own libraries in their guarded forms.
+ * Knows: lua.h. Never: a right by itself (io/ and policy/ ask). */
+#ifndef MW_BIND_STD_H
+#define MW_BIND_STD_H
+
+#include <lua.h>
+
+#include "base/err.h"
+#include "policy/policy.h"
+
+/* Opens them as globals and in package.loaded: load loadfile dofile print collectgarbage warn require; package io os debug; string
+ * without dump, its metatable hidden. After the plain libraries, in a protected call.                          [-0, +0, e] */
+void mw_std_open(lua_State *L);
+/* Where `require` looks first: the main script's folder ("" or NULL: there is none). Called once.               [-0, +0, e] */
+void mw_std_set_script_dir(lua_State *L, const char *dir);
+
+/* The parts, for mw_std_open: each pushes its table. */
+int mw_std_open_io(lua_State *L);
+int mw_std_open_os(lua_State *L);
+int mw_std_open_debug(lua_State *L);
+int mw_std_open_package(lua_State *L);     /* and sets the global require */
+
+/* Pushes nil, "name: No such file or directory", errno, as Lua's own functions do; raises for EDENIED, ECANCELED and EINVAL. */
+int mw_std_fail(lua_State *L, const struct mw_err *err, const char *name);
+/* The words of a code, as strerror has them. */
+const char *mw_std_words(int code);
+
+/* Pushes a box for a malloc'd text, which it frees; fill *box.                                                   [-0, +1, m] */
+char **mw_std_text(lua_State *L);
+/* Compiles the text (never bytecode) in the box on top, which was read from `name`; a first line with '#' is skipped. Replaces the
+ * box by the function, or the message. Returns lua_load's status.                                               [-1, +1, m] */
+int mw_std_compile(lua_State *L, char **held, size_t len, const char *name);
+
+/* print: writes to standard output through the same object as io.stdout.                                        [-n, +0, y] */
+int mw_std_print(lua_State *L);
+
+#endif
