@@ -28,16 +28,6 @@ struct mw_channel *mw_channel_check(lua_State *L, int idx) {
     return mw_box_check(L, idx, MW_CHANNEL_TYPE);
 }
 
-void mw_channel_release(struct mw_channel *ch) {
-    size_t held;
-
-    if (ch->lent == 0) return;
-    held = mw_bytes_len(mw_stream_in(ch->stream));
-    mw_stream_consume(ch->stream, ch->lent < held ? ch->lent : held);
-    ch->lent = 0;
-    ch->lease++;
-}
-
 /* ---- The time of one frame -------------------------------------------------------------------------------------------- */
 
 /* When the frame must be whole if no more of it comes. */
@@ -166,33 +156,50 @@ static int push_failure(lua_State *L, struct mw_channel *ch, int code, struct mw
     return mw_push_err(L, err);
 }
 
-/* The whole frame has been pushed, but for its header's fields: pushes those and counts it.       [-0, +n, -] */
-static inline int push_rest(lua_State *L, struct mw_channel *ch) {
+/* 1 while the frame that was found is still at the head of the queue. Pushing a value may collect garbage, and a script's
+ * __gc may read or close anything. */
+static inline int still_there(const struct mw_channel *ch, uint64_t place, size_t used) {
+    return mw_stream_offset(ch->stream) == place && mw_bytes_len(mw_stream_in(ch->stream)) >= used;
+}
+
+void mw_channel_release(struct mw_channel *ch) {
+    if (ch->lent == 0) return;
+    if (still_there(ch, ch->lent_at, ch->lent)) mw_stream_consume(ch->stream, ch->lent);
+    ch->lent = 0;
+    ch->lease++;
+}
+
+int mw_channel_lends(const struct mw_channel *ch, uint64_t lease) {
+    return ch->lease == lease && ch->lent > 0 && still_there(ch, ch->lent_at, ch->lent);
+}
+
+/* The whole frame as a string or as a view, and its header's fields. A string's frame is off the queue then, a view's stays
+ * until mw_channel_release. The metatable of views is at index `mt`; 0 for a string.              [-0, +n, m] */
+static inline int push_frame(lua_State *L, struct mw_channel *ch, int mt) {
+    const struct mw_frame it = ch->frame;
+    union mw_frame_value fields[MW_FRAME_FIELDS];
+    uint64_t place = mw_stream_offset(ch->stream);
+    size_t view_at = (size_t)(it.data - it.head);
+    int n = ch->format.fields > 1 ? mw_frame_fields(L, &ch->format, &it, fields) : 0;
+
+    if (mt == 0) lua_pushlstring(L, it.data, it.len);
+    else mw_channel_view_push(L, ch->lease, mt);
+    for (int i = 0; i < n; i++) mw_frame_push_field(L, &ch->format, i, fields[i]);
     ch->stats.received++;
-    ch->stats.bytes_received += ch->frame.len;
+    ch->stats.bytes_received += it.len;
     ch->spent = 0;
     ch->slow = 0;
-    return ch->format.fields > 1 ? 1 + mw_frame_push_fields(L, &ch->format, &ch->frame) : 1;
-}
-
-/* The whole frame as a string, off the queue.                                                     [-0, +n, m] */
-static int push_message(lua_State *L, struct mw_channel *ch) {
-    int n;
-
-    lua_pushlstring(L, ch->frame.data, ch->frame.len);
-    n = push_rest(L, ch);
-    mw_stream_consume(ch->stream, ch->frame.used);
-    return n;
-}
-
-/* The whole frame as a view; it stays at the head of the queue until mw_channel_release. The metatable of the channel's views
- * is at index `mt`.                                                                               [-0, +n, m] */
-static int push_view(lua_State *L, struct mw_channel *ch, int mt) {
-    mw_channel_view_push(L, ch->lease, mt);
-    ch->lent = ch->frame.used;
-    ch->view_at = (size_t)(ch->frame.data - mw_bytes_at(mw_stream_in(ch->stream)));
-    ch->view_len = ch->frame.len;
-    return push_rest(L, ch);
+    if (!still_there(ch, place, it.used)) {
+        ch->lease++;
+    } else if (mt == 0) {
+        mw_stream_consume(ch->stream, it.used);
+    } else {
+        ch->lent = it.used;
+        ch->lent_at = place;
+        ch->view_at = view_at;
+        ch->view_len = it.len;
+    }
+    return n + 1;
 }
 
 /* [ch how deadline], the turn is ours: gives it back, and pushes what came of it. */
@@ -204,9 +211,9 @@ static int finish_read(lua_State *L, struct mw_channel *ch, int code, struct mw_
     mw_turn_give(mw_stream_reader(ch->stream));
     if (code == 1 && how == VIEWS) {
         lua_getiuservalue(L, 1, MW_CHANNEL_VIEWS);              /* [ch how deadline mt] */
-        return push_view(L, ch, 4);
+        return push_frame(L, ch, 4);
     }
-    if (code == 1) return push_message(L, ch);
+    if (code == 1) return push_frame(L, ch, 0);
     n = push_failure(L, ch, code, err);
     if (how == RECV || n == 1) return n;
     return lua_error(L);
@@ -361,7 +368,7 @@ static int step_used_k(lua_State *L, int status, lua_KContext ctx) {
 static int step_messages(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
 
-    if (at_hand(ch)) return push_message(L, ch);
+    if (at_hand(ch)) return push_frame(L, ch, 0);
     if (ch->uses == 0) return step_begin(L, ch, MESSAGES);
     lua_settop(L, 0);
     lua_pushcfunction(L, mw_channel_recv_used);
@@ -374,7 +381,7 @@ static int step_messages(lua_State *L) {
 static int step_views(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
 
-    if (at_hand(ch)) return push_view(L, ch, lua_upvalueindex(3));
+    if (at_hand(ch)) return push_frame(L, ch, lua_upvalueindex(3));
     return step_begin(L, ch, VIEWS);
 }
 

@@ -34,6 +34,7 @@ struct mw_channel {
     int slow;                     /* 0, MW_ETIMEDOUT when the time ran out, MW_ENOMEM when there was no timer to be had */
     /* The frame that is lent to a view: still at the head of the queue. */
     size_t lent, view_at, view_len;
+    uint64_t lent_at;             /* where in the stream it begins */
     uint64_t lease;               /* views of older leases are void */
     struct { uint64_t sent, received, bytes_sent, bytes_wire, bytes_received; } stats;
 };
@@ -43,6 +44,8 @@ struct mw_channel *mw_channel_check(lua_State *L, int idx);
 
 /* Takes the lent frame off the queue and makes its view void. */
 void mw_channel_release(struct mw_channel *ch);
+/* 1 while the frame lent under `lease` is there to be read. */
+int mw_channel_lends(const struct mw_channel *ch, uint64_t lease);
 
 /* Methods on [ch data fields... opts?] and [ch deadline], without middleware.                      [-0, +n, y] */
 int mw_channel_send(lua_State *L);              /* channel_send.c: the method; through the middleware if there is any */

@@ -22,17 +22,14 @@ struct view {
 const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len) {
     const struct view *v = lua_touserdata(L, idx);
     const struct mw_channel *ch = NULL;
-    struct mw_bytes *in;
 
     if (v == NULL || !lua_getmetatable(L, idx)) return NULL;
     if (lua_rawgetp(L, -1, &CHANNEL_KEY) == LUA_TUSERDATA) ch = lua_touserdata(L, -1);
     lua_pop(L, 2);
     if (ch == NULL) return NULL;
-    if (v->lease != ch->lease || ch->lent == 0) mw_raise_inval(L, VIEW, "used after the loop's next step: tostring(view) keeps the bytes");
-    in = mw_stream_in(ch->stream);
-    if (mw_stream_closed(ch->stream) || mw_bytes_len(in) < ch->lent) mw_raise_inval(L, VIEW, "used after its channel was closed");
+    if (!mw_channel_lends(ch, v->lease)) mw_raise_inval(L, VIEW, "used after the loop's next step: tostring(view) keeps the bytes");
     *len = ch->view_len;
-    return mw_bytes_at(in) + ch->view_at;
+    return mw_bytes_at(mw_stream_in(ch->stream)) + ch->view_at;
 }
 
 static const char *check(lua_State *L, size_t *len) {

@@ -47,16 +47,21 @@ void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_fr
     }
 }
 
-int mw_frame_push_fields(lua_State *L, const struct mw_frame_format *f, const struct mw_frame *frame) {
-    luaL_checkstack(L, MW_FRAME_FIELDS, "frame");
+int mw_frame_fields(lua_State *L, const struct mw_frame_format *f, const struct mw_frame *frame, union mw_frame_value *out) {
+    int n = 0;
+
+    luaL_checkstack(L, MW_FRAME_FIELDS + 2, "frame");
     for (unsigned i = 0; i < f->fields; i++) {
-        union mw_frame_value v;
-        if (i == f->length) continue;
-        v = mw_frame_get(f, frame, i);
-        if (f->field[i].type >= MW_FRAME_FLOAT) lua_pushnumber(L, v.d);
-        else lua_pushinteger(L, v.i);
+        if (i != f->length) out[n++] = mw_frame_get(f, frame, i);
     }
-    return f->fields > 0 ? (int)f->fields - 1 : 0;
+    return n;
+}
+
+void mw_frame_push_field(lua_State *L, const struct mw_frame_format *f, int i, union mw_frame_value value) {
+    unsigned at = (unsigned)i + ((unsigned)i >= f->length ? 1 : 0);
+
+    if (f->field[at].type >= MW_FRAME_FLOAT) lua_pushnumber(L, value.d);
+    else lua_pushinteger(L, value.i);
 }
 
 int mw_frame_push_refusal(lua_State *L, const struct mw_frame_format *f, const char *why, const char *what, uint64_t announced,
@@ -121,11 +126,12 @@ static int format_encode(lua_State *L) {
 /* format:decode(bytes, from = 1) -> data, fields..., used | nil, err (EAGAIN with err.data.need; EFRAME)   [-0, +n, e] */
 static int format_decode(lua_State *L) {
     const struct mw_frame_format *f = format_check(L, 1);
+    union mw_frame_value fields[MW_FRAME_FIELDS];
     struct mw_frame got = {0};
     struct mw_err err;
     size_t len, skip;
     const char *bytes = mw_arg_bytes(L, 2, "frame.decode", "bytes", &len);
-    int rc;
+    int rc, n;
 
     skip = lua_isnoneornil(L, 3) ? 0 : (size_t)mw_arg_integer(L, 3, "frame.decode", "from", 1, (lua_Integer)len + 1) - 1;
     rc = mw_frame_parse(f, bytes + skip, len - skip, &got);
@@ -137,11 +143,11 @@ static int format_decode(lua_State *L) {
         lua_setfield(L, -2, "need");
         return mw_push_err_data(L, &err);
     }
-    luaL_checkstack(L, 1, "frame.decode");
+    n = mw_frame_fields(L, f, &got, fields);
     lua_pushlstring(L, got.data, got.len);
-    rc = mw_frame_push_fields(L, f, &got);
+    for (int i = 0; i < n; i++) mw_frame_push_field(L, f, i, fields[i]);
     lua_pushinteger(L, (lua_Integer)got.used);
-    return rc + 2;
+    return n + 2;
 }
 
 static int format_tostring(lua_State *L) {

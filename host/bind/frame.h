@@ -17,8 +17,10 @@ void mw_frame_arg(lua_State *L, int idx, const char *op, size_t max, struct mw_f
  * values: room for MW_FRAME_FIELDS. Raises EINVAL for a missing, surplus, mistyped or too great one.      [-0, +0, e] */
 void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_frame_format *f, union mw_frame_value *values);
 
-/* Pushes the fields of a whole frame but the length; returns how many.                                    [-0, +n, m] */
-int mw_frame_push_fields(lua_State *L, const struct mw_frame_format *f, const struct mw_frame *frame);
+/* The fields of a whole frame but the length, read before anything is pushed: pushing may run a script's __gc. Returns how
+ * many; the stack has room for them and for one more value. Then push each.                                [-0, +0, m] */
+int mw_frame_fields(lua_State *L, const struct mw_frame_format *f, const struct mw_frame *frame, union mw_frame_value *out);
+void mw_frame_push_field(lua_State *L, const struct mw_frame_format *f, int i, union mw_frame_value value);
 
 /* nil and an EFRAME object with err.data = { why, max, announced }.                                         [-0, +2, m] */
 int mw_frame_push_refusal(lua_State *L, const struct mw_frame_format *f, const char *why, const char *what, uint64_t announced,

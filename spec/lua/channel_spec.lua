@@ -2,6 +2,12 @@ local mw = require "moonwire"
 local task = mw.task
 
 local count = 0
+local open = {}
+
+after_each(function()
+  for _, stream in ipairs(open) do stream:close() end
+  open = {}
+end)
 
 --- Two connected streams, closed at the end of the test.
 local function pair()
@@ -12,10 +18,8 @@ local function pair()
   local a = assert(mw.net.connect(server:address()))
   local b = assert(server:accept())
   server:close()
-  finally(function()
-    a:close()
-    b:close()
-  end)
+  open[#open + 1] = a
+  open[#open + 1] = b
   return a, b
 end
 
