@@ -1,0 +1,108 @@
+---@meta
+
+--- Bytes in and out of a socket, a pipe, a terminal. What waits, suspends the calling task only; a `timeout` (seconds, or
+--- "250ms") that runs out gives nil and ETIMEDOUT and loses no bytes. Several tasks may read: each read is served whole, in the
+--- order they came. Several may write: each call is one piece.
+---@class moonwire.Stream
+local Stream = {}
+
+---@class moonwire.ReadOptions
+---@field timeout? number|string
+---@field max? integer|string  bytes; of a line ("1MiB", at most "64MiB"), of everything ("8MiB", at most "1GiB")
+
+--- Reads as Lua's own io does: "l" (the default) a line, "L" a line with its end, "a" all that is left, "n" a number, or so many
+--- bytes (fewer only before the end). nil at the end, save "a", which gives "". EFRAME: a line longer than `max`. ELIMIT: more
+--- than `max` before the end. EPARSE: no number there. What could not be given stays to be read.
+---@param format? "l"|"L"|"a"|"n"|integer
+---@param options? moonwire.ReadOptions
+---@return string|number|nil bytes
+---@return moonwire.Err? err
+function Stream:read(format, options) end
+
+--- What has arrived, at least one byte and at most `max`; nil at the end.
+---@param max? integer|string  "1MiB"
+---@param options? { timeout?: number|string }
+---@return string? bytes
+---@return moonwire.Err? err
+function Stream:read_some(max, options) end
+
+--- All `n` bytes, or nil and EEOF.
+---@param n integer|string
+---@param options? { timeout?: number|string }
+---@return string? bytes
+---@return moonwire.Err? err
+function Stream:read_exact(n, options) end
+
+--- Up to `delimiter`, which is taken away; nil at a clean end, EEOF in the middle, EFRAME when it does not come within `max`.
+---@param delimiter string  1 to 4096 bytes
+---@param options? { timeout?: number|string, max?: integer|string }  max: "64KiB"
+---@return string? bytes
+---@return moonwire.Err? err
+function Stream:read_until(delimiter, options) end
+
+--- The next `n` bytes (fewer only before the end), which stay to be read; nil at the end.
+---@param n integer|string
+---@param options? { timeout?: number|string }
+---@return string? bytes
+---@return moonwire.Err? err
+function Stream:peek(n, options) end
+
+--- For `for`: each line without its end. Raises on errors; `timeout` is for each line.
+---@param options? moonwire.ReadOptions
+---@return fun(): string?
+function Stream:lines(options) end
+
+--- Writes strings and numbers as one piece. Waits while more than a mebibyte is unsent. What the peer does not take at once is
+--- sent in the background: a failure then shows at the next write or flush.
+---@param ... string|number
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err  EPIPE, ECONNRESET: the peer has gone; ELIMIT: more than fits (1 GiB)
+function Stream:write(...) end
+
+--- Waits until all that was written is with the system.
+---@param options? { timeout?: number|string }
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err
+function Stream:flush(options) end
+
+--- No more will be written: the peer reads the end after what was sent. Does not wait. Reading goes on.
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err
+function Stream:finish() end
+
+--- Closes; who waits gets ECLOSED. Does not wait: what is unsent still goes out before the program ends, or is dropped when the
+--- peer takes nothing for 30 s. Use flush() first to know. Idempotent; also `local s <close>`.
+---@return true
+function Stream:close() end
+
+--- Gives copies of 1 to 16 streams to the process at the other end of a Unix socket, in order with what is written; one zero
+--- byte in a message of its own carries them. EBUSY: one of them holds bytes that were read ahead.
+---@param ... moonwire.Stream
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err
+function Stream:send_handle(...) end
+
+--- Takes the streams that come next; nil at the end. EFRAME: ordinary bytes come first (read those). EMFILE, ELIMIT: they were
+--- lost on arrival. Handles that an ordinary read goes past are closed.
+---@param options? { timeout?: number|string }
+---@return moonwire.Stream? first
+---@return any ...  the others, or an error
+function Stream:recv_handle(options) end
+
+--- What moved: as the system counts, and what is held.
+---@return { bytes_in: integer, bytes_out: integer, reads: integer, writes: integer, unread: integer, unsent: integer }
+function Stream:stats() end
+
+--- false once the peer has closed its side, or after an error or close. Reads nothing.
+---@return boolean
+function Stream:alive() end
+
+--- Who is at the other end: of a Unix socket `uid`, `gid`, `pid` (as the system saw them connect); of TCP `host`, `port`.
+---@return { uid?: integer, gid?: integer, pid?: integer, host?: string, port?: integer }? peer
+---@return moonwire.Err? err  ENOTSOCK: a pipe
+function Stream:peer() end
+
+--- Our own end as a URL.
+---@return string? url
+---@return moonwire.Err? err
+function Stream:address() end
