@@ -9,7 +9,6 @@
 #define LINE_MAX_BYTES (1u << 20)    /* a line unless told */
 #define ALL_MAX (64u << 20)          /* read("a") unless told */
 #define SIZE_MOST (1ull << 40)
-#define DIRECT 16                    /* reads from the page cache in a row before the loop gets its turn */
 
 struct box { mw_file *f; };          /* never NULL once made; closed files stay until collected */
 
@@ -132,10 +131,10 @@ static int read_step(lua_State *L) {
     size_t need = 0;
     int rc;
 
-    for (int direct = 0;; direct++) {
+    for (;;) {
         if (!mw_file_closed(f) && (rc = take(L, f, &w, &need)) != 0) return rc;
         if (mw_file_busy(f) && !mw_file_closed(f)) return mw_wait_yield(L, mw_file_idle(f), w.deadline, 0, read_k);
-        rc = direct < DIRECT ? mw_file_fill(f, need, &err) : 0;
+        rc = mw_file_fill(f, need, &err);
         if (rc == MW_EEOF) return at_end(L, f, &w);
         if (rc < 0) return mw_push_err(L, &err);
         if (rc == 0) break;

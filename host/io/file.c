@@ -12,6 +12,7 @@
 #include "policy/permit.h"
 
 #define STEP_MAX (1u << 20)      /* bytes that one read asks for at most */
+#define STREAK 16u               /* reads from the page cache before a job lets the loop go on */
 #define KEEP 65536u              /* bytes of buffer that an idle file keeps */
 
 struct mw_file {
@@ -20,6 +21,7 @@ struct mw_file {
     int refs, fd;
     int readable, writable;
     int nowait;                  /* preadv2(RWF_NOWAIT) works here */
+    unsigned streak;             /* reads without a thread since the last job: then others get their turn */
     int closed, busy;
     struct mw_bytes in, out;     /* read ahead; held back */
     struct mw_wait idle;
@@ -181,7 +183,8 @@ int mw_file_fill(mw_file *f, size_t want, struct mw_err *err) {
     int rc = usable(f, f->readable, "fs read", "not open for reading", err);
 
     if (rc < 0) return rc;
-    if (f->busy || mw_bytes_len(&f->out) > 0 || !f->nowait) return 0;
+    if (f->busy || mw_bytes_len(&f->out) > 0 || !f->nowait || f->streak >= STREAK) return 0;
+    f->streak++;
     part.iov_len = step_of(want);
     part.iov_base = mw_bytes_reserve(&f->in, part.iov_len, NULL);
     if (part.iov_base == NULL) return mw_err_set(err, MW_ENOMEM, "fs read", f->subject, NULL);
@@ -280,6 +283,7 @@ int mw_file_start(mw_file *f, enum mw_file_job what, size_t want, struct mw_work
     if (f->busy) return mw_err_set(err, -EBUSY, op_of(what), f->subject, NULL);
     j = calloc(1, sizeof *j);
     if (j == NULL) return mw_err_set(err, MW_ENOMEM, op_of(what), f->subject, NULL);
+    f->streak = 0;
     j->work.run = job_run;
     j->work.free = job_free;
     j->file = mw_file_hold(f);

@@ -1,8 +1,8 @@
 /* An open file: bytes in and out of a regular file (or a harmless device), with a buffer each way.
  * Knows: base, core/host, core/wait, core/work, policy/permit. Never: Lua values; a name after the file is open.
  *
- * What the page cache holds is read at once, without a thread (preadv2 with RWF_NOWAIT); all else goes to the thread pool
- * as a job that owns its bytes, so that a cancelled task loses none. One job at a time: others wait on mw_file_idle.
+ * What the page cache holds is read at once, without a thread (preadv2 with RWF_NOWAIT), some times in a row; all else
+ * goes to the thread pool as a job that owns its bytes, so that a cancelled task loses none. One job at a time: others wait on mw_file_idle.
  * Written bytes are held until MW_FILE_HELD of them are there, or flush, seek, read or close, as C's stdio does. */
 #ifndef MW_IO_FILE_H
 #define MW_IO_FILE_H

@@ -197,7 +197,8 @@ Tail.__close = Tail.close
 --- Iterates over the lines of a file as they come, through growth, truncation and rotation:
 --- `for line in mw.fs.tail("/var/log/app.log", { from = "end" }) do ... end`. The file need not exist yet.
 ---@param path string
----@param opts? { from?: "start"|"end", max?: integer|string, timeout?: number|string }  from the end unless told; a line's bytes (1 MiB); how long to wait for a line's next piece (then ETIMEDOUT is raised)
+--- It starts at the end unless told. A line has at most `max` bytes (1 MiB). After `timeout` without news ETIMEDOUT is raised.
+---@param opts? { from?: "start"|"end", max?: integer|string, timeout?: number|string }
 ---@return moonwire.Tail
 local function tail(path, opts)
   local o = options(opts, { from = "text", max = "size", timeout = "duration" }, "fs.tail")

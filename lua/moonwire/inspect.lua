@@ -137,7 +137,8 @@ end
 
 --- `v` as text; takes what it writes from `state.left`.
 function render(state, v, depth, indent)
-  local kind, text = type(v)
+  local kind = type(v)
+  local text
   if kind == "string" then
     text = quote(v, math.max(state.left, 0))
   elseif kind == "number" then
@@ -145,13 +146,12 @@ function render(state, v, depth, indent)
   elseif kind == "nil" or kind == "boolean" then
     text = tostring(v)
   else
-    local words = own_words(v)
-    if words then
-      text = "<" .. gsub(words:sub(1, math.max(state.left, 16)), "%c", escape) .. ">"
-    else
+    text = own_words(v)
+    if not text then
       state.left = state.left - 4
       return render_table(state, v, depth, indent)
     end
+    text = "<" .. gsub(text:sub(1, math.max(state.left, 16)), "%c", escape) .. ">"
   end
   state.left = state.left - #text - 2
   return text
@@ -159,7 +159,8 @@ end
 
 --- Shows `v` as text: one line if it fits in 80 columns, else several.
 ---@param v any
----@param opts? { depth?: integer, max?: integer|string, line?: boolean }  levels of tables (8), bytes of the whole (64 KiB), never more than one line
+--- Options: levels of tables (8), bytes of the whole (64 KiB), never more than one line.
+---@param opts? { depth?: integer, max?: integer|string, line?: boolean }
 ---@return string
 local function inspect(v, opts)
   local o = options(opts, { depth = "integer", max = "size", line = "flag" }, "inspect")

@@ -1,0 +1,162 @@
+---@meta
+
+--- What a name or an open file stands for. Times are seconds since 1970.
+---@class moonwire.Stat
+---@field type "file"|"directory"|"link"|"fifo"|"socket"|"char"|"block"|"unknown"
+---@field size integer   bytes
+---@field mode integer   permission bits: tonumber("644", 8)
+---@field mtime number   content changed
+---@field atime number   content read
+---@field ctime number   anything changed
+---@field uid integer
+---@field gid integer
+---@field nlink integer
+---@field ino integer
+---@field dev integer
+
+--- Files. Every path asks for its right first; EDENIED and EINVAL raise, all else is `nil, err`.
+---@class moonwire.fs
+local fs = {}
+
+--- All bytes of a file. ELIMIT above `max` (64 MiB). FIFOs, sockets, terminals and block devices are refused.
+---@param path string
+---@param options? { max?: integer|string, timeout?: number|string }
+---@return string? bytes
+---@return moonwire.Err? err
+function fs.read(path, options) end
+
+--- Replaces a file whole, or makes it: a new file is written, then renamed, so that nobody ever sees half of it, and a failure
+--- (ENOSPC, a kill) leaves the old one. The mode of an old file is kept.
+---@param path string
+---@param data string
+---@param options? { mode?: string|integer, sync?: boolean, timeout?: number|string }  mode of a new file, "0600"; sync: on disk before it returns
+---@return true? ok
+---@return moonwire.Err? err
+function fs.write(path, data, options) end
+
+--- Facts about what a name stands for; `follow = false`: about a link itself.
+---@param path string
+---@param options? { follow?: boolean }
+---@return moonwire.Stat? stat
+---@return moonwire.Err? err
+function fs.stat(path, options) end
+
+--- The names in a directory, sorted by their bytes, without "." and ".."; with `types = true`, tables of name and type.
+--- ELIMIT above a million.
+---@param path string
+---@param options? { types?: boolean, timeout?: number|string }
+---@return (string[] | { name: string, type: string }[])? names
+---@return moonwire.Err? err
+function fs.list(path, options) end
+
+--- Makes a directory; `parents = true`: also those above it, and no error if it is there.
+---@param path string
+---@param options? { parents?: boolean, mode?: string|integer }
+---@return true? ok
+---@return moonwire.Err? err
+function fs.mkdir(path, options) end
+
+--- Removes a file or an empty directory; `tree = true`: also all below it, 256 levels at most, following no link. A tree that
+--- holds something that a rule denies is refused whole.
+---@param path string
+---@param options? { tree?: boolean, timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err
+function fs.remove(path, options) end
+
+--- Moves a file or directory within one file system; replaces a file that has the new name.
+---@param from string
+---@param to string
+---@return true? ok
+---@return moonwire.Err? err
+function fs.rename(from, to) end
+
+--- Opens a regular file (or null, zero, full, random, urandom). "w" empties or makes it, "a" appends, "r+" reads and writes.
+--- The file also serves as a child's stdin, stdout or stderr.
+---@param path string
+---@param mode? "r"|"w"|"a"|"r+"
+---@return moonwire.File? file
+---@return moonwire.Err? err
+function fs.open(path, mode) end
+
+--- The door's form; scripts get lua/moonwire/fs.lua's iterator.
+---@param path string
+---@return moonwire.WatchBox? watch
+---@return moonwire.Err? err
+function fs.watch(path) end
+
+--- The door's form; scripts get lua/moonwire/fs.lua's TempDir.
+---@param options? { prefix?: string }
+---@return moonwire.TempDirBox? dir
+---@return moonwire.Err? err
+function fs.tempdir(options) end
+
+--- An open file. Reads and writes of several tasks are done one after the other.
+---@class moonwire.File
+local File = {}
+
+--- A line ("l", without its end; "L", with it), all ("a"), or up to that many bytes; nil at the end. ELIMIT: a line above `max`
+--- (1 MiB), all above `max` (64 MiB).
+---@param format? "l"|"L"|"a"|integer
+---@param options? { max?: integer|string, timeout?: number|string }
+---@return string? bytes
+---@return moonwire.Err? err
+function File:read(format, options) end
+
+--- Up to `max` bytes (64 KiB), at least one; nil at the end.
+---@param max? integer|string
+---@param options? { timeout?: number|string }
+---@return string? bytes
+---@return moonwire.Err? err
+function File:read_some(max, options) end
+
+--- Writes strings and numbers. Up to 64 KiB are held until flush, seek, read, stat or close.
+---@param ... string|number
+---@return moonwire.File? file
+---@return moonwire.Err? err  what could not be written stays held
+function File:write(...) end
+
+--- Writes what is held; `sync = true`: waits until it is on disk.
+---@param options? { sync?: boolean }
+---@return moonwire.File? file
+---@return moonwire.Err? err
+function File:flush(options) end
+
+--- Moves, and tells where it is: bytes from the start.
+---@param whence? "set"|"cur"|"end"
+---@param offset? integer
+---@return integer? position
+---@return moonwire.Err? err
+function File:seek(whence, offset) end
+
+---@return moonwire.Stat? stat
+---@return moonwire.Err? err
+function File:stat() end
+
+--- Writes what is held and closes. Idempotent.
+---@return true? ok
+---@return moonwire.Err? err
+function File:close() end
+
+---@class moonwire.WatchBox
+local WatchBox = {}
+
+--- The next event; nil once the directory is gone.
+---@param options? { timeout?: number|string }
+---@return { path: string, what: string, from?: string }? event
+---@return moonwire.Err? err
+function WatchBox:next(options) end
+
+---@return true
+function WatchBox:close() end
+
+---@class moonwire.TempDirBox
+local TempDirBox = {}
+
+---@return string
+function TempDirBox:path() end
+
+--- Removes the directory with all that is in it. Idempotent.
+---@return true? ok
+---@return moonwire.Err? err
+function TempDirBox:close() end
