@@ -410,11 +410,12 @@ describe("a view", function()
   it("is void once its channel is closed", function()
     local a, b = channels "u32le"
     assert(a:send "gone")
-    for view in b:views() do
-      b:close()
-      raises("EINVAL", tostring, view)
-      break -- luacheck: ignore
-    end
+    raises("ECLOSED", function()
+      for view in b:views() do
+        b:close()
+        raises("EINVAL", tostring, view)
+      end
+    end)
   end)
 end)
 
