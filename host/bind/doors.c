@@ -18,6 +18,7 @@ static const luaL_Reg doors[] = {
     {"fs", mw_door_fs},
     {"host", mw_door_host},
     {"net", mw_door_net},
+    {"policy", mw_door_policy},
     {"stream", mw_door_stream},
     {"log", mw_door_log},
     {"signal", mw_door_signal},

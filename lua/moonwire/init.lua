@@ -6,7 +6,7 @@ local mw = {}
 
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
-  env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true, platform = true, random = true,
+  env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true, permissions = true, platform = true, random = true,
   sys = true,
   task = true, time = true,
 }

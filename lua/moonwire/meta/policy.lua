@@ -1,0 +1,26 @@
+---@meta
+--- The door `core.policy` (host/bind/policy.c), behind mw.permissions.
+
+---@class moonwire.core.policy
+local policy = {}
+
+---@param kind moonwire.Kind
+---@param subject? string
+---@return "granted"|"denied"|"prompt"
+function policy.query(kind, subject) end
+
+---@param kind moonwire.Kind
+---@param subject? string
+---@return "granted"|"denied"
+function policy.request(kind, subject) end
+
+---@param kind moonwire.Kind
+---@param subject? string
+---@return true? ok
+---@return moonwire.Err? err
+function policy.drop(kind, subject) end
+
+---@return moonwire.Permission[]
+function policy.list() end
+
+return policy

@@ -1,0 +1,162 @@
+---@meta
+--- Lua's own libraries where moonwire guards them (host/bind/std*.c). They take and give what the manual says, save as told here;
+--- without the right each raises EDENIED, whose text names the flag.
+
+--- Text only: bytecode is refused whatever the mode.
+---@param chunk string|fun(): string?
+---@param chunkname? string
+---@param mode? "t"|"bt"
+---@param env? table
+---@return function? f
+---@return string? message
+function load(chunk, chunkname, mode, env) end
+
+--- Takes a read right. A name is expected: standard input is no chunk.
+---@param filename string
+---@param mode? "t"|"bt"
+---@param env? table
+---@return function? f
+---@return string? message
+function loadfile(filename, mode, env) end
+
+--- Takes a read right.
+---@param filename string
+---@return any ...
+function dofile(filename) end
+
+--- Writes to standard output, as io.stdout:write does; raises when that fails.
+---@param ... any
+function print(...) end
+
+--- Names are looked up in package.preload, among Lua files (free beside the main script, elsewhere under a read right), then among
+--- native modules (under an ffi right). The chunk may wait; another task that wants the module waits for it.
+---@param modname string
+---@return any module
+---@return any extra  where it was found
+function require(modname) end
+
+--- The file that require would load: nil, and what was looked at, when there is none.
+---@param name string
+---@param path string
+---@param sep? string
+---@param rep? string
+---@return string? filename
+---@return string? looked
+function package.searchpath(name, path, sep, rep) end
+
+--- Fields of a function or a level; `func` only for functions of scripts.
+---@param thread? thread
+---@param f function|integer
+---@param what? string  letters of S f l L n r t u
+---@return table?
+function debug.getinfo(thread, f, what) end
+
+--- Takes a write right.
+---@param filename string
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function os.remove(filename) end
+
+--- Takes a write right for both, and a read right for the old name where the new one is readable.
+---@param oldname string
+---@param newname string
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function os.rename(oldname, newname) end
+
+--- Takes a write right for TMPDIR (or /tmp); the file is made.
+---@return string name
+function os.tmpname() end
+
+--- Takes an env right.
+---@param name string
+---@return string? value
+function os.getenv(name) end
+
+--- False without a command; with one it raises: see mw.process.
+---@param command? string
+---@return false
+function os.execute(command) end
+
+--- Cancels everything, runs cleanup, then leaves with the status.
+---@param code? boolean|integer
+function os.exit(code) end
+
+--- The locale can be asked for, not changed.
+---@param locale? string
+---@param category? string
+---@return string?
+function os.setlocale(locale, category) end
+
+--- Closes a file, or the default output.
+---@param file? file*
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function io.close(file) end
+
+---@return file*
+function io.flush() end
+
+---@param file? file*|string
+---@return file*
+function io.input(file) end
+
+--- Iterates over a file's lines and closes it at the end. On a pipe or a terminal it waits.
+---@param filename? string
+---@param ... string|integer  formats
+---@return function
+function io.lines(filename, ...) end
+
+--- Takes a read or a write right, as the mode asks. A FIFO is no file: mw.fs.open streams it.
+---@param filename string
+---@param mode? string
+---@return file*? file
+---@return string? message
+---@return integer? errno
+function io.open(filename, mode) end
+
+---@param file? file*|string
+---@return file*
+function io.output(file) end
+
+--- Raises: see mw.process.spawn and mw.process.lines.
+function io.popen() end
+
+---@param ... string|integer  formats
+---@return any ...
+function io.read(...) end
+
+--- Takes a write right for TMPDIR (or /tmp); the file has no name.
+---@return file*
+function io.tmpfile() end
+
+---@param v any
+---@return "file"|"closed file"|nil
+function io.type(v) end
+
+---@param ... string|number
+---@return file*? file
+---@return string? message
+---@return integer? errno
+function io.write(...) end
+
+---@class file*
+local file = {}
+
+--- Where the position is put.
+---@param whence? "set"|"cur"|"end"
+---@param offset? integer
+---@return integer? position
+---@return string? message
+---@return integer? errno
+function file:seek(whence, offset) end
+
+---@param mode "no"|"line"|"full"
+---@param size? integer
+---@return true
+function file:setvbuf(mode, size) end
+
+return file

@@ -1,0 +1,41 @@
+--- What this script may do: asked, asked for, and given up. The kinds and the subjects are those of the flags:
+--- `--allow-read=/data` is `"read", "/data"`. Rights only shrink; a request grows them only by what a person allows.
+local _, core = ...
+local policy = core.policy
+
+---@alias moonwire.Kind "read"|"write"|"net"|"connect"|"listen"|"run"|"env"|"sys"|"share"|"ffi"
+
+---@class moonwire.Permission
+---@field kind moonwire.Kind
+---@field effect "allow"|"deny"
+---@field layer integer  1 is the lowest; every layer must say yes
+---@field rule? string   nil: everything of the kind
+
+---@class moonwire.permissions
+local permissions = {}
+
+--- What would happen now, without asking anybody: `query("net", "example.com:443")`. A host name is not resolved: a right to its
+--- addresses alone does not count.
+---@param kind moonwire.Kind
+---@param subject? string  nil: everything of the kind
+---@return "granted"|"denied"|"prompt"
+function permissions.query(kind, subject) return policy.query(kind, subject) end
+
+--- The same, but asks the person at the terminal if there is one.
+---@param kind moonwire.Kind
+---@param subject? string
+---@return "granted"|"denied"
+function permissions.request(kind, subject) return policy.request(kind, subject) end
+
+--- Gives a right up for good, with all below it: `drop("run")`, `drop("write", "/data/old")`. What runs already goes on.
+---@param kind moonwire.Kind
+---@param subject? string  nil: everything of the kind
+---@return true? ok
+---@return moonwire.Err? err  a program that does not exist
+function permissions.drop(kind, subject) return policy.drop(kind, subject) end
+
+--- Every rule of every layer, the lowest first; what was dropped comes last.
+---@return moonwire.Permission[]
+function permissions.list() return policy.list() end
+
+return permissions
