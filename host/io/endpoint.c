@@ -101,8 +101,10 @@ static int read_v6(struct reader *r, size_t at, size_t end) {
     sa->sin6_family = AF_INET6;
     r->out->sa_len = sizeof *sa;
     inet_ntop(AF_INET6, &sa->sin6_addr, r->out->host, sizeof r->out->host);
-    if (stop == end) return 0;
-
+    if (stop == end) {
+        if (IN6_IS_ADDR_LINKLOCAL(&sa->sin6_addr)) return bad(r, end, "a link-local address needs its zone: [%s%%eth0]", r->out->host);
+        return 0;
+    }
     zone = stop + 1;
     if (end - zone > 2 && r->text[zone] == '2' && r->text[zone + 1] == '5') zone += 2; /* %25eth0, RFC 6874 */
     if (!IN6_IS_ADDR_LINKLOCAL(&sa->sin6_addr)) return bad(r, stop, "a zone belongs to a link-local address (fe80::)");

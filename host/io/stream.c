@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/stream_parts.h"
@@ -52,17 +53,20 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
 static int watch_set(mw_stream *s, struct mw_watch **at, int fd, int events) {
     struct mw_watch *w = *at;
-    int rc;
+    int rc, flags;
 
     if (w == NULL) {
         if (events == 0) return 0;
         w = malloc(sizeof *w);
         if (w == NULL) return MW_ENOMEM;
+        flags = fcntl(fd, F_GETFL);
         rc = uv_poll_init(mw_host_loop(s->host), &w->poll, fd);
         if (rc < 0) {
             free(w);
             return rc;
         }
+        /* libuv makes it non-blocking: an inherited socket is others' too, and needs it not */
+        if (flags >= 0 && !(flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags);
         w->poll.data = w;
         w->s = s;
         w->events = 0;
@@ -170,6 +174,7 @@ static void on_teardown(struct mw_handle *it) {
 /* What the descriptor is; others than sockets are made non-blocking (sockets are asked call by call). */
 static int kind_of(int fd, unsigned char *kind) {
     int domain, flags;
+    struct stat st;
     socklen_t len = sizeof domain;
 
     if (fd < 0) return 0;
@@ -181,8 +186,9 @@ static int kind_of(int fd, unsigned char *kind) {
     *kind = MW_FD_OTHER;
     flags = fcntl(fd, F_GETFL);
     if (flags < 0) return -errno;
-    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
-    return 0;
+    if (flags & O_NONBLOCK) return 0;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) return 0; /* never makes anybody wait, and may be shared */
+    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int sigpipe_ignored(void) {

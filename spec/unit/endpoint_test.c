@@ -82,6 +82,7 @@ TEST(a_zone_is_kept_apart_from_its_address) {
     CHECK_STR(at.host, "fe80::1");
     CHECK_STR(at.zone, "eth0");
     refused("tcp://[2001:db8::1%eth0]:80", "link-local");
+    refused("tcp://[fe80::1]:80", "needs its zone: [fe80::1%eth0]");
     refused("tcp://[fe80::1%]:80", "zone is missing");
     refused("tcp://[fe80::1%a]b]:80", "':' and the port come after ']'");
     refused("tcp://[fe80::1%a-name-too-long-by-far]:80", "longer than 15");
