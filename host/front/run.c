@@ -128,6 +128,12 @@ static int check_scripts(mw_host *h, const struct mw_flags *flags) {
     return status;
 }
 
+static int no_busted(const struct mw_err *err) {
+    if (strstr(err->what, "not found:") == NULL) return failed(err, STATUS_FAILED);
+    mw_report_line("Busted is not installed: on Debian the package is lua-busted, elsewhere `luarocks install busted`");
+    return STATUS_FAILED;
+}
+
 /* `arg`: the script at 0, what follows above, the program and its options below, as lua does. */
 static void set_args(struct mw_config *cfg, const struct mw_flags *flags, const char *const *argv) {
     int script = flags->command == MW_CMD_RUN || flags->command == MW_CMD_EVAL;
@@ -160,7 +166,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
 
     if (mw_host_new(&cfg, &h, &err) < 0) status = failed(&err, STATUS_FAILED);
     else if (flags->command == MW_CMD_CHECK) status = check_scripts(h, flags);
-    else if (flags->command == MW_CMD_TEST && mw_host_preload(h, busted, &err) < 0) status = failed(&err, STATUS_FAILED);
+    else if (flags->command == MW_CMD_TEST && mw_host_preload(h, busted, &err) < 0) status = no_busted(&err);
     else status = run_host(h, flags);
 
     mw_host_free(h);
