@@ -171,6 +171,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     hooks->error = hook_error;
     hooks->log_json = cfg->on_log != NULL || !isatty(STDERR_FILENO);
     hooks->signals = a->cfg.signals;
+    hooks->pipe_ends = a->cfg.pipe_ends;
     mw_host_set_policy(a->host, a->policy);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
     lua_pushcfunction(mw_host_state(a->host), furnish);

@@ -47,6 +47,7 @@ struct mw_config {
     int parent_stdio;                /* 1: mw.parent is standard input and output */
     int warden;                      /* 1 (default): children never outlive the host; 0: the embedder sees to it */
     int signals;                     /* 1: scripts may take signals of this process (mw.on_signal); 0 (default): refused */
+    int pipe_ends;                   /* 1: a standard output that nobody reads ends the run with 141; 0 (default): an error */
     unsigned shutdown_ms;            /* how long cleanup may take at the end; default 5000 */
     uint64_t child_files;            /* soft RLIMIT_NOFILE of children; 0 (default): as ours */
 };

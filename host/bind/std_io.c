@@ -1,6 +1,7 @@
 /* io: Lua's own interface over files that are permitted first and waited for where they are slow.
  * Knows: bind, io/osfile, io/textfile, core, lua.h. Never: popen; a descriptor by number. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "bind/std.h"
 #include "bind/std_file.h"
 #include "core/host.h"
+#include "core/task.h"
 #include "io/osfile.h"
 
 static const char input_key, output_key, standard_key[3]; /* registry */
@@ -163,9 +165,20 @@ static int io_lines(lua_State *L) { /* lines([name, ...]) -> iterator, nil, nil,
 
 enum write_for { FOR_FILE, FOR_PRINT }; /* file:write gives the file or nil, message, errno; print gives nothing or raises */
 
-static int written(lua_State *L, int rc, enum write_for what) {
+/* Nobody reads what the program says: it ends as others do by SIGPIPE, cleanup included, and no loop of writes goes on. */
+static int nobody_reads(lua_State *L) {
+    mw_host *h = mw_host_of(L);
     struct mw_err err;
 
+    mw_host_exit(h, 128 + SIGPIPE, "standard output is closed");
+    mw_err_set(&err, MW_ECANCELED, "io write", NULL, "standard output is closed");
+    return mw_raise(L, &err);
+}
+
+static int written(lua_State *L, int rc, enum write_for what) { /* the file at 1 */
+    struct mw_err err;
+
+    if (rc == -EPIPE && box_at(L, 1)->standard == 1 + STDOUT_FILENO && mw_host_hooks(mw_host_of(L))->pipe_ends) return nobody_reads(L);
     if (rc == MW_ECLOSED) return mw_raise_inval(L, "io.write", "attempt to use a closed file");
     if (rc < 0) {
         mw_err_set(&err, rc, what == FOR_PRINT ? "print" : "io write", NULL, NULL);

@@ -29,10 +29,9 @@ void mw_unguarded_push(lua_State *L) {
     lua_setfield(L, -2, "debug");
     lua_pushcfunction(L, luaopen_io);
     lua_call(L, 0, 1);
-    lua_setfield(L, -2, "io");
-    lua_pushcfunction(L, luaopen_os);
-    lua_call(L, 0, 1);
-    lua_setfield(L, -2, "os");
+    lua_getfield(L, -1, "open");
+    lua_setfield(L, -3, "open");
+    lua_pop(L, 1);
     lua_pushcfunction(L, load_file);
     lua_setfield(L, -2, "loadfile");
 
@@ -43,6 +42,6 @@ void mw_unguarded_push(lua_State *L) {
         lua_getfield(L, -1, names[i]);
         lua_setfield(L, -4, names[i]);
     }
-    lua_setfield(L, -3, "package");
+    lua_pop(L, 1);
     lua_setglobal(L, "require");                            /* [raw] */
 }

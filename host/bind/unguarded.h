@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-/* Pushes { debug =, loadfile =, loadlib =, searchpath =, path =, cpath =, config = }.                  [-0, +1, e] */
+/* Pushes { debug =, open =, loadfile =, loadlib =, searchpath =, path =, cpath =, config = }.                  [-0, +1, e] */
 void mw_unguarded_push(lua_State *L);
 
 #endif

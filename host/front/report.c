@@ -47,10 +47,18 @@ static void put(struct page *page, const char *text, size_t len) {
 
 static void puts_to(struct page *page, const char *text) { put(page, text, strlen(text)); }
 
+/* How much of a traceback is the script's: below it are the frames that the host started it with. */
+static size_t own_frames(const char *traceback) {
+    const char *host = strstr(traceback, "\n\t[moonwire.script]");
+    return host != NULL ? (size_t)(host - traceback) : strlen(traceback);
+}
+
 /* Text from elsewhere: lines and tabs stay, everything else that a terminal would obey is shown. */
-static void put_escaped(struct page *page, const char *text) {
-    while (*text != '\0') {
+static void put_escaped(struct page *page, const char *text, size_t len) {
+    while (len > 0) {
         size_t n = strcspn(text, "\n\t");
+        if (n > len) n = len;
+        len -= n;
         while (n > 0) {
             char shown[1028];
             size_t part = n < 256 ? n : 256;
@@ -59,7 +67,7 @@ static void put_escaped(struct page *page, const char *text) {
             text += part;
             n -= part;
         }
-        if (*text != '\0') put(page, text++, 1);
+        if (len > 0) put(page, text++, 1), len--;
     }
 }
 
@@ -78,7 +86,7 @@ static int coloured(void) {
 
 static void put_headline(struct page *page, const char *text, int colour) {
     puts_to(page, colour ? "\033[1;31mmoonwire:\033[0m " : "moonwire: ");
-    put_escaped(page, text);
+    put_escaped(page, text, strlen(text));
     puts_to(page, "\n");
 }
 
@@ -87,7 +95,7 @@ void mw_report_usage(const struct mw_err *err) {
 
     put_headline(&page, err->what, coloured());
     puts_to(&page, "help: ");
-    put_escaped(&page, err->hint);
+    put_escaped(&page, err->hint, strlen(err->hint));
     puts_to(&page, "\n");
     flush(&page);
 }
@@ -107,11 +115,9 @@ void mw_report_uncaught(mw_host *h, const struct mw_err *err, const char *traceb
     (void)ud;
     put_headline(&page, err->message, colour);
     if (traceback != NULL && *traceback != '\0') {
-        size_t len = strlen(traceback);
         if (colour) puts_to(&page, "\033[2m");
-        put_escaped(&page, traceback);
-        if (colour) puts_to(&page, "\033[0m");
-        if (traceback[len - 1] != '\n') puts_to(&page, "\n");
+        put_escaped(&page, traceback, own_frames(traceback));
+        puts_to(&page, colour ? "\033[0m\n" : "\n");
     }
     flush(&page);
 }

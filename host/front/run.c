@@ -154,7 +154,9 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     cfg.on_error = mw_report_uncaught;
     cfg.child_files = files;
     cfg.signals = 1;
+    cfg.pipe_ends = 1;
     cfg.signals = 1;
+    cfg.pipe_ends = 1;
     set_args(&cfg, flags, argv);
     if (flags->command == MW_CMD_RUN && strcmp(flags->args[0], "-") != 0) cfg.script_path = flags->args[0];
     if (flags->command == MW_CMD_CHILD) {

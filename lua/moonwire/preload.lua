@@ -43,7 +43,7 @@ local function new_require(raw, env, names)
 end
 
 --- Makes the environment and loads `names` in it.
----@param raw table  the unguarded functions: debug, loadfile, loadlib, searchpath; path, cpath, config; and terminal: colours are welcome
+---@param raw table  the unguarded functions: debug, open, loadfile, loadlib, searchpath; path, cpath, config; and terminal: colours are welcome
 ---@param names string[]
 ---@return table env  `env.require` loads more, `env.loaded` holds what is there; also core.preloaded
 function Preload.load(raw, names)
@@ -53,8 +53,8 @@ function Preload.load(raw, names)
   env.dofile = function(path) return assert(raw.loadfile(path, "t", _G))() end
   env.package = setmetatable({
     loadlib = raw.loadlib, searchpath = raw.searchpath, path = raw.path, cpath = raw.cpath, config = raw.config, searchers = {},
-  }, { __index = package or raw.package })
-  env.io, env.os = io or raw.io, os or raw.os
+  }, { __index = package })
+  env.io = setmetatable({ open = raw.open }, { __index = io })
   env.loaded = { _G = _G, debug = env.debug, package = env.package }
   for _, name in ipairs { "string", "table", "math", "coroutine", "utf8", "os", "io" } do env.loaded[name] = env[name] end
   env.terminal = raw.terminal

@@ -38,7 +38,6 @@ end
 
 --- Specs may require what Busted gives them anyway.
 local function publish(loaded)
-  if package == nil then return end
   for name, module in pairs(loaded) do
     if name == "busted" or name == "say" or name:match("^luassert") then package.loaded[name] = module end
   end
@@ -46,7 +45,7 @@ end
 
 --- Fits Busted to the host: leaving the process becomes leaving the runner, and its execution is watched.
 local function fit(env, tally)
-  env.os = setmetatable({ exit = function(code) error({ DONE, code }, 0) end }, { __index = env.os })
+  env.os = setmetatable({ exit = function(code) error({ DONE, code }, 0) end }, { __index = os })
   local execute = env.require "busted.execute"
   env.loaded["busted.execute"] = function(busted)
     count(busted, tally)
