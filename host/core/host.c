@@ -2,6 +2,7 @@
  * Knows: core, uv.h, lua.h. Never: a primitive by name. */
 #include "core/host.h"
 
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "core/raise.h"
 
 #define LOOP_DESCRIPTORS 10     /* epoll, two eventfds, the signal pipes, and room for what libuv opens later */
+#define WATCHED 1000            /* descriptors that the loop's table has room for from the start */
 #define DRAIN_NS 5000000000u    /* how long a stuck thread-pool job may hold the end of a host */
 
 mw_host *mw_host_of(lua_State *L) {
@@ -253,6 +255,40 @@ static int open_state(lua_State *L) { /* in a protected call */
     return 0;
 }
 
+static void on_closed(uv_handle_t *it) {
+    mw_host *h = it->data;
+    h->open_handles--;
+}
+
+static void never(uv_poll_t *it, int status, int events) {
+    (void)it;
+    (void)status;
+    (void)events;
+}
+
+/* libuv 1.44.2 aborts when its table of watched descriptors cannot be doubled: have it grown now, when memory was just seen
+ * to be there, to the size that most programs stay below. */
+static int grow_watchers(mw_host *h, struct mw_err *err) {
+    void *room = malloc(4 * WATCHED * sizeof(void *));
+    int any, fd;
+
+    if (room == NULL) return mw_err_set(err, MW_ENOMEM, "host", "loop", NULL);
+    free(room);
+    any = eventfd(0, EFD_CLOEXEC);
+    if (any < 0) return mw_err_sys(err, "host", "loop");
+    fd = fcntl(any, F_DUPFD_CLOEXEC, WATCHED);
+    if (fd >= 0 && uv_poll_init(h->loop, &h->grow, fd) == 0) {
+        h->grow.data = h;
+        h->open_handles++;
+        uv_poll_start(&h->grow, UV_READABLE, never);
+        uv_poll_stop(&h->grow);
+        uv_close((uv_handle_t *)&h->grow, on_closed);
+    }
+    if (fd >= 0) close(fd); /* without a descriptor that high (RLIMIT_NOFILE) the table stays small */
+    close(any);
+    return 0;
+}
+
 static int open_loop(mw_host *h, uv_loop_t *loop, struct mw_err *err) {
     int rc = room_for_loop(err);
 
@@ -276,13 +312,9 @@ static int open_loop(mw_host *h, uv_loop_t *loop, struct mw_err *err) {
     uv_unref((uv_handle_t *)&h->check);
     uv_unref((uv_handle_t *)&h->prepare);
     h->open_handles = 6;
-    return 0;
+    return grow_watchers(h, err);
 }
 
-static void on_closed(uv_handle_t *it) {
-    mw_host *h = it->data;
-    h->open_handles--;
-}
 static void close_loop_handles(mw_host *h) {
     uv_handle_t *all[] = {(uv_handle_t *)&h->async, (uv_handle_t *)&h->check,   (uv_handle_t *)&h->idle,
                           (uv_handle_t *)&h->bound, (uv_handle_t *)&h->prepare, (uv_handle_t *)&h->timer};
@@ -304,10 +336,11 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, size_t memo
     mw_list_init(&h->tasks);
     mw_list_init(&h->dusk);
     rc = open_loop(h, loop, err);
-    if (rc < 0) {
+    if (rc < 0 && h->open_handles == 0) {
         free(h);
         return rc;
     }
+    if (rc < 0) goto fail;
     rc = MW_ENOMEM;
     h->root = mw_scope_create(h);
     if (h->root == NULL) goto fail;

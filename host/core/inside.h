@@ -34,6 +34,7 @@ struct mw_task {
     struct mw_timer deadline;
     struct mw_wait ended;           /* joiners */
     int daemon, cancelled, failed, killed, strikes;
+    unsigned raised;                /* cancels raised at its waits */
     int cancel_error;               /* it failed with ECANCELED */
     int nresults;                   /* on co's stack when done; 1 error value when failed */
     char *name, *why;               /* may be NULL */
@@ -82,6 +83,7 @@ struct mw_host {
     uv_prepare_t prepare;
     uv_timer_t timer, bound;        /* bound: how long one turn may block */
     uv_async_t async;
+    uv_poll_t grow;                 /* closed at once: see grow_watchers */
     int idling;
     /* set from any thread or signal handler */
     atomic_int interrupted;         /* 0, 1 + status */

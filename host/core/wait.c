@@ -5,6 +5,9 @@
 #include "core/inside.h"
 #include "core/raise.h"
 
+#define RAISED_AT_ONCE 16   /* cancels raised in a task before it has to share the loop with others for each */
+#define RAISED_MAX 10000    /* cancels swallowed while the host exits; then the task is closed */
+
 void mw_wait_init(struct mw_wait *w) {
     mw_list_init(&w->parked);
 }
@@ -61,15 +64,26 @@ static void timed_out(struct mw_timer *timer) {
 int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k, int raw, int uncancellable) {
     mw_host *h = mw_host_of(L);
     mw_task *t = h->running;
+    int cancelled;
 
     if (!mw_wait_possible(L)) return raw ? k(L, MW_ECANCELED, ctx) : cannot(L, h); /* raw: it undoes, then raises the same */
-    if (!uncancellable && mw_task_cancelling(t) != NULL) return raw ? k(L, MW_ECANCELED, ctx) : mw_wait_cancelled(L);
+    cancelled = !uncancellable && mw_task_cancelling(t) != NULL;
+    if (cancelled && ++t->raised <= RAISED_AT_ONCE) return raw ? k(L, MW_ECANCELED, ctx) : mw_wait_cancelled(L);
+    if (cancelled && t->raised > RAISED_MAX && h->exiting) { /* it swallows them all: closed for good */
+        t->killed = 1;
+        return lua_yield(L, 0);
+    }
     t->k = k;
     t->ctx = ctx;
     t->raw = raw;
     t->uncancellable = uncancellable;
     t->code = 0;
     t->state = TASK_PARKED;
+    if (cancelled) { /* by way of the scheduler, so that others run beside a loop that swallows its cancels */
+        mw_task_ready(t, MW_ECANCELED);
+        h->yielding = 1;
+        return lua_yieldk(L, 0, 0, resumed);
+    }
     if (w != NULL) mw_list_add(&w->parked, &t->queue);
     if (deadline != MW_NEVER) {
         if (deadline <= uv_hrtime() || mw_timer_start(h, &t->deadline, deadline, timed_out) < 0) mw_task_ready(t, MW_ETIMEDOUT);

@@ -67,6 +67,19 @@ describe("a task", function()
     assert.equal(3, raised)
   end)
 
+  it("that swallows its cancels for ever does not keep others from running", function()
+    local stop, n = false, 0
+    local t = task.spawn(function()
+      while not stop do pcall(task.wait) end
+    end)
+    task.pass()
+    t:cancel()
+    for _ = 1, 50 do task.pass() n = n + 1 end
+    stop = true
+    t:join()
+    assert.equal(50, n)
+  end)
+
   it("may wait in its cleanup inside a shield, and outside it is cancelled", function()
     local steps = {}
     local t = task.spawn(function()
