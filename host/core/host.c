@@ -107,6 +107,20 @@ void mw_host_disown(struct mw_handle *it) {
     if (it->link.next != NULL) mw_list_remove(&it->link);
 }
 
+void *mw_host_slot(const mw_host *h, const void *key) {
+    for (int i = 0; i < MW_SLOTS; i++)
+        if (h->slots[i].key == key) return atomic_load(&h->slots[i].value);
+    return NULL;
+}
+int mw_host_slot_set(mw_host *h, const void *key, void *value) {
+    int i = 0;
+    while (i < MW_SLOTS && h->slots[i].key != key && h->slots[i].key != NULL) i++;
+    if (i == MW_SLOTS) return MW_ENOMEM;
+    atomic_store(&h->slots[i].value, value);
+    h->slots[i].key = key;
+    return 0;
+}
+
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     char text[2048];

@@ -78,6 +78,12 @@ void mw_host_forget_dusk(struct mw_dusk *d);    /* safe to repeat */
 void mw_host_set_unprotected(mw_host *h);
 void mw_host_in_callback(mw_host *h, int on);
 
+/* One pointer that a room hangs on a host, found by the address of a static const of its own. NULL until it was set; reading is
+ * async-signal-safe. At most MW_SLOTS rooms: MW_ENOMEM beyond. The room takes it away again (NULL) when it frees it. */
+#define MW_SLOTS 8
+void *mw_host_slot(const mw_host *h, const void *key);
+int mw_host_slot_set(mw_host *h, const void *key, void *value);
+
 /* Writes one log line through the hook; level MW_LOG_... */
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

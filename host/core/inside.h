@@ -66,6 +66,7 @@ struct mw_host {
     void *alloc_ud;
     size_t used, limit;             /* bytes of the Lua state */
     struct mw_list handles, ready, tasks, dusk;
+    struct { const void *key; void *_Atomic value; } slots[MW_SLOTS];
     mw_task *running;
     _Atomic(lua_State *) co;        /* the coroutine that runs now (for the interrupt's hook) */
     int unprotected, callbacks;     /* see mw_host_set_unprotected */

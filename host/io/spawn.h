@@ -80,6 +80,9 @@ int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c
 /* Sends a signal to the program itself (not its group): 0, -ESRCH once it has ended, -EPERM. */
 int mw_child_signal(struct mw_child *c, int signal);
 
+/* 1 while it runs. If its end has come and the loop has not seen it yet, sees it now: `ending` and `ended` are called. */
+int mw_child_poll(struct mw_child *c);
+
 /* Kills it (KILL, itself only) and waits until it is reaped, without `ending` and `ended`. For teardown. Nothing if it has ended. */
 void mw_child_end(struct mw_child *c);
 

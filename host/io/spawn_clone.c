@@ -183,16 +183,27 @@ static int take(struct mw_child *c, int block) {
     return 1;
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events) {
-    struct mw_child *c = poll->data;
+/* 1: it is dead, or taken by somebody else; its number is its own until `take`. */
+static int dead(struct mw_child *c) {
+    siginfo_t info;
 
+    memset(&info, 0, sizeof info);
+    return waitid((idtype_t)P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 ? errno == ECHILD : info.si_pid != 0;
+}
+
+int mw_child_poll(struct mw_child *c) {
+    if (!c->running || !dead(c)) return c->running;
+    if (c->ending != NULL) c->ending(c);
+    if (!take(c, 0)) return 1;
+    if (c->watching) uv_poll_stop(&c->at.poll);
+    c->ended(c);
+    return 0;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
-    if (!c->running) return;
-    if (c->ending != NULL) c->ending(c);
-    if (!take(c, 0)) return;
-    uv_poll_stop(poll);
-    c->ended(c);
+    mw_child_poll(poll->data);
 }
 
 /* ---- The parent --------------------------------------------------------------------------------------------------------- */

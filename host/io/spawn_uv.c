@@ -97,6 +97,14 @@ int mw_child_signal(struct mw_child *c, int signal) {
     return uv_process_kill(&c->at.process, signal);
 }
 
+int mw_child_poll(struct mw_child *c) {
+    int status;
+
+    if (!c->running || waitpid(c->pid, &status, WNOHANG) <= 0) return c->running;
+    on_exit(&c->at.process, WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    return 0;
+}
+
 void mw_child_end(struct mw_child *c) {
     if (!c->running) return;
     kill(c->pid, SIGKILL);

@@ -1,0 +1,144 @@
+/* Child processes of a host: started with what they may have, watched, and ended with their whole group.
+ * Knows: io/spawn, io/stream, io/warden, io/pty, policy, core. Never: Lua values. */
+#ifndef MW_IO_PROCESS_H
+#define MW_IO_PROCESS_H
+
+#include "base/bytes.h"
+#include "core/host.h"
+#include "core/wait.h"
+#include "io/spawn.h"
+#include "io/stream.h"
+#include "policy/policy.h"
+
+typedef struct mw_process mw_process;
+
+#define MW_PROCESS_MAX 256            /* running children of a host */
+#define MW_PROCESS_ENV_MAX (128u << 10)   /* bytes of a child's environment */
+#define MW_PROCESS_ARGS_MAX (1u << 20)    /* bytes of its arguments */
+
+/* What the assembly knows. */
+struct mw_process_setup {
+    const char *program;      /* a moonwire program, for script children; NULL: look for an installed one */
+    const char *script_dir;   /* scripts below it are free to read; NULL: none */
+    int warden;               /* 1: groups end with the host whatever happens to it */
+    uint64_t child_files;     /* soft RLIMIT_NOFILE of children; 0: ours */
+};
+/* Once for a host, before the first start. Copies what it is given. */
+int mw_process_setup(mw_host *h, const struct mw_process_setup *s, struct mw_err *err);
+/* 1 or 0; an embedder that turns it off sees to its children itself. */
+int mw_process_warden(mw_host *h, int on);
+/* KILL to every group of the host's children. Async-signal-safe. */
+void mw_process_kill_all(mw_host *h);
+
+enum mw_stdio_kind {
+    MW_STDIO_NULL,
+    MW_STDIO_INHERIT,         /* ours */
+    MW_STDIO_STREAM,          /* a pipe whose other end is a stream of ours */
+    MW_STDIO_CAPTURE,         /* output: kept, see mw_process_captured */
+    MW_STDIO_TEXT,            /* input: these bytes, then the end */
+    MW_STDIO_GIVEN,           /* the descriptor of a stream that a script holds */
+    MW_STDIO_OUT,             /* error: where its output goes */
+    MW_STDIO_LINK             /* an end of a pipe between two children; taken */
+};
+struct mw_stdio {
+    enum mw_stdio_kind kind;
+    mw_stream *given;
+    const char *text;
+    size_t len;
+    int link;
+};
+
+struct mw_env {
+    const char *name, *value; /* value NULL: not in the child's */
+};
+
+/* All borrowed for the call, save the links. */
+struct mw_process_options {
+    const char *op;           /* "process run"; static */
+    const char *const *argv;  /* argv[0]: a program's name or path; or the script's path */
+    int argc;
+    int script;               /* 1: this program again, with argv[0] as its script */
+    mw_policy *policy;        /* of a script child */
+    int silent;               /* 1: nobody here will talk to a script child: its mw.parent is at its end from the first */
+    const char *cwd;          /* NULL: ours */
+    const struct mw_env *env;
+    size_t env_count;
+    int clear_env;            /* 1: nothing of ours */
+    struct mw_stdio io[3];
+    size_t max_output;        /* of each captured stream */
+    int truncate;             /* 1: what is beyond is dropped; 0: it ends the child */
+    int tee;                  /* 1: what is captured is shown as well */
+    uint64_t timeout_ns;      /* 0: none; then as mw_process_stop */
+    uint64_t kill_after_ns;   /* between the first signal and KILL */
+    int kill_signal;          /* the first signal */
+    int detached;             /* a session of its own, not ended with the host */
+    int pty;                  /* a terminal of its own instead of io[] */
+    unsigned short rows, cols;
+};
+
+/* Starts it. *out: given, end it with mw_process_release.
+ * Returns 0 or a code: MW_EDENIED, MW_ENOENT, -EACCES, -E2BIG, -EMFILE, MW_ELIMIT, MW_ECLOSED ... with nothing left behind. */
+int mw_process_start(mw_host *h, const struct mw_process_options *o, mw_process **out, struct mw_err *err);
+mw_process *mw_process_hold(mw_process *p);
+void mw_process_release(mw_process *p);          /* the last one closes; NULL is fine */
+/* Ends the group as mw_process_stop does and closes the streams; idempotent. */
+void mw_process_close(mw_process *p);
+int mw_process_closed(const mw_process *p);
+
+/* The first signal to the whole group now, KILL after kill_after_ns if it has not gone by then. Goes on without you. */
+void mw_process_stop(mw_process *p);
+/* A signal to the group (or, once only the leader counts, to it): 0, -ESRCH. */
+int mw_process_signal(mw_process *p, int signal);
+
+/* Woken when it has ended, and when everything about it is over. */
+struct mw_wait *mw_process_changed(mw_process *p);
+int mw_process_running(const mw_process *p);
+/* 1 when it has ended and what it wrote has arrived (or will not be waited for any longer). */
+int mw_process_over(const mw_process *p);
+
+/* Looking. All lent. */
+pid_t mw_process_pid(const mw_process *p);
+const struct mw_exit *mw_process_exit(const mw_process *p);
+uint64_t mw_process_duration(mw_process *p);     /* ns, until now or its end */
+struct mw_bytes *mw_process_captured(mw_process *p, int which);   /* 1 or 2; NULL: not captured */
+int mw_process_timed_out(const mw_process *p);
+int mw_process_overflowed(const mw_process *p);  /* more than max_output arrived */
+int mw_process_fault(const mw_process *p);       /* MW_ENOMEM, or what reading its output ended with; 0 */
+mw_stream *mw_process_stream(mw_process *p, int which);           /* 0, 1, 2 with MW_STDIO_STREAM; 3: the terminal; NULL */
+
+/* Its standard input and output as one stream (of a script child: the other end of its mw.parent). The two single ones are
+ * closed. Lent. MW_EINVAL when it has no such pipes. */
+int mw_process_duplex(mw_process *p, mw_stream **out, struct mw_err *err);
+/* The size of its terminal. */
+int mw_process_resize(mw_process *p, unsigned short rows, unsigned short cols, struct mw_err *err);
+
+/* A kernel pipe between two children: ends[0] to read, ends[1] to write; both given. */
+int mw_process_link(mw_host *h, const char *op, int ends[2], struct mw_err *err);
+void mw_process_unlink(int end);
+
+/* ---- Script children ---------------------------------------------------------------------------------------------------- */
+
+/* What a script child asks for: what it gets, or everything of the kind (rule NULL). */
+struct mw_grant_wish {
+    enum mw_kind kind;
+    const char *rule;
+};
+/* The host's policy narrowed to `wishes`; inherit: all of it. MW_EDENIED: more than the host itself may. *out: given. */
+int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wishes, size_t count, int inherit, mw_policy **out,
+                      struct mw_err *err);
+
+#define MW_BIRTH_FD 3         /* where a script child finds what its parent decided */
+
+/* The child's side: what the memfd `fd` (taken) holds. *policy: given. MW_EINVAL: anything odd. */
+struct mw_birth {
+    int parent_fd;            /* of mw.parent, or -1 */
+    int parent_stdio;         /* mw.parent is its standard input and output */
+    int script_fd;            /* its script, open for reading, or -1 */
+};
+int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err);
+
+/* A script child's mw.parent from what mw_birth_read said; call it once. With stdio its descriptors 0 and 1 are taken over: what
+ * is printed goes to standard error from then on. *out: given. */
+int mw_process_parent(mw_host *h, int parent_fd, int parent_stdio, mw_stream **out, struct mw_err *err);
+
+#endif

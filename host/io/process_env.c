@@ -1,0 +1,108 @@
+/* What a child finds in its environment: ours as far as the rights let it through, and what the call adds.
+ * Knows: io/process_parts.h, policy. Never: asks anybody (a query, not a permit): a child is no reason for a prompt. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/process_parts.h"
+
+extern char **environ;
+
+/* Variables that make a loader or an interpreter run or load something before the program does what it was asked: a script may
+ * not set them for a program that is not trusted. Names that end in * are prefixes. */
+static const char *const startup[] = {
+    "LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH", "HOSTALIASES", "RES_OPTIONS", "MALLOC_TRACE",
+    "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "BASH_FUNC_*", "ZDOTDIR", "KSH_ENV", "IFS",
+    "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT", "PYTHONWARNINGS", "PYTHONINSPECT",
+    "PYTHONPLATLIBDIR", "PYTHONEXECUTABLE", "PYTHONCASEOK",
+    "PERL5OPT", "PERL5LIB", "PERLLIB", "PERL5DB", "PERL5SHELL", "RUBYOPT", "RUBYLIB", "RUBYSHELL", "GEM_HOME", "GEM_PATH",
+    "NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE", "BUN_OPTIONS", "DENO_DIR",
+    "LUA_INIT", "LUA_INIT_*", "LUA_PATH", "LUA_PATH_*", "LUA_CPATH", "LUA_CPATH_*",
+    "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "PHPRC", "PHP_INI_SCAN_DIR", "R_PROFILE",
+    "R_PROFILE_USER", "R_ENVIRON", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "TERMINFO", "TERMINFO_DIRS", "TERMCAP",
+};
+
+static int is_startup(const char *name) {
+    size_t i;
+
+    for (i = 0; i < sizeof startup / sizeof *startup; i++) {
+        size_t len = strlen(startup[i]);
+        if (startup[i][len - 1] == '*' ? strncmp(name, startup[i], len - 1) == 0 : strcmp(name, startup[i]) == 0) return 1;
+    }
+    return 0;
+}
+
+/* The call's word about `name` (of len bytes), or NULL. The last one counts. */
+static const struct mw_env *said(const struct mw_process_options *o, const char *name, size_t len) {
+    size_t i;
+
+    for (i = o->env_count; i > 0; i--) {
+        const struct mw_env *e = &o->env[i - 1];
+        if (strncmp(e->name, name, len) == 0 && e->name[len] == '\0') return e;
+    }
+    return NULL;
+}
+
+/* Ours that a child may have: not spoken of by the call, and let through by the rights. */
+static int inherited(struct launch *l, const char *entry) {
+    const char *equals = strchr(entry, '=');
+    char name[256];
+    size_t len = equals == NULL ? 0 : (size_t)(equals - entry);
+
+    if (len == 0 || len >= sizeof name || said(l->o, entry, len) != NULL) return 0;
+    memcpy(name, entry, len);
+    name[len] = '\0';
+    return mw_policy_query(mw_host_policy(l->home->host), MW_ENV, name) == MW_GRANTED;
+}
+
+static int refuse_startup(struct launch *l) {
+    const struct mw_process_options *o = l->o;
+    size_t i;
+
+    if (l->program.trusted) return 0;
+    for (i = 0; i < o->env_count; i++) {
+        if (o->env[i].value == NULL || !is_startup(o->env[i].name)) continue;
+        mw_err_set(l->err, MW_EDENIED, o->op, o->env[i].name, "denied: it decides what a program loads before it starts");
+        return mw_err_hint(l->err, "grant it with --trust-run=%s", l->program.path), MW_EDENIED;
+    }
+    return 0;
+}
+
+int mw_launch_env(struct launch *l) {
+    const struct mw_process_options *o = l->o;
+    size_t bytes = 0, count = 0, i, ours = 0;
+    char *at;
+    int rc = refuse_startup(l);
+
+    if (rc < 0) return rc;
+    while (!o->clear_env && environ != NULL && environ[ours] != NULL) ours++;
+    for (i = 0; i < o->env_count; i++) {
+        if (o->env[i].value != NULL) bytes += strlen(o->env[i].name) + strlen(o->env[i].value) + 2;
+    }
+    if (bytes > MW_PROCESS_ENV_MAX) goto too_large;
+    /* One block: the pointers, then what the call adds; ours are pointed at where they are. */
+    l->envp = malloc((ours + o->env_count + 1) * sizeof *l->envp + bytes);
+    if (l->envp == NULL) return mw_err_set(l->err, MW_ENOMEM, o->op, o->argv[0], NULL);
+    at = (char *)(l->envp + ours + o->env_count + 1);
+    for (i = 0; i < ours; i++) {
+        if (!inherited(l, environ[i])) continue;
+        bytes += strlen(environ[i]) + 1;
+        l->envp[count++] = environ[i];
+    }
+    if (bytes > MW_PROCESS_ENV_MAX) goto too_large;
+    for (i = 0; i < o->env_count; i++) {
+        const struct mw_env *e = &o->env[i];
+        size_t name = strlen(e->name), value = e->value != NULL ? strlen(e->value) : 0;
+        if (e->value == NULL || said(o, e->name, name) != e) continue;
+        l->envp[count++] = at;
+        memcpy(at, e->name, name);
+        at[name] = '=';
+        memcpy(at + name + 1, e->value, value + 1);
+        at += name + value + 2;
+    }
+    l->envp[count] = NULL;
+    return 0;
+
+too_large:
+    mw_err_setf(l->err, MW_ELIMIT, o->op, o->argv[0], "its environment is %zu bytes long, at most %u are allowed", bytes, MW_PROCESS_ENV_MAX);
+    return mw_err_hint(l->err, "clear_env = true gives it only what `env` names"), MW_ELIMIT;
+}

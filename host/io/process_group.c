@@ -1,0 +1,194 @@
+/* The groups of a host's children: a table that signal handlers may read, the warden that ends them when we are gone, and
+ * the terminal that one of them may have.
+ * Knows: io/process_parts.h, io/warden. Never: signals a group whose number may have become a stranger's. */
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "io/process_parts.h"
+
+#define SWEEP_NS 1000000000u  /* how often groups without a leader are looked at */
+
+static const char slot_key;
+
+struct mw_processes *mw_processes_of(mw_host *h) {
+    return mw_host_slot(h, &slot_key);
+}
+
+void mw_process_kill_all(mw_host *h) {
+    struct mw_processes *all = mw_processes_of(h);
+    int i;
+
+    for (i = 0; all != NULL && i < GROUPS; i++) {
+        pid_t group = atomic_load(&all->groups[i]);
+        if (group > 1) kill(-group, SIGKILL);
+    }
+}
+
+/* ---- The table ------------------------------------------------------------------------------------------------------------ */
+
+static void forget(struct mw_processes *all, int i) {
+    atomic_store(&all->groups[i], 0);
+    if (all->orphan[i]) all->orphans--;
+    all->orphan[i] = 0;
+}
+
+static void sweep(struct mw_timer *t) {
+    struct mw_processes *all = MW_LIST_ENTRY(t, struct mw_processes, sweep);
+    int i;
+
+    for (i = 0; i < GROUPS; i++) {
+        if (all->orphan[i] && !mw_group_alive(atomic_load(&all->groups[i]))) forget(all, i);
+    }
+    if (all->orphans > 0) mw_timer_start(all->host, t, mw_host_now(all->host) + SWEEP_NS, sweep);
+}
+
+static int free_slot(const struct mw_processes *all) {
+    int i = 0;
+
+    while (i < GROUPS && (all->orphan[i] || atomic_load(&all->groups[i]) != 0)) i++;
+    return i;
+}
+
+int mw_groups_room(const struct mw_processes *all) {
+    return free_slot(all) < GROUPS;
+}
+
+int mw_groups_add(struct mw_processes *all, pid_t group) {
+    int i = free_slot(all);
+
+    atomic_store(&all->groups[i], group);
+    return i;
+}
+
+void mw_groups_leaving(struct mw_processes *all, int slot) {
+    if (slot >= 0) atomic_store(&all->groups[slot], 0);
+}
+
+void mw_groups_left(struct mw_processes *all, int *slot, pid_t group) {
+    if (*slot < 0) return;
+    mw_warden_tell(all->warden, MW_WARDEN_LEFT, group);
+    if (!mw_group_alive(group)) {
+        *slot = -1;
+        return;
+    }
+    atomic_store(&all->groups[*slot], group);
+    all->orphan[*slot] = 1;
+    if (all->orphans++ == 0) mw_timer_start(all->host, &all->sweep, mw_host_now(all->host) + SWEEP_NS, sweep);
+}
+
+/* ---- The warden ----------------------------------------------------------------------------------------------------------- */
+
+void mw_groups_warden_lost(struct mw_processes *all) {
+    mw_warden_close(all->warden);
+    all->warden = NULL;
+}
+
+/* Where there can be none (an exec-less memfd policy, a system without it) children run on without, and it is said once. */
+int mw_groups_warden(struct mw_processes *all, const char *op, struct mw_err *err) {
+    struct mw_err why;
+    int i, rc;
+
+    if (!all->use_warden || mw_warden_running(all->warden)) return 0;
+    mw_groups_warden_lost(all);
+    rc = mw_warden_open(mw_host_loop(all->host), op, &all->warden, &why);
+    if (rc == -EMFILE || rc == -ENFILE || rc == MW_ENOMEM || rc == -EAGAIN) {
+        if (err != NULL) *err = why;
+        return rc;
+    }
+    if (rc < 0) {
+        if (!all->warned) mw_host_log(all->host, MW_LOG_WARN, "children may outlive a killed host: %s", why.message);
+        all->warned = 1;
+        all->use_warden = 0;
+        return 0;
+    }
+    for (i = 0; i < GROUPS; i++) {
+        pid_t group = atomic_load(&all->groups[i]);
+        if (group == 0) continue;
+        mw_warden_tell(all->warden, MW_WARDEN_ADD, group);
+        if (all->orphan[i]) mw_warden_tell(all->warden, MW_WARDEN_LEFT, group);
+    }
+    return 0;
+}
+
+int mw_process_warden(mw_host *h, int on) {
+    struct mw_processes *all = mw_processes_of(h);
+
+    if (all == NULL) return MW_EINVAL;
+    all->use_warden = on != 0;
+    if (!on) mw_groups_warden_lost(all);
+    return 0;
+}
+
+/* ---- The end -------------------------------------------------------------------------------------------------------------- */
+
+#define END_GRACE_NS 2000000000u
+#define END_KILL_NS 1000000000u       /* how long the killed may take to be reaped */
+#define END_STEP_US 1000u
+
+static int leaders_alive(struct mw_processes *all) {
+    int n = 0;
+    struct mw_list *at, *next;
+
+    for (at = all->all.next; at != &all->all; at = next) {
+        mw_process *p = MW_LIST_ENTRY(at, mw_process, link);
+        next = at->next;                             /* its end may take it off the list */
+        if (!p->detached && mw_child_poll(&p->child)) n++;
+    }
+    return n;
+}
+
+static int any_alive(struct mw_processes *all) {
+    int i, n = leaders_alive(all);
+
+    for (i = 0; i < GROUPS; i++) {
+        if (all->orphan[i] && mw_group_alive(atomic_load(&all->groups[i]))) n++;
+    }
+    return n > 0;
+}
+
+static void signal_all(struct mw_processes *all, int signal) {
+    int i;
+
+    for (i = 0; i < GROUPS; i++) {
+        pid_t group = atomic_load(&all->groups[i]);
+        if (group != 0) mw_group_signal(group, signal);
+    }
+}
+
+/* TERM, a grace, KILL. The loop does not turn here: at most the grace passes, and nothing at all when nobody is left. */
+void mw_groups_end(struct mw_processes *all) {
+    uint64_t until = mw_host_now(all->host) + END_GRACE_NS;
+
+    if (any_alive(all)) signal_all(all, SIGTERM);
+    while (any_alive(all) && mw_host_now(all->host) < until) usleep(END_STEP_US);
+    signal_all(all, SIGKILL);
+    until = mw_host_now(all->host) + END_KILL_NS;
+    while (leaders_alive(all) && mw_host_now(all->host) < until) usleep(END_STEP_US);
+    mw_groups_warden_lost(all);
+}
+
+/* ---- The terminal --------------------------------------------------------------------------------------------------------- */
+
+int mw_terminal_wanted(struct mw_processes *all, const struct mw_process_options *o) {
+    return !o->pty && !o->detached && o->io[0].kind == MW_STDIO_INHERIT && all->foreground == 0 && isatty(STDIN_FILENO) &&
+           tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+/* A background group that takes the terminal is stopped by TTOU unless it is blocked. */
+void mw_terminal_back(struct mw_processes *all) {
+    sigset_t block, before;
+
+    all->foreground = 0;
+    sigemptyset(&block);
+    sigaddset(&block, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &block, &before);
+    tcsetpgrp(STDIN_FILENO, getpgrp());
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* ---- Settings ------------------------------------------------------------------------------------------------------------- */
+
+int mw_processes_set(mw_host *h, struct mw_processes *all) {
+    return mw_host_slot_set(h, &slot_key, all);
+}

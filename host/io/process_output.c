@@ -1,0 +1,103 @@
+/* What a child writes, read until its end: in the loop's callback, without a task, so that no pipe ever stays full.
+ * Knows: io/process_parts.h, uv_poll. Never: keeps more than max_output; wakes a task before it is over. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "io/process_parts.h"
+
+#define AT_ONCE (1u << 20)    /* bytes read in one callback */
+#define CHUNK 65536u
+
+static void on_closed(uv_handle_t *handle) {
+    struct capture *c = handle->data;
+
+    mw_process_drop(c->p);
+}
+
+void mw_capture_end(struct capture *c) {
+    if (c->fd < 0) return;
+    if (c->polling) uv_close((uv_handle_t *)&c->poll, on_closed);
+    c->polling = 0;
+    close(c->fd);
+    c->fd = -1;
+}
+
+static void show(struct capture *c, const char *at, size_t len) {
+    struct mw_hooks *hooks = mw_host_hooks(c->p->host);
+    ssize_t n;
+
+    if (c->which == 1 && hooks->print != NULL) {
+        hooks->print(hooks->ud, at, len);
+        return;
+    }
+    while (len > 0 && ((n = write(STDERR_FILENO, at, len)) > 0 || (n < 0 && errno == EINTR))) {
+        if (n < 0) continue;
+        at += n;
+        len -= (size_t)n;
+    }
+}
+
+/* More than anybody wants to keep. */
+static void too_much(struct capture *c, int fault) {
+    mw_process *p = c->p;
+
+    if (fault != 0) p->fault = fault;
+    else p->overflowed = 1;
+    if (fault != 0 || !p->truncate) mw_process_stop(p);
+}
+
+/* One read: what read(2) says, or 0 at the end. */
+static ssize_t read_some(struct capture *c) {
+    mw_process *p = c->p;
+    char spare[16384], *at = spare;
+    size_t held = mw_bytes_len(&c->data), room = sizeof spare, keep;
+    ssize_t n;
+
+    if (c->wanted && held < p->max_output && p->fault == 0) {
+        at = mw_bytes_reserve(&c->data, held < CHUNK ? 4096 : CHUNK, &room);
+        if (at == NULL) {
+            too_much(c, MW_ENOMEM);
+            at = spare;
+            room = sizeof spare;
+        }
+    }
+    n = read(c->fd, at, room);
+    if (n <= 0) return n;
+    if (p->tee) show(c, at, (size_t)n);
+    if (!c->wanted) return n;
+    keep = (size_t)n <= p->max_output - held ? (size_t)n : p->max_output - held;
+    if (at != spare) mw_bytes_commit(&c->data, keep);
+    else keep = 0;
+    if (keep < (size_t)n && p->fault == 0) too_much(c, 0);
+    return n;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    struct capture *c = poll->data;
+    size_t total = 0;
+    ssize_t n = 0;
+
+    (void)status;
+    (void)events;
+    while (c->fd >= 0 && total < AT_ONCE) {
+        n = read_some(c);
+        if (n > 0) total += (size_t)n;
+        else if (n == 0 || errno != EINTR) break;
+    }
+    if (c->fd < 0 || n > 0 || (n < 0 && errno == EAGAIN)) return;
+    if (n < 0 && errno != EIO) c->p->fault = -errno;     /* EIO: a terminal whose other end has gone */
+    mw_capture_end(c);
+    mw_process_settle(c->p);
+}
+
+int mw_capture_start(struct capture *c, uv_loop_t *loop) {
+    int rc;
+
+    fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);   /* our end alone: a pipe's ends have flags of their own */
+    rc = uv_poll_init(loop, &c->poll, c->fd);
+    if (rc < 0) return rc;
+    c->poll.data = c;
+    c->polling = 1;
+    c->p->refs++;
+    return uv_poll_start(&c->poll, UV_READABLE, on_poll);
+}

@@ -1,0 +1,118 @@
+/* The insides of processes: what process*.c share and no other file sees.
+ * Knows: io/process.h. Never: included from elsewhere. */
+#ifndef MW_IO_PROCESS_PARTS_H
+#define MW_IO_PROCESS_PARTS_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "core/timer.h"
+#include "io/process.h"
+#include "io/warden.h"
+#include "policy/permit.h"
+
+#define GROUPS 1024           /* that can be alive at once, stragglers without a leader included */
+
+/* Everything that one host has of children. */
+struct mw_processes {
+    struct mw_handle handle;
+    mw_host *host;
+    struct mw_list all;       /* of mw_process, while something of them is alive */
+    unsigned running;
+    int null_fd;              /* /dev/null, read and write */
+    int program_fd;           /* of a moonwire program, or -1 */
+    char *program, *script_dir;
+    uint64_t child_files;
+    int use_warden, warned;
+    mw_warden *warden;
+    _Atomic pid_t groups[GROUPS];     /* 0: free; read by signal handlers */
+    unsigned char orphan[GROUPS];     /* its leader was reaped */
+    unsigned orphans;
+    struct mw_timer sweep;
+    pid_t foreground;         /* the group that has our terminal; 0: ours */
+};
+
+enum stage { STAGE_NONE, STAGE_LINGER, STAGE_ASKED, STAGE_KILLED, STAGE_GIVEN_UP };
+
+/* One output of a child, read until its end. */
+struct capture {
+    mw_process *p;
+    int fd;                   /* -1: not captured, or at its end */
+    int which;
+    int polling;              /* `poll` is a live handle */
+    int wanted;               /* 1: `data` is somebody's */
+    uv_poll_t poll;
+    struct mw_bytes data;
+};
+
+struct mw_process {
+    struct mw_child child;
+    struct mw_list link;      /* in mw_processes.all */
+    struct mw_processes *home;    /* NULL once the host is gone */
+    mw_host *host;
+    int refs, holders;        /* holders: of refs, those that mw_process_release drops */
+    int closed, detached, timed_out, overflowed, fault, alive;
+    int truncate, tee, kill_signal;
+    int slot;                 /* of its group in home->groups; -1: none */
+    enum stage stage;
+    struct mw_timer stage_timer, limit;
+    struct mw_wait changed;
+    uint64_t started, ended, kill_after_ns;
+    size_t max_output;
+    struct capture out[2];    /* of its descriptors 1 and 2 */
+    mw_stream *streams[4];    /* 0, 1, 2, terminal */
+    mw_stream *duplex, *feeding;
+    int parent_stdio;         /* a script child whose mw.parent is its stdio */
+    int pty_fd;               /* lent by the stream or the capture; -1 */
+};
+
+/* What one start holds until it is through. */
+struct launch {
+    const struct mw_process_options *o;
+    struct mw_processes *home;
+    mw_process *p;
+    struct mw_err *err;
+    int fds[MW_SPAWN_FDS];    /* what the child gets */
+    int owned[MW_SPAWN_FDS];  /* closed when the start is through */
+    int count, owned_count;
+    struct mw_place cwd;
+    struct mw_program program;
+    char **argv, **envp;
+    unsigned flags;
+    mw_stream *moved[3];      /* sockets that the child has now */
+};
+
+/* process_group.c */
+struct mw_processes *mw_processes_of(mw_host *h);
+int mw_processes_set(mw_host *h, struct mw_processes *all);
+int mw_groups_room(const struct mw_processes *all);               /* 1: one more group fits */
+int mw_groups_add(struct mw_processes *all, pid_t group);         /* its slot */
+void mw_groups_leaving(struct mw_processes *all, int slot);       /* its leader is about to be reaped */
+void mw_groups_left(struct mw_processes *all, int *slot, pid_t group);    /* it was: keep the group only while it has members */
+int mw_groups_warden(struct mw_processes *all, const char *op, struct mw_err *err);   /* one runs, if one is wanted */
+void mw_groups_warden_lost(struct mw_processes *all);
+void mw_groups_end(struct mw_processes *all);
+/* The terminal on descriptor 0: 1 if the next child should have it. */
+int mw_terminal_wanted(struct mw_processes *all, const struct mw_process_options *o);
+void mw_terminal_back(struct mw_processes *all);
+
+/* process_stdio.c */
+int mw_launch_stdio(struct launch *l);
+int mw_launch_own(struct launch *l, int fd);     /* closed when the start is through; returns fd */
+
+/* process_env.c */
+int mw_launch_env(struct launch *l);
+
+/* process_script.c */
+int mw_launch_script(struct launch *l);
+
+/* process_output.c */
+int mw_capture_start(struct capture *c, uv_loop_t *loop);
+void mw_capture_end(struct capture *c);          /* closes; the bytes stay */
+static inline int mw_capture_open(const struct capture *c) { return c->fd >= 0; }
+
+/* process.c */
+void mw_process_settle(mw_process *p);           /* after any change */
+void mw_process_drop(mw_process *p);             /* one reference */
+
+#endif

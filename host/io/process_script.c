@@ -1,0 +1,309 @@
+/* Script children: this program again with another script, and the sealed memfd that tells it what it may.
+ * Knows: io/process_parts.h, policy, memfd. Never: widens a right: what a child gets is a copy of ours, narrowed. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <linux/openat2.h>
+#endif
+
+#include "io/process_parts.h"
+#include "policy/save.h"
+
+enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2 };
+enum { SCRIPT_FD = 4, PARENT_FD = 5 };               /* in the child, beside MW_BIRTH_FD */
+
+/* What stands before the policy. */
+struct header {
+    char magic[8];
+    uint32_t version, flags;
+    int32_t script_fd, parent_fd;
+};
+static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
+#define VERSION 1u
+#define POLICY_MAX (16 << 20)      /* bytes */
+
+#ifdef F_ADD_SEALS
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#endif
+
+/* ---- Rights ----------------------------------------------------------------------------------------------------------------- */
+
+int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wishes, size_t count, int inherit, mw_policy **out,
+                      struct mw_err *err) {
+    mw_policy *p = NULL;
+    size_t i;
+    int rc = mw_policy_copy(mw_host_policy(h), &p, err);
+
+    for (i = 0; rc == 0 && !inherit && i < count; i++) {
+        rc = mw_policy_covers(p, wishes[i].kind, wishes[i].rule, err);
+        if (rc == MW_EDENIED && err != NULL) {
+            const char *rule = wishes[i].rule != NULL ? wishes[i].rule : "everything";
+            char subject[sizeof err->subject];
+            snprintf(subject, sizeof subject, "%s %s", mw_kind_name(wishes[i].kind), rule);
+            mw_err_set(err, rc, op, subject, "denied: a child gets at most what its parent has");
+            mw_err_hint(err, "grant it with --allow-%s%s%s", mw_kind_name(wishes[i].kind), wishes[i].rule != NULL ? "=" : "",
+                        wishes[i].rule != NULL ? wishes[i].rule : "");
+        }
+    }
+    if (rc == 0 && !inherit) rc = mw_policy_narrow(p, err);
+    for (i = 0; rc == 0 && !inherit && i < count; i++) {
+        rc = wishes[i].rule == NULL ? mw_policy_add(p, wishes[i].kind, MW_ALLOW, NULL, err)
+                                    : mw_policy_add_one(p, wishes[i].kind, MW_ALLOW, wishes[i].rule, err);
+    }
+    if (rc < 0) mw_policy_free(p);
+    else *out = p;
+    return rc;
+}
+
+/* ---- The program and the script ------------------------------------------------------------------------------------------- */
+
+static int try_program(struct mw_processes *all, const char *path) {
+    int fd = open(path, O_PATH | O_CLOEXEC);
+
+    if (fd < 0) return 0;
+    free(all->program);
+    all->program = strdup(path);
+    if (all->program == NULL) close(fd);
+    else all->program_fd = fd;
+    return all->program != NULL;
+}
+
+/* An installed one: our own PATH, as the assembly's choice and not a script's. */
+static int search_program(struct mw_processes *all) {
+    const char *at = getenv("PATH"), *end;
+    char path[4096];
+
+    for (; at != NULL && *at != '\0'; at = *end == ':' ? end + 1 : end) {
+        end = strchrnul(at, ':');
+        if (*at != '/' || snprintf(path, sizeof path, "%.*s/moonwire", (int)(end - at), at) >= (int)sizeof path) continue;
+        if (access(path, X_OK) == 0 && try_program(all, path)) return 1;
+    }
+    return 0;
+}
+
+static int find_program(struct launch *l) {
+    struct mw_processes *all = l->home;
+
+    if (all->program_fd < 0 && all->program != NULL) {
+        char *given = all->program;
+        all->program = NULL;
+        if (!try_program(all, given)) all->program = given;
+        else free(given);
+    }
+    if (all->program_fd < 0 && all->program == NULL) search_program(all);
+    if (all->program_fd < 0) {
+        mw_err_set(l->err, MW_ENOENT, l->o->op, all->program != NULL ? all->program : "moonwire", "there is no moonwire program to run the script");
+        return mw_err_hint(l->err, "install it, or set mw_config.program"), MW_ENOENT;
+    }
+    l->program.fd = fcntl(all->program_fd, F_DUPFD_CLOEXEC, 3);
+    if (l->program.fd < 0) return mw_err_sys(l->err, l->o->op, all->program);
+    snprintf(l->program.path, sizeof l->program.path, "%s", all->program);
+    l->program.trusted = mw_policy_is_total(mw_host_policy(all->host));
+    return 0;
+}
+
+/* The script's name made absolute: its own folder for modules must hold in another working directory too. */
+static int full_name(struct launch *l, char *out, size_t size) {
+    const char *path = l->o->argv[0], *dir = l->home->script_dir;
+    char here[PATH_MAX] = "";
+    int n;
+
+    if (*path == '/') {
+        n = snprintf(out, size, "%s", path);
+    } else {
+        if ((dir == NULL || *dir != '/') && getcwd(here, sizeof here) == NULL) return mw_err_sys(l->err, l->o->op, path);
+        if (dir != NULL && strcmp(dir, ".") == 0) dir = NULL;
+        n = snprintf(out, size, "%s%s%s/%s", here, dir != NULL && *here != '\0' ? "/" : "", dir != NULL ? dir : "", path);
+    }
+    return n >= (int)size ? mw_err_set(l->err, -ENAMETOOLONG, l->o->op, path, NULL) : 0;
+}
+
+/* Below the folder of our own script every script is free to read (permissions.md 3). -EXDEV: it is not below it. */
+static int open_beside(struct mw_processes *all, const char *path) {
+#if defined(__linux__) && defined(SYS_openat2)
+    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+    int dir, fd;
+
+    if (all->script_dir == NULL || *path == '/') return -EXDEV;
+    dir = open(all->script_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) return -errno;
+    fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+    if (fd < 0) fd = errno == ENOSYS ? -EXDEV : -errno;
+    close(dir);
+    return fd;
+#else
+    (void)all;
+    (void)path;
+    return -EXDEV;
+#endif
+}
+
+static int open_script(struct launch *l, const char *name) {
+    const struct mw_process_options *o = l->o;
+    struct stat st;
+    int fd = open_beside(l->home, o->argv[0]), rc;
+
+    if (fd == -EXDEV) {
+        rc = mw_permit_open(mw_host_policy(l->home->host), name, O_RDONLY | O_NOCTTY, 0, 1, o->op, &fd, l->err);
+        if (rc < 0) return rc;
+    }
+    if (fd < 0) return mw_err_set(l->err, fd, o->op, o->argv[0], NULL);
+    mw_launch_own(l, fd);
+    if (fstat(fd, &st) < 0) return mw_err_sys(l->err, o->op, o->argv[0]);
+    if (!S_ISREG(st.st_mode)) return mw_err_set(l->err, S_ISDIR(st.st_mode) ? -EISDIR : MW_EINVAL, o->op, o->argv[0], "a script is a regular file");
+    return fd;
+}
+
+/* ---- Its birth -------------------------------------------------------------------------------------------------------------- */
+
+static int write_birth(struct launch *l, const struct header *head) {
+#ifdef SEALS
+    int fd = memfd_create("moonwire-birth", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
+
+    if (fd < 0) return mw_err_sys(l->err, l->o->op, l->o->argv[0]);
+    mw_launch_own(l, fd);
+    if (write(fd, head, sizeof *head) != (ssize_t)sizeof *head) return mw_err_sys(l->err, l->o->op, l->o->argv[0]);
+    rc = mw_policy_save(l->o->policy, fd, l->err);
+    if (rc < 0) return rc;
+    if (fcntl(fd, F_ADD_SEALS, SEALS) < 0 || lseek(fd, 0, SEEK_SET) < 0) return mw_err_sys(l->err, l->o->op, l->o->argv[0]);
+    return fd;
+#else
+    (void)head;
+    return mw_err_set(l->err, -ENOSYS, l->o->op, l->o->argv[0], "script children need sealed memory files, which this system has not");
+#endif
+}
+
+static int parent_socket(struct launch *l) {
+    int ends[2], rc;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return mw_err_sys(l->err, l->o->op, l->o->argv[0]);
+    mw_launch_own(l, ends[1]);
+    if (l->o->silent) {
+        close(ends[0]);
+        return ends[1];
+    }
+    rc = mw_stream_open(l->home->host, ends[0], ends[0], "process", l->o->argv[0], NULL, &l->p->duplex, l->err);
+    return rc < 0 ? rc : ends[1];
+}
+
+static int make_argv(struct launch *l, const char *name) {
+    static const char program[] = "moonwire", command[] = "child-script";
+    int argc = l->o->argc, i;
+    char *text;
+
+    l->argv = malloc(((size_t)argc + 3) * sizeof *l->argv + strlen(name) + 1);
+    if (l->argv == NULL) return mw_err_set(l->err, MW_ENOMEM, l->o->op, l->o->argv[0], NULL);
+    text = (char *)(l->argv + argc + 3);
+    memcpy(text, name, strlen(name) + 1);
+    l->argv[0] = (char *)(uintptr_t)program;
+    l->argv[1] = (char *)(uintptr_t)command;
+    l->argv[2] = text;
+    for (i = 1; i < argc; i++) l->argv[i + 2] = (char *)(uintptr_t)l->o->argv[i];
+    l->argv[argc + 2] = NULL;
+    return 0;
+}
+
+int mw_launch_script(struct launch *l) {
+    const struct mw_process_options *o = l->o;
+    struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1 };
+    char name[PATH_MAX];
+    int fd, rc = full_name(l, name, sizeof name);
+
+    if (rc < 0) return rc;
+    fd = open_script(l, name);
+    if (fd < 0) return fd;
+    l->fds[SCRIPT_FD] = fd;
+    rc = find_program(l);
+    if (rc < 0) return rc;
+    memcpy(head.magic, magic, sizeof magic);
+    l->count = SCRIPT_FD + 1;
+    if (!o->pty && o->io[0].kind == MW_STDIO_STREAM && o->io[1].kind == MW_STDIO_STREAM) {
+        head.flags = BIRTH_STDIO;
+        l->p->parent_stdio = 1;
+    } else {
+        fd = parent_socket(l);
+        if (fd < 0) return fd;
+        head.flags = BIRTH_SOCKET;
+        head.parent_fd = PARENT_FD;
+        l->fds[PARENT_FD] = fd;
+        l->count = PARENT_FD + 1;
+    }
+    fd = write_birth(l, &head);
+    if (fd < 0) return fd;
+    l->fds[MW_BIRTH_FD] = fd;
+    return make_argv(l, name);
+}
+
+/* ---- The child's side --------------------------------------------------------------------------------------------------------- */
+
+static int odd(struct mw_err *err, const char *what) {
+    return mw_err_set(err, MW_EINVAL, "child-script", NULL, what);
+}
+
+/* The rest of the file. */
+static int read_policy(int fd, mw_policy **policy, struct mw_err *err) {
+    struct mw_bytes in = { 0 };
+    struct stat st;
+    char *at;
+    int rc;
+
+    if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct header) || st.st_size > POLICY_MAX) return odd(err, "what the parent decided has no size that could be right");
+    at = mw_bytes_reserve(&in, (size_t)st.st_size, NULL);
+    if (at == NULL) return mw_err_set(err, MW_ENOMEM, "child-script", NULL, NULL);
+    mw_bytes_commit(&in, (size_t)st.st_size - sizeof(struct header));
+    rc = pread(fd, at, mw_bytes_len(&in), sizeof(struct header)) == (ssize_t)mw_bytes_len(&in)
+             ? mw_policy_parse(mw_bytes_at(&in), mw_bytes_len(&in), policy, err) : odd(err, "what the parent decided cannot be read");
+    mw_bytes_free(&in);
+    return rc;
+}
+
+static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err) {
+    struct header head;
+
+#ifdef SEALS
+    if ((fcntl(fd, F_GET_SEALS) & SEALS) != SEALS) return odd(err, "what the parent decided is not sealed: this command is for moonwire's own children");
+#endif
+    if (lseek(fd, 0, SEEK_SET) < 0 || read(fd, &head, sizeof head) != (ssize_t)sizeof head) return odd(err, "what the parent decided cannot be read");
+    if (memcmp(head.magic, magic, sizeof magic) != 0 || head.version != VERSION) return odd(err, "parent and child are of different versions");
+    out->script_fd = head.script_fd;
+    out->parent_fd = head.flags & BIRTH_SOCKET ? head.parent_fd : -1;
+    out->parent_stdio = (head.flags & BIRTH_STDIO) != 0;
+    if (out->script_fd >= 0 && (out->script_fd <= 2 || fcntl(out->script_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the script did not arrive");
+    if (out->parent_fd >= 0 && (out->parent_fd <= 2 || fcntl(out->parent_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the line to the parent did not arrive");
+    return read_policy(fd, policy, err);
+}
+
+int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err) {
+    int rc = read_birth(fd, out, policy, err);
+
+    close(fd);
+    return rc;
+}
+
+int mw_process_parent(mw_host *h, int parent_fd, int parent_stdio, mw_stream **out, struct mw_err *err) {
+    int in, to, null;
+
+    if (!parent_stdio) return mw_stream_open(h, parent_fd, parent_fd, "process", "parent", NULL, out, err);
+    in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    to = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (in < 0 || to < 0 || null < 0) {
+        int rc = mw_err_sys(err, "process parent", "stdio");
+        if (in >= 0) close(in);
+        if (to >= 0) close(to);
+        if (null >= 0) close(null);
+        return rc;
+    }
+    dup2(null, STDIN_FILENO);
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+    close(null);
+    return mw_stream_open(h, in, to, "process", "parent", NULL, out, err);
+}
