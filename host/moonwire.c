@@ -22,6 +22,7 @@
 #include "core/raise.h"
 #include "core/task.h"
 #include "core/timer.h"
+#include "io/process.h"
 
 #define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
 #define MEMORY_DEFAULT (256u << 20)
@@ -47,7 +48,7 @@ const char *mw_version(void) {
 void mw_config_init(struct mw_config *cfg) {
     memset(cfg, 0, sizeof *cfg);
     cfg->size = sizeof *cfg;
-    cfg->parent_fd = -1;
+    cfg->parent_fd = cfg->script_fd = -1;
     cfg->warden = 1;
     cfg->shutdown_ms = 5000;
 }
@@ -139,6 +140,7 @@ static int free_modules(mw_policy *p, const char *script_path, struct mw_err *er
 }
 
 static void free_assembly(struct assembly *a) {
+    if (a->cfg.script_fd >= 0) close(a->cfg.script_fd);
     mw_policy_free(a->policy);
     free((void *)(uintptr_t)a->cfg.program);
     free(a);
@@ -150,6 +152,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     int rc;
 
     if (a == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    mw_config_init(&a->cfg);
     memcpy(&a->cfg, cfg, cfg->size < sizeof a->cfg ? cfg->size : sizeof a->cfg);
     a->cfg.program = NULL;
     if (cfg->program != NULL && (a->cfg.program = strdup(cfg->program)) == NULL) {
@@ -311,7 +314,10 @@ static int read_all(int fd, const char *path, char **text, size_t *len, struct m
 static int load_file(mw_host *h, const char *path, int only_check, struct mw_err *err) {
     char name[4200], *text = NULL;
     size_t len = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
+    int fd = of(h)->cfg.script_fd, rc;
+
+    if (fd < 0) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    of(h)->cfg.script_fd = -1;
 
     if (fd < 0) return mw_err_sys(err, "load", path);
     rc = read_all(fd, path, &text, &len, err);
@@ -448,9 +454,16 @@ int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struc
 /* ---- Children --------------------------------------------------------------------------------------------------------------- */
 
 int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, struct mw_err *err) {
-    (void)cfg;
-    return mw_policy_load(fd, policy, err);
+    struct mw_birth birth;
+    int rc = mw_birth_read(fd, &birth, policy, err);
+
+    if (rc < 0) return rc;
+    cfg->policy = *policy;
+    cfg->parent_fd = birth.parent_fd;
+    cfg->parent_stdio = birth.parent_stdio;
+    cfg->script_fd = birth.script_fd;
+    return 0;
 }
 void mw_host_kill_children(mw_host *h) {
-    (void)h;
+    mw_process_kill_all(h);
 }

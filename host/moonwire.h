@@ -45,6 +45,7 @@ struct mw_config {
     size_t args_zero;                /* which of args is arg[0], the script's name; those before it get negative indices */
     int parent_fd;                   /* -1, or the descriptor of mw.parent (taken) */
     int parent_stdio;                /* 1: mw.parent is standard input and output */
+    int script_fd;                   /* -1, or the script, open for reading (taken): what the first mw_host_load_file reads */
     int warden;                      /* 1 (default): children never outlive the host; 0: the embedder sees to it */
     int signals;                     /* 1: scripts may take signals of this process (mw.on_signal); 0 (default): refused */
     int pipe_ends;                   /* 1: a standard output that nobody reads ends the run with 141; 0 (default): an error */

@@ -255,7 +255,7 @@ void *mw_box_new(lua_State *L, size_t size, const char *type) {
     void *box;
 
     luaL_checkstack(L, 6, type);
-    box = lua_newuserdatauv(L, size, 1);
+    box = lua_newuserdatauv(L, size, 2);                /* 1: where it was made; 2: its type's own */
     memset(box, 0, size);
     luaL_setmetatable(L, type);
     for (int level = 0; lua_getstack(L, level, &ar); level++) { /* the script's line that made it */

@@ -40,7 +40,8 @@ int mw_opt_word(lua_State *L, int idx, const char *op, const char *key, const ch
 /* The absolute deadline for option `timeout` of the table at idx (nil/none table: none): MW_NEVER when absent. */
 uint64_t mw_opt_deadline(lua_State *L, int idx, const char *op);
 
-/* A full userdata of `size` zeroed bytes with metatable `type` that remembers the script line that made it; pushed.
+/* A full userdata of `size` zeroed bytes with metatable `type` that remembers the script line that made it (user value 1; user
+ * value 2 is the type's own); pushed.
  * Push the box first, then make what goes into it. */
 void *mw_box_new(lua_State *L, size_t size, const char *type);
 /* For __gc of a box whose resource is still open: one warning through the host's log, naming the line that made it. */

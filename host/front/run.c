@@ -142,6 +142,13 @@ static void set_args(struct mw_config *cfg, const struct mw_flags *flags, const 
     cfg->args_zero = script ? flags->arg_first : 0;
 }
 
+/* The script's own file; NULL when there is none. */
+static const char *script_path(const struct mw_flags *flags) {
+    int file = flags->command == MW_CMD_CHILD || (flags->command == MW_CMD_RUN && strcmp(flags->args[0], "-") != 0);
+
+    return file ? flags->args[0] : NULL;
+}
+
 int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files) {
     static const char *const busted[] = { "busted", NULL };
     struct mw_config cfg;
@@ -153,6 +160,8 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     mw_config_init(&cfg);
     cfg.on_error = mw_report_uncaught;
     cfg.child_files = files;
+    cfg.program = "/proc/self/exe";
+    cfg.script_path = script_path(flags);
     cfg.signals = 1;
     cfg.pipe_ends = 1;
     cfg.signals = 1;

@@ -6,9 +6,8 @@ local mw = {}
 
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
-  env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true, permissions = true, platform = true, random = true,
-  sys = true,
-  task = true, time = true,
+  env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true, permissions = true,
+  platform = true, process = true, random = true, sys = true, task = true, time = true,
 }
 
 --- Small functions and tables, by the door they stand behind: mw.NAME = core.DOOR.FIELD.
@@ -33,6 +32,8 @@ local function find(_, name)
     value = core.module("moonwire." .. name)
   elseif fields[name] then
     value = core[fields[name][1]][fields[name][2]]
+  elseif name == "parent" then
+    value = core.process.parent()
   elseif name == "script" then
     value = { path = core.host.script_path, dir = core.host.script_dir }
   end

@@ -1,0 +1,36 @@
+/* Processes in Lua: what the two files of this door share.
+ * Knows: io/process, lua.h. Never: a syscall. */
+#ifndef MW_BIND_PROCESS_H
+#define MW_BIND_PROCESS_H
+
+#include <lua.h>
+
+#include "io/process.h"
+
+#define MW_PROCESS_TYPE "mw.process"
+#define MW_PIPE_END_TYPE "mw.pipe_end"
+
+/* How a child is used decides its defaults. */
+enum mw_process_use { MW_USE_RUN, MW_USE_SPAWN, MW_USE_LINES, MW_USE_PIPE };
+
+/* An end of a pipe between two children; -1 once it was given away. */
+struct mw_pipe_end {
+    int fd;
+};
+
+/* Reads the option table at `idx` (raw, once) into *o and pushes what keeps it alive; the first pushed value is the table of
+ * arguments. Ends of pipes stay in their boxes until mw_process_ends_given. Raises EINVAL; `o->policy` is not set here.
+ *                                                                                                    [-0, +n, e] */
+void mw_process_options_read(lua_State *L, int idx, enum mw_process_use use, struct mw_process_options *o);
+/* The boxes of the ends that `o` names are empty from now on. */
+void mw_process_ends_given(lua_State *L, int idx);
+
+/* Reads option `permissions` of the table at `idx`: how many wishes (their array is pushed), or -1 for "inherit".
+ *                                                                                                    [-0, +1, e] */
+int mw_process_wishes_read(lua_State *L, int idx, const char *op, struct mw_grant_wish **out);
+
+/* "TERM" for 15; NULL for a number without a name. / The number of "TERM", "SIGTERM", or 0. */
+const char *mw_process_signal_name(int number);
+int mw_process_signal_number(const char *name);
+
+#endif
