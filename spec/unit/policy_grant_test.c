@@ -1,0 +1,358 @@
+/* Layers, drops, copies, and the policy that a child is handed; programs and what stands in their first line. */
+#include "policy/permit.h"
+#include "policy/save.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/mman.h>
+
+#include "support/check.h"
+
+static char root[64];
+static struct mw_err err;
+static mw_policy *p;
+
+static const char *in(const char *name) {
+    static char text[8][PATH_MAX];
+    static unsigned turn;
+    char *out = text[turn++ % 8];
+    snprintf(out, PATH_MAX, "%s/%s", root, name);
+    return out;
+}
+static void put(const char *name, const char *text, int mode) {
+    FILE *f = fopen(in(name), "w");
+    REQUIRE(f != NULL);
+    fputs(text, f);
+    fclose(f);
+    REQUIRE(chmod(in(name), (mode_t)mode) == 0);
+}
+static void begin(void) {
+    snprintf(root, sizeof root, "/tmp/mw-grant-XXXXXX");
+    REQUIRE(mkdtemp(root) != NULL);
+    REQUIRE(mkdir(in("data"), 0755) == 0 && mkdir(in("other"), 0755) == 0);
+    put("data/a", "a", 0644);
+    put("other/o", "o", 0644);
+    REQUIRE(mw_policy_new(&p, &err) == 0);
+}
+static void done(void) {
+    char command[128];
+    mw_policy_free(p);
+    p = NULL;
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    REQUIRE(system(command) == 0);
+}
+static void allow(enum mw_kind kind, const char *rule) {
+    int rc = mw_policy_add(p, kind, MW_ALLOW, rule, &err);
+    if (rc < 0) printf("# %s\n", err.message);
+    REQUIRE(rc == 0);
+}
+static int reads(const char *name) {
+    int fd = -1, rc = mw_permit_open(p, in(name), O_RDONLY, 0, 1, "fs read", &fd, &err);
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+/* Through a memfd and back; the old policy is gone. */
+static void hand_over(void) {
+    mw_policy *child = NULL;
+    int fd = memfd_create("policy", MFD_CLOEXEC);
+    REQUIRE(fd >= 0 && mw_policy_save(p, fd, &err) == 0);
+    mw_policy_free(p);
+    p = NULL;
+    REQUIRE(mw_policy_load(fd, &child, &err) == 0);
+    close(fd);
+    p = child;
+}
+
+static int peer(enum mw_kind kind, const char *host, const char *addr, int port) {
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+    inet_pton(AF_INET, addr, &sa.sin_addr);
+    return mw_permit_addr(p, kind, host, (struct sockaddr *)&sa, sizeof sa, "net connect", &err);
+}
+
+TEST(every_layer_must_say_yes_and_a_kind_not_mentioned_is_denied) {
+    begin();
+    allow(MW_READ, root);
+    allow(MW_ENV, NULL);
+    REQUIRE(mw_policy_narrow(p, &err) == 0);
+    CHECK_INT(reads("data/a"), MW_EDENIED);
+    CHECK(strstr(err.hint, "permissions") != NULL);
+    allow(MW_READ, in("data"));
+    CHECK_INT(reads("data/a"), 0);
+    CHECK_INT(reads("other/o"), MW_EDENIED);
+    CHECK_INT(mw_permit_text(p, MW_ENV, "HOME", "env", &err), MW_EDENIED);
+    done();
+}
+
+TEST(what_is_dropped_stays_dropped) {
+    begin();
+    REQUIRE(mw_policy_add_all(p, &err) == 0);
+    CHECK_INT(mw_policy_is_total(p), 1);
+    REQUIRE(mw_policy_drop(p, MW_READ, in("data"), &err) == 0);
+    CHECK_INT(mw_policy_is_total(p), 0);
+    allow(MW_READ, in("data/a")); /* more specific, and yet */
+    CHECK_INT(reads("data/a"), MW_EDENIED);
+    CHECK_STR(err.hint, "the right was dropped");
+    CHECK_INT(reads("other/o"), 0);
+    REQUIRE(mw_policy_drop(p, MW_NET, NULL, &err) == 0);
+    CHECK_INT(peer(MW_CONNECT, "127.0.0.1", "127.0.0.1", 80), MW_EDENIED);
+    hand_over();
+    CHECK_INT(reads("data/a"), MW_EDENIED);
+    CHECK_INT(reads("other/o"), 0);
+    for (int i = 0; i < 3000; i++) REQUIRE(mw_policy_drop(p, MW_READ, in("data"), &err) == 0); /* said already: nothing is kept */
+    done();
+}
+
+TEST(a_child_may_be_given_what_its_parent_has_and_no_more) {
+    begin();
+    allow(MW_READ, in("data"));
+    allow(MW_NET, "10.0.0.0/8:80,*.example.com,unix:/run/app/");
+    allow(MW_ENV, "LC_*");
+    CHECK_INT(mw_policy_covers(p, MW_READ, in("data"), &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_READ, in("data/a"), &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_READ, root, &err), MW_EDENIED);
+    CHECK_INT(mw_policy_covers(p, MW_READ, NULL, &err), MW_EDENIED);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "10.1.0.0/16:80", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_CONNECT, "10.1.2.3:80", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "10.1.0.0/16", &err), MW_EDENIED);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "0.0.0.0/0:80", &err), MW_EDENIED);
+    CHECK_INT(mw_policy_covers(p, MW_NET, ":80", &err), MW_EDENIED);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "*.a.example.com:443", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "*.example.com", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "example.com", &err), MW_EDENIED);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "unix:/run/app/s", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "unix:/run/app/", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "unix:/run/", &err), MW_EDENIED);
+    CHECK_INT(mw_policy_covers(p, MW_ENV, "LC_ALL", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_ENV, "LC_A*", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_ENV, "L*", &err), MW_EDENIED);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "10.1.2.3:bad", &err), MW_EINVAL);
+    done();
+}
+
+TEST(addresses_cannot_be_dressed_up) {
+    begin();
+    allow(MW_CONNECT, "example.com:80,127.0.0.1:7000,0.0.0.0:7001");
+    REQUIRE(mw_policy_add(p, MW_CONNECT, MW_DENY, "10.0.0.0/8", &err) == 0);
+    CHECK_INT(peer(MW_CONNECT, "example.com", "93.184.216.34", 80), 0);
+    CHECK_INT(peer(MW_CONNECT, "EXAMPLE.com.", "93.184.216.34", 80), 0);
+    CHECK_INT(peer(MW_CONNECT, "example.com", "10.0.0.7", 80), MW_EDENIED); /* a name that points inside */
+    CHECK_INT(peer(MW_CONNECT, "evil.com", "93.184.216.34", 80), MW_EDENIED);
+    CHECK(strstr(err.message, "net connect evil.com:80: denied (grant it with --allow-net=evil.com:80)") != NULL);
+    CHECK_INT(peer(MW_CONNECT, "0.0.0.0", "0.0.0.0", 7000), 0);              /* loopback, by its other name */
+    CHECK_INT(peer(MW_CONNECT, "127.0.0.1", "127.0.0.1", 7001), 0);
+    CHECK_INT(peer(MW_LISTEN, "0.0.0.0", "0.0.0.0", 7001), MW_EDENIED);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "127.1", 7000, "net connect", &err), MW_EINVAL);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "0x7f000001", 7000, "net connect", &err), MW_EINVAL);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "2130706433", 7000, "net connect", &err), MW_EINVAL);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "::ffff:127.0.0.1", 7000, "net connect", &err), 0);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "::1", 7000, "net connect", &err), MW_EDENIED);
+    CHECK(strstr(err.message, "[::1]:7000") != NULL);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "localhost", 7000, "net connect", &err), 0); /* its address may be granted */
+    CHECK_INT(peer(MW_CONNECT, "localhost", "127.0.0.1", 7000), 0);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "localhost", 9, "net connect", &err), MW_EDENIED);
+    done();
+}
+
+TEST(listening_everywhere_is_listening_on_what_is_denied) {
+    begin();
+    allow(MW_LISTEN, NULL);
+    REQUIRE(mw_policy_add(p, MW_LISTEN, MW_DENY, "192.168.1.5:80", &err) == 0);
+    CHECK_INT(peer(MW_LISTEN, "0.0.0.0", "0.0.0.0", 80), MW_EDENIED);
+    CHECK_INT(peer(MW_LISTEN, "0.0.0.0", "0.0.0.0", 81), 0);
+    CHECK_INT(peer(MW_LISTEN, "127.0.0.1", "127.0.0.1", 80), 0);
+    done();
+}
+
+TEST(a_saved_policy_says_the_same_and_trusts_no_link_that_came_later) {
+    begin();
+    allow(MW_READ, in("data"));
+    allow(MW_NET, "10.0.0.0/8:80,*.example.com:443");
+    allow(MW_ENV, "HOME,LC_*");
+    allow(MW_SYS, "hostname");
+    allow(MW_RUN, "sh");
+    REQUIRE(mw_policy_add(p, MW_READ, MW_DENY, in("data/later"), &err) == 0);
+    hand_over();
+    CHECK_INT(reads("data/a"), 0);
+    CHECK_INT(reads("data/later"), MW_EDENIED);
+    CHECK_INT(reads("other/o"), MW_EDENIED);
+    CHECK_INT(peer(MW_CONNECT, "10.1.1.1", "10.1.1.1", 80), 0);
+    CHECK_INT(peer(MW_CONNECT, "x.example.com", "1.2.3.4", 443), 0);
+    CHECK_INT(peer(MW_CONNECT, "10.1.1.1", "10.1.1.1", 81), MW_EDENIED);
+    CHECK_INT(mw_permit_text(p, MW_ENV, "LC_ALL", "env", &err), 0);
+    CHECK_INT(mw_permit_text(p, MW_SYS, "pid", "sys", &err), MW_EDENIED);
+    done();
+
+    begin();
+    allow(MW_READ, in("data"));
+    {
+        int fd = memfd_create("policy", MFD_CLOEXEC);
+        mw_policy *child = NULL;
+        REQUIRE(mw_policy_save(p, fd, &err) == 0);
+        REQUIRE(rename(in("data"), in("was")) == 0 && symlink(in("other"), in("data")) == 0);
+        REQUIRE(mw_policy_load(fd, &child, &err) == 0);
+        close(fd);
+        mw_policy_free(p);
+        p = child;
+    }
+    CHECK_INT(reads("data/o"), MW_EDENIED);
+    CHECK_INT(reads("other/o"), MW_EDENIED);
+    done();
+}
+
+TEST(a_damaged_policy_is_refused_whole) {
+    static unsigned char text[65536];
+    mw_policy *out = NULL;
+    int fd = memfd_create("policy", MFD_CLOEXEC);
+    ssize_t n;
+    unsigned refused = 0;
+    begin();
+    allow(MW_READ, in("data"));
+    allow(MW_NET, "10.0.0.0/8:80,*.example.com:443,unix:/run/");
+    allow(MW_ENV, NULL);
+    REQUIRE(mw_policy_narrow(p, &err) == 0 && mw_policy_drop(p, MW_ENV, "X", &err) == 0);
+    REQUIRE(mw_policy_save(p, fd, &err) == 0);
+    n = pread(fd, text, sizeof text, 0);
+    close(fd);
+    REQUIRE(n > 100);
+    for (ssize_t cut = 0; cut < n; cut++) CHECK_INT(mw_policy_parse(text, (size_t)cut, &out, &err), MW_EINVAL);
+    CHECK_INT(mw_policy_parse(text, (size_t)n + 1, &out, &err), MW_EINVAL);
+    for (ssize_t at = 0; at < n; at++) { /* any byte changed: refused, or still a policy */
+        unsigned char was = text[at];
+        text[at] ^= 0x81;
+        if (mw_policy_parse(text, (size_t)n, &out, &err) == 0) mw_policy_free(out);
+        else refused++;
+        text[at] = was;
+    }
+    CHECK(refused > 50);
+    done();
+}
+
+TEST(a_copy_is_a_policy_of_its_own) {
+    mw_policy *copy = NULL, *was;
+    begin();
+    allow(MW_READ, in("data"));
+    REQUIRE(mw_policy_copy(p, &copy, &err) == 0);
+    REQUIRE(mw_policy_drop(p, MW_READ, NULL, &err) == 0);
+    CHECK_INT(reads("data/a"), MW_EDENIED);
+    was = p;
+    p = copy;
+    CHECK_INT(reads("data/a"), 0);
+    mw_policy_free(was);
+    CHECK_INT(reads("data/a"), 0);
+    done();
+}
+
+static int runs(const char *name, struct mw_program *out) {
+    int rc = mw_permit_exec(p, name, AT_FDCWD, "process spawn", out, &err);
+    mw_program_close(out);
+    return rc;
+}
+
+TEST(a_program_is_its_file_and_not_its_name) {
+    struct mw_program it;
+    begin();
+    CHECK_INT(mw_policy_add(p, MW_RUN, MW_ALLOW, "no-such-program-here", &err), MW_ENOENT);
+    CHECK_INT(runs("sh", &it), MW_EDENIED);
+    CHECK(strstr(err.message, "process spawn sh: denied (grant it with --allow-run=sh)") != NULL);
+    CHECK_INT(runs("no-such-program-here", &it), MW_EDENIED);
+    allow(MW_RUN, "sh");
+    CHECK_INT(runs("sh", &it), 0);
+    CHECK_INT(runs("/bin/sh", &it), 0);
+    CHECK_INT(runs("cat", &it), MW_EDENIED);
+    REQUIRE(symlink("/bin/sh", in("shell")) == 0 && symlink("/bin/cat", in("sh")) == 0);
+    CHECK_INT(runs(in("shell"), &it), 0);
+    CHECK_INT(runs(in("sh"), &it), MW_EDENIED);
+    CHECK_INT(runs(in("data"), &it), MW_EDENIED);
+    REQUIRE(mw_policy_add(p, MW_RUN, MW_DENY, "/bin/sh", &err) == 0);
+    CHECK_INT(runs("sh", &it), MW_EDENIED);
+    done();
+
+    begin();
+    allow(MW_RUN, NULL);
+    CHECK_INT(runs("cat", &it), 0);
+    CHECK_INT(it.trusted, 0);
+    CHECK_INT(runs("no-such-program-here", &it), MW_ENOENT);
+    CHECK_INT(runs(in("data/a"), &it), -EACCES);
+    allow(MW_TRUST, "cat");
+    CHECK_INT(runs("cat", &it), 0);
+    CHECK_INT(it.trusted, 1);
+    done();
+}
+
+TEST(a_script_is_run_by_its_interpreter_and_a_denied_interpreter_denies_it) {
+    struct mw_program it;
+    begin();
+    put("data/s", "#!/bin/sh -e\necho hi\n", 0755);
+    put("data/e", "#!/usr/bin/env sh\necho hi\n", 0755);
+    put("data/loop", "#! /bin/sh\n", 0755);
+    put("data/broken", "#!relative\n", 0755);
+    put("data/cut", "#!/bin/sh", 0755);
+    allow(MW_RUN, in("data/s"));
+    allow(MW_RUN, in("data/e"));
+    allow(MW_RUN, in("data/broken"));
+    CHECK_INT(runs(in("data/s"), &it), 0);
+    CHECK_STR(it.path, "/bin/sh");
+    CHECK_STR(it.arg, "-e");
+    CHECK_STR(it.script, in("data/s"));
+    CHECK_INT(runs(in("data/e"), &it), 0);
+    CHECK(strstr(it.path, "/sh") != NULL);
+    CHECK_STR(it.arg, "");
+    CHECK_INT(runs(in("data/broken"), &it), -ENOEXEC);
+    CHECK_INT(runs(in("data/loop"), &it), MW_EDENIED);
+    put("data/nest", "", 0755);
+    {
+        char line[128];
+        snprintf(line, sizeof line, "#!%s\n", in("data/s"));
+        put("data/nest", line, 0755);
+        memset(line, 'x', sizeof line);
+    }
+    allow(MW_RUN, in("data/nest"));
+    CHECK_INT(runs(in("data/nest"), &it), -ENOEXEC);
+    REQUIRE(mw_policy_add(p, MW_RUN, MW_DENY, "sh", &err) == 0);
+    CHECK_INT(runs(in("data/s"), &it), MW_EDENIED);
+    CHECK_INT(runs(in("data/e"), &it), MW_EDENIED);
+    done();
+}
+
+TEST(a_long_first_line_is_no_other_interpreter) {
+    struct mw_program it;
+    char line[400] = "#!/bin/";
+    begin();
+    memset(line + 7, 'x', 300);
+    put("data/long", line, 0755);
+    allow(MW_RUN, in("data/long"));
+    CHECK_INT(runs(in("data/long"), &it), -ENOEXEC);
+    done();
+}
+
+TEST(names_that_cannot_be_are_the_callers_mistake) {
+    begin();
+    CHECK_INT(mw_permit_text(p, MW_SYS, "everything", "sys", &err), MW_EINVAL);
+    CHECK_INT(mw_permit_text(p, MW_ENV, "A=B", "env", &err), MW_EINVAL);
+    CHECK_INT(mw_permit_text(p, MW_ENV, "", "env", &err), MW_EINVAL);
+    CHECK_INT(mw_permit_text(p, MW_SHARE, "a/b", "shm", &err), MW_EINVAL);
+    allow(MW_SHARE, "/seg*");
+    CHECK_INT(mw_permit_text(p, MW_SHARE, "segment", "shm", &err), 0);
+    CHECK_INT(mw_permit_text(p, MW_SHARE, "/segment", "shm", &err), 0);
+    CHECK_INT(mw_permit_text(p, MW_SHARE, "other", "shm", &err), MW_EDENIED);
+    done();
+}
+
+TEST(lists_of_rules_are_split_at_commas_that_are_not_escaped) {
+    begin();
+    REQUIRE(mkdir(in("x,y"), 0755) == 0);
+    put("x,y/f", "f", 0644);
+    {
+        char rules[256];
+        snprintf(rules, sizeof rules, "%s/x\\,y,%s/data", root, root);
+        allow(MW_READ, rules);
+    }
+    CHECK_INT(reads("x,y/f"), 0);
+    CHECK_INT(reads("data/a"), 0);
+    CHECK_INT(reads("x"), MW_EDENIED);
+    CHECK_INT(mw_policy_add(p, MW_READ, MW_ALLOW, "a,,b", &err), MW_EINVAL);
+    CHECK_INT(mw_policy_add(p, MW_READ, MW_ALLOW, "", &err), MW_EINVAL);
+    done();
+}
