@@ -75,7 +75,7 @@ describe("a listener", function()
       repeat ok, err = conn:write(("x"):rep(65536)) until not ok
       why:send(err.code)
     end, { stall_timeout = 0.05 })
-    local c <close> = assert(net.connect(srv:address()))
+    local _ <close> = assert(net.connect(srv:address()))
     assert.equal("ECLOSED", why:recv())
   end)
 end)
