@@ -1,4 +1,5 @@
-/* A debug build's broken memory: MOONWIRE_FAIL_ALLOC=n fails the n-th allocation after main's begin, `n+` that and all later.
+/* A debug build's broken memory: MOONWIRE_FAIL_ALLOC=n fails the n-th allocation after main's begin, `n+` that and all later,
+ * `n-m` those from n to m (Lua tries again after a failure, so a single one is hidden from it); 0 counts them and says how many.
  * ld's --wrap sends here every call of the objects in the program: ours, Lua's, libuv's; so it works beside sanitizers too.
  * Knows: the environment, ld's --wrap.
  * Never: part of a release build or of the library. */
@@ -7,9 +8,12 @@
 #ifdef MW_DEBUG
 
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define WRAPPED(type, name, ...) type __real_##name(__VA_ARGS__); type __wrap_##name(__VA_ARGS__)
 
@@ -24,27 +28,39 @@ WRAPPED(char *, strndup, const char *text, size_t max);
 
 /* Debug only: the counter has no other place to live. */
 static struct {
-    atomic_ulong count, at;     /* at 0: off */
-    atomic_int later;
+    atomic_ulong count, from, to;
+    atomic_int on;
 } fail;
+
+static void tell_count(void) {
+    char line[64];
+    int n = snprintf(line, sizeof line, "%lu allocations\n", atomic_load(&fail.count));
+
+    if (write(STDERR_FILENO, line, (size_t)n) < 0) return;
+}
 
 void mw_fail_alloc_start(void) {
     const char *text = getenv("MOONWIRE_FAIL_ALLOC");
     char *end = NULL;
-    unsigned long at = text == NULL ? 0 : strtoul(text, &end, 10);
+    unsigned long from, to;
 
-    if (at == 0) return;
-    atomic_store(&fail.later, *end == '+');
-    atomic_store(&fail.count, 0);
-    atomic_store(&fail.at, at);
+    if (text == NULL || *text < '0' || *text > '9') return;
+    from = to = strtoul(text, &end, 10);
+    if (*end == '+') to = ULONG_MAX;
+    if (*end == '-') to = strtoul(end + 1, NULL, 10);
+    if (from == 0) atexit(tell_count);
+    if (from == 0) to = 0;
+    atomic_store(&fail.from, from);
+    atomic_store(&fail.to, to);
+    atomic_store(&fail.on, 1);
 }
 
 static int fails(void) {
-    unsigned long at = atomic_load(&fail.at), now;
+    unsigned long now;
 
-    if (at == 0) return 0;
+    if (!atomic_load(&fail.on)) return 0;
     now = atomic_fetch_add(&fail.count, 1) + 1;
-    if (now != at && !(now > at && atomic_load(&fail.later))) return 0;
+    if (now < atomic_load(&fail.from) || now > atomic_load(&fail.to)) return 0;
     errno = ENOMEM;
     return 1;
 }

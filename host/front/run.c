@@ -36,6 +36,7 @@ static int make_policy(const struct mw_flags *flags, mw_policy **out, struct mw_
     int rc = mw_policy_new(&p, err);
 
     if (rc == 0 && flags->all) rc = mw_policy_add_all(p, err);
+    if (rc < 0) mw_report_failure(err);
     for (size_t i = 0; rc == 0 && i < flags->right_count; i++) {
         const struct mw_right *right = &flags->rights[i];
         rc = mw_policy_add(p, right->kind, right->effect, right->rules, err);
@@ -171,7 +172,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     if (flags->command == MW_CMD_CHILD) {
         if (mw_config_from_parent(PARENT_FD, &cfg, &policy, &err) < 0) return failed(&err, STATUS_USAGE);
     } else if (make_policy(flags, &policy, &err) < 0) {
-        return STATUS_USAGE;
+        return err.code == MW_ENOMEM ? STATUS_FAILED : STATUS_USAGE;
     }
     cfg.policy = policy;
 

@@ -1,0 +1,55 @@
+-- What spec/lua/fail_alloc_spec.lua walks through with broken memory: tasks, files, sockets, frames, children, their cleanup.
+local mw = require "moonwire"
+
+local function frames(url)
+  local article = mw.frame.new { header = "<B I4", length = 2, max = "1MiB" }
+  local srv <close> = assert(mw.net.listen(url))
+  mw.task.spawn_with({ daemon = true, name = "server" }, srv.serve, srv, function(conn)
+    local ch = conn:framed(article)
+    for data, kind in ch:messages() do assert(ch:send(data:upper(), kind)) end
+  end)
+  local conn <close> = assert(mw.net.connect(srv:address(), { timeout = 10 }))
+  local ch = conn:framed(article)
+  for i = 1, 3 do
+    assert(ch:send("message " .. i, i))
+    local data, kind = ch:recv { timeout = 10 }
+    if not data then error(kind) end
+    assert(data == "MESSAGE " .. i and kind == i)
+  end
+end
+
+local function tasks()
+  local ch = mw.task.channel(2)
+  mw.task.scope(function(s)
+    s:spawn(function() for i = 1, 3 do ch:send(i) end ch:close() end)
+    local sum = 0
+    for i in ch:messages() do sum = sum + i end
+    assert(sum == 6)
+  end)
+  local _, err = mw.task.timeout(0.001, function() mw.task.wait() end)
+  assert(err, "a timeout is told")
+end
+
+local function files()
+  local dir <close> = assert(mw.fs.tempdir())
+  local path = tostring(dir.path) .. "/file"
+  assert(mw.fs.write(path, "one\ntwo\n"))
+  assert(assert(mw.fs.read(path)) == "one\ntwo\n")
+  for line in io.lines(path) do assert(line == "one" or line == "two") end
+end
+
+local function children()
+  local r = assert(mw.process.run { "echo", "hi", timeout = 10 })
+  assert(r.stdout == "hi\n")
+  local child <close> = assert(mw.process.spawn { "cat", stdin = "pipe", stdout = "pipe" })
+  assert(child.stdin:write "line\n")
+  assert(assert(child.stdout:read "l") == "line")
+  assert(child.stdin:close() ~= false)
+  assert(assert(child:wait { timeout = 10 }).ok)
+end
+
+local steps = { frames = frames, tasks = tasks, files = files, children = children }
+for _, name in ipairs { ... } do
+  if name == "frames" then frames "tcp://127.0.0.1:0" else steps[name]() end
+end
+print "done"
