@@ -36,7 +36,7 @@ static int start(lua_State *L, mw_scope *s, int first, const char *name, int dae
     box = mw_box_new(L, sizeof *box, TASK);
     lua_insert(L, first); /* [... box f args...] */
     rc = mw_task_start(s, L, lua_gettop(L) - first - 1, name, daemon, &box->t, &err);
-    if (rc < 0) return mw_push_err(L, &err);
+    if (rc < 0) return mw_raise(L, &err); /* memory: nobody looks at what spawn gives */
     mw_task_hold(box->t);
     return 1;
 }
@@ -183,7 +183,7 @@ static int call_in_scope(lua_State *L, const char *op, const struct mw_scope_opt
     if (!mw_wait_possible(L)) return mw_wait_cancelled(L); /* says why it cannot wait here */
     luaL_checkstack(L, 8, op);
     box = mw_box_new(L, sizeof *box, SCOPE);
-    if (mw_scope_open(mw_host_of(L), options, &box->s, &err) < 0) return mw_push_err(L, &err);
+    if (mw_scope_open(mw_host_of(L), options, &box->s, &err) < 0) return mw_raise(L, &err);
     lua_insert(L, 1);                           /* [box f args...] */
     if (pass) {
         lua_pushvalue(L, 1);
@@ -220,7 +220,7 @@ static int task_scope(lua_State *L) {
 
     if (!lua_isnoneornil(L, 1)) return call_in_scope(L, "task scope", &options, 1);
     box = mw_box_new(L, sizeof *box, SCOPE);
-    if (mw_scope_open(mw_host_of(L), &options, &box->s, &err) < 0) return mw_push_err(L, &err);
+    if (mw_scope_open(mw_host_of(L), &options, &box->s, &err) < 0) return mw_raise(L, &err);
     return 1;
 }
 
