@@ -6,8 +6,9 @@ local mw = {}
 
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
-  env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true, permissions = true,
-  platform = true, process = true, random = true, sys = true, task = true, time = true,
+  env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true,
+  permissions = true, platform = true, process = true, random = true, sys = true, task = true,
+  time = true,
 }
 
 --- Small functions and tables, by the door they stand behind: mw.NAME = core.DOOR.FIELD.

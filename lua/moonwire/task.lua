@@ -134,7 +134,7 @@ end
 ---@param f function
 function Semaphore:with(f, ...)
   check_function(f, "semaphore.with")
-  local permit <close> = self:acquire()
+  local _permit <close> = self:acquire()
   return f(...)
 end
 
