@@ -13,8 +13,8 @@
 /* The open file at idx, lent; NULL if it is no file object. A closed one answers MW_ECLOSED to whatever is asked of it. */
 mw_file *mw_file_test(lua_State *L, int idx);
 /* The descriptor of the file object at idx for a child's standard stream: its position where the script's is, nothing held
- * back. Lent. MW_EINVAL: no file object; MW_ECLOSED; -EBUSY; what could not be written. */
-int mw_file_fd(lua_State *L, int idx, struct mw_err *err);
+ * back. Lent. output: the child writes to it. MW_EINVAL: no file object, or not open that way; MW_ECLOSED; -EBUSY; what could not be written. */
+int mw_file_fd(lua_State *L, int idx, int output, struct mw_err *err);
 
 /* A new table of a stat.                                                   [-0, +1, m] */
 void mw_fs_push_stat(lua_State *L, const struct stat *st);

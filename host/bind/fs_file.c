@@ -25,11 +25,11 @@ mw_file *mw_file_test(lua_State *L, int idx) {
     return box != NULL ? box->f : NULL;
 }
 
-int mw_file_fd(lua_State *L, int idx, struct mw_err *err) {
+int mw_file_fd(lua_State *L, int idx, int output, struct mw_err *err) {
     mw_file *f = mw_file_test(L, idx);
 
     if (f == NULL) return mw_err_set(err, MW_EINVAL, "file", NULL, "not a file object");
-    return mw_file_lend(f, err);
+    return mw_file_lend(f, output, err);
 }
 
 /* fs.open(path, mode?) -> file | nil, err                                  [-0, +1|2, e] */

@@ -1,5 +1,5 @@
 /* The option table of a process, read once and raw into what io/process takes.
- * Knows: bind/arg, bind/stream, io/process, lua.h. Never: a syscall, a decision. */
+ * Knows: bind/arg, bind/stream, bind/fs, io/process, lua.h. Never: a syscall, a decision. */
 #include "bind/process.h"
 
 #include <signal.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bind/arg.h"
+#include "bind/fs.h"
 #include "bind/stream.h"
 
 #define ARG_MAX_BYTES (1u << 20)      /* of one argument: the kernel's own limit comes first, as E2BIG */
@@ -150,6 +151,14 @@ static void read_word(lua_State *L, int i, enum mw_process_use use, struct mw_pr
     if (use == MW_USE_LINES && i == 1 && io->kind != MW_STDIO_STREAM) mw_raise_inval(L, o->op, "option \"stdout\": the lines come from there");
 }
 
+/* An open file: what it held is written and its position is the script's, before the child has it. */
+static void read_file(lua_State *L, int i, struct mw_process_options *o) {
+    struct mw_err err;
+
+    o->io[i].link = mw_file_fd(L, -1, i > 0, &err);
+    if (o->io[i].link < 0) mw_raise(L, &err);
+}
+
 /* The value stays alive in the option table; a stream's box in it too. */
 static void read_stdio(lua_State *L, int idx, int i, enum mw_process_use use, struct mw_process_options *o) {
     int type = mw_opt_get(L, idx, stdio_names[i]);
@@ -167,6 +176,9 @@ static void read_stdio(lua_State *L, int idx, int i, enum mw_process_use use, st
     } else if (given != NULL) {
         o->io[i].kind = MW_STDIO_GIVEN;
         o->io[i].given = given;
+    } else if (mw_file_test(L, -1) != NULL) {
+        o->io[i].kind = MW_STDIO_FILE;
+        read_file(L, i, o);
     } else if (type == LUA_TSTRING) {
         read_word(L, i, use, o);
     } else {

@@ -336,10 +336,12 @@ int mw_file_stat(mw_file *f, struct stat *out, struct mw_err *err) {
     return fstat(f->fd, out) < 0 ? mw_err_sys(err, "fs stat", f->subject) : 0;
 }
 
-int mw_file_lend(mw_file *f, struct mw_err *err) {
+int mw_file_lend(mw_file *f, int output, struct mw_err *err) {
     int rc = usable(f, 1, "process spawn", NULL, err);
 
     if (rc < 0) return rc;
+    if (output ? !f->writable : !f->readable)
+        return mw_err_set(err, MW_EINVAL, "process spawn", f->subject, output ? "the file is not open for writing" : "the file is not open for reading");
     if (f->busy) return mw_err_set(err, -EBUSY, "process spawn", f->subject, "another task is reading or writing the file");
     rc = unread(f, "process spawn", err);
     if (rc < 0) return rc;

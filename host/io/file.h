@@ -55,8 +55,8 @@ int mw_file_seek(mw_file *f, int64_t offset, int whence, int64_t *pos, struct mw
 int mw_file_stat(mw_file *f, struct stat *out, struct mw_err *err);
 
 /* For a child: the descriptor with its position where the script's is and nothing held, written on the loop's thread.
- * Lent. <0: MW_ECLOSED, -EBUSY, what could not be written. */
-int mw_file_lend(mw_file *f, struct mw_err *err);
+ * Lent. output: to write to, else to read from. <0: MW_ECLOSED, MW_EINVAL (not open that way), -EBUSY, what could not be written. */
+int mw_file_lend(mw_file *f, int output, struct mw_err *err);
 const char *mw_file_subject(const mw_file *f);
 mw_host *mw_file_host(const mw_file *f);
 

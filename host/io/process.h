@@ -38,6 +38,7 @@ enum mw_stdio_kind {
     MW_STDIO_TEXT,            /* input: these bytes, then the end */
     MW_STDIO_GIVEN,           /* the descriptor of a stream that a script holds */
     MW_STDIO_OUT,             /* error: where its output goes */
+    MW_STDIO_FILE,            /* link: the descriptor of an open file that a script holds; lent */
     MW_STDIO_LINK             /* an end of a pipe between two children; taken */
 };
 struct mw_stdio {

@@ -99,6 +99,7 @@ static int one(struct launch *l, int i) {
     case MW_STDIO_TEXT: return fed(l, io);
     case MW_STDIO_GIVEN: return given(l, io, i);
     case MW_STDIO_OUT: return l->fds[1];
+    case MW_STDIO_FILE:
     case MW_STDIO_LINK: return io->link;
     default: return l->home->null_fd;
     }
