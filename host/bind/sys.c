@@ -1,7 +1,7 @@
 /* The door of the machine and the process: clocks, random bytes, variables, facts by kind.
  * Knows: bind/arg, io/sys, lua.h. Never: a syscall, a decision. */
 #include <stdint.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "bind/arg.h"
 #include "bind/doors.h"
@@ -128,33 +128,27 @@ static int sys_memory(lua_State *L) {
 }
 
 #define INTERFACES "mw.sys.interfaces"
-struct interfaces { uv_interface_address_t *list; int count; };
+struct interfaces { struct mw_sys_interface *list; };
 
 static int interfaces_gc(lua_State *L) {
     struct interfaces *it = lua_touserdata(L, 1);
 
-    if (it->list != NULL) uv_free_interface_addresses(it->list, it->count);
+    free(it->list);
     it->list = NULL;
     return 0;
 }
 
-static void push_interface(lua_State *L, const uv_interface_address_t *it) {
-    char text[INET6_ADDRSTRLEN] = "";
-
+static void push_interface(lua_State *L, const struct mw_sys_interface *it) {
     lua_createtable(L, 0, 5);                                           /* [... entry] */
     lua_pushstring(L, it->name);
     lua_setfield(L, -2, "name");
-    lua_pushstring(L, it->address.address4.sin_family == AF_INET6 ? "ipv6" : "ipv4");
+    lua_pushstring(L, it->v6 ? "ipv6" : "ipv4");
     lua_setfield(L, -2, "family");
-    if (it->address.address4.sin_family == AF_INET6) uv_ip6_name(&it->address.address6, text, sizeof text);
-    else uv_ip4_name(&it->address.address4, text, sizeof text);
-    lua_pushstring(L, text);
+    lua_pushstring(L, it->address);
     lua_setfield(L, -2, "address");
-    if (it->netmask.netmask4.sin_family == AF_INET6) uv_ip6_name(&it->netmask.netmask6, text, sizeof text);
-    else uv_ip4_name(&it->netmask.netmask4, text, sizeof text);
-    lua_pushstring(L, text);
+    lua_pushstring(L, it->netmask);
     lua_setfield(L, -2, "netmask");
-    lua_pushboolean(L, it->is_internal);
+    lua_pushboolean(L, it->internal);
     lua_setfield(L, -2, "internal");
 }
 
@@ -162,14 +156,15 @@ static void push_interface(lua_State *L, const uv_interface_address_t *it) {
 static int sys_network_interfaces(lua_State *L) {
     struct interfaces *it = lua_newuserdatauv(L, sizeof *it, 0);        /* [box] */
     struct mw_err err;
+    size_t count;
 
     it->list = NULL;
     luaL_setmetatable(L, INTERFACES);
-    if (mw_sys_interfaces(mw_host_of(L), &it->list, &it->count, &err) < 0) return mw_push_err(L, &err);
-    lua_createtable(L, it->count, 0);                                   /* [box list] */
-    for (int i = 0; i < it->count; i++) {
+    if (mw_sys_interfaces(mw_host_of(L), &it->list, &count, &err) < 0) return mw_push_err(L, &err);
+    lua_createtable(L, (int)count, 0);                                  /* [box list] */
+    for (size_t i = 0; i < count; i++) {
         push_interface(L, &it->list[i]);
-        lua_rawseti(L, -2, i + 1);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;
 }

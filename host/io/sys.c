@@ -2,7 +2,12 @@
  * Knows: base, core/host, policy/permit, uv.h. Never: Lua values; a fact or variable without its right. */
 #include "io/sys.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -10,6 +15,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "policy/permit.h"
 
@@ -101,12 +107,40 @@ int mw_sys_pid(mw_host *h, int64_t *out, struct mw_err *err) {
     return rc;
 }
 
-int mw_sys_interfaces(mw_host *h, uv_interface_address_t **list, int *count, struct mw_err *err) {
+static void address_text(const struct sockaddr *sa, char *out, size_t size) {
+    out[0] = '\0';
+    if (sa == NULL) return;
+    if (sa->sa_family == AF_INET) inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, out, (socklen_t)size);
+    if (sa->sa_family == AF_INET6) inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, out, (socklen_t)size);
+}
+
+/* Not libuv's: 1.44.2 does not look whether its copy of a name could be allocated. */
+int mw_sys_interfaces(mw_host *h, struct mw_sys_interface **list, size_t *count, struct mw_err *err) {
     int rc = permit(h, "networkInterfaces", "sys network_interfaces", err);
+    struct mw_sys_interface *out;
+    struct ifaddrs *all, *it;
+    size_t n = 0;
 
     if (rc < 0) return rc;
-    rc = uv_interface_addresses(list, count);
-    return rc < 0 ? mw_err_set(err, rc, "sys network_interfaces", NULL, NULL) : 0;
+    if (getifaddrs(&all) < 0) return mw_err_sys(err, "sys network_interfaces", NULL);
+    for (it = all; it != NULL; it = it->ifa_next) n++;
+    out = calloc(n + 1, sizeof *out);
+    *count = 0;
+    for (it = all; it != NULL && out != NULL; it = it->ifa_next) {
+        struct mw_sys_interface *to = &out[*count];
+
+        if (it->ifa_addr == NULL || !(it->ifa_flags & IFF_UP)) continue;
+        if (it->ifa_addr->sa_family != AF_INET && it->ifa_addr->sa_family != AF_INET6) continue;
+        snprintf(to->name, sizeof to->name, "%s", it->ifa_name);
+        address_text(it->ifa_addr, to->address, sizeof to->address);
+        address_text(it->ifa_netmask, to->netmask, sizeof to->netmask);
+        to->v6 = it->ifa_addr->sa_family == AF_INET6;
+        to->internal = (it->ifa_flags & IFF_LOOPBACK) != 0;
+        ++*count;
+    }
+    freeifaddrs(all);
+    *list = out;
+    return out == NULL ? mw_err_set(err, MW_ENOMEM, "sys network_interfaces", NULL, NULL) : 0;
 }
 
 /* ---- Variables ---------------------------------------------------------------------------------------------------------- */

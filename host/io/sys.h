@@ -5,7 +5,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "core/host.h"
 
@@ -20,8 +19,12 @@ int mw_sys_homedir(mw_host *h, char *out, size_t size, struct mw_err *err);     
 int mw_sys_uid(mw_host *h, int64_t *out, struct mw_err *err);                           /* uid */
 int mw_sys_gid(mw_host *h, int64_t *out, struct mw_err *err);                           /* gid */
 int mw_sys_pid(mw_host *h, int64_t *out, struct mw_err *err);                           /* pid */
-/* networkInterfaces; *list is given: uv_free_interface_addresses(list, count) */
-int mw_sys_interfaces(mw_host *h, uv_interface_address_t **list, int *count, struct mw_err *err);
+struct mw_sys_interface {
+    char name[32], address[64], netmask[64];     /* the netmask may be "" */
+    int v6, internal;
+};
+/* networkInterfaces: those that are up, one entry an address; *list is given: free(). */
+int mw_sys_interfaces(mw_host *h, struct mw_sys_interface **list, size_t *count, struct mw_err *err);
 
 /* The value of a variable, lent until the environment changes; NULL in *out when unset. MW_EDENIED without its env right. */
 int mw_env_get(mw_host *h, const char *name, const char **out, struct mw_err *err);
