@@ -153,8 +153,10 @@ static int tempdir_path(lua_State *L) {
 }
 
 static int removed_k(lua_State *L, int status, lua_KContext ctx) {
+    struct mw_file_op *op = (struct mw_file_op *)ctx;
     int pushed = 0;
 
+    if (status == 0 && op->rc < 0) mw_tempdir_op_failed(tempdir_self(L), op);
     if (mw_fs_done(L, status, ctx, &pushed) == NULL) return pushed;
     lua_pushboolean(L, 1);
     return 1;

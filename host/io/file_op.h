@@ -61,6 +61,8 @@ const char *mw_tempdir_path(const mw_tempdir *t);
 int mw_tempdir_closed(const mw_tempdir *t);
 /* The job that removes it; after this call it counts as closed. *out may be NULL: there was nothing to remove. */
 int mw_tempdir_op_remove(mw_tempdir *t, struct mw_file_op **out, struct mw_err *err);
+/* That job failed (it is done, not yet freed): the directory is there still, and will be removed another time. */
+void mw_tempdir_op_failed(mw_tempdir *t, struct mw_file_op *op);
 void mw_tempdir_free(mw_tempdir *t);  /* removes it here and now if it is still there */
 
 /* Removes dir/leaf and all below it; levels and pinned objects as above. Any thread. */

@@ -298,3 +298,11 @@ int mw_tempdir_op_remove(mw_tempdir *t, struct mw_file_op **out, struct mw_err *
     mw_host_disown(&t->handle);
     return 0;
 }
+
+void mw_tempdir_op_failed(mw_tempdir *t, struct mw_file_op *op) {
+    if (!t->closed || op->at.fd < 0) return;
+    t->at = op->at;
+    op->at.fd = -1;
+    t->closed = 0;
+    mw_host_adopt(t->host, &t->handle, at_teardown);
+}

@@ -42,9 +42,10 @@ TempDir.__index = TempDir
 function TempDir:close()
   local box = self.box
   if self.closed then return true end
-  self.closed = true
   return core.module("moonwire.task").shield(function()
-    return box:close()
+    local ok, err = box:close()
+    self.closed = ok
+    return ok, err
   end, { timeout = 30 })
 end
 TempDir.__close = TempDir.close

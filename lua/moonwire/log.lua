@@ -16,7 +16,7 @@ local function value_of(v)
   return core.module("moonwire.inspect")(v, { depth = 4, max = 1024, line = true })
 end
 
-local FIELDS = 256 -- a line has no room for more
+local FIELDS = 1024 -- a line has no room for more
 local ours = { time = true, level = true, text = true }
 
 --- Fields in the order of their names, flat: key, value, key, value.
