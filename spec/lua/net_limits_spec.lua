@@ -60,7 +60,7 @@ describe("a listener", function()
   end
 
   it("closes a connection on which nothing moves", function()
-    local srv <close> = serve(abstract(), echo, { idle_timeout = 0.05 })
+    local srv <close> = serve(abstract(), echo, { idle_timeout = 0.5 })
     local c <close> = assert(net.connect(srv:address()))
     assert(c:write("1\n"))
     assert.equal("1", c:read("l"))
@@ -137,7 +137,7 @@ describe("back-pressure", function()
 end)
 
 describe("a server without descriptors to spare", function()
-  it("drops who it cannot take, says so once, and goes on with the others", function()
+  it("drops who it cannot take, says so once a second, and goes on with the others", function()
     local address = abstract()
     local child <close> = assert(mw.process.spawn { "sh", "-c", 'ulimit -n 40; exec "$0" eval -A "$1" "$2"', program, [[
       local mw = require "moonwire"
@@ -173,9 +173,9 @@ describe("a server without descriptors to spare", function()
     assert(child.stdin:write("\n"))
     assert.equal(("%d\t%d"):format(served, dropped), child.stdout:read("l"))
     assert.equal(0, child:wait().code)
-    local said = child.stderr:read("a")
-    assert.truthy(said:find("too many open files", 1, true))
-    assert.equal(1, select(2, said:gsub("too many open files", "")))
+    local lines = select(2, child.stderr:read("a"):gsub("too many open files", ""))
+    assert.truthy(lines >= 1)
+    assert.truthy(lines < dropped)
   end)
 end)
 
