@@ -58,9 +58,9 @@ static void note_waits(lua_State *L, const mw_task *self, struct loading *on) {
 
 /* ---- Searching ------------------------------------------------------------------------------------------------------------------------- */
 
-/* Remembers the first refusal of a search: if nothing is found, it is the answer. */
-static void note_denied(lua_State *L, const struct mw_err *err) {
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &denied_key) == LUA_TNIL) {
+/* Remembers a refusal of the search, the first one or the surest: if nothing is found, it is the answer. */
+static void note_denied(lua_State *L, const struct mw_err *err, int sure) {
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &denied_key) == LUA_TNIL || sure) {
         mw_err_push(L, err);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &denied_key);
     }
@@ -133,7 +133,7 @@ static int search_lua(lua_State *L) {
             return 2;
         }
         if (rc == MW_ENOMEM || rc == -EMFILE || rc == -ENFILE || rc == MW_ELIMIT) return mw_raise(L, &err);
-        if (rc == MW_EDENIED) note_denied(L, &err);
+        if (rc == MW_EDENIED) note_denied(L, &err, 0);
         lua_pop(L, 1);
         lua_pushfstring(L, rc == MW_EDENIED ? "%sno right to read '%s'" : "%sno file '%s'", tried++ > 0 ? "\n\t" : "", file);
         lua_remove(L, -2);
@@ -172,7 +172,7 @@ static int search_native(lua_State *L) {
         }
         if (rc == 0) return luaL_error(L, "error loading module '%s' from file '%s':\n\tit has no function %s", name, file, lua_tostring(L, 4));
         if (rc == -ENOEXEC || rc == MW_ENOMEM) return mw_raise(L, &err);
-        if (rc == MW_EDENIED && mw_os_native_exists(file)) note_denied(L, &err);
+        if (rc == MW_EDENIED && mw_os_native_exists(file)) note_denied(L, &err, 1);
         lua_pushfstring(L, rc == MW_EDENIED ? "%sno right to load '%s'" : "%sno file '%s'", tried++ > 0 ? "\n\t" : "", file);
         lua_remove(L, -2);
         luaL_addvalue(&b);

@@ -111,7 +111,7 @@ struct walker {
     char *rest;                  /* what is left of the path, in `buf` */
     char buf[MW_TRAIL_TEXT];
     int fd;                      /* the directory that the trail stands at */
-    unsigned links, cwd_steps;   /* steps below cwd_steps came from the working directory's name */
+    unsigned links, known_steps; /* steps below known_steps may be left by "..": the working directory's, a link's own folder */
     const struct mw_walk_hook *hook;
 };
 
@@ -132,7 +132,7 @@ static int to_root(struct walker *k) {
     }
     if (k->fd >= 0) close(k->fd);
     k->fd = fd;
-    k->cwd_steps = 0;
+    k->known_steps = 0;
     trail_reset(&k->w->trail, &st);
     return 0;
 }
@@ -144,7 +144,7 @@ static int climb(struct walker *k) {
     int fd;
 
     if (t->count == 1) return 0;
-    if (t->count > k->cwd_steps && k->hook != NULL && !k->hook->leave(k->hook->ud, t)) return MW_EDENIED;
+    if (t->count > k->known_steps && k->hook != NULL && !k->hook->leave(k->hook->ud, t)) return MW_EDENIED;
     fd = openat(k->fd, "..", DIR_FLAGS);
     if (fd < 0) return -errno;
     if (fstat(fd, &st) < 0 || st.st_dev != t->step[t->count - 2].node.dev || st.st_ino != t->step[t->count - 2].node.ino) {
@@ -153,7 +153,7 @@ static int climb(struct walker *k) {
     }
     step_to(k, fd);
     trail_pop(t);
-    if (k->cwd_steps > t->count) k->cwd_steps = t->count;
+    if (k->known_steps > t->count) k->known_steps = t->count;
     return 0;
 }
 
@@ -179,6 +179,7 @@ static int follow(struct walker *k, int fd, const char *leaf, int last) {
     k->buf[n] = '/';
     if (left == 0 && !w->want_dir) k->buf[n] = 0; /* "/" at the end would ask for a directory */
     k->rest = k->buf;
+    k->known_steps = w->trail.count; /* the link was found here: that this folder exists is no news */
     if (target[0] == '/') {
         rc = to_root(k);
         if (rc < 0) return rc;
@@ -323,12 +324,12 @@ int mw_walk(const char *path, size_t cwd_len, enum mw_walk_how how, const struct
         k.w = w;
         k.rest = k.buf;
         k.fd = -1;
-        k.links = k.cwd_steps = 0;
+        k.links = k.known_steps = 0;
         k.hook = hook;
         rc = to_root(&k);
         while (rc == 0) {
             rc = step(&k, how);
-            if (k.links == 0 && (size_t)(k.rest - k.buf) <= cwd_len) k.cwd_steps = w->trail.count;
+            if (k.links == 0 && (size_t)(k.rest - k.buf) <= cwd_len) k.known_steps = w->trail.count;
         }
         if (k.fd >= 0) close(k.fd);
         if (rc < 0) mw_walk_end(w);

@@ -300,6 +300,17 @@ TEST(a_step_up_from_the_working_directory_is_free) {
     done();
 }
 
+TEST(a_link_out_of_an_ungranted_folder_may_step_up_but_not_through_one) {
+    tree();
+    REQUIRE(mkdir(in("ways"), 0755) == 0 && symlink("../data/a", in("ways/up")) == 0 && symlink("../other/../data/a", in("ways/through")) == 0);
+    add(MW_READ, MW_ALLOW, "data/a");
+    CHECK_INT(reads("ways/up"), 0);
+    CHECK_INT(reads("ways/through"), MW_EDENIED);
+    REQUIRE(mw_policy_add_one(p, MW_FFI, MW_ALLOW, in("ways/up"), &err) == 0);
+    CHECK_INT(mw_policy_query(p, MW_FFI, in("ways/up")), MW_GRANTED);
+    done();
+}
+
 TEST(modules_are_free_below_their_directories_and_only_modules) {
     int fd = -1;
     tree();
