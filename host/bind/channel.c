@@ -176,28 +176,27 @@ int mw_channel_lends(const struct mw_channel *ch, uint64_t lease) {
 /* The whole frame as a string or as a view, and its header's fields. A string's frame is off the queue then, a view's stays
  * until mw_channel_release. The metatable of views is at index `mt`; 0 for a string.              [-0, +n, m] */
 static inline int push_frame(lua_State *L, struct mw_channel *ch, int mt) {
-    const struct mw_frame it = ch->frame;
     union mw_frame_value fields[MW_FRAME_FIELDS];
     uint64_t place = mw_stream_offset(ch->stream);
-    size_t view_at = (size_t)(it.data - it.head);
-    int n = ch->format.fields > 1 ? mw_frame_fields(L, &ch->format, &it, fields) : 0;
+    size_t len = ch->frame.len, used = ch->frame.used, view_at = (size_t)(ch->frame.data - ch->frame.head);
+    int n = ch->format.fields > 1 ? mw_frame_fields(L, &ch->format, &ch->frame, fields) : 0;
 
-    if (mt == 0) lua_pushlstring(L, it.data, it.len);
+    if (mt == 0) lua_pushlstring(L, ch->frame.data, len);
     else mw_channel_view_push(L, ch->lease, mt);
     for (int i = 0; i < n; i++) mw_frame_push_field(L, &ch->format, i, fields[i]);
     ch->stats.received++;
-    ch->stats.bytes_received += it.len;
+    ch->stats.bytes_received += len;
     ch->spent = 0;
     ch->slow = 0;
-    if (!still_there(ch, place, it.used)) {
+    if (!still_there(ch, place, used)) {
         ch->lease++;
     } else if (mt == 0) {
-        mw_stream_consume(ch->stream, it.used);
+        mw_stream_consume(ch->stream, used);
     } else {
-        ch->lent = it.used;
+        ch->lent = used;
         ch->lent_at = place;
         ch->view_at = view_at;
-        ch->view_len = it.len;
+        ch->view_len = len;
     }
     return n + 1;
 }
@@ -337,7 +336,7 @@ static inline int at_hand(struct mw_channel *ch) {
     in = mw_stream_in(ch->stream);
     held = mw_bytes_len(in);
     ch->frame.seen = 0;
-    return held > 0 && mw_frame_parse(&ch->format, mw_bytes_at(in), held, &ch->frame) == 1;
+    return held > 0 && mw_frame_find(&ch->format, mw_bytes_at(in), held, &ch->frame) == 1;
 }
 
 static uint64_t step_deadline(lua_State *L, struct mw_channel *ch) {
@@ -529,7 +528,6 @@ static void make_types(lua_State *L) {
 
     mw_type_new(L, MW_CHANNEL_TYPE, methods, meta);
     mw_type_new(L, LEASE, lease + 1, lease);
-    mw_channel_view_register(L);
 }
 
 /* stream:framed(protocol, { max =, frame_timeout = }) -> ch                                        [-0, +1, e] */

@@ -57,9 +57,8 @@ int mw_channel_send_used(lua_State *L);
 int mw_channel_recv_used(lua_State *L);
 int mw_channel_use(lua_State *L);
 
-/* channel_view.c: makes the type; pushes the metatable of the views of the channel at idx; pushes a view of that lease with
- * the metatable at mt; the bytes of the view at idx, or NULL when it is no view (a void one raises). */
-void mw_channel_view_register(lua_State *L);
+/* channel_view.c: pushes the metatable of the views of the channel at idx; pushes a view of that lease with the metatable at
+ * mt; the bytes of the view at idx, or NULL when it is no view (a void one raises). */
 void mw_channel_view_metatable(lua_State *L, int idx);
 void mw_channel_view_push(lua_State *L, uint64_t lease, int mt);
 const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len);

@@ -2,7 +2,6 @@
  * Knows: bind/channel, lua.h.
  * Never: reads bytes of a frame that has gone: every use asks for the lease first. */
 #include <lauxlib.h>
-#include <lualib.h>
 #include <string.h>
 
 #include "bind/arg.h"
@@ -18,7 +17,13 @@ struct view {
     uint64_t lease;
 };
 
-/* The bytes of the view at idx; NULL when it is no view; raises when it is void.              [-0, +0, e] */
+static const char *bytes_of(lua_State *L, const struct view *v, const struct mw_channel *ch, size_t *len) {
+    if (!mw_channel_lends(ch, v->lease)) mw_raise_inval(L, VIEW, "used after the loop's next step: tostring(view) keeps the bytes");
+    *len = ch->view_len;
+    return mw_bytes_at(mw_stream_in(ch->stream)) + ch->view_at;
+}
+
+/* The bytes of the view at idx, whichever channel's; NULL when it is no view; raises when it is void.    [-0, +0, e] */
 const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len) {
     const struct view *v = lua_touserdata(L, idx);
     const struct mw_channel *ch = NULL;
@@ -26,16 +31,17 @@ const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len) {
     if (v == NULL || !lua_getmetatable(L, idx)) return NULL;
     if (lua_rawgetp(L, -1, &CHANNEL_KEY) == LUA_TUSERDATA) ch = lua_touserdata(L, -1);
     lua_pop(L, 2);
-    if (ch == NULL) return NULL;
-    if (!mw_channel_lends(ch, v->lease)) mw_raise_inval(L, VIEW, "used after the loop's next step: tostring(view) keeps the bytes");
-    *len = ch->view_len;
-    return mw_bytes_at(mw_stream_in(ch->stream)) + ch->view_at;
+    return ch == NULL ? NULL : bytes_of(L, v, ch, len);
 }
 
+/* For the methods, whose upvalues are their channel and its views' metatable: no look-up in a table. */
 static const char *check(lua_State *L, size_t *len) {
-    const char *at = mw_channel_view_bytes(L, 1, len);
-    if (at == NULL) mw_raise_inval(L, VIEW, "a view expected, got %s", luaL_typename(L, 1));
-    return at;
+    const struct view *v = lua_touserdata(L, 1);
+
+    if (v == NULL || !lua_getmetatable(L, 1)) mw_raise_inval(L, VIEW, "a view expected, got %s", luaL_typename(L, 1));
+    if (!lua_rawequal(L, -1, lua_upvalueindex(2))) mw_raise_inval(L, VIEW, "a view of this channel expected");
+    lua_pop(L, 1);
+    return bytes_of(L, v, lua_touserdata(L, lua_upvalueindex(1)), len);
 }
 
 /* The integer argument at idx, or `fallback`. */
@@ -108,7 +114,16 @@ static int view_find(lua_State *L) {
     return 2;
 }
 
-/* view:unpack(fmt, from = 1) -> values..., next: Lua's string.unpack (our upvalue) on no more bytes than fmt can want. */
+/* Lua's string.unpack, by the strings' metatable: a global may be anything. */
+static void push_string_unpack(lua_State *L) {
+    lua_pushliteral(L, "");
+    if (luaL_getmetafield(L, -1, "__index") == LUA_TNIL) lua_newtable(L); /* a script has taken it away */
+    lua_getfield(L, -1, "unpack");                              /* ["" string unpack] */
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+/* view:unpack(fmt, from = 1) -> values..., next: Lua's string.unpack on no more bytes than fmt can want. */
 static int view_unpack(lua_State *L) {
     size_t len, letters, take, skip;
     const char *fmt = mw_arg_text(L, 2, VIEW, "fmt", 256, &letters), *at;
@@ -123,7 +138,7 @@ static int view_unpack(lua_State *L) {
         if (strpbrk(fmt, "csz!") == NULL && take > letters * 16) take = letters * 16;   /* 16 bytes a letter at most */
     }
     lua_settop(L, 2);
-    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, lua_upvalueindex(3));
     lua_pushvalue(L, 2);
     lua_pushlstring(L, at + skip, take);
     lua_pushinteger(L, from - (lua_Integer)skip);               /* [view fmt unpack fmt bytes from] */
@@ -133,21 +148,31 @@ static int view_unpack(lua_State *L) {
     return lua_gettop(L) - 2;
 }
 
-/* Made at the channel's first views(). */
+/* Made at the channel's first views(): each channel has its own, so that its methods need not look for the channel. */
 void mw_channel_view_metatable(lua_State *L, int idx) {
+    static const luaL_Reg methods[] = {
+        {"byte", view_byte}, {"sub", view_sub}, {"find", view_find}, {"unpack", view_unpack}, {NULL, NULL},
+    };
+    static const luaL_Reg meta[] = {{"__len", view_len}, {"__tostring", view_tostring}, {NULL, NULL}};
+
     if (lua_getiuservalue(L, idx, MW_CHANNEL_VIEWS) == LUA_TTABLE) return;
     lua_pop(L, 1);
-    lua_createtable(L, 0, 6);                                   /* [mt] */
-    luaL_getmetatable(L, VIEW);                                 /* [mt shared] */
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {                                   /* [mt shared key value] */
-        lua_pushvalue(L, -2);
-        lua_insert(L, -2);
-        lua_rawset(L, -5);
-    }
-    lua_pop(L, 1);                                              /* [mt] */
+    lua_createtable(L, 0, 8);                                   /* [mt] */
     lua_pushvalue(L, idx);
     lua_rawsetp(L, -2, &CHANNEL_KEY);
+    lua_pushliteral(L, VIEW);
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pushvalue(L, idx);
+    lua_pushvalue(L, -2);                                       /* [mt ch mt] */
+    luaL_setfuncs(L, meta, 2);                                  /* [mt] */
+    luaL_newlibtable(L, methods);                               /* [mt methods] */
+    lua_pushvalue(L, idx);
+    lua_pushvalue(L, -3);
+    push_string_unpack(L);                                      /* [mt methods ch mt unpack] */
+    luaL_setfuncs(L, methods, 3);
+    lua_setfield(L, -2, "__index");                             /* [mt] */
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, idx, MW_CHANNEL_VIEWS);
 }
@@ -158,25 +183,4 @@ void mw_channel_view_push(lua_State *L, uint64_t lease, int mt) {
     v->lease = lease;
     lua_pushvalue(L, mt);                                       /* [v mt] */
     lua_setmetatable(L, -2);
-}
-
-void mw_channel_view_register(lua_State *L) {
-    static const luaL_Reg methods[] = {{"byte", view_byte}, {"sub", view_sub}, {"find", view_find}, {NULL, NULL}};
-
-    luaL_newmetatable(L, VIEW);                                 /* [mt] */
-    lua_pushcfunction(L, view_len);
-    lua_setfield(L, -2, "__len");
-    lua_pushcfunction(L, view_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    luaL_newlib(L, methods);                                    /* [mt methods] */
-    lua_pushliteral(L, "");
-    if (luaL_getmetafield(L, -1, "__index") == LUA_TNIL) lua_newtable(L); /* a script has taken it away */
-    lua_getfield(L, -1, "unpack");                              /* [mt methods "" string unpack] */
-    lua_pushcclosure(L, view_unpack, 1);
-    lua_setfield(L, -4, "unpack");
-    lua_pop(L, 2);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);                                              /* [] */
 }

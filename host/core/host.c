@@ -33,7 +33,7 @@ static void *plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
         free(ptr);
         return NULL;
     }
-    return realloc(ptr, nsize);
+    return ptr == NULL ? malloc(nsize) : realloc(ptr, nsize);
 }
 
 static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {

@@ -33,6 +33,7 @@ struct mw_frame_format {
     unsigned fields;              /* MW_FRAME_FIXED only, as the next three: how many fields the header has */
     unsigned length;              /* index of the field that holds the length of the data */
     unsigned head;                /* bytes of the header */
+    int quick;                    /* 1: the length is a plain u32 in either order: see mw_frame_find */
     struct mw_frame_field field[MW_FRAME_FIELDS];
 };
 
@@ -67,6 +68,24 @@ struct mw_frame {
 /* Looks for one frame at the start of at[0..len). 1: whole; 0: not yet (see need); MW_EFRAME: it breaks the format (see why),
  * decided on the first byte that shows it. Takes no memory; time is linear in the bytes not seen before. */
 int mw_frame_parse(const struct mw_frame_format *f, const char *at, size_t len, struct mw_frame *out);
+
+/* The same, with the commonest case in place: a whole frame behind a u32. */
+static inline int mw_frame_find(const struct mw_frame_format *f, const char *at, size_t len, struct mw_frame *out) {
+    if (f->quick && len >= f->head) {
+        const struct mw_frame_field *field = &f->field[f->length];
+        uint32_t n;
+        __builtin_memcpy(&n, at + field->at, sizeof n);
+        if (field->big != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)) n = __builtin_bswap32(n);
+        if (n <= f->max && len - f->head >= n) {
+            out->head = at;
+            out->data = at + f->head;
+            out->len = n;
+            out->used = f->head + (size_t)n;
+            return 1;
+        }
+    }
+    return mw_frame_parse(f, at, len, out);
+}
 
 /* Field `i` (from 0) of a whole frame of a custom format. */
 union mw_frame_value mw_frame_get(const struct mw_frame_format *f, const struct mw_frame *frame, unsigned i);

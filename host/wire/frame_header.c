@@ -118,6 +118,7 @@ int mw_frame_custom(struct mw_frame_format *f, const char *header, unsigned leng
     }
     f->length = length == 0 ? 0 : length - 1;
     f->head = r.offset;
+    f->quick = f->field[f->length].type == MW_FRAME_UNSIGNED && f->field[f->length].size == 4;
     if (f->field[f->length].type != MW_FRAME_SIGNED && f->field[f->length].type != MW_FRAME_UNSIGNED) {
         return mw_err_set(err, MW_EINVAL, "frame.new", header, "the length must be an integer field");
     }

@@ -74,6 +74,9 @@ static int pieces(const struct mw_frame_format *f, const char *at, size_t len, s
     HOLDS(now == rc);
     if (rc == 1) HOLDS(got.used == whole->used && got.len == whole->len);
     if (rc == 0) HOLDS(got.need == whole->need);
+    memset(&got, 0, sizeof got);
+    HOLDS(mw_frame_find(f, at, len, &got) == rc);
+    if (rc == 1) HOLDS(got.used == whole->used && got.len == whole->len && got.data == whole->data && got.head == whole->head);
     if (rc < 0) HOLDS(strcmp(got.why, whole->why) == 0 && got.announced == whole->announced);
     return rc;
 }
