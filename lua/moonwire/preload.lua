@@ -52,7 +52,8 @@ function Preload.load(raw, names)
   env.loadfile = function(path, mode, e) return raw.loadfile(path, mode or "t", e or _G) end
   env.dofile = function(path) return assert(raw.loadfile(path, "t", _G))() end
   env.package = setmetatable({
-    loadlib = raw.loadlib, searchpath = raw.searchpath, path = raw.path, cpath = raw.cpath, config = raw.config, searchers = {},
+    loadlib = raw.loadlib, searchpath = raw.searchpath, path = raw.path, cpath = raw.cpath,
+    config = raw.config, searchers = {},
   }, { __index = package })
   env.io = setmetatable({ open = raw.open }, { __index = io })
   env.loaded = { _G = _G, debug = env.debug, package = env.package }

@@ -1,0 +1,63 @@
+--- Broken memory: each run of the program under test (env MOONWIRE) fails one allocation, two in a row, or all from one on.
+--- Whatever it hits, the run ends by itself with success or a clean error. Sanitizer builds also tell what was leaked.
+local mw = require "moonwire"
+
+local program = assert(os.getenv "MOONWIRE", "MOONWIRE names the program under test")
+local scenario = "spec/support/fail_alloc_scenario.lua"
+local RUNS = 48         -- of each walk, beside every one of the first allocations, where the host is made
+local FIRST = 48
+
+local function run(name, which)
+  return assert(mw.process.run {
+    program, "run", "-A", scenario, name, timeout = 60, env = { MOONWIRE_FAIL_ALLOC = which },
+  })
+end
+
+--- How many allocations the scenario makes; nil in a build without the hook.
+local function total(name)
+  local r = run(name, "0")
+  assert(r.code == 0, r.stderr)
+  return tonumber(r.stderr:match "(%d+) allocations")
+end
+
+--- libuv ends the process where the first table of a loop cannot grow (vendor/README.md); it says nothing then.
+local function is_libuv_abort(r)
+  return r.signal == "ABRT" and r.stderr == ""
+end
+
+local function is_clean(r)
+  if r.timed_out or r.signal then return false end
+  if r.stderr:find("Sanitizer", 1, true) or r.stderr:find("runtime error:", 1, true) then return false end
+  return r.code == 0 and r.stdout == "done\n" or r.code == 1 and r.stderr:find("moonwire: ", 1, true) ~= nil
+end
+
+local function walk(name, shape)
+  local count = total(name)
+  if not count then return pending "needs a debug build" end
+  assert(count > 500, "the hook counts next to nothing: " .. count)
+  local at, step = {}, math.max(1, count // RUNS)
+  for n = 1, math.min(FIRST, count) do at[#at + 1] = n end
+  for n = FIRST + 1, count, step do at[#at + 1] = n end
+  local failed, aborts = 0, 0
+  for i, r, err in mw.task.map(at, function(n) return run(name, shape:gsub("n", n):gsub("m", n + 1)) end, { limit = 2 }) do
+    assert(r, err)
+    if is_libuv_abort(r) then
+      aborts = aborts + 1
+    elseif not is_clean(r) then
+      error(("MOONWIRE_FAIL_ALLOC=%s: code %s, signal %s, %s\n%s"):format(
+        shape:gsub("n", at[i]), r.code, r.signal, r.timed_out and "timed out" or "", r.stderr))
+    end
+    if r.code ~= 0 then failed = failed + 1 end
+  end
+  assert.is_true(failed > 0, "nothing failed: the hook does not work")
+  assert.is_true(aborts <= 2, "libuv aborted " .. aborts .. " times")
+end
+
+describe("a run whose memory ends", function()
+  for _, name in ipairs { "tasks", "files", "frames", "children" } do
+    for _, how in ipairs { { "n", "once" }, { "n-m", "twice in a row" }, { "n+", "for good" } } do
+      local shape, text = how[1], how[2]
+      it(("at any point of its %s, %s, ends cleanly"):format(name, text), function() walk(name, shape) end)
+    end
+  end
+end)
