@@ -21,6 +21,13 @@ const char *mw_fs_path(lua_State *L, int idx, const char *op, const char *name) 
     return path;
 }
 
+size_t mw_fs_bound(lua_State *L, uint64_t max) {
+    size_t limit;
+
+    mw_host_memory(mw_host_of(L), &limit);
+    return max < limit ? (size_t)max : limit;
+}
+
 /* ---- Jobs --------------------------------------------------------------------------------------------------------------- */
 
 #define HOLDER "mw.fs.job"
@@ -109,7 +116,7 @@ static int fs_read(lua_State *L) {
     deadline = mw_opt_deadline(L, 2, "fs.read");
     lua_settop(L, 2);
     mw_fs_hold(L);                                                      /* [path opts holder] */
-    if (mw_file_op_read(mw_host_of(L), path, (size_t)max, &op, &err) < 0) return mw_push_err(L, &err);
+    if (mw_file_op_read(mw_host_of(L), path, mw_fs_bound(L, max), &op, &err) < 0) return mw_push_err(L, &err);
     return mw_fs_yield(L, op, deadline, read_k);
 }
 

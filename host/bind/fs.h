@@ -29,6 +29,8 @@ void mw_fs_file_type(lua_State *L);
 void mw_fs_watch_type(lua_State *L);
 void mw_fs_tempdir_type(lua_State *L);
 
+/* No more bytes than the Lua state may hold.                                [-0, +0, -] */
+size_t mw_fs_bound(lua_State *L, uint64_t max);
 /* Names as arguments: no NUL, below PATH_MAX, not empty. */
 const char *mw_fs_path(lua_State *L, int idx, const char *op, const char *name);
 

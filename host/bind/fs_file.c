@@ -7,6 +7,7 @@
 #include "bind/fs.h"
 
 #define LINE_MAX_BYTES (1u << 20)    /* a line unless told */
+#define UNTIL_MAX (64u << 10)        /* read_until unless told */
 #define ALL_MAX (64u << 20)          /* read("a") unless told */
 #define SIZE_MOST (1ull << 40)
 
@@ -53,7 +54,8 @@ static int timed_out(lua_State *L, const mw_file *f, const char *op) {
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------------ */
 
-/* What is wished for: 'l', 'L', 'a', 'n' bytes, 's' some bytes. Stack while reading: [self format opts deadline max]. */
+/* What is wished for: 'l', 'L', 'a', 'n' bytes, 's' some bytes, 'x' exactly so many, 'u' until a delimiter.
+ * Stack while reading: [self format opts deadline max delimiter]. */
 struct wish {
     char kind;
     size_t max;                      /* of a line, of all, or the number of bytes */
@@ -80,7 +82,8 @@ static int push_bytes(lua_State *L, mw_file *f, size_t len, size_t drop) {
 static int too_large(lua_State *L, const mw_file *f, const struct wish *w) {
     struct mw_err err;
 
-    mw_err_setf(&err, MW_ELIMIT, "fs read", mw_file_subject(f), "%s than %d bytes", w->kind == 'a' ? "larger" : "a line longer", (int)w->max);
+    mw_err_setf(&err, w->kind == 'u' ? MW_EFRAME : MW_ELIMIT, "fs read", mw_file_subject(f), "%s than %zu bytes",
+                w->kind == 'a' ? "larger" : w->kind == 'u' ? "no delimiter in more" : "a line longer", w->max);
     mw_err_hint(&err, "raise it with { max = ... }");
     return mw_push_err(L, &err);
 }
@@ -95,6 +98,17 @@ static int take(lua_State *L, mw_file *f, const struct wish *w, size_t *need) {
     switch (w->kind) {
     case 's':
         return held > 0 ? push_bytes(L, f, held < w->max ? held : w->max, 0) : 0;
+    case 'x':
+        *need = w->max > held ? w->max - held : 1;
+        return held >= w->max ? push_bytes(L, f, w->max, 0) : 0;
+    case 'u': {
+        size_t len;
+        const char *delimiter = lua_tolstring(L, 6, &len);
+
+        nl = memmem(at, held, delimiter, len);
+        if (nl == NULL ? held > w->max + len : (size_t)(nl - at) > w->max) return too_large(L, f, w);
+        return nl == NULL ? 0 : push_bytes(L, f, (size_t)(nl - at), len);
+    }
     case 'n': /* 0 bytes: "" while there are any */
         *need = w->max > held ? w->max - held : 1;
         return held >= w->max && held > 0 ? push_bytes(L, f, w->max, 0) : 0;
@@ -114,6 +128,12 @@ static int at_end(lua_State *L, mw_file *f, const struct wish *w) {
     size_t held = mw_bytes_len(mw_file_in(f));
 
     if (w->kind == 'a') return push_bytes(L, f, held, 0);
+    if (w->kind == 'x' || (w->kind == 'u' && held > 0)) {
+        struct mw_err err;
+
+        mw_err_set(&err, MW_EEOF, "fs read", mw_file_subject(f), NULL);
+        return mw_push_err(L, &err);
+    }
     if (held == 0) {
         lua_pushnil(L);
         return 1;
@@ -187,7 +207,7 @@ static int file_read(lua_State *L) {
         lua_pushstring(L, formats[found]);
         lua_replace(L, 2);
         if (found == 2) fallback = ALL_MAX;
-        max = mw_opt_size(L, 3, "file:read", "max", 0, SIZE_MOST, fallback);
+        max = mw_fs_bound(L, mw_opt_size(L, 3, "file:read", "max", 0, SIZE_MOST, fallback));
     }
     lua_pushinteger(L, (lua_Integer)mw_opt_deadline(L, 3, "file:read"));
     lua_pushinteger(L, (lua_Integer)max);                               /* [self format opts deadline max] */
@@ -207,6 +227,40 @@ static int file_read_some(lua_State *L) {
     lua_replace(L, 2);
     lua_pushinteger(L, (lua_Integer)mw_opt_deadline(L, 3, "file:read_some"));
     lua_pushinteger(L, (lua_Integer)max);
+    return read_step(L);
+}
+
+/* file:read_exact(n, { timeout }?) -> n bytes | nil, err (EEOF: there are fewer; they stay)      [-0, +1|2, y] */
+static int file_read_exact(lua_State *L) {
+    static const char *const known[] = { "timeout", NULL };
+    lua_Integer n;
+
+    self(L);
+    lua_settop(L, 3);
+    n = mw_arg_integer(L, 2, "file:read_exact", "count", 0, INT32_MAX);
+    mw_opt_open(L, 3, "file:read_exact", known, 0);
+    lua_pushliteral(L, "x");
+    lua_replace(L, 2);
+    lua_pushinteger(L, (lua_Integer)mw_opt_deadline(L, 3, "file:read_exact"));
+    lua_pushinteger(L, n);
+    return read_step(L);
+}
+
+/* file:read_until(delimiter, { max, timeout }?) -> bytes without it | nil (the end) | nil, err (EEOF, EFRAME above max)  [-0, +1|2, y] */
+static int file_read_until(lua_State *L) {
+    static const char *const known[] = { "max", "timeout", NULL };
+    size_t len;
+
+    self(L);
+    lua_settop(L, 3);
+    mw_arg_bytes(L, 2, "file:read_until", "delimiter", &len);
+    if (len == 0 || len > 4096) return mw_raise_inval(L, "file:read_until", "the delimiter must have 1 to 4096 bytes");
+    mw_opt_open(L, 3, "file:read_until", known, 0);
+    lua_pushinteger(L, (lua_Integer)mw_opt_deadline(L, 3, "file:read_until"));
+    lua_pushinteger(L, (lua_Integer)mw_fs_bound(L, mw_opt_size(L, 3, "file:read_until", "max", 0, SIZE_MOST, UNTIL_MAX)));
+    lua_pushvalue(L, 2);                                                /* [self delimiter opts deadline max delimiter] */
+    lua_pushliteral(L, "u");
+    lua_replace(L, 2);
     return read_step(L);
 }
 
@@ -394,6 +448,7 @@ static int file_tostring(lua_State *L) {
 void mw_fs_file_type(lua_State *L) {
     static const luaL_Reg methods[] = {
         { "read", file_read },   { "read_some", file_read_some }, { "write", file_write }, { "flush", file_flush },
+        { "read_exact", file_read_exact }, { "read_until", file_read_until },
         { "seek", file_seek },   { "stat", file_stat },           { "close", file_close }, { NULL, NULL },
     };
     static const luaL_Reg meta[] = { { "__gc", file_gc }, { "__close", file_close }, { "__tostring", file_tostring }, { NULL, NULL } };

@@ -74,6 +74,7 @@ void mw_signals_settle(uint64_t *files) {
     struct rlimit limit;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file above the limit of sizes is EFBIG */
     *files = 0;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
     *files = limit.rlim_cur;

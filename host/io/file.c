@@ -78,7 +78,8 @@ int mw_file_open(mw_host *h, const char *path, const char *mode, mw_file **out, 
     mw_file *f = NULL;
 
     if (flags < 0) return mw_err_set(err, MW_EINVAL, "fs open", path, "the mode is one of \"r\", \"w\", \"a\", \"r+\"");
-    rc = mw_permit_open(mw_host_policy(h), path, flags | O_NOCTTY, 0666, 1, "fs open", &fd, err);
+    /* O_NONBLOCK: of no effect on files, but some of /proc's and /sys's wait for news */
+    rc = mw_permit_open(mw_host_policy(h), path, flags | O_NOCTTY | O_NONBLOCK, 0666, 1, "fs open", &fd, err);
     if (rc < 0) return rc;
     rc = harmless(fd, path, err);
     if (rc < 0) goto done;
@@ -347,6 +348,7 @@ int mw_file_lend(mw_file *f, int output, struct mw_err *err) {
     if (rc < 0) return rc;
     rc = write_all(f->fd, &f->out);
     if (rc < 0) return mw_err_set(err, rc, "fs write", f->subject, NULL);
+    fcntl(f->fd, F_SETFL, fcntl(f->fd, F_GETFL) & ~O_NONBLOCK); /* as programs expect it */
     return f->fd;
 }
 

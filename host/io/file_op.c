@@ -104,7 +104,7 @@ static void read_cached(struct mw_file_op *op, size_t size) {
 int mw_file_op_read(mw_host *h, const char *path, size_t max, struct mw_file_op **out, struct mw_err *err) {
     struct mw_file_op *op;
     struct stat st;
-    int fd = -1, rc = mw_permit_open(mw_host_policy(h), path, O_RDONLY | O_NOCTTY, 0, 1, "fs read", &fd, err);
+    int fd = -1, rc = mw_permit_open(mw_host_policy(h), path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, 1, "fs read", &fd, err);
 
     if (rc < 0) return rc;
     op = op_new(path, read_step, "fs read", err);

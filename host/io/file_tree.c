@@ -98,7 +98,7 @@ int mw_file_remove_tree(int dir, const char *leaf, const struct mw_file_pinned *
 int mw_file_remove_step(struct mw_file_op *op) {
     struct stat st;
 
-    if (op->at.leaf[0] == '\0') return mw_err_set(&op->err, -EBUSY, "fs remove", op->path, NULL);
+    if (op->at.leaf[0] == '\0' || strcmp(op->at.leaf, ".") == 0) return mw_err_set(&op->err, -EBUSY, "fs remove", op->path, NULL); /* the root */
     if (op->tree) return mw_file_remove_tree(op->at.fd, op->at.leaf, op->pinned, op->pinned_count, &op->err);
     if (fstatat(op->at.fd, op->at.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) return mw_err_sys(&op->err, "fs remove", op->path);
     if (unlinkat(op->at.fd, op->at.leaf, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0) return 0;

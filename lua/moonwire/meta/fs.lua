@@ -110,6 +110,20 @@ function File:read(format, options) end
 ---@return moonwire.Err? err
 function File:read_some(max, options) end
 
+--- All of that many bytes; EEOF if there are fewer (they stay).
+---@param count integer
+---@param options? { timeout?: number|string }
+---@return string? bytes
+---@return moonwire.Err? err
+function File:read_exact(count, options) end
+
+--- The bytes before `delimiter`, which is taken too; nil at the end; EEOF: bytes without one; EFRAME: more than `max` (64 KiB).
+---@param delimiter string
+---@param options? { max?: integer|string, timeout?: number|string }
+---@return string? bytes
+---@return moonwire.Err? err
+function File:read_until(delimiter, options) end
+
 --- Writes strings and numbers. Up to 64 KiB are held until flush, seek, read, stat or close.
 ---@param ... string|number
 ---@return moonwire.File? file
