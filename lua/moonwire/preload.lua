@@ -43,7 +43,8 @@ local function new_require(raw, env, names)
 end
 
 --- Makes the environment and loads `names` in it.
----@param raw table  the unguarded functions: debug, open, loadfile, loadlib, searchpath; path, cpath, config; and terminal: colours are welcome
+---@param raw table  the unguarded functions: debug, open, loadfile, loadlib, searchpath;
+---  path, cpath, config; and terminal: colours are welcome
 ---@param names string[]
 ---@return table env  `env.require` loads more, `env.loaded` holds what is there; also core.preloaded
 function Preload.load(raw, names)
