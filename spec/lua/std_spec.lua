@@ -1,6 +1,6 @@
 -- Lua's own libraries in their guarded forms: with the right as the manual says, without it EDENIED that names the flag.
 local mw = require "moonwire"
-local fs, task = mw.fs, mw.task
+local fs = mw.fs
 local program = os.getenv("MOONWIRE") or "moonwire"
 
 local dir
@@ -131,7 +131,7 @@ describe("io", function()
     assert.same({ "a", "b", "c" }, got)
     local step, _, _, file = io.lines(name, 1, "L")
     assert.same({ "a", "\n" }, { step() })
-    for _ in step, nil, nil, file do break end
+    for piece in step, nil, nil, file do if piece then break end end
     assert.equal("closed file", io.type(file))
     assert.has_error(function() step() end)
     local f = assert(io.open(name))
@@ -239,9 +239,10 @@ describe("io", function()
     assert(mw.process.run { "mkdir", path("open"), check = true })
     put("open/f", "f")
     assert(mw.process.run { "ln", "-s", secret, path("open/link"), check = true })
-    assert.equal("f", output({ "--allow-read=" .. path("open") }, "assert(io.write(io.open(arg[1]):read('a'))):flush() return", { path("open/f") }))
-    for _, name in ipairs { secret, path("open/link"), path("open/../secret"), path("open/./../secret"), "/proc/self/environ", "/proc/self/root" .. secret,
-      "/proc/self/cwd", "/dev/fd/0", "/etc/passwd" } do
+    assert.equal("f", output({ "--allow-read=" .. path("open") },
+      "assert(io.write(io.open(arg[1]):read('a'))):flush() return", { path("open/f") }))
+    for _, name in ipairs { secret, path("open/link"), path("open/../secret"), path("open/./../secret"), "/proc/self/environ",
+      "/proc/self/root" .. secret, "/proc/self/cwd", "/dev/fd/0", "/etc/passwd" } do
       refused("grant it with --allow-", { "--allow-read=" .. path("open") }, "io.open(arg[1])", { name })
       refused("grant it with --allow-", { "--allow-read=" .. path("open") }, "io.lines(arg[1])", { name })
       refused("grant it with --allow-", { "--allow-read=" .. path("open") }, "io.input(arg[1])", { name })
@@ -316,7 +317,8 @@ describe("os", function()
     put("in/f", "f")
     refused("--allow-write=" .. path("in/f"), {}, "os.remove(arg[1])", { path("in/f") })
     refused("--allow-write=", { "--allow-write=" .. path("out") }, "os.rename(arg[1], arg[2])", { path("in/f"), path("out/f") })
-    refused("--allow-read=" .. path("in/f"), { "--allow-write=" .. dir.path, "--allow-read=" .. path("out") }, "os.rename(arg[1], arg[2])", { path("in/f"), path("out/f") })
+    refused("--allow-read=" .. path("in/f"), { "--allow-write=" .. dir.path, "--allow-read=" .. path("out") },
+      "os.rename(arg[1], arg[2])", { path("in/f"), path("out/f") })
     assert.equal("true\n", output({ "--allow-write=" .. dir.path }, "print(os.rename(arg[1], arg[2]))", { path("in/f"), path("out/f") }))
   end)
 
@@ -330,7 +332,8 @@ describe("os", function()
 
   it("tells variables by right only, and nil for one that is not set", function()
     assert.equal("x\tnil\n", (function()
-      local r = assert(mw.process.run { program, "eval", "--allow-env=MINE,NONE_*", "print(os.getenv('MINE'), os.getenv('NONE_X'))", env = { MINE = "x" } })
+      local r = assert(mw.process.run { program, "eval", "--allow-env=MINE,NONE_*",
+        "print(os.getenv('MINE'), os.getenv('NONE_X'))", env = { MINE = "x" } })
       return r.stdout
     end)())
     refused("grant it with --allow-env=HOME", { "--allow-env=MINE" }, "os.getenv('HOME')")
@@ -413,7 +416,7 @@ describe("load", function()
     assert.has_error(function() require("b") end)
     assert.is_nil(string.dump)
     assert.is_nil(("").dump)
-    assert.is_nil(loadstring)
+    assert.is_nil(_G.loadstring)
   end)
 
   it("raises what a reader raises", function()
@@ -462,7 +465,8 @@ describe("require", function()
     ]])
     put("s.lua", [[
       local task = require("moonwire").task
-      local a, b, c = task.all(function() return require "slow" end, function() return require "slow" end, function() return require "slow" end)
+      local function get() return require "slow" end
+      local a, b, c = task.all(get, get, get)
       print(a == b and b == c, a.count)
     ]])
     local r = script("s.lua")
@@ -533,7 +537,8 @@ describe("require", function()
     local r = script("app/s.lua")
     assert.equal(4, select(2, r.stdout:gsub("false\tEDENIED\n", "")))
     assert.truthy(r.stdout:find("true\tnil\tno right to read", 1, true))
-    assert.equal("secret\n", (assert(mw.process.run { program, "eval", "--allow-read=" .. dir.path, "package.path = arg[1] print((require 'secret'))", path("?.lua") })).stdout)
+    assert.equal("secret\n", (assert(mw.process.run { program, "eval", "--allow-read=" .. dir.path,
+      "package.path = arg[1] print((require 'secret'))", path("?.lua") })).stdout)
   end)
 
   it("loads native modules under their right only", function()
@@ -596,10 +601,11 @@ end)
 describe("the base library", function()
   it("collects garbage, and cannot be told to stop", function()
     local out = output({}, [[
-      print(collectgarbage() == 0, collectgarbage("count") > 0, type(collectgarbage("step")), collectgarbage("incremental"), collectgarbage("generational"))
+      print(collectgarbage() == 0, collectgarbage("count") > 0, type(collectgarbage("step")))
+      print(collectgarbage("incremental"), collectgarbage("generational"))
       for _, what in ipairs { "stop", "restart", "setpause", "nonsense" } do print(pcall(collectgarbage, what)) end
     ]])
-    assert.truthy(out:find("^true\ttrue\tboolean\t%a+\t%a+\n"))
+    assert.truthy(out:find("^true\ttrue\tboolean\n%a+\t%a+\n"))
     assert.equal(4, select(2, out:gsub("false\t", "")))
   end)
 
@@ -628,6 +634,7 @@ describe("the base library", function()
   end)
 
   it("prints from where a task cannot wait", function()
-    assert.equal("c\nb\n", output({}, "local t = { 2, 1 } table.sort(t, function(a, b) print('c') return a < b end) print('b')"):gsub("c\nc\n", "c\n"))
+    local out = output({}, "local t = { 2, 1 } table.sort(t, function(a, b) print('c') return a < b end) print('b')")
+    assert.truthy(out:find("^c\n.*b\n$"))
   end)
 end)
