@@ -98,4 +98,27 @@ function task.self() end
 ---@return { name: string, state: string }[]
 function task.list() end
 
+--- A place to wait: what channels, semaphores and events are made of. Not for scripts.
+---@class moonwire.core.Cond
+local Cond = {}
+
+--- Waits until woken. Look again at what you waited for: somebody else may have taken it.
+---@param seconds? number
+---@return boolean woken  false: the time is up
+function Cond:wait(seconds) end
+
+--- Wakes all who wait.
+function Cond:wake() end
+
+--- Wakes the one who has waited longest.
+---@return boolean woken  false: nobody waited
+function Cond:wake_one() end
+
+---@return moonwire.core.Cond
+function task.cond() end
+
+--- Monotonic seconds.
+---@return number
+function task.now() end
+
 return task
