@@ -1,0 +1,95 @@
+/* Signals and log lines between an embedder and its scripts: given only when asked for, and given back.
+ * Knows: moonwire.h, sigaction(2). Never: what is under moonwire.h. */
+#include "support/check.h"
+
+#include <signal.h>
+
+#include "moonwire.h"
+
+static char printed[4096], logged[4096], failed[1024];
+static int fail_code;
+
+static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
+    (void)h;
+    (void)ud;
+    snprintf(printed + strlen(printed), sizeof printed - strlen(printed), "%.*s", (int)len, text);
+}
+static void on_log(mw_host *h, enum mw_level level, const char *line, size_t len, void *ud) {
+    (void)h;
+    (void)ud;
+    snprintf(logged + strlen(logged), sizeof logged - strlen(logged), "%d %.*s|", (int)level, (int)len, line);
+}
+static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
+    (void)h;
+    (void)traceback;
+    (void)ud;
+    fail_code = err->code;
+    snprintf(failed, sizeof failed, "%s", err->message);
+}
+
+/* Runs a script in a host that gives its signals or does not. */
+static void run(int signals, const char *text) {
+    struct mw_config cfg;
+    struct mw_err err;
+    mw_policy *all = NULL;
+    mw_host *h = NULL;
+    int status;
+
+    printed[0] = logged[0] = failed[0] = '\0';
+    fail_code = 0;
+    mw_config_init(&cfg);
+    cfg.on_print = on_print;
+    cfg.on_log = on_log;
+    cfg.on_error = on_error;
+    cfg.signals = signals;
+    REQUIRE(mw_policy_new(&all, &err) == 0 && mw_policy_add_all(all, &err) == 0);
+    cfg.policy = all;
+    REQUIRE(mw_host_new(&cfg, &h, &err) == 0);
+    mw_policy_free(all);
+    CHECK_INT(mw_host_load_string(h, text, strlen(text), "=test", &err), 0);
+    CHECK_INT(mw_host_run(h, &status, &err), 0);
+    mw_host_free(h);
+}
+
+static volatile sig_atomic_t came;
+static void mine(int number) {
+    came = number;
+}
+
+TEST(an_embedder_keeps_its_signals_unless_it_gives_them) {
+    struct sigaction act = { .sa_handler = mine }, now;
+
+    REQUIRE(sigaction(SIGUSR1, &act, NULL) == 0);
+    run(0, "require 'moonwire'.on_signal('USR1', print)");
+    CHECK_INT(fail_code, MW_EDENIED);
+    CHECK(strstr(failed, "keeps signals to itself") != NULL);
+    REQUIRE(sigaction(SIGUSR1, NULL, &now) == 0);
+    CHECK(now.sa_handler == mine);
+}
+
+TEST(a_signal_goes_back_to_whom_it_was_taken_from) {
+    struct sigaction act = { .sa_handler = mine }, now;
+
+    REQUIRE(sigaction(SIGUSR1, &act, NULL) == 0);
+    run(1, "local h <close> = require 'moonwire'.on_signal('USR1', print)");
+    CHECK_INT(fail_code, 0);
+    REQUIRE(sigaction(SIGUSR1, NULL, &now) == 0);
+    CHECK(now.sa_handler == mine);
+    run(1, "kept = require 'moonwire'.on_signal('USR1', print)");
+    REQUIRE(sigaction(SIGUSR1, NULL, &now) == 0);
+    CHECK(now.sa_handler == mine);
+    raise(SIGUSR1);
+    CHECK_INT(came, SIGUSR1);
+}
+
+TEST(an_embedder_gets_log_lines_as_json_with_their_level) {
+    run(0, "require 'moonwire'.log.warn('hot', { degrees = 90 })");
+    CHECK(strncmp(logged, "2 {\"time\":\"", 11) == 0);
+    CHECK(strstr(logged, "\"level\":\"warn\",\"text\":\"hot\",\"degrees\":90}|") != NULL);
+}
+
+TEST(the_hosts_own_warnings_have_the_same_form) {
+    run(0, "require 'moonwire'.fs.watch('/') collectgarbage() collectgarbage()");
+    CHECK(strncmp(logged, "2 {\"time\":\"", 11) == 0);
+    CHECK(strstr(logged, "\"level\":\"warn\",\"text\":\"watch made at test:1 was never closed") != NULL);
+}
