@@ -1,6 +1,7 @@
 /* The door of an open file: io's methods over io/file.
  * Knows: bind/arg, bind/fs, io/file, core/wait, core/work, lua.h. Never: a syscall, a decision. */
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bind/arg.h"
@@ -177,15 +178,26 @@ static int read_k(lua_State *L, int status, lua_KContext ctx) {
     return rc < 0 ? mw_push_err(L, &err) : read_step(L);
 }
 
+/* The common case, a line that is there whole: pushed, or 0 and nothing. */
+static int line_at_hand(lua_State *L, mw_file *f) {
+    struct mw_bytes *in = mw_file_in(f);
+    size_t held = mw_file_closed(f) ? 0 : mw_bytes_len(in);
+    const char *nl = held > 0 ? memchr(mw_bytes_at(in), '\n', held) : NULL;
+
+    if (nl == NULL || nl - mw_bytes_at(in) > (ptrdiff_t)LINE_MAX_BYTES) return 0;
+    return push_bytes(L, f, (size_t)(nl - mw_bytes_at(in)), 1);
+}
+
 /* file:read(format?, { max, timeout }?) -> bytes | nil | nil, err           [-0, +1|2, y]
  * format: "l" (default), "L", "a", or a number of bytes; a leading "*" as in older Luas is taken too. */
 static int file_read(lua_State *L) {
     static const char *const known[] = { "max", "timeout", NULL };
     static const char *const formats[] = { "l", "L", "a", NULL };
     uint64_t fallback = LINE_MAX_BYTES, max;
+    mw_file *f = self(L);
     int found = -1;
 
-    self(L);
+    if (lua_gettop(L) == 1 && line_at_hand(L, f)) return 1;
     lua_settop(L, 3);
     if (lua_istable(L, 2) && lua_isnil(L, 3)) { /* read{ timeout = 1 } */
         lua_insert(L, 2);
@@ -282,8 +294,7 @@ static int written_k(lua_State *L, int status, lua_KContext ctx) {
 
 static int write_k(lua_State *L, int status, lua_KContext ctx);
 
-static int write_step(lua_State *L) {                                   /* [self strings...] */
-    mw_file *f = self(L);
+static int write_step(lua_State *L, mw_file *f) {                       /* [self strings...] */
     struct mw_work *job;
     struct mw_err err;
     int rc = 0, n = lua_gettop(L);
@@ -294,9 +305,12 @@ static int write_step(lua_State *L) {                                   /* [self
         return rc < 0 ? mw_push_err(L, &err) : mw_work_yield(L, job, MW_NEVER, (lua_KContext)job, write_k);
     }
     for (int i = 2; i <= n && rc >= 0; i++) {
+        char digits[24];
+        const char *at = digits;
         size_t len;
-        const char *at = lua_tolstring(L, i, &len); /* numbers become strings in place */
 
+        if (lua_isinteger(L, i)) len = (size_t)snprintf(digits, sizeof digits, LUA_INTEGER_FMT, lua_tointeger(L, i)); /* no string is made */
+        else at = lua_tolstring(L, i, &len);
         rc = mw_file_write(f, at, len, &err);
     }
     if (rc < 0) return mw_push_err(L, &err);
@@ -310,18 +324,18 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
 
     (void)status;
     if (ctx != 0 && mw_file_done((struct mw_work *)ctx, &err) < 0) return mw_push_err(L, &err);
-    return write_step(L);
+    return write_step(L, self(L));
 }
 
 /* file:write(...) -> file | nil, err                                       [-0, +1|2, y] */
 static int file_write(lua_State *L) {
     int n = lua_gettop(L);
+    mw_file *f = self(L);
 
-    self(L);
     for (int i = 2; i <= n; i++)
         if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER)
             return mw_raise_inval(L, "file:write", "argument %d must be a string or a number, not %s", i - 1, luaL_typename(L, i));
-    return write_step(L);
+    return write_step(L, f);
 }
 
 /* ---- Flush, then something ---------------------------------------------------------------------------------------------- */

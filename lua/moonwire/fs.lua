@@ -20,6 +20,13 @@ function methods:lines(format, opts)
     format, opts = nil, format
   end
   local read = methods.read
+  if format == nil and opts == nil then
+    return function()
+      local line, err = read(self)
+      if err then raise(err) end
+      return line
+    end
+  end
   return function()
     local line, err = read(self, format, opts)
     if err then raise(err) end
