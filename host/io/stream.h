@@ -54,7 +54,8 @@ int mw_stream_retire(mw_stream *s);
 
 struct mw_bytes *mw_stream_in(mw_stream *s);     /* what has arrived; parse and mw_stream_consume */
 void mw_stream_consume(mw_stream *s, size_t n);
-/* Tries once to read more, at most `want` bytes beyond what is held (0: whatever fits). 1: bytes arrived; 0: nothing now
+/* Tries once to read more, at most `want` bytes beyond what is held (0: whatever fits), unless the loop has just taken all
+ * there was in this very turn. 1: bytes arrived; 0: nothing now
  * (watching: wait on mw_stream_readable); MW_EEOF at the clean end; MW_ECLOSED; MW_ENOMEM; or the system's code. */
 int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err);
 struct mw_wait *mw_stream_readable(mw_stream *s);

@@ -149,6 +149,7 @@ static ssize_t send_with(int fd, const int *fds, int count) {
     struct iovec iov = { &zero, 1 };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control };
     struct cmsghdr *c;
+    int tries = 0;
     ssize_t n;
 
     memset(&control, 0, sizeof control);
@@ -160,7 +161,7 @@ static ssize_t send_with(int fd, const int *fds, int count) {
     memcpy(CMSG_DATA(c), fds, sizeof(int) * (size_t)count);
     do {
         n = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
+    } while (n < 0 && errno == EINTR && ++tries < MW_EINTR_MAX);
     return n;
 }
 
@@ -178,7 +179,7 @@ ssize_t mw_stream_parcel_send(mw_stream *s) {
     ssize_t n = send_with(s->wfd, p->fds, p->count);
 
     s->stats.writes++;
-    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+    if (n < 0) return mw_would_block(errno) ? 0 : -errno;
     s->stats.bytes_out++;
     mw_stream_moved(s);
     s->parcels = p->next;
@@ -225,7 +226,7 @@ int mw_stream_send_fds(mw_stream *s, const int *fds, int count, struct mw_err *e
             mw_stream_moved(s);
             return 0;
         }
-        if (errno != EAGAIN && errno != EWOULDBLOCK) return mw_stream_fail(s, -errno, "send_handle", NULL, err);
+        if (!mw_would_block(errno)) return mw_stream_fail(s, -errno, "send_handle", NULL, err);
     }
     rc = parcel_new(fds, count, &p);
     if (rc < 0) return mw_stream_fail(s, rc, "send_handle", NULL, err);

@@ -39,13 +39,14 @@ struct mw_turn *mw_stream_reader(mw_stream *s) {
 }
 
 static ssize_t take(mw_stream *s, char *at, size_t n) {
+    int tries = 0;
     ssize_t got;
 
     do {
         if (s->rkind == MW_FD_UNIX) got = mw_stream_recvmsg(s, at, n);
         else if (s->rkind == MW_FD_SOCKET) got = recv(s->rfd, at, n, MSG_DONTWAIT);
         else got = read(s->rfd, at, n);
-    } while (got < 0 && errno == EINTR);
+    } while (got < 0 && errno == EINTR && ++tries < MW_EINTR_MAX);
     if (got < 0 && errno == EIO && s->pty) got = 0; /* the last one at the other side of the terminal has gone */
     return got;
 }
@@ -81,7 +82,7 @@ static int read_once(mw_stream *s, size_t want, int *full) {
         s->want_read = 0;
         return MW_EEOF;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+    if (mw_would_block(errno)) return 0;
     s->rerr = -errno;
     s->want_read = 0;
     return s->rerr;
@@ -110,23 +111,26 @@ uint64_t mw_stream_offset(const mw_stream *s) {
     return s->stats.bytes_in - mw_bytes_len(&s->in);
 }
 
+/* The reader is about to wait: has the descriptor watched, and empty queues looked after. */
+static int nothing_now(mw_stream *s, struct mw_err *err) {
+    int rc = mw_stream_listen(s);
+
+    if (!s->trim && (s->in.size > 0 || s->out.size > 0)) {
+        s->trim = 1;
+        mw_stream_mind(s);
+    }
+    return rc < 0 ? mw_stream_fail(s, rc, "read", NULL, err) : 0;
+}
+
 int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err) {
     int full, rc = refuse(s, err);
 
     if (rc < 0) return rc;
+    if (s->drained && s->want_read) return nothing_now(s, err);
     rc = read_once(s, want, &full);
     if (rc == 1) return 1;
-    if (rc == 0) {
-        /* who waits needs no room: ten thousand idle connections would hold 40 MB. More than that goes with the trim. */
-        if (s->in.size == MW_CHUNK_MIN) mw_bytes_shrink(&s->in, 0);
-        if (!s->trim && (s->in.size > 0 || s->out.size > 0)) {
-            s->trim = 1;
-            mw_stream_mind(s);
-        }
-        rc = mw_stream_listen(s);
-        return rc < 0 ? mw_stream_fail(s, rc, "read", NULL, err) : 0;
-    }
-    if (!s->closed && s->watch != NULL) mw_stream_watch(s); /* the end and errors are always ready: watch no more */
+    if (rc == 0) return nothing_now(s, err);
+    if (s->watch != NULL) mw_stream_watch(s); /* the end and errors are always ready: watch no more */
     return mw_stream_fail(s, rc, "read", rc == MW_EEOF ? "the end" : NULL, err);
 }
 
@@ -142,6 +146,10 @@ void mw_stream_on_readable(mw_stream *s) {
         }
         rc = read_once(s, 0, &full);
         if (rc == 1) came = 1;
+    }
+    if (came && !full && rc == 1) { /* the kernel has no more; the task that is woken now need not ask it again */
+        s->drained = 1;
+        mw_host_at_dusk(s->host, &s->dusk, mw_stream_on_dusk);
     }
     if (rc == MW_ENOMEM) s->want_read = 0; /* the reader tries again and reports it */
     if (mw_wait_empty(&s->readable)) return;

@@ -52,6 +52,7 @@ static ssize_t guarded_writev(int fd, const struct iovec *iov, int count) {
 
 /* Bytes taken; 0: none now; or a code. */
 static ssize_t give(mw_stream *s, struct iovec *iov, int count) {
+    int tries = 0;
     ssize_t n;
 
     do {
@@ -63,14 +64,14 @@ static ssize_t give(mw_stream *s, struct iovec *iov, int count) {
         } else {
             n = writev(s->wfd, iov, count);
         }
-    } while (n < 0 && errno == EINTR);
+    } while (n < 0 && errno == EINTR && ++tries < MW_EINTR_MAX);
     s->stats.writes++;
     if (n > 0) {
         s->stats.bytes_out += (uint64_t)n;
         mw_stream_moved(s);
         return n;
     }
-    if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+    if (n == 0 || mw_would_block(errno)) return 0;
     return -errno;
 }
 
@@ -133,10 +134,11 @@ static int push_and_watch(mw_stream *s) {
     return rc < 0 ? mw_stream_break(s, rc) : 0;
 }
 
-static void on_dusk(struct mw_dusk *d) {
+void mw_stream_on_dusk(struct mw_dusk *d) {
     mw_stream *s = MW_LIST_ENTRY(d, mw_stream, dusk);
 
     s->busy_turn = 0;
+    s->drained = 0;
     if (s->gathering) push_and_watch(s); /* an error sticks, and the next writer is told */
 }
 
@@ -271,7 +273,7 @@ int mw_stream_gather(mw_stream *s, const struct mw_view *parts, int count, struc
     rc = queue(s, parts, count, 0, total);
     if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
     s->gathering = 1;
-    mw_host_at_dusk(s->host, &s->dusk, on_dusk);
+    mw_host_at_dusk(s->host, &s->dusk, mw_stream_on_dusk);
     return mw_stream_crowded(s);
 }
 
@@ -279,7 +281,7 @@ int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct m
     if (s->busy_turn) return mw_stream_gather(s, parts, count, err);
     if (!s->closed && !s->retired) {
         s->busy_turn = 1;
-        mw_host_at_dusk(s->host, &s->dusk, on_dusk);
+        mw_host_at_dusk(s->host, &s->dusk, mw_stream_on_dusk);
     }
     return mw_stream_write(s, parts, count, err);
 }

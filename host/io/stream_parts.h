@@ -4,6 +4,7 @@
 #ifndef MW_IO_STREAM_PARTS_H
 #define MW_IO_STREAM_PARTS_H
 
+#include <errno.h>
 #include <sys/uio.h>
 #include <uv.h>
 
@@ -16,8 +17,13 @@ enum {
     MW_CHUNK_MIN = 4096,         /* bytes: the first read; doubled while reads come back full */
     MW_CHUNK_MAX = 64 * 1024,
     MW_GATHER_MAX = 64 * 1024,   /* bytes gathered before they are written within the turn */
+    MW_EINTR_MAX = 8,            /* tries of one call; then it is left to the loop, which can be stopped */
     MW_PASSED_MAX = 2 * MW_STREAM_FDS
 };
+
+static inline int mw_would_block(int e) {
+    return e == EAGAIN || e == EWOULDBLOCK || e == EINTR;
+}
 
 struct mw_watch;                 /* a uv_poll and its stream */
 struct mw_parcel;                /* descriptors that wait to be sent */
@@ -48,6 +54,7 @@ struct mw_stream {
     unsigned want_read : 1, want_write : 1;   /* what the loop is to watch */
     unsigned gathering : 1;      /* the out queue holds bytes that were never tried */
     unsigned busy_turn : 1;      /* something was written in this turn (mw_stream_put) */
+    unsigned drained : 1;        /* the loop read all there was in this turn: a reader need not try again */
     unsigned finishing : 1;      /* half-close when the out queue is empty */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
     int rerr, werr;              /* sticky codes */
@@ -99,6 +106,7 @@ int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *w
 void mw_stream_on_readable(mw_stream *s);
 /* stream_out.c, called by the loop */
 void mw_stream_on_writable(mw_stream *s);
+void mw_stream_on_dusk(struct mw_dusk *d);
 /* Sends what is queued until the descriptor refuses. 0, or the code that broke it. */
 int mw_stream_push_out(mw_stream *s);
 /* Queues one part behind what is queued, and has it sent when the descriptor takes it. As mw_stream_write. */
