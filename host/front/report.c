@@ -107,6 +107,32 @@ void mw_report_failure(const struct mw_err *err) {
     flush(&page);
 }
 
+/* Where in `arg` the error's column is: a column counts inside the one rule of the list that the error names; -1: unknown. */
+static int column_of(const char *arg, const struct mw_err *err) {
+    const char *at = strstr(err->what, " at column "), *list = strchr(arg, '='), *rule;
+
+    if (at == NULL || list == NULL || err->subject[0] == '\0') return -1;
+    for (const char *p = arg; *p != '\0'; p++) {
+        if (*p < ' ' || *p > '~') return -1; /* shown otherwise than it is written */
+    }
+    rule = strstr(list + 1, err->subject);
+    return rule == NULL ? -1 : (int)(rule - arg) + atoi(at + sizeof " at column " - 1) - 1;
+}
+
+void mw_report_rule(const char *arg, const struct mw_err *err) {
+    struct page page = { .len = 0 };
+    char line[1400];
+    int column = column_of(arg, err);
+
+    snprintf(line, sizeof line, "%.1000s: %s", arg, err->what);
+    put_headline(&page, line, coloured());
+    if (column >= 0 && column < 1000) {
+        for (int i = (int)sizeof "moonwire: " - 1 + column; i > 0; i--) puts_to(&page, " ");
+        puts_to(&page, "^\n");
+    }
+    flush(&page);
+}
+
 void mw_report_uncaught(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
     struct page page = { .len = 0 };
     int colour = coloured();

@@ -12,6 +12,9 @@ void mw_report_usage(const struct mw_err *err);
 /* "moonwire: message": something failed before or beside a script. */
 void mw_report_failure(const struct mw_err *err);
 
+/* A right that cannot be read: the argument, what is wrong with it, and a mark below the character. */
+void mw_report_rule(const char *arg, const struct mw_err *err);
+
 /* An error that nobody caught, for mw_config's on_error: one line, then the traceback (NULL: none). */
 void mw_report_uncaught(mw_host *h, const struct mw_err *err, const char *traceback, void *ud);
 

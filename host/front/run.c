@@ -40,7 +40,7 @@ static int make_policy(const struct mw_flags *flags, mw_policy **out, struct mw_
     for (size_t i = 0; rc == 0 && i < flags->right_count; i++) {
         const struct mw_right *right = &flags->rights[i];
         rc = mw_policy_add(p, right->kind, right->effect, right->rules, err);
-        if (rc < 0) mw_report_line("%s: %s", right->text, err->message);
+        if (rc < 0) mw_report_rule(right->text, err);
     }
     if (rc < 0) {
         mw_policy_free(p);

@@ -80,6 +80,17 @@ describe("the first signal", function()
     assert.equal(130, finish(child).code)   -- finish reads to the end of stdout, which the sleep shares
   end)
 
+  it("comes from the keyboard of a terminal, too", function()
+    local path = tostring(dir.path) .. "/keyboard.lua"
+    assert(mw.fs.write(path, CLEANING .. "print 'ready' mw.task.sleep(600)"))
+    local child <close> = assert(mw.process.spawn { program, "run", path, pty = true })
+    local tty = child:stream()
+    assert.equal("ready", (tty:read "l":gsub("\r", "")))
+    assert(tty:write "\3")
+    assert.truthy(tty:read "l":find("cleaned", 1, true))
+    assert.equal(130, child:wait { timeout = 60 }.code)
+  end)
+
   it("is left alone where it was ignored from the start, as nohup does", function()
     local text = 'trap "" HUP; exec "$0" eval "print \'ready\' print(io.read())"'
     local child <close> = start("", { "sh", "-c", text, program, stdin = "pipe" })

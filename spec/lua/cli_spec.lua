@@ -172,6 +172,13 @@ describe("a wrong command line", function()
     end
   end)
 
+  it("marks the character of a bad rule in a list", function()
+    local r = moonwire { "run", "--allow-net=localhost:80,example.org:99999", script "" }
+    local text, mark = r.stderr:match "^([^\n]*)\n( *)%^\n$"
+    assert.truthy(text, r.stderr)
+    assert.equal("99999", text:sub(#mark + 1, #mark + 5))
+  end)
+
   it("with a run right for a program that does not exist says so", function()
     local r = moonwire { "run", "--allow-run=no-such-program-here", script "" }
     assert.equal(2, r.code)
@@ -400,6 +407,13 @@ describe("colour", function()
     assert.falsy(moonwire { "--frob", env = { FORCE_COLOR = "0" } }.stderr:find("\27", 1, true))
     assert.falsy(moonwire { "--frob", env = { FORCE_COLOR = "1", NO_COLOR = "1" } }.stderr:find("\27", 1, true))
     assert.truthy(moonwire { script "error 'x'", env = { FORCE_COLOR = "1" } }.stderr:find(red .. " ", 1, true))
+  end)
+
+  it("is there on a terminal", function()
+    local r = moonwire { "--frob", pty = true, env = { TERM = "xterm", NO_COLOR = false, FORCE_COLOR = false } }
+    assert.truthy(r.stdout:find("\27[1;31mmoonwire:\27[0m unknown option", 1, true), r.stdout)
+    r = moonwire { "--frob", pty = true, env = { TERM = "dumb", NO_COLOR = false, FORCE_COLOR = false } }
+    assert.falsy(r.stdout:find("\27", 1, true))
   end)
 
   it("of the script's making is shown, not obeyed, in an error", function()
