@@ -8,6 +8,7 @@
 #include "bind/arg.h"
 #include "bind/std.h"
 #include "core/task.h"
+#include "io/file_op.h"
 #include "io/osfile.h"
 
 static mw_policy *policy(lua_State *L) {
@@ -30,7 +31,7 @@ static int os_rename(lua_State *L) { /* rename(old, new) -> true | nil, message,
     const char *from = mw_arg_text(L, 1, "os.rename", "the old name", 0, NULL);
     const char *to = mw_arg_text(L, 2, "os.rename", "the new name", 0, NULL);
     struct mw_err err;
-    return done(L, mw_os_rename(policy(L), from, to, &err), &err, from);
+    return done(L, mw_file_rename(mw_host_of(L), from, to, &err), &err, from);
 }
 
 static int os_tmpname(lua_State *L) { /* tmpname() -> the name of a new file in TMPDIR                            [-0, +1, e] */

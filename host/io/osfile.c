@@ -28,17 +28,6 @@ int mw_os_remove(mw_policy *p, const char *path, struct mw_err *err) {
     return rc;
 }
 
-int mw_os_rename(mw_policy *p, const char *from, const char *to, struct mw_err *err) {
-    struct mw_place a, b;
-    int rc = mw_permit_move(p, from, to, "os rename", &a, &b, err);
-
-    if (rc < 0) return rc;
-    if (renameat(a.fd, a.leaf, b.fd, b.leaf) < 0) rc = mw_err_sys(err, "os rename", from);
-    mw_place_close(&a);
-    mw_place_close(&b);
-    return rc;
-}
-
 /* ---- Temporary files --------------------------------------------------------------------------------------------------------- */
 
 static int random_name(char out[16]) {

@@ -9,7 +9,6 @@
 
 /* As remove(3): a file, or an empty directory. */
 int mw_os_remove(mw_policy *p, const char *path, struct mw_err *err);
-int mw_os_rename(mw_policy *p, const char *from, const char *to, struct mw_err *err);
 /* A new, empty file in TMPDIR (or /tmp), which takes a write right there. out has PATH_MAX bytes. */
 int mw_os_tmpname(mw_policy *p, char *out, struct mw_err *err);
 /* The same, open for both and without a name. */

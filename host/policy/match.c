@@ -84,7 +84,7 @@ static int fits_addr(const struct mw_rule *r, const struct mw_target *t) {
 static void fit_net(const struct mw_rule *r, const struct mw_target *t, struct mw_fit *fit) {
     unsigned port = r->port != MW_ANY_PORT;
 
-    if (port && r->port != t->port) return;
+    if (port && r->port != t->port && !(t->some_port && r->effect == MW_ALLOW)) return;
     switch (r->form) {
     case MW_FORM_EVERY: fit->plain = FIT_EVERY; break;
     case MW_FORM_PORT:

@@ -32,7 +32,7 @@ static int read_host(enum mw_kind kind, const char *host, char name[256], struct
 }
 
 int mw_permit_host(mw_policy *p, enum mw_kind kind, const char *host, int port, const char *op, struct mw_err *err) {
-    struct mw_target t = {.kind = kind, .port = port};
+    struct mw_target t = {.kind = kind, .port = port, .some_port = kind == MW_CONNECT && port == 0};
     struct mw_net_addr addr;
     char subject[NET_TEXT], name[256];
 

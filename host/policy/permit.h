@@ -43,7 +43,8 @@ int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int r
  * mw_policy_free_module_dir. MW_ENOENT when it is not there, MW_EDENIED first. */
 int mw_permit_module(mw_policy *p, const char *path, int *fd, struct mw_err *err);
 
-/* Before resolution. kind MW_CONNECT or MW_LISTEN. MW_EDENIED only if no rule could allow any address of it at this port. */
+/* Before resolution. kind MW_CONNECT or MW_LISTEN. MW_EDENIED only if no rule could allow any address of it at this port
+ * (port 0 of MW_CONNECT: at any port, for who only looks a name up). */
 int mw_permit_host(mw_policy *p, enum mw_kind kind, const char *host, int port, const char *op, struct mw_err *err);
 /* After it, for each candidate: 0, or MW_EDENIED. host: the name as the script gave it (or the address's text). */
 int mw_permit_addr(mw_policy *p, enum mw_kind kind, const char *host, const struct sockaddr *sa, socklen_t len, const char *op, struct mw_err *err);

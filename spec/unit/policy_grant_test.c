@@ -152,6 +152,10 @@ TEST(addresses_cannot_be_dressed_up) {
     CHECK_INT(mw_permit_host(p, MW_CONNECT, "localhost", 7000, "net connect", &err), 0); /* its address may be granted */
     CHECK_INT(peer(MW_CONNECT, "localhost", "127.0.0.1", 7000), 0);
     CHECK_INT(mw_permit_host(p, MW_CONNECT, "localhost", 9, "net connect", &err), MW_EDENIED);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "example.com", 0, "getaddrinfo", &err), 0); /* a look-up: some port is granted */
+    CHECK_INT(mw_permit_host(p, MW_LISTEN, "example.com", 0, "net listen", &err), MW_EDENIED);
+    REQUIRE(mw_policy_add(p, MW_CONNECT, MW_DENY, "example.com:80", &err) == 0);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "example.com", 80, "net connect", &err), MW_EDENIED);
     done();
 }
 
