@@ -131,6 +131,7 @@ static void on_timer(struct mw_timer *t) {
     }
     if (s->limits.stall_ns != 0 && mw_bytes_len(&s->out) > 0) {
         if (now - s->stuck >= s->limits.stall_ns) {
+            if (s->retired) mw_stream_lost(s, "the peer took nothing");
             close_because(s, "the peer took nothing", s->limits.stall_ns);
             return;
         }
@@ -292,8 +293,16 @@ void mw_stream_on_close(mw_stream *s, void (*fn)(void *ud), void *ud) {
     s->close_ud = ud;
 }
 
+/* Bytes of which nobody else will say that they were lost. A peer that has gone is everyday. */
+void mw_stream_lost(mw_stream *s, const char *why) {
+    int level = s->werr == -EPIPE || s->werr == -ECONNRESET ? MW_LOG_DEBUG : MW_LOG_WARN;
+
+    mw_host_log(s->host, level, "%s %s: not all was sent before it closed: %s", s->noun, s->subject, why);
+}
+
 int mw_stream_retire(mw_stream *s) {
     if (s->closed || s->retired) return !s->closed;
+    if (s->werr != 0 && !s->told) mw_stream_lost(s, mw_err_words(s->werr));
     if (s->werr != 0 || mw_stream_flush(s, NULL) <= 0 || mw_host_closing(s->host)) {
         mw_stream_close(s);
         return 0;

@@ -75,6 +75,13 @@ static ssize_t give(mw_stream *s, struct iovec *iov, int count) {
     return -errno;
 }
 
+static void half_close(mw_stream *s) {
+    s->want_write = 0;
+    if (s->wfd < 0) return;
+    if (s->wfd != s->rfd) mw_stream_drop_wfd(s);
+    else if (s->wkind != MW_FD_OTHER) shutdown(s->wfd, SHUT_WR); /* a peer that has gone already is as good */
+}
+
 int mw_stream_break(mw_stream *s, int code) {
     s->werr = code;
     s->want_write = 0;
@@ -82,15 +89,9 @@ int mw_stream_break(mw_stream *s, int code) {
     s->out_base += mw_bytes_len(&s->out);
     mw_bytes_free(&s->out);
     mw_stream_parcels_end(s);
+    if (s->finishing) half_close(s); /* or the peer would wait for ever */
     mw_wait_wake(&s->writable);
     return code;
-}
-
-static void half_close(mw_stream *s) {
-    s->want_write = 0;
-    if (s->wfd < 0) return;
-    if (s->wfd != s->rfd) mw_stream_drop_wfd(s);
-    else if (s->wkind != MW_FD_OTHER) shutdown(s->wfd, SHUT_WR); /* a peer that has gone already is as good */
 }
 
 int mw_stream_push_out(mw_stream *s) {
@@ -121,7 +122,9 @@ void mw_stream_on_writable(mw_stream *s) {
     /* Interest is given up only when there was nothing to do, so that a busy writer does not change it each time. */
     if (mw_bytes_len(&s->out) == 0) s->want_write = 0;
     else mw_stream_push_out(s);
-    if (s->retired && mw_bytes_len(&s->out) == 0) mw_stream_close(s);
+    if (!s->retired || mw_bytes_len(&s->out) > 0) return;
+    if (s->werr != 0) mw_stream_lost(s, mw_err_words(s->werr));
+    mw_stream_close(s);
 }
 
 /* Tries the queue, and watches for the rest. */
@@ -144,14 +147,20 @@ void mw_stream_on_dusk(struct mw_dusk *d) {
 
 /* ---- Into the queue --------------------------------------------------------------------------------------------------- */
 
+/* Somebody is told what broke the writing side. */
+static int tell(mw_stream *s, struct mw_err *err) {
+    s->told = 1;
+    return mw_stream_fail(s, s->werr, "write", NULL, err);
+}
+
 /* May `total` more bytes be written? */
-static int admit(const mw_stream *s, size_t total, struct mw_err *err) {
+static int admit(mw_stream *s, size_t total, struct mw_err *err) {
     size_t held = mw_bytes_len(&s->out);
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "write", NULL, err);
     if (s->finishing) return mw_stream_fail(s, MW_ECLOSED, "write", "finished before", err);
     if (s->wfd < 0) return mw_stream_fail(s, MW_EINVAL, "write", "this stream is for reading only", err);
-    if (s->werr != 0) return mw_stream_fail(s, s->werr, "write", NULL, err);
+    if (s->werr != 0) return tell(s, err);
     if (total > s->limits.write_hard || held > s->limits.write_hard - total) {
         return mw_stream_fail(s, MW_ELIMIT, "write", "too many bytes would wait unsent", err);
     }
@@ -226,9 +235,15 @@ static int queue_rest(mw_stream *s, const struct mw_view *parts, int count, size
     }
     if (rc < 0) { /* part of it has gone, or nobody would send the rest: nothing good can follow */
         mw_stream_break(s, rc);
-        return mw_stream_fail(s, rc, "write", NULL, err);
+        return tell(s, err);
     }
     return mw_stream_crowded(s);
+}
+
+/* The end of a call that sent something: rc, or what broke. */
+static int sent_or_broken(mw_stream *s, int rc, struct mw_err *err) {
+    if (s->werr != 0) return tell(s, err);
+    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_stream_crowded(s);
 }
 
 int mw_stream_enqueue(mw_stream *s, const struct mw_view *part, struct mw_err *err) {
@@ -248,15 +263,15 @@ int mw_stream_write(mw_stream *s, const struct mw_view *parts, int count, struct
     if (s->gathering && total <= MW_GATHER_MAX) { /* a little more goes along in the same call */
         rc = queue(s, parts, count, 0, total);
         if (rc == 0) rc = push_and_watch(s);
-        return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_stream_crowded(s);
+        return sent_or_broken(s, rc, err);
     }
     if (s->gathering) { /* what was gathered goes first */
         rc = push_and_watch(s);
-        if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+        if (rc < 0) return sent_or_broken(s, rc, err);
     }
     if (mw_bytes_len(&s->out) == 0) {
         sent = send_parts(s, parts, count);
-        if (sent < 0) return mw_stream_fail(s, mw_stream_break(s, (int)sent), "write", NULL, err);
+        if (sent < 0) return sent_or_broken(s, mw_stream_break(s, (int)sent), err);
         if ((size_t)sent == total) return 0;
     }
     return queue_rest(s, parts, count, (size_t)sent, total, err);
@@ -291,9 +306,8 @@ int mw_stream_flush(mw_stream *s, struct mw_err *err) {
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "write", NULL, err);
     if (s->werr == 0 && s->gathering) rc = push_and_watch(s);
-    if (s->werr != 0) rc = s->werr;
-    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
-    return mw_bytes_len(&s->out) > 0;
+    if (s->werr != 0) return tell(s, err);
+    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_bytes_len(&s->out) > 0;
 }
 
 int mw_stream_finish(mw_stream *s, struct mw_err *err) {

@@ -55,6 +55,7 @@ struct mw_stream {
     unsigned gathering : 1;      /* the out queue holds bytes that were never tried */
     unsigned busy_turn : 1;      /* something was written in this turn (mw_stream_put) */
     unsigned drained : 1;        /* the loop read all there was in this turn: a reader need not try again */
+    unsigned told : 1;           /* a caller has seen werr */
     unsigned finishing : 1;      /* half-close when the out queue is empty */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
     int rerr, werr;              /* sticky codes */
@@ -101,6 +102,8 @@ static inline void mw_stream_stuck(mw_stream *s) {
 void mw_stream_drop_wfd(mw_stream *s);
 /* Fills err; what NULL: the code's words. */
 int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *what, struct mw_err *err);
+
+void mw_stream_lost(mw_stream *s, const char *why);
 
 /* stream_in.c, called by the loop */
 void mw_stream_on_readable(mw_stream *s);

@@ -26,6 +26,7 @@ static int pair(lua_State *L) {
     mw_stream_limits_init(&l);
     if (lua_istable(L, 1)) {
         if (lua_getfield(L, 1, "high") != LUA_TNIL) l.read_high = (size_t)lua_tointeger(L, -1);
+        if (lua_getfield(L, 1, "stall") != LUA_TNIL) l.stall_ns = (uint64_t)(lua_tonumber(L, -1) * 1e9);
         if (lua_getfield(L, 1, "soft") != LUA_TNIL) l.write_soft = (size_t)lua_tointeger(L, -1);
     }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) != 0) return luaL_error(L, "socketpair");
@@ -350,6 +351,14 @@ TEST(a_forgotten_stream_is_closed_by_the_collector_which_says_where_it_was_made)
         "collectgarbage() collectgarbage()\n"
         "eq(fds(), before)\n");
     CHECK(strstr(log_text, "stream made at script:3 was never closed") != NULL);
+}
+
+TEST(what_close_could_not_send_is_not_lost_without_a_word) {
+    run("local a, b = pair { stall = 0.001 }\n"
+        "a:write(('x'):rep(900000)) a:close()\n"
+        "while b:alive() do task.sleep(0.001) end\n"
+        "assert(#b:read('a') < 900000) b:close()\n");
+    CHECK(strstr(log_text, "not all was sent before it closed: the peer took nothing") != NULL);
 }
 
 SCRIPT(a_cancelled_reader_leaves_the_bytes_for_the_next,
