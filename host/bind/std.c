@@ -30,6 +30,10 @@ int mw_std_fail(lua_State *L, const struct mw_err *err, const char *name) {
     return 3;
 }
 
+const char *mw_std_text_at(lua_State *L, int idx, const char *op, const char *name, const char *fallback) {
+    return lua_isnoneornil(L, idx) ? fallback : mw_arg_text(L, idx, op, name, 1u << 20, NULL);
+}
+
 /* ---- Loading ------------------------------------------------------------------------------------------------------------------- */
 
 /* Text that Lua reads while it may raise hangs on a userdata, so that it is freed whatever happens. */
@@ -106,16 +110,16 @@ static int no_text(lua_State *L, const char *mode) {
 
 /* load(chunk [, name [, mode [, env]]]) -> function | nil, message: text only                                [-0, +1|2, e] */
 static int std_load(lua_State *L) {
-    const char *mode = luaL_optstring(L, 3, "bt");
+    const char *mode = mw_std_text_at(L, 3, "load", "the mode", "bt");
     int env = !lua_isnone(L, 4) ? 4 : 0, status;
 
     if (no_text(L, mode)) return 2;
     if (lua_type(L, 1) == LUA_TSTRING) {
         size_t len;
         const char *text = lua_tolstring(L, 1, &len);
-        status = luaL_loadbufferx(L, text, len, luaL_optstring(L, 2, text), "t");
+        status = luaL_loadbufferx(L, text, len, mw_std_text_at(L, 2, "load", "the name", text), "t");
     } else {
-        const char *name = luaL_optstring(L, 2, "=(load)");
+        const char *name = mw_std_text_at(L, 2, "load", "the name", "=(load)");
         if (lua_type(L, 1) != LUA_TFUNCTION) return mw_raise_inval(L, "load", "a chunk is a string or a function, got %s", luaL_typename(L, 1));
         lua_settop(L, 5);
         status = lua_load(L, read_piece, NULL, name, "t");
@@ -148,7 +152,7 @@ static int compile_file(lua_State *L, const char *op) {
 static int std_loadfile(lua_State *L) { /* loadfile(name [, mode [, env]]) -> function | nil, message          [-0, +1|2, e] */
     int env = !lua_isnone(L, 3) ? 3 : 0;
 
-    if (no_text(L, luaL_optstring(L, 2, "bt"))) return 2;
+    if (no_text(L, mw_std_text_at(L, 2, "loadfile", "the mode", "bt"))) return 2;
     return compile_file(L, "loadfile") ? loaded(L, LUA_OK, env) : 2;
 }
 
@@ -168,7 +172,7 @@ static int std_dofile(lua_State *L) { /* dofile(name) -> what the chunk returns 
 /* collectgarbage: what cannot turn collection off for good. The upvalue is Lua's own.                          [-0, +1, e] */
 static int std_collectgarbage(lua_State *L) {
     static const char *const known[] = {"collect", "count", "step", "isrunning", "incremental", "generational", NULL};
-    const char *what = luaL_optstring(L, 1, "collect");
+    const char *what = mw_std_text_at(L, 1, "collectgarbage", "what to do", "collect");
 
     for (int i = 0; known[i] != NULL; i++) {
         if (strcmp(known[i], what) != 0) continue;

@@ -25,6 +25,9 @@ int mw_std_fail(lua_State *L, const struct mw_err *err, const char *name);
 /* The words of a code, as strerror has them. */
 const char *mw_std_words(int code);
 
+/* A text argument that may be left out. Raises EINVAL.                                                          [-0, +0, e] */
+const char *mw_std_text_at(lua_State *L, int idx, const char *op, const char *name, const char *fallback);
+
 /* Pushes a box for a malloc'd text, which it frees; fill *box.                                                   [-0, +1, m] */
 char **mw_std_text(lua_State *L);
 /* Compiles the text (never bytecode) in the box on top, which was read from `name`; a first line with '#' is skipped. Replaces the

@@ -52,7 +52,7 @@ static void fill(lua_State *L, const char *what, const lua_Debug *ar) {
 static int std_getinfo(lua_State *L) {
     int arg = lua_isthread(L, 1) ? 1 : 0;
     lua_State *of = arg ? lua_tothread(L, 1) : L;
-    const char *what = luaL_optstring(L, arg + 2, "flnSrtu");
+    const char *what = mw_std_text_at(L, arg + 2, "debug.getinfo", "what", "flnSrtu");
     char ask[8] = "Sflnut";
     lua_Debug ar;
     int func;

@@ -283,7 +283,7 @@ static int io_flush(lua_State *L) {
 static int f_seek(lua_State *L) { /* file:seek([whence [, offset]]) -> position | nil, message, errno                [-0, +1|3, e] */
     static const char *const names[] = {"set", "cur", "end", NULL};
     static const int whences[] = {SEEK_SET, SEEK_CUR, SEEK_END};
-    const char *word = luaL_optstring(L, 2, "cur");
+    const char *word = mw_std_text_at(L, 2, "file:seek", "whence", "cur");
     lua_Integer offset = lua_isnoneornil(L, 3) ? 0 : mw_arg_integer(L, 3, "file:seek", "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
     mw_textfile *f = mw_std_file_check(L, 1);
     int64_t at;
@@ -304,7 +304,7 @@ static int f_seek(lua_State *L) { /* file:seek([whence [, offset]]) -> position 
 
 static int f_setvbuf(lua_State *L) { /* file:setvbuf(mode [, size]) -> true                                          [-0, +1, e] */
     static const char *const names[] = {"no", "line", "full", NULL};
-    const char *word = luaL_optstring(L, 2, "");
+    const char *word = mw_std_text_at(L, 2, "file:setvbuf", "the mode", "");
     lua_Integer size = lua_isnoneornil(L, 3) ? 0 : mw_arg_integer(L, 3, "file:setvbuf", "the size", 0, 64 << 20);
     mw_textfile *f = mw_std_file_check(L, 1);
     int i = 0;
@@ -342,7 +342,7 @@ static int flags_of(const char *mode) {
 
 static int io_open(lua_State *L) { /* open(name [, mode]) -> file | nil, message, errno                              [-0, +1|3, e] */
     const char *name = mw_arg_text(L, 1, "io.open", "the file name", 0, NULL);
-    const char *mode = luaL_optstring(L, 2, "r");
+    const char *mode = mw_std_text_at(L, 2, "io.open", "the mode", "r");
     int flags = flags_of(mode), rc;
     struct mw_std_file *box;
     struct mw_err err;
@@ -372,7 +372,7 @@ static int io_popen(lua_State *L) { /* raises: processes have a module of their 
 static int io_type(lua_State *L) { /* type(v) -> "file" | "closed file" | nil                                        [-0, +1, -] */
     struct mw_std_file *box;
 
-    luaL_checkany(L, 1);
+    if (lua_isnone(L, 1)) return mw_raise_inval(L, "io.type", "a value is expected");
     box = luaL_testudata(L, 1, MW_FILE_TYPE);
     if (box == NULL) lua_pushnil(L);
     else lua_pushstring(L, box->file != NULL ? "file" : "closed file");

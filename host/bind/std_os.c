@@ -78,7 +78,7 @@ static int os_exit(lua_State *L) {
 
 /* setlocale([locale [, category]]) -> name | nil: can be asked, or be "C" already. The upvalue is Lua's own.      [-0, +1, e] */
 static int os_setlocale(lua_State *L) {
-    const char *want = luaL_optstring(L, 1, NULL);
+    const char *want = mw_std_text_at(L, 1, "os.setlocale", "the locale", NULL);
 
     lua_settop(L, 2);
     lua_pushvalue(L, lua_upvalueindex(1));

@@ -89,7 +89,7 @@ static const char *path_field(lua_State *L, const char *field) { /* pushes it; t
 
 /* The searchers: name -> loader, extra | text of what was looked at                                                   [-0, +1|2, e] */
 static int search_preload(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
+    const char *name = mw_arg_text(L, 1, "require", "the module's name", NAME_BYTES, NULL);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     if (lua_getfield(L, -1, name) == LUA_TNIL) {
         lua_pushfstring(L, "no field package.preload['%s']", name);
@@ -184,7 +184,9 @@ static int search_native(lua_State *L) {
 /* searchpath(name, path [, sep [, rep]]) -> file name | nil, what was looked at                                        [-0, +1|2, e] */
 static int pkg_searchpath(lua_State *L) {
     const char *name = mw_arg_text(L, 1, "package.searchpath", "the module's name", NAME_BYTES, NULL);
-    const char *path = luaL_checkstring(L, 2), *sep = luaL_optstring(L, 3, "."), *rep = luaL_optstring(L, 4, "/");
+    const char *path = mw_arg_text(L, 2, "package.searchpath", "the path", 1u << 20, NULL);
+    const char *sep = mw_std_text_at(L, 3, "package.searchpath", "the separator", ".");
+    const char *rep = mw_std_text_at(L, 4, "package.searchpath", "the replacement", "/");
     mw_policy *p = mw_host_policy(mw_host_of(L));
     luaL_Buffer b;
     int tried = 0;

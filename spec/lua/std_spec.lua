@@ -219,6 +219,12 @@ describe("io", function()
     assert.equal(0, tonumber(r.stdout:match("flags:%s*(%d+)"), 8) & 2048)
   end)
 
+  it("suspends the task, and not the coroutine that reads", function()
+    assert.equal("co a\nco b\n", output({}, [[
+      for line in coroutine.wrap(function() for l in io.lines() do coroutine.yield(l) end end) do print("co " .. line) end
+    ]], nil, "a\nb\n"))
+  end)
+
   it("writes all of a large output to a slow reader", function()
     local child <close> = assert(mw.process.spawn { program, "eval", [[
       for i = 1, 40 do assert(io.write(("x"):rep(10000))) end
@@ -255,6 +261,19 @@ describe("io", function()
     assert.equal("f", fs.read(path("open/f")))
     refused("--allow-write=", {}, "io.tmpfile()")
     refused("--allow-write=", {}, "os.tmpname()")
+  end)
+
+  it("raises error objects for arguments of the wrong kind", function()
+    local f <close> = assert(io.open(put("f", "")))
+    for _, call in ipairs { { io.open }, { io.open, 1 }, { io.open, "x", {} }, { io.open, "x", "rw" }, { io.lines, {} },
+      { f.seek, f, "here" }, { f.seek, f, "set", 1.5 }, { f.setvbuf, f, "some" }, { f.read, f, "x" }, { f.read, f, -1 }, { f.write, f, {} }, { f.read, 1 },
+      { io.type },
+      { os.remove }, { os.rename, "a" }, { os.getenv, {} }, { os.exit, "now" }, { load, 1 }, { load, "", {} }, { loadfile }, { dofile, 1 },
+      { require }, { require, {} }, { collectgarbage, {} }, { debug.getinfo }, { debug.getinfo, 1, "?" } } do
+      local ok, err = pcall(table.unpack(call))
+      assert.is_false(ok)
+      assert.equal("EINVAL", type(err) == "table" and err.code or err)
+    end
   end)
 
   it("refuses a name with a NUL byte", function()
