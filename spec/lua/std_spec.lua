@@ -266,8 +266,8 @@ describe("io", function()
   it("raises error objects for arguments of the wrong kind", function()
     local f <close> = assert(io.open(put("f", "")))
     for _, call in ipairs { { io.open }, { io.open, 1 }, { io.open, "x", {} }, { io.open, "x", "rw" }, { io.lines, {} },
-      { f.seek, f, "here" }, { f.seek, f, "set", 1.5 }, { f.setvbuf, f, "some" }, { f.read, f, "x" }, { f.read, f, -1 }, { f.write, f, {} }, { f.read, 1 },
-      { io.type },
+      { f.seek, f, "here" }, { f.seek, f, "set", 1.5 }, { f.setvbuf, f, "some" }, { f.read, f, "x" }, { f.read, f, -1 }, { f.write, f, {} },
+      { f.read, 1 }, { io.type },
       { os.remove }, { os.rename, "a" }, { os.getenv, {} }, { os.exit, "now" }, { load, 1 }, { load, "", {} }, { loadfile }, { dofile, 1 },
       { require }, { require, {} }, { collectgarbage, {} }, { debug.getinfo }, { debug.getinfo, 1, "?" } } do
       local ok, err = pcall(table.unpack(call))

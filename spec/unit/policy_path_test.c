@@ -225,6 +225,42 @@ TEST(a_moved_file_never_becomes_readable_by_the_move) {
     done();
 }
 
+static int moves(const char *from, const char *to) {
+    struct mw_place a, b;
+    int rc = mw_permit_move(p, in(from), in(to), "os rename", &a, &b, &err);
+    mw_place_close(&a);
+    mw_place_close(&b);
+    return rc;
+}
+
+TEST(a_folder_that_takes_the_place_of_a_grants_parent_brings_nothing_with_it) {
+    tree();
+    REQUIRE(mkdir(in("other/sub"), 0755) == 0);
+    put("other/sub/b", "secret");
+    add(MW_WRITE, MW_ALLOW, "");
+    add(MW_READ, MW_ALLOW, "data/sub");
+    CHECK_INT(moves("data", "was"), 0);
+    REQUIRE(rename(in("data"), in("was")) == 0);
+    CHECK_INT(moves("other", "data"), MW_EDENIED);
+    CHECK_INT(moves("other/sub", "data"), MW_EDENIED);
+    CHECK_INT(moves("other/sub", "fresh"), 0);
+    done();
+}
+
+TEST(a_socket_is_not_moved_to_where_it_could_be_reached) {
+    tree();
+    add(MW_WRITE, MW_ALLOW, "");
+    {
+        char rule[128];
+        snprintf(rule, sizeof rule, "unix:%s", in("out/s"));
+        REQUIRE(mw_policy_add_one(p, MW_CONNECT, MW_ALLOW, rule, &err) == 0);
+    }
+    CHECK_INT(moves("other/o", "out/s"), MW_EDENIED);
+    CHECK_INT(moves("other", "out"), MW_EDENIED);
+    CHECK_INT(moves("other/o", "out/t"), 0);
+    done();
+}
+
 TEST(a_replaced_grant_directory_is_the_one_that_its_name_says) {
     tree();
     add(MW_READ, MW_ALLOW, "data");
