@@ -251,11 +251,9 @@ int mw_uvfs_link(mw_policy *p, const char *from, const char *to, struct mw_err *
     int rc = place(p, BOTH, from, -EPERM, "fs_link", &a, err), failed;
 
     if (rc < 0) return rc;
-    rc = place(p, BOTH, to, -EEXIST, "fs_link", &b, err);
-    if (rc < 0) {
-        mw_place_close(&a);
-        return rc;
-    }
+    mw_place_close(&a);
+    rc = mw_permit_move(p, from, to, "fs_link", &a, &b, err); /* a second name opens no more than a moved one */
+    if (rc < 0) return rc;
     failed = linkat(a.fd, a.leaf, b.fd, b.leaf, 0) < 0;
     rc = place_done(&b, failed, "fs_link", from, err);
     mw_place_close(&a);
