@@ -14,7 +14,7 @@
 
 #define OP "uv"
 
-static const char door_key, module_key, kinds_key, queue_key; /* registry: by address; the door's, and see below */
+static const char door_key, module_key, kinds_key, queue_key, ready_key; /* registry: by address; the door's, and see below */
 
 static const struct uv_rule *const rules = mw_uv_rules;
 
@@ -110,6 +110,20 @@ static int on_callback(lua_State *L, int nargs, int nresults, int flags) {
     if (rc == LUA_OK) return lua_gettop(L) - base + 1;
     mw_task_report(L);
     return -rc;
+}
+
+void mw_uv_call(lua_State *L, int nargs) {
+    on_callback(L, nargs, 0, 0);
+}
+
+void mw_uv_need_processes(lua_State *L) {
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ready_key) == LUA_TFUNCTION) {
+        lua_call(L, 0, 0);
+        lua_pushboolean(L, 1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &ready_key);
+        return;
+    }
+    lua_pop(L, 1);
 }
 
 /* ---- Callbacks of what was done at once ----------------------------------------------------------------------------------- */
@@ -243,6 +257,7 @@ static int guard(lua_State *L) {
 
     luaL_checkstack(L, LUA_MINSTACK, OP);
     if (r->sys != NULL && mw_permit_text(mw_host_policy(d->host), MW_SYS, r->sys, r->name, &err) < 0) return mw_raise(L, &err);
+    if ((r->kinds | UV_KIND_CLOSED) == (UV_KIND_ANY | UV_KIND_CLOSED) && mw_uv_is_process(L, 1)) return mw_uv_process_handle(L, d, r);
     if (r->kinds != 0) mw_uv_handle(L, 1, r->name, r->kinds);
     return r->run != NULL ? r->run(L, d, r, d->raw[i]) : d->raw[i](L);
 }
@@ -387,7 +402,7 @@ static void open_luv(lua_State *L) {                                   /* [] -> 
     lua_call(L, 0, 1);
 }
 
-/* core.uv.open() -> the guarded module, always the same table                                            [-0, +1, e] */
+/* core.uv.open(processes) -> the guarded module, always the same table. processes: called before the first spawn. [-0, +1, e] */
 static int uv_open(lua_State *L) {
     struct uv_door *d;
 
@@ -398,6 +413,8 @@ static int uv_open(lua_State *L) {
         mw_err_set(&err, MW_ENOMEM, OP, NULL, "it could not be opened before");
         return mw_raise(L, &err);
     }
+    lua_settop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &ready_key);
     d = make_door(L);
     open_luv(L);                                                       /* [luv] */
     lua_newtable(L);                                                   /* [luv uv] */
@@ -420,6 +437,7 @@ static int uv_open(lua_State *L) {
     lua_setfield(L, -2, "constants");
     replace_metatables(L, d);
     mw_uv_fs_types(L);
+    mw_uv_process_type(L);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
     return 1;

@@ -68,7 +68,19 @@ void mw_uv_pipe_closed(lua_State *L, int idx); /* the handle at idx is closing *
 /* 1 if the pipe at idx was bound by us: its name is pushed. */
 int mw_uv_pipe_name(lua_State *L, int idx);
 
+/* Calls the function below nargs values on top (all popped); its error goes to the host.                   [-nargs+1, +0, -] */
+void mw_uv_call(lua_State *L, int nargs);
+/* What runs programs is ready: the process door was opened. */
+void mw_uv_need_processes(lua_State *L);
+int mw_uv_is_process(lua_State *L, int idx);
+/* A rule for every handle, whose argument 1 is a process. */
+int mw_uv_process_handle(lua_State *L, struct uv_door *d, const struct uv_rule *r);
+void mw_uv_process_type(lua_State *L);
+/* A metatable whose methods are functions of the module, which is at the top: { method, name of the function }. */
+void mw_uv_make_type(lua_State *L, const char *type, const luaL_Reg *meta, const char *const (*methods)[2]);
+
 /* By file. */
+uv_run_fn mw_uv_spawn, mw_uv_process_get_pid, mw_uv_process_kill;
 uv_run_fn mw_uv_close, mw_uv_new, mw_uv_new_pipe, mw_uv_new_udp, mw_uv_start, mw_uv_timer_start, mw_uv_timer_set_repeat;
 uv_run_fn mw_uv_signal_start, mw_uv_shutdown, mw_uv_listen, mw_uv_accept, mw_uv_read_start, mw_uv_write, mw_uv_write2;
 uv_run_fn mw_uv_buffer_size, mw_uv_cancel, mw_uv_pipe_open;

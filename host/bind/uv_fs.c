@@ -665,8 +665,7 @@ void mw_uv_push_request(lua_State *L) {
     luaL_setmetatable(L, REQUEST);
 }
 
-/* Copies the named functions of the module (at the top) into a methods table of metatable `type`. */
-static void make_type(lua_State *L, const char *type, const luaL_Reg *meta, const char *const (*methods)[2]) {
+void mw_uv_make_type(lua_State *L, const char *type, const luaL_Reg *meta, const char *const (*methods)[2]) {
     luaL_newmetatable(L, type);                                        /* [uv mt] */
     if (meta != NULL) luaL_setfuncs(L, meta, 0);
     lua_newtable(L);                                                   /* [uv mt methods] */
@@ -685,7 +684,7 @@ void mw_uv_fs_types(lua_State *L) {
     static const char *const request[][2] = { { "cancel", "cancel" }, { "get_type", "req_get_type" }, { NULL, NULL } };
     static const char *const directory[][2] = { { "readdir", "fs_readdir" }, { "closedir", "fs_closedir" }, { NULL, NULL } };
 
-    make_type(L, REQUEST, NULL, request);
-    make_type(L, SCAN, meta, request);
-    make_type(L, DIRECTORY, meta, directory);
+    mw_uv_make_type(L, REQUEST, NULL, request);
+    mw_uv_make_type(L, SCAN, meta, request);
+    mw_uv_make_type(L, DIRECTORY, meta, directory);
 }

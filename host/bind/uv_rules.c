@@ -4,7 +4,7 @@
  * Left out: what stops or steers the host's loop (run, stop, walk, sleep, loop_*, backend_fd), threads and work in other
  * states, what belongs to the process (chdir, set*id, setenv, priorities, titles, kill), terminals (opening one replaces the
  * host's own descriptor), descriptors by number that no script can have come by (poll, tcp_open, udp_open), watches by name
- * (mw.fs.watch), programs (mw.process), owners of files. */
+ * (mw.fs.watch), owners of files. */
 #include "bind/uv.h"
 
 #define CLOSED(kinds) ((kinds) | UV_KIND_CLOSED)
@@ -41,6 +41,10 @@ const struct uv_rule mw_uv_rules[] = {
     {"timer_set_repeat", UV_KIND(TIMER), NULL, mw_uv_timer_set_repeat},
     {"timer_start", UV_KIND(TIMER), NULL, mw_uv_timer_start},
     {"timer_stop", UV_KIND(TIMER), NULL, NULL},
+    /* programs */
+    {"process_get_pid", 0, NULL, mw_uv_process_get_pid},
+    {"process_kill", 0, NULL, mw_uv_process_kill},
+    {"spawn", 0, NULL, mw_uv_spawn},
     /* signals */
     {"new_signal", 0, "signal", mw_uv_new},
     {"signal_start", UV_KIND(SIGNAL), "signal", mw_uv_signal_start},

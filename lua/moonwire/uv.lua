@@ -2,4 +2,4 @@
 --- they do. A name that is not here has no rule, and so does not exist. Callbacks are no tasks: what would wait raises there.
 local _, core = ...
 
-return core.uv.open()
+return core.uv.open(function() return core.process end)

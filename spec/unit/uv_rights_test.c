@@ -171,6 +171,8 @@ TEST(half_of_the_rights_is_not_enough) {
         { "uv.os_getenv('HOME')", { { MW_ENV, "PATH" }, END } },
         { "uv.new_pipe(true)", { { MW_NET, NULL }, READ_DIR, WRITE_DIR, END } },
         { "uv.loadavg()", { { MW_SYS, "cpus" }, END } },
+        { "uv.spawn('sh', {})", { { MW_RUN, "true" }, END } },
+        { "uv.spawn('env', { env = { 'LD_PRELOAD=/tmp/x' } })", { { MW_RUN, "env" }, END } },
     };
     char message[256];
 
@@ -221,6 +223,14 @@ TEST(names_that_tell_of_the_system_need_sys_or_env) {
         { "assert(uv.os_getppid())", { { MW_SYS, "pid" }, END } },
         { "assert(uv.os_getpriority(0))", { { MW_SYS, "priority" }, END } },
         { "assert(uv.new_signal():start('sigusr2', print))", { { MW_SYS, "signal" }, END } },
+    };
+    CHECK_ROWS(rows);
+}
+
+TEST(programs_need_run) {
+    static const struct row rows[] = {
+        { "assert(uv.spawn('true', {}))", { { MW_RUN, "true" }, END } },
+        { "assert(uv.spawn('true', { cwd = dir }))", { { MW_RUN, "true" }, READ_DIR, END } },
     };
     CHECK_ROWS(rows);
 }

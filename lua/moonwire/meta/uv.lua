@@ -11,8 +11,9 @@ local uv = {}
 ---@class moonwire.core.uv
 local door = {}
 
+---@param processes function  called before the first uv.spawn: makes ready what runs programs
 ---@return uv
-function door.open() end
+function door.open(processes) end
 
 --- `uv.close(handle, [callback])`
 ---@param callback? any
@@ -100,6 +101,18 @@ function uv.timer_start(timer, timeout, interval, callback) end
 
 --- `uv.timer_stop(timer)`
 function uv.timer_stop(timer) end
+
+--- `uv.process_get_pid(process)`
+function uv.process_get_pid(process) end
+
+--- `uv.process_kill(process, [signal])`: to its whole group
+---@param signal? any
+function uv.process_kill(process, signal) end
+
+--- `uv.spawn(file, options, [on_exit])`: options are args, env, cwd, stdio (up to three: nil, a pipe, a descriptor of the
+--- script's), detached. Needs `--allow-run`. The child ends with its host unless it is detached.
+---@param on_exit? fun(code: integer, signal: integer)
+function uv.spawn(file, options, on_exit) end
 
 --- `uv.new_signal()` Needs `--allow-sys=signal`.
 function uv.new_signal() end
