@@ -499,7 +499,9 @@ describe("uv", function()
       local text, handle, pid = {}, nil, nil
       local code, signal = callback(function(done)
         handle, pid = uv.spawn("sh", {
-          args = { "-c", "tr a-z A-Z; echo $NAME; exit 3" }, env = { "NAME=value", "PATH=" .. uv.os_getenv("PATH") }, stdio = { input, output },
+          args = { "-c", "tr a-z A-Z; echo $NAME; exit 3" },
+          env = { "NAME=value", "PATH=" .. uv.os_getenv("PATH") },
+          stdio = { input, output },
         }, done)
         assert(handle, pid)
         input:write("hello ", function() input:close() end)
