@@ -48,7 +48,37 @@ local function children()
   assert(assert(child:wait { timeout = 10 }).ok)
 end
 
-local steps = { frames = frames, tasks = tasks, files = files, children = children }
+local function family()
+  local r = assert(mw.process.pipe { { "printf", "b\\na\\n" }, { "sort" }, timeout = 10 })
+  assert(r.stdout == "a\nb\n")
+  for line in mw.process.lines { "printf", "one\\ntwo\\n" } do assert(line == "one" or line == "two") end
+  r = assert(mw.process.run { "echo", "on a terminal", pty = true, timeout = 10 })
+  assert(r.stdout == "on a terminal\r\n")
+  r = assert(mw.process.run { script = "fail_alloc_child.lua", "word", timeout = 10, permissions = { env = { "HOME" } } })
+  assert(r.stdout == "word\n", r.stderr)
+end
+
+local function handles()
+  local dir <close> = assert(mw.fs.tempdir())
+  local srv <close> = assert(mw.net.listen("unix:" .. tostring(dir.path) .. "/socket", { mode = "0600", unlink = true }))
+  local there = assert(mw.task.spawn(function() return srv:accept { timeout = 10 } end))
+  local here <close> = assert(mw.net.connect(srv:address(), { timeout = 10, retry = { attempts = 2 } }))
+  local conn <close> = assert(there:join())
+  assert(here:write "a line\nthe rest")
+  assert(conn:read "l" == "a line")
+  assert(here:finish())
+  assert(conn:read "a" == "the rest")
+  local more = assert(mw.task.spawn(function() return srv:accept { timeout = 10 } end))
+  local passed <close> = assert(mw.net.connect(srv:address(), { timeout = 10 }))
+  local far <close> = assert(more:join())
+  assert(conn:send_handle(passed))
+  local got <close> = assert(here:recv_handle { timeout = 10 })
+  assert(got:write "by hand\n")
+  assert(far:read "l" == "by hand")
+  mw.log.info("passed", { what = mw.inspect { got:stats() } })
+end
+
+local steps = { frames = frames, tasks = tasks, files = files, children = children, family = family, handles = handles }
 for _, name in ipairs { ... } do
   if name == "frames" then frames "tcp://127.0.0.1:0" else steps[name]() end
 end
