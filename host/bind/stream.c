@@ -151,17 +151,19 @@ static int linger(lua_State *L) {
     return linger_k(L, 0, 0);
 }
 
-/* stream:close() -> true; also __close                                        [-0, +1, m]
+/* stream:close() -> true | nil, err: bytes were lost; also __close            [-0, +1|2, m]
  * Does not wait; what is queued is sent all the same, before the host ends. */
 static int stream_close(lua_State *L) {
     struct mw_stream_box *box = mw_box_check(L, 1, MW_STREAM_TYPE);
-    mw_host *h;
+    struct mw_err err;
+    int rc = box->s != NULL ? mw_stream_retire(box->s, &err) : 0;
 
-    if (box->s != NULL && mw_stream_retire(box->s) == 1) {
-        h = mw_stream_host(box->s);
+    if (rc < 0) return mw_push_err(L, &err);
+    if (rc == 1) {
+        mw_scope *root = mw_host_root(mw_stream_host(box->s));
         lua_pushcfunction(L, linger);
         lua_pushvalue(L, 1);
-        if (mw_task_start(mw_host_root(h), L, 1, "stream close", 0, NULL, NULL) < 0) mw_stream_close(box->s);
+        if (mw_task_start(root, L, 1, "stream close", 0, NULL, NULL) < 0) mw_stream_close(box->s);
     }
     lua_pushboolean(L, 1);
     return 1;

@@ -293,19 +293,20 @@ void mw_stream_on_close(mw_stream *s, void (*fn)(void *ud), void *ud) {
     s->close_ud = ud;
 }
 
-/* Bytes of which nobody else will say that they were lost. A peer that has gone is everyday. */
+/* Bytes that were lost after the last call that could have told it. A peer that did not want them is everyday (`head`). */
 void mw_stream_lost(mw_stream *s, const char *why) {
-    int level = s->werr == -EPIPE || s->werr == -ECONNRESET ? MW_LOG_DEBUG : MW_LOG_WARN;
-
-    mw_host_log(s->host, level, "%s %s: not all was sent before it closed: %s", s->noun, s->subject, why);
+    if (s->werr == -EPIPE || s->werr == -ECONNRESET) return;
+    mw_host_log(s->host, MW_LOG_WARN, "%s %s: not all was sent before it closed: %s", s->noun, s->subject, why);
 }
 
-int mw_stream_retire(mw_stream *s) {
+int mw_stream_retire(mw_stream *s, struct mw_err *err) {
+    int rc;
+
     if (s->closed || s->retired) return !s->closed;
-    if (s->werr != 0 && !s->told) mw_stream_lost(s, mw_err_words(s->werr));
-    if (s->werr != 0 || mw_stream_flush(s, NULL) <= 0 || mw_host_closing(s->host)) {
+    rc = s->told ? 0 : mw_stream_flush(s, err); /* a failure that no call has told yet is this one's */
+    if (rc <= 0 || mw_host_closing(s->host)) {
         mw_stream_close(s);
-        return 0;
+        return rc < 0 ? rc : 0;
     }
     s->retired = 1;
     s->want_read = 0;

@@ -361,6 +361,14 @@ TEST(what_close_could_not_send_is_not_lost_without_a_word) {
     CHECK(strstr(log_text, "not all was sent before it closed: the peer took nothing") != NULL);
 }
 
+SCRIPT(close_tells_what_no_call_has_told,
+    local a, b = pair();
+    a:write(('x'):rep(900000)); b:close();
+    while a:stats().unsent > 0 do task.sleep(0.001) end;
+    code('EPIPE', a:close()); eq(a:close(), true);
+    local c, d = pair();
+    d:close(); code('EPIPE', c:write('x')); eq(c:close(), true))
+
 SCRIPT(a_cancelled_reader_leaves_the_bytes_for_the_next,
     local a, b = pair();
     local t = spawn(function() return b:read_exact(10) end);

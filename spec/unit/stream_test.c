@@ -372,7 +372,7 @@ TEST(a_retired_stream_is_closed_for_its_users_but_sends_the_rest) {
     begin();
     s = pair(&peer, NULL);
     CHECK_INT(put(s, big, sizeof big), 0);
-    CHECK_INT(mw_stream_retire(s), 1);
+    CHECK_INT(mw_stream_retire(s, &err), 1);
     CHECK(mw_stream_closed(s));
     CHECK_INT(put(s, "x", 1), MW_ECLOSED);
     CHECK_INT(mw_stream_fill(s, 0, &err), MW_ECLOSED);

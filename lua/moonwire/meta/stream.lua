@@ -72,7 +72,8 @@ function Stream:finish() end
 
 --- Closes; who waits gets ECLOSED. Does not wait: what is unsent still goes out before the program ends, or is dropped when the
 --- peer takes nothing for 30 s. Use flush() first to know. Idempotent; also `local s <close>`.
----@return true
+---@return true? ok
+---@return moonwire.Err? err  closed, but bytes written before were lost, and no call has said so yet
 function Stream:close() end
 
 --- Gives copies of 1 to 16 streams to the process at the other end of a Unix socket, in order with what is written; one zero
