@@ -13,7 +13,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BOTH (1u << MW_READ | 1u << MW_WRITE)
 #define SELF_NAME 48                 /* "/proc/self/fd/N" and some */
 #define TEMP_TRIES 100
 #define COPY_STEP (1u << 20)
@@ -248,14 +247,10 @@ int mw_uvfs_mkdir(mw_policy *p, const char *path, mode_t mode, struct mw_err *er
 
 int mw_uvfs_link(mw_policy *p, const char *from, const char *to, struct mw_err *err) {
     struct mw_place a, b;
-    int rc = place(p, BOTH, from, -EPERM, "fs_link", &a, err), failed;
+    int rc = mw_permit_link(p, from, to, "fs_link", &a, &b, err);
 
     if (rc < 0) return rc;
-    mw_place_close(&a);
-    rc = mw_permit_move(p, from, to, "fs_link", &a, &b, err); /* a second name opens no more than a moved one */
-    if (rc < 0) return rc;
-    failed = linkat(a.fd, a.leaf, b.fd, b.leaf, 0) < 0;
-    rc = place_done(&b, failed, "fs_link", from, err);
+    rc = place_done(&b, linkat(a.fd, a.leaf, b.fd, b.leaf, 0) < 0, "fs_link", from, err);
     mw_place_close(&a);
     return rc;
 }

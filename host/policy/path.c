@@ -281,53 +281,6 @@ int mw_permit_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at ho
     return rc;
 }
 
-/* Would whatever comes to stand at `path` gain the kind there, or what is in it? */
-static int gains(const mw_policy *p, enum mw_kind kind, const char *path) {
-    char subject[PATH_MAX + 8];
-    struct mw_decision d;
-    struct mw_target t;
-    struct mw_walk w;
-    int yes;
-
-    if (mw_target_path(p, 1u << MW_WRITE, path, MW_WALK_NAME, subject, &w, &t) < 0) return 1; /* the caller hears of it in a moment */
-    t.kind = kind;
-    t.by_name = t.forbidden = 0;
-    mw_decide(p, &t, &d);
-    yes = d.verdict == MW_YES || mw_decide_any(p, kind, leads_on, &w.trail);
-    mw_walk_end(&w);
-    return yes;
-}
-
-/* Does what stands at `path` have the kind already? */
-static int has(mw_policy *p, enum mw_kind kind, const char *path, const char *op, struct mw_err *err) {
-    char subject[PATH_MAX + 16] = "unix:";
-    struct mw_target t;
-    struct mw_walk w;
-    int rc = mw_target_path(p, 1u << MW_WRITE, path, MW_WALK_NAME, subject + 5, &w, &t);
-
-    if (rc < 0) return rc; /* as the write right said */
-    t.kind = kind;
-    rc = mw_decide_or_ask(err, p, op, kind, kind == MW_READ ? subject + 5 : subject, &t);
-    mw_walk_end(&w);
-    return rc;
-}
-
-int mw_permit_move(mw_policy *p, const char *from, const char *to, const char *op, struct mw_place *a, struct mw_place *b, struct mw_err *err) {
-    static const enum mw_kind gained[] = {MW_READ, MW_CONNECT};
-    int rc;
-
-    a->fd = b->fd = -1;
-    rc = mw_permit_path(p, 1u << MW_WRITE, to, MW_AT_NAME, op, b, err);
-    if (rc == 0) rc = mw_permit_path(p, 1u << MW_WRITE, from, MW_AT_NAME, op, a, err);
-    for (int i = 0; i < 2 && rc == 0 && !mw_policy_is_total(p); i++)
-        if (gains(p, gained[i], to)) rc = has(p, gained[i], from, op, err);
-    if (rc < 0) {
-        mw_place_close(a);
-        mw_place_close(b);
-    }
-    return rc;
-}
-
 /* ---- Opening --------------------------------------------------------------------------------------------------------------- */
 
 static unsigned kinds_of(int flags) {

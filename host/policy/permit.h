@@ -31,9 +31,11 @@ void mw_place_name(const struct mw_place *at, char out[MW_PLACE_NAME]);
 /* kinds: 1u << MW_READ, 1u << MW_WRITE or both, or 1u << MW_FFI. op: for errors ("fs read"). */
 int mw_permit_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, const char *op, struct mw_place *out, struct mw_err *err);
 
-/* Both ends of a rename or a hard link (MW_AT_NAME): write for both; and what the new name, or something below it, would let be
- * read or connected to must be so at the old one, so that moving a file or its folder never opens it up. */
+/* Both ends of a rename (MW_AT_NAME): write for both; what may be read or connected to by its new name must be so by the old one,
+ * so that moving a file never makes it readable; nothing moves that has something denied below it, nor to above such a name. */
 int mw_permit_move(mw_policy *p, const char *from, const char *to, const char *op, struct mw_place *a, struct mw_place *b, struct mw_err *err);
+/* The same for a hard link, which needs read and write of both. */
+int mw_permit_link(mw_policy *p, const char *from, const char *to, const char *op, struct mw_place *a, struct mw_place *b, struct mw_err *err);
 
 /* open(2) of what is permitted: kinds from `flags` (O_RDONLY read; O_WRONLY, O_TRUNC, O_APPEND, O_CREAT write; O_RDWR both).
  * O_CLOEXEC always; FIFOs, sockets and directories opened for writing are refused when `regular` is 1. */
