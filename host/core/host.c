@@ -99,6 +99,16 @@ void mw_host_set_grace(mw_host *h, unsigned grace_ms) {
     h->grace_ns = (uint64_t)grace_ms * 1000000u;
 }
 
+void mw_host_charge(mw_host *h, size_t before, size_t now) {
+    h->buffered = h->buffered - before + now;
+}
+int mw_host_crowded(const mw_host *h) {
+    return h->buffered > h->buffered_max;
+}
+void mw_host_set_buffered_max(mw_host *h, size_t bytes) {
+    h->buffered_max = bytes;
+}
+
 void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *)) {
     it->close = close;
     mw_list_add(&h->handles, &it->link);
@@ -345,6 +355,7 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, size_t memo
     h->alloc_ud = alloc_ud;
     h->limit = memory_limit != 0 ? memory_limit : (size_t)-1;
     h->grace_ns = 5000000000u;
+    h->buffered_max = MW_BUFFERED_MAX;
     mw_list_init(&h->handles);
     mw_list_init(&h->ready);
     mw_list_init(&h->tasks);

@@ -84,6 +84,13 @@ void mw_host_in_callback(mw_host *h, int on);
 void *mw_host_slot(const mw_host *h, const void *key);
 int mw_host_slot_set(mw_host *h, const void *key, void *value);
 
+/* The bytes that all queues of a host hold room for. A queue tells when its room changes, and while the host is crowded it
+ * reads no further ahead, takes no new peer, and refuses to let one reader hold much more. */
+#define MW_BUFFERED_MAX ((size_t)256 << 20)     /* bytes; mw_host_set_buffered_max */
+void mw_host_charge(mw_host *h, size_t before, size_t now);
+int mw_host_crowded(const mw_host *h);
+void mw_host_set_buffered_max(mw_host *h, size_t bytes);
+
 /* Writes one log line through the hook; level MW_LOG_... */
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

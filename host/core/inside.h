@@ -65,6 +65,7 @@ struct mw_host {
     lua_Alloc alloc;
     void *alloc_ud;
     size_t used, limit;             /* bytes of the Lua state */
+    size_t buffered, buffered_max;  /* bytes of all queues */
     struct mw_list handles, ready, tasks, dusk;
     struct { const void *key; void *_Atomic value; } slots[MW_SLOTS];
     mw_task *running;

@@ -172,7 +172,7 @@ static int admit(mw_listener *l, int fd, const struct mw_address *from, mw_strea
 
     if (rc == 0 && (c->peer = mw_peers_take(&l->peers, &key)) == NULL) rc = MW_ENOMEM;
     if (rc < 0) goto refuse;
-    if (c->peer->held > l->opt.max_conns_per_peer) {
+    if (c->peer->held > l->opt.max_conns_per_peer || mw_host_crowded(l->host)) {
         l->stats.limited++;
         goto refuse;
     }

@@ -142,6 +142,7 @@ static void on_timer(struct mw_timer *t) {
         s->chunk = MW_CHUNK_MIN;
         mw_bytes_shrink(&s->in, 0);
         mw_bytes_shrink(&s->out, 0);
+        mw_stream_charge(s);
     } else if (s->trim) {
         s->calls_seen = calls;
         sooner(&next, now + TRIM);
@@ -282,6 +283,7 @@ void mw_stream_close(mw_stream *s) {
     mw_stream_passed_end(s);
     mw_bytes_free(&s->in);
     mw_bytes_free(&s->out);
+    mw_stream_charge(s);
     s->enough = NULL;
     mw_wait_wake(&s->readable);
     mw_wait_wake(&s->writable);
@@ -322,6 +324,7 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
     }
     mw_stream_passed_end(s);
     mw_bytes_free(&s->in);
+    mw_stream_charge(s);
     s->enough = NULL;
     mw_wait_wake(&s->readable);
     mw_wait_wake(&s->writable);

@@ -64,6 +64,7 @@ static int read_once(mw_stream *s, size_t want, int *full) {
         at = mw_bytes_reserve(&s->in, ask, &room);
     }
     if (at == NULL) return MW_ENOMEM;
+    mw_stream_charge(s);
     if (room > ask) room = ask;
     got = take(s, at, room);
     s->stats.reads++;
@@ -127,11 +128,22 @@ int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err) {
 
     if (rc < 0) return rc;
     if (s->drained && s->want_read) return nothing_now(s, err);
+    if (mw_bytes_len(&s->in) >= MW_CROWDED_MAX && mw_host_crowded(s->host)) {
+        return mw_stream_fail(s, MW_ELIMIT, "read", "all streams together hold too many bytes", err);
+    }
     rc = read_once(s, want, &full);
     if (rc == 1) return 1;
     if (rc == 0) return nothing_now(s, err);
     if (s->watch != NULL) mw_stream_watch(s); /* the end and errors are always ready: watch no more */
     return mw_stream_fail(s, rc, "read", rc == MW_EEOF ? "the end" : NULL, err);
+}
+
+/* Must this stream hold no more? Nothing is read ahead while the host is crowded; a reader that waits may have a little. */
+static int crowded_out(const mw_stream *s) {
+    size_t held = mw_bytes_len(&s->in);
+
+    if (held == 0 || !mw_host_crowded(s->host)) return 0;
+    return mw_wait_empty(&s->readable) || held >= MW_CROWDED_MAX;
 }
 
 void mw_stream_on_readable(mw_stream *s) {
@@ -140,7 +152,7 @@ void mw_stream_on_readable(mw_stream *s) {
 
     if (s->closed || s->retired || s->eof || s->rerr != 0) s->want_read = 0;
     for (i = 0; s->want_read && i < READS && full && rc == 1; i++) {
-        if (mw_bytes_len(&s->in) >= high || (s->passed != NULL && s->passed->count >= MW_STREAM_FDS)) {
+        if (mw_bytes_len(&s->in) >= high || crowded_out(s) || (s->passed != NULL && s->passed->count >= MW_STREAM_FDS)) {
             s->want_read = 0; /* a later fill watches again */
             break;
         }

@@ -88,6 +88,7 @@ int mw_stream_break(mw_stream *s, int code) {
     s->gathering = 0;
     s->out_base += mw_bytes_len(&s->out);
     mw_bytes_free(&s->out);
+    mw_stream_charge(s);
     mw_stream_parcels_end(s);
     if (s->finishing) half_close(s); /* or the peer would wait for ever */
     mw_wait_wake(&s->writable);
@@ -172,6 +173,7 @@ static int queue(mw_stream *s, const struct mw_view *parts, int count, size_t sk
     int i;
 
     if (mw_bytes_reserve(&s->out, total - skip, NULL) == NULL) return MW_ENOMEM;
+    mw_stream_charge(s);
     for (i = 0; i < count; i++) {
         size_t len = parts[i].len;
         if (skip >= len) {

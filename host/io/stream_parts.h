@@ -17,6 +17,7 @@ enum {
     MW_CHUNK_MIN = 4096,         /* bytes: the first read; doubled while reads come back full */
     MW_CHUNK_MAX = 64 * 1024,
     MW_GATHER_MAX = 64 * 1024,   /* bytes gathered before they are written within the turn */
+    MW_CROWDED_MAX = 1 << 20,    /* bytes that a reader may hold while the host is crowded */
     MW_EINTR_MAX = 8,            /* tries of one call; then it is left to the loop, which can be stopped */
     MW_PASSED_MAX = 2 * MW_STREAM_FDS
 };
@@ -64,6 +65,7 @@ struct mw_stream {
 
     struct mw_bytes in, out;
     size_t chunk, need;
+    size_t charged;              /* room of both queues, as the host knows it */
     struct mw_passed_list *passed;
     struct mw_parcel *parcels, **parcels_end;
     uint64_t out_base;           /* place of the out queue's head among all bytes written */
@@ -91,6 +93,14 @@ void mw_stream_mind(mw_stream *s);
 /* Notes that bytes moved. */
 static inline void mw_stream_moved(mw_stream *s) {
     if (s->limits.idle_ns != 0) s->moved = mw_host_now(s->host);
+}
+/* Tells the host how much room the queues take. */
+static inline void mw_stream_charge(mw_stream *s) {
+    size_t now = s->in.size + s->out.size;
+
+    if (now == s->charged) return;
+    mw_host_charge(s->host, s->charged, now);
+    s->charged = now;
 }
 /* Notes that bytes have begun to wait. */
 static inline void mw_stream_stuck(mw_stream *s) {

@@ -205,6 +205,39 @@ TEST(reading_ahead_stops_at_the_high_mark_and_goes_on_when_the_reader_asks) {
     end();
 }
 
+TEST(a_crowded_host_reads_nothing_ahead_and_lets_nobody_hold_much) {
+    int peer;
+    static char block[4096];
+    mw_stream *s;
+    begin();
+    s = pair(&peer, NULL);
+    CHECK_INT(mw_stream_fill(s, 0, &err), 0);
+    CHECK(write(peer, "some", 4) == 4);
+    turn_wait();
+    CHECK(!mw_host_crowded(host));
+    mw_host_set_buffered_max(host, 100);
+    CHECK(mw_host_crowded(host));
+    CHECK(write(peer, "more", 4) == 4);
+    turn_wait();
+    CHECK(held(s, "some"));
+    CHECK_INT(mw_stream_fill(s, 0, &err), 1);
+    CHECK(held(s, "somemore"));
+    while (mw_bytes_len(mw_stream_in(s)) < MW_CROWDED_MAX) {
+        REQUIRE(write(peer, block, sizeof block) == (ssize_t)sizeof block);
+        REQUIRE(mw_stream_fill(s, 0, &err) == 1);
+    }
+    CHECK(write(peer, "x", 1) == 1);
+    CHECK_INT(mw_stream_fill(s, 0, &err), MW_ELIMIT);
+    mw_host_set_buffered_max(host, MW_BUFFERED_MAX);
+    CHECK_INT(mw_stream_fill(s, 0, &err), 1);
+    mw_stream_close(s);
+    mw_host_set_buffered_max(host, 0);
+    CHECK(!mw_host_crowded(host));
+    close(peer);
+    mw_stream_release(s);
+    end();
+}
+
 TEST(what_the_kernel_refuses_is_queued_and_arrives_in_order) {
     int peer, rc = 0, i;
     size_t total = 0, got = 0, wrong = 0, k;
