@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "core/inside.h"
+#include "core/poll.h"
 #include "core/raise.h"
 
 #define LOOP_DESCRIPTORS 10     /* epoll, two eventfds, the signal pipes, and room for what libuv opens later */
@@ -320,7 +321,8 @@ static int open_loop(mw_host *h, uv_loop_t *loop, struct mw_err *err) {
     h->owns_loop = loop == NULL;
     if (loop == NULL && (rc = uv_loop_init(&h->own)) < 0) return mw_err_set(err, rc, "host", "loop", NULL);
     h->loop = loop != NULL ? loop : &h->own;
-    rc = uv_async_init(h->loop, &h->async, on_async);
+    rc = mw_poll_prepare(h->loop);
+    if (rc == 0) rc = uv_async_init(h->loop, &h->async, on_async);
     if (rc < 0) {
         if (h->owns_loop) uv_loop_close(h->loop);
         return mw_err_set(err, rc, "host", "loop", NULL);

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/poll.h"
 #include "core/timer.h"
 #include "io/inherit.h"
 #include "io/lookup.h"
@@ -167,7 +168,7 @@ static int watch(mw_dial *d, int fd) {
     mw_list_init(&a->link);
     mw_list_add(&d->attempts, &a->link);
     d->refs++;
-    rc = uv_poll_start(&a->poll, UV_WRITABLE, on_answer);
+    rc = mw_poll_start(&a->poll, UV_WRITABLE, on_answer);
     if (rc < 0) {
         a->fd = -1;
         attempt_end(a);

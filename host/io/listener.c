@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/poll.h"
 #include "core/timer.h"
 #include "io/peers.h"
 
@@ -75,22 +76,23 @@ static void on_knock(uv_poll_t *poll, int status, int events) {
     if (!mw_wait_wake_one(&l->ready)) unwatch(l);
 }
 
-static int watch(mw_listener *l) {
-    if (l->watching) return 0;
-    l->watching = 1;
-    return uv_poll_start(&l->poll, UV_READABLE, on_knock);
-}
-
 static void on_pause_over(struct mw_timer *t) {
     mw_wait_wake(&MW_LIST_ENTRY(t, mw_listener, pause)->ready);
 }
 
-/* Nothing can be accepted now, and the backlog would wake us at once: look again later. */
-static void take_a_break(mw_listener *l) {
-    if (mw_timer_start(l->host, &l->pause, mw_host_now(l->host) + PAUSE_NS, on_pause_over) == 0)
-        unwatch(l);
-    else
-        watch(l);
+/* Nothing can be accepted now, and the backlog would wake us at once: look again later. 0 or a code. */
+static int take_a_break(mw_listener *l) {
+    int rc = mw_timer_start(l->host, &l->pause, mw_host_now(l->host) + PAUSE_NS, on_pause_over);
+
+    if (rc == 0) unwatch(l);
+    return rc;
+}
+
+/* 0, or a code when nothing would wake us. */
+static int watch(mw_listener *l) {
+    if (l->watching) return 0;
+    l->watching = mw_poll_start(&l->poll, UV_READABLE, on_knock) == 0;
+    return l->watching ? 0 : take_a_break(l);            /* the kernel has no memory for it now */
 }
 
 static void shut_out(mw_listener *l, int code) {
@@ -201,11 +203,10 @@ static int refused(mw_listener *l, int code) {
     case ENFILE: {
         int rc = shed(l, -code);
         if (rc == 0) return watch(l);
-        if (rc < 0) take_a_break(l);
-        return rc > 0;
+        return rc < 0 ? take_a_break(l) : rc;
     }
     case ENOBUFS:
-    case ENOMEM: take_a_break(l); return 0;
+    case ENOMEM: return take_a_break(l);
     case EBADF:
     case EFAULT:
     case EINVAL:

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "core/poll.h"
 #include "io/process_parts.h"
 
 #define AT_ONCE (1u << 20)    /* bytes read in one callback */
@@ -99,5 +100,5 @@ int mw_capture_start(struct capture *c, uv_loop_t *loop) {
     c->poll.data = c;
     c->polling = 1;
     c->p->refs++;
-    return uv_poll_start(&c->poll, UV_READABLE, on_poll);
+    return mw_poll_start(&c->poll, UV_READABLE, on_poll);
 }

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/poll.h"
+
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
@@ -99,6 +101,22 @@ MW_BARE static int child_signals(struct plan *p) {
     return syscall(SYS_rt_sigprocmask, SIG_SETMASK, &p->no_signals, NULL, SIGSET_BYTES) < 0 ? STEP_SIGNALS : 0;
 }
 
+/* By the descriptor; where that fails, through its name: valgrind's execveat asks for the file's own name, and a file in memory
+ * has none. Sets errno. */
+MW_BARE static void child_exec(const struct plan *p) {
+    char name[32] = "/proc/self/fd/", digits[12];
+    int n = 0, len = 14, fd = p->exec_fd, error;
+
+    syscall(SYS_execveat, fd, "", p->s->argv, p->s->envp, AT_EMPTY_PATH);
+    error = errno;
+    if (error != ENOENT && error != ENOSYS) return;
+    do digits[n++] = (char)('0' + fd % 10);
+    while ((fd /= 10) > 0);
+    while (n > 0) name[len++] = digits[--n];
+    syscall(SYS_execve, name, p->s->argv, p->s->envp);
+    if (errno == ENOENT) errno = error;
+}
+
 MW_BARE static int child_main(void *arg) {
     struct plan *p = arg;
     const struct mw_spawn *s = p->s;
@@ -110,7 +128,7 @@ MW_BARE static int child_main(void *arg) {
     if (step == 0 && s->nofile != 0 && syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &p->nofile, NULL) < 0) step = STEP_LIMIT;
     if (step == 0) step = child_signals(p);
     if (step == 0) {
-        syscall(SYS_execveat, p->exec_fd, "", s->argv, s->envp, AT_EMPTY_PATH);
+        child_exec(p);
         step = STEP_EXEC;
     }
     p->error = errno;
@@ -227,7 +245,7 @@ static int watch(uv_loop_t *loop, struct mw_child *c) {
     if (rc < 0) return rc;
     c->watching = 1;
     c->at.poll.data = c;
-    return uv_poll_start(&c->at.poll, UV_READABLE, on_poll);
+    return mw_poll_start(&c->at.poll, UV_READABLE, on_poll);
 }
 
 int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c, void (*ending)(struct mw_child *),

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/poll.h"
 #include "io/stream_parts.h"
 
 #define MIB ((size_t)1 << 20)
@@ -40,6 +41,7 @@ int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *w
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct mw_watch *w = poll->data;
     mw_stream *s = w->s;
+    int rc;
 
     if (s == NULL) return;
     if (status < 0) { /* an error condition on the descriptor: libuv has stopped watching; the calls will say what it is */
@@ -48,7 +50,9 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     }
     if (events & UV_WRITABLE) mw_stream_on_writable(s);
     if (events & UV_READABLE) mw_stream_on_readable(s);
-    if (!s->closed && mw_stream_watch(s) < 0) mw_stream_close(s);
+    if (s->closed || (rc = mw_stream_watch(s)) == 0) return;
+    snprintf(s->why, sizeof s->why, "closed: it could not be watched: %s", mw_err_words(rc));
+    mw_stream_close(s);
 }
 
 static int watch_set(mw_stream *s, struct mw_watch **at, int fd, int events) {
@@ -73,7 +77,7 @@ static int watch_set(mw_stream *s, struct mw_watch **at, int fd, int events) {
         *at = w;
     }
     if (w->events == events) return 0;
-    rc = events == 0 ? uv_poll_stop(&w->poll) : uv_poll_start(&w->poll, events, on_poll);
+    rc = events == 0 ? uv_poll_stop(&w->poll) : mw_poll_start(&w->poll, events, on_poll);
     if (rc == 0) w->events = events;
     return rc;
 }

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "core/poll.h"
+
 #define HELD 4096u               /* bytes of a full buffer */
 #define END_MS 5000              /* how long the end of a host waits for a reader of our last words */
 
@@ -157,7 +159,7 @@ static struct mw_wait *arm(mw_textfile *f, struct watch *w, uint32_t events, int
         w->loop = 1;
         f->refs++;
     }
-    *rc = uv_poll_start(&w->poll, UV_READABLE, ready);
+    *rc = mw_poll_start(&w->poll, UV_READABLE, ready);
     return *rc < 0 ? NULL : &w->wait;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "core/poll.h"
 #include "policy/permit.h"
 
 #define MASK (IN_CREATE | IN_MODIFY | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -161,7 +162,7 @@ int mw_watch_arm(mw_watch *w, struct mw_err *err) {
 
     if (w->closed) return mw_err_set(err, MW_ECLOSED, "fs watch", w->path, NULL);
     if (w->armed) return 0;
-    rc = uv_poll_start(&w->poll, UV_READABLE, on_readable);
+    rc = mw_poll_start(&w->poll, UV_READABLE, on_readable);
     if (rc < 0) return mw_err_set(err, rc, "fs watch", w->path, NULL);
     w->armed = 1;
     return 0;
