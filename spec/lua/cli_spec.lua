@@ -455,6 +455,8 @@ end)
 
 describe("the descriptor limit", function()
   it("is raised for the program and given back to its children", function()
+    local cache = mw.fs.read((os.getenv "MOONWIRE_BUILD" or "none") .. "/CMakeCache.txt")
+    if cache and cache:find("MW_SPAWN:STRING=uv", 1, true) then return pending "uv_spawn cannot set limits" end
     local r = shell([[ulimit -Sn 123; "$MOONWIRE" run --allow-run=bash "$1"; echo "ours $(ulimit -Sn)"]],
       script "io.write(require('moonwire').process.run{ 'bash', '-c', 'ulimit -Sn' }.stdout)")
     assert.equal("123\nours 123\n", r.stdout)
