@@ -65,6 +65,8 @@ static void read_argv(lua_State *L, int idx, struct mw_process_options *o) {
     char name[32];
 
     if (n + first < 1) mw_raise_inval(L, o->op, "a program is missing: { \"echo\", \"hello\" }");
+    for (lua_pushnil(L), i = 0; lua_next(L, idx) != 0; lua_pop(L, 1)) i += lua_isinteger(L, -2);
+    if (i != n) mw_raise_inval(L, o->op, "there is a hole in the arguments");
     if (n > 65536) mw_raise_inval(L, o->op, "%I arguments, at most 65536 are allowed", (LUAI_UACINT)n);
     lua_createtable(L, (int)(n + first), 0);                         /* [args] */
     if (script != NULL) {
@@ -155,8 +157,8 @@ static void read_word(lua_State *L, int i, enum mw_process_use use, struct mw_pr
 static void read_file(lua_State *L, int i, struct mw_process_options *o) {
     struct mw_err err;
 
-    o->io[i].link = mw_file_fd(L, -1, i > 0, &err);
-    if (o->io[i].link < 0) mw_raise(L, &err);
+    o->io[i].fd = mw_file_fd(L, -1, i > 0, &err);
+    if (o->io[i].fd < 0) mw_raise(L, &err);
 }
 
 /* The value stays alive in the option table; a stream's box in it too. */
@@ -172,7 +174,7 @@ static void read_stdio(lua_State *L, int idx, int i, enum mw_process_use use, st
         mw_raise_inval(L, o->op, "option \"%s\": with pty all three are the terminal", stdio_names[i]);
     } else if (end != NULL) {
         o->io[i].kind = MW_STDIO_LINK;
-        o->io[i].link = end->fd;
+        o->io[i].fd = end->fd;
     } else if (given != NULL) {
         o->io[i].kind = MW_STDIO_GIVEN;
         o->io[i].given = given;
@@ -182,7 +184,7 @@ static void read_stdio(lua_State *L, int idx, int i, enum mw_process_use use, st
     } else if (type == LUA_TSTRING) {
         read_word(L, i, use, o);
     } else {
-        mw_raise_inval(L, o->op, "option \"%s\" must be a string or a stream, got %s", stdio_names[i], luaL_typename(L, -1));
+        mw_raise_inval(L, o->op, "option \"%s\" must be a string, a stream or a file, got %s", stdio_names[i], luaL_typename(L, -1));
     }
     lua_pop(L, 1);
 }

@@ -308,8 +308,8 @@ static int run(struct launch *l) {
         if (rc < 0) return rc;
         s.warden_fd = o->detached || !all->use_warden ? -1 : mw_warden_fd(all->warden);
         rc = mw_child_start(mw_host_loop(all->host), &s, &l->p->child, on_ending, on_ended, l->err);
-        if (rc != -EPIPE || s.warden_fd < 0 || tries > 0) break;
-        mw_groups_warden_lost(all);                              /* it was killed: another one, once */
+        if ((rc != -EPIPE && rc != -EAGAIN) || s.warden_fd < 0 || tries > 0) break;
+        mw_groups_warden_lost(all);                              /* it was killed or stopped: another one, once */
     }
     if (foreground && rc == 0) all->foreground = l->p->child.pid;
     if (foreground && rc < 0) mw_terminal_back(all);
@@ -400,11 +400,13 @@ int mw_process_start(mw_host *h, const struct mw_process_options *o, mw_process 
     if (rc == 0) {
         started = 1;
         rc = attach(&l);
+    } else {
+        mw_launch_keep_sockets(&l);
     }
 
     for (i = 0; i < l.owned_count; i++) close(l.owned[i]);
     for (i = 0; i < 3; i++) {
-        if (o->io[i].kind == MW_STDIO_LINK) mw_process_unlink(o->io[i].link);
+        if (o->io[i].kind == MW_STDIO_LINK) mw_process_unlink(o->io[i].fd);
     }
     mw_place_close(&l.cwd);
     mw_program_close(&l.program);

@@ -37,8 +37,8 @@ enum mw_stdio_kind {
     MW_STDIO_CAPTURE,         /* output: kept, see mw_process_captured */
     MW_STDIO_TEXT,            /* input: these bytes, then the end */
     MW_STDIO_GIVEN,           /* the descriptor of a stream that a script holds */
+    MW_STDIO_FILE,            /* the descriptor of an open file that a script holds; lent for the start */
     MW_STDIO_OUT,             /* error: where its output goes */
-    MW_STDIO_FILE,            /* link: the descriptor of an open file that a script holds; lent */
     MW_STDIO_LINK             /* an end of a pipe between two children; taken */
 };
 struct mw_stdio {
@@ -46,7 +46,7 @@ struct mw_stdio {
     mw_stream *given;
     const char *text;
     size_t len;
-    int link;
+    int fd;                   /* of a link or a file */
 };
 
 struct mw_env {

@@ -65,18 +65,6 @@ void mw_groups_leaving(struct mw_processes *all, int slot) {
     if (slot >= 0) atomic_store(&all->groups[slot], 0);
 }
 
-void mw_groups_left(struct mw_processes *all, int *slot, pid_t group) {
-    if (*slot < 0) return;
-    mw_warden_tell(all->warden, MW_WARDEN_LEFT, group);
-    if (!mw_group_alive(group)) {
-        *slot = -1;
-        return;
-    }
-    atomic_store(&all->groups[*slot], group);
-    all->orphan[*slot] = 1;
-    if (all->orphans++ == 0) mw_timer_start(all->host, &all->sweep, mw_host_now(all->host) + SWEEP_NS, sweep);
-}
-
 /* ---- The warden ----------------------------------------------------------------------------------------------------------- */
 
 void mw_groups_warden_lost(struct mw_processes *all) {
@@ -109,6 +97,21 @@ int mw_groups_warden(struct mw_processes *all, const char *op, struct mw_err *er
         if (all->orphan[i]) mw_warden_tell(all->warden, MW_WARDEN_LEFT, group);
     }
     return 0;
+}
+
+void mw_groups_left(struct mw_processes *all, int *slot, pid_t group) {
+    if (*slot < 0) return;
+    if (all->warden != NULL && mw_warden_tell(all->warden, MW_WARDEN_LEFT, group) < 0) {
+        mw_groups_warden_lost(all);                  /* killed or stopped: another one, told of those that are left */
+        mw_groups_warden(all, "process", NULL);
+    }
+    if (!mw_group_alive(group)) {
+        *slot = -1;
+        return;
+    }
+    atomic_store(&all->groups[*slot], group);
+    all->orphan[*slot] = 1;
+    if (all->orphans++ == 0) mw_timer_start(all->host, &all->sweep, mw_host_now(all->host) + SWEEP_NS, sweep);
 }
 
 int mw_process_warden(mw_host *h, int on) {

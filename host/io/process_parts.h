@@ -98,6 +98,7 @@ void mw_terminal_back(struct mw_processes *all);
 
 /* process_stdio.c */
 int mw_launch_stdio(struct launch *l);
+void mw_launch_keep_sockets(struct launch *l);   /* the start failed: they are ours again */
 int mw_launch_own(struct launch *l, int fd);     /* closed when the start is through; returns fd */
 
 /* process_env.c */

@@ -269,7 +269,9 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     struct header head;
 
 #ifdef SEALS
-    if ((fcntl(fd, F_GET_SEALS) & SEALS) != SEALS) return odd(err, "what the parent decided is not sealed: this command is for moonwire's own children");
+    int seals = fcntl(fd, F_GET_SEALS);                  /* -1: no memory file at all */
+
+    if (seals < 0 || (seals & SEALS) != SEALS) return odd(err, "what the parent decided is not sealed: this command is for moonwire's own children");
 #endif
     if (lseek(fd, 0, SEEK_SET) < 0 || read(fd, &head, sizeof head) != (ssize_t)sizeof head) return odd(err, "what the parent decided cannot be read");
     if (memcmp(head.magic, magic, sizeof magic) != 0 || head.version != VERSION) return odd(err, "parent and child are of different versions");

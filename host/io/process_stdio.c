@@ -79,6 +79,7 @@ static int given(struct launch *l, const struct mw_stdio *io, int i) {
     if (S_ISSOCK(st.st_mode)) {
         anew = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (anew < 0) return mw_err_sys(l->err, l->o->op, subject(l));
+        fcntl(anew, F_SETFL, fcntl(anew, F_GETFL) & ~O_NONBLOCK);    /* undone where the start fails */
         l->moved[i] = io->given;
         return mw_launch_own(l, anew);
     }
@@ -99,8 +100,8 @@ static int one(struct launch *l, int i) {
     case MW_STDIO_TEXT: return fed(l, io);
     case MW_STDIO_GIVEN: return given(l, io, i);
     case MW_STDIO_OUT: return l->fds[1];
-    case MW_STDIO_FILE:
-    case MW_STDIO_LINK: return io->link;
+    case MW_STDIO_LINK:
+    case MW_STDIO_FILE: return io->fd;
     default: return l->home->null_fd;
     }
 }
@@ -118,6 +119,15 @@ static int on_terminal(struct launch *l) {
     l->p->out[0].fd = ours;
     l->p->out[0].wanted = 1;
     return 0;
+}
+
+void mw_launch_keep_sockets(struct launch *l) {
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        int fd = l->moved[i] == NULL ? -1 : i == 0 ? mw_stream_rfd(l->moved[i]) : mw_stream_wfd(l->moved[i]);
+        if (fd >= 0) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
 }
 
 int mw_launch_stdio(struct launch *l) {

@@ -72,7 +72,7 @@ struct mw_child {
  * ended    called once, after that; c->exit is filled
  *
  * Returns 0 when the program runs (the child has passed exec), or a code: -ENOENT, -EACCES, -E2BIG, -ENOEXEC, -EMFILE,
- * -EAGAIN, MW_ENOMEM ...; err->what names the step. -EPIPE with warden_fd: the warden is gone, nothing was started.
+ * -EAGAIN, MW_ENOMEM ...; err->what names the step. -EPIPE or -EAGAIN with warden_fd: the warden does not listen, nothing was started.
  * Whatever it returns, end `c` with mw_child_close. Blocks for the time of one exec. Loop thread only. See clone(2). */
 int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c, void (*ending)(struct mw_child *),
                    void (*ended)(struct mw_child *), struct mw_err *err);
@@ -94,6 +94,9 @@ void mw_child_close(struct mw_child *c, void (*closed)(struct mw_child *));
 int mw_group_signal(pid_t group, int signal);
 /* 1 while the group has members (unreaped ones count). Async-signal-safe. */
 int mw_group_alive(pid_t group);
+
+/* write(2) that raises no SIGPIPE, whatever the program has made of it: held back, and taken away if it came. */
+ssize_t mw_write_quietly(int fd, const void *data, size_t len);
 
 /* "clone" or "uv". Static. */
 const char *mw_spawn_backend(void);

@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,10 +45,6 @@ struct plan {
     volatile int step, error; /* the child's report */
 };
 
-MW_BARE static long tell_warden(struct plan *p) {
-    return syscall(SYS_sendto, p->s->warden_fd, &p->word, sizeof p->word, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
-}
-
 /* Group, terminal, warden. 0, or the step that failed. */
 MW_BARE static int child_group(struct plan *p) {
     const struct mw_spawn *s = p->s;
@@ -63,7 +58,7 @@ MW_BARE static int child_group(struct plan *p) {
     if (s->flags & MW_SPAWN_FOREGROUND) {
         if (syscall(SYS_ioctl, s->tty_fd, TIOCSPGRP, &p->word.group) < 0) return STEP_TTY;
     }
-    if (s->warden_fd >= 0 && tell_warden(p) < 0) return STEP_WARDEN;
+    if (s->warden_fd >= 0 && syscall(SYS_write, s->warden_fd, &p->word, sizeof p->word) < 0) return STEP_WARDEN;
     return 0;
 }
 

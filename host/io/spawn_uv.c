@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,7 +41,7 @@ static void on_exit(uv_process_t *process, int64_t status, int signal) {
 static int tell_warden(const struct mw_spawn *s, struct mw_child *c) {
     struct mw_warden_word word = { MW_WARDEN_ADD, c->pid };
 
-    return s->warden_fd < 0 || send(s->warden_fd, &word, sizeof word, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof word ? 0 : -errno;
+    return s->warden_fd < 0 || mw_write_quietly(s->warden_fd, &word, sizeof word) == (ssize_t)sizeof word ? 0 : -errno;
 }
 
 int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c, void (*ending)(struct mw_child *),

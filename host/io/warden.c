@@ -5,12 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 struct mw_warden {
     struct mw_child child;
-    int fd;                   /* our end of the socket */
+    int fd;                   /* the pipe's write end */
 };
 
 int mw_warden_running(const mw_warden *w) {
@@ -29,7 +28,7 @@ int mw_warden_tell(mw_warden *w, enum mw_warden_op op, pid_t group) {
     struct mw_warden_word word = { op, group };
 
     if (!mw_warden_running(w)) return -EPIPE;
-    return send(w->fd, &word, sizeof word, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof word ? 0 : -errno;
+    return mw_write_quietly(w->fd, &word, sizeof word) == (ssize_t)sizeof word ? 0 : -errno;
 }
 
 static void on_closed(struct mw_child *c) {
@@ -71,8 +70,8 @@ static void on_end(struct mw_child *c) {
     (void)c;                                         /* seen by the next one who tells it something */
 }
 
-/* Runs `exec_fd` with the socket as its descriptor 0 and nothing else. */
-static int run(uv_loop_t *loop, mw_warden *w, int exec_fd, int socket, const char *op, struct mw_err *err) {
+/* Runs `exec_fd` with the pipe as its descriptor 0 and nothing else. */
+static int run(uv_loop_t *loop, mw_warden *w, int exec_fd, int pipe_end, const char *op, struct mw_err *err) {
     char name[] = "moonwire-warden";
     char *argv[] = { name, NULL }, *envp[] = { NULL };
     struct mw_spawn s = { .op = op, .path = name, .cwd_fd = -1, .warden_fd = -1 };
@@ -80,7 +79,7 @@ static int run(uv_loop_t *loop, mw_warden *w, int exec_fd, int socket, const cha
     s.exec_fd = exec_fd;
     s.argv = argv;
     s.envp = envp;
-    s.fds = &socket;
+    s.fds = &pipe_end;
     s.count = 1;
     s.flags = MW_SPAWN_SESSION;
     return mw_child_start(loop, &s, &w->child, NULL, on_end, err);
@@ -98,13 +97,13 @@ int mw_warden_open(uv_loop_t *loop, const char *op, mw_warden **out, struct mw_e
         free(w);
         return rc;
     }
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+    if (pipe2(ends, O_CLOEXEC) < 0) {
         rc = mw_err_sys(err, op, "moonwire-warden");
         close(fd);
         free(w);
         return rc;
     }
-    shutdown(ends[1], SHUT_RD);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
     w->fd = ends[1];
     rc = run(loop, w, fd, ends[0], op, err);
     close(fd);

@@ -1,11 +1,11 @@
 /* The warden: a tiny program of ours, in a session of its own, that ends our children's groups when we are gone, even by -9.
- * Knows: io/spawn.h. Never: a program's name, a policy; the program itself (warden_main.c) knows nothing but its socket. */
+ * Knows: io/spawn.h. Never: a program's name, a policy; the program itself (warden_main.c) knows nothing but its pipe. */
 #ifndef MW_IO_WARDEN_H
 #define MW_IO_WARDEN_H
 
 #include <stdint.h>
 
-/* What goes down the socket: 8 bytes at a time, so each arrives whole. */
+/* What goes down the pipe, which holds 8,192 of them: 8 bytes at a time, so each arrives whole. */
 struct mw_warden_word {
     int32_t op, group;
 };

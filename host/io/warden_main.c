@@ -1,5 +1,5 @@
-/* The warden's program: holds groups that it was told of; when its socket ends, the host is gone: TERM, a grace, KILL.
- * Knows: the socket on descriptor 0, raw system calls (x86-64, aarch64). Never: libc, memory beyond its table, any other file.
+/* The warden's program: holds groups that it was told of; when its pipe ends, the host is gone: TERM, a grace, KILL.
+ * Knows: the pipe on descriptor 0, raw system calls (x86-64, aarch64). Never: libc, memory beyond its table, any other file.
  * Built free-standing and carried inside the library as bytes (host/CMakeLists.txt), started from a memfd (io/warden.c). */
 #include <stddef.h>
 #include <stdint.h>
@@ -128,7 +128,7 @@ void warden(void) {
     uint64_t all = ~0ull;
     long n, i;
 
-    call(SYS_MASK, 2, (long)&all, 0, 8, 0);       /* only KILL ends it, or its socket's end */
+    call(SYS_MASK, 2, (long)&all, 0, 8, 0);       /* only KILL ends it, or its pipe's end */
     call(SYS_CHDIR, (long)"/", 0, 0, 0, 0);       /* holds no directory */
     for (;;) {
         if (!ready()) {

@@ -1,0 +1,162 @@
+-- How processes end: groups, stragglers, a killed host, and that nothing is left behind.
+local mw = require "moonwire"
+local process, task, fs = mw.process, mw.task, mw.fs
+local program = os.getenv("MOONWIRE") or "moonwire"
+
+--- Starts a host that runs `text` and gives its first line and the process; its children write to the same pipe.
+local function host(text, options)
+  local all = { program, "eval", "-A", "local mw = require 'moonwire'\n" .. text, stdout = "pipe" }
+  for key, value in pairs(options or {}) do all[key] = value end
+  local child = assert(process.spawn(all))
+  return child, child.stdout:read "l"
+end
+
+--- Nobody holds the pipe any longer: all of them have ended.
+local function all_gone(child)
+  return child.stdout:read("a", { timeout = 20 })
+end
+
+describe("the end of a group", function()
+  it("comes with TERM, and with KILL for who does not listen", function()
+    local r = assert(process.run { "sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000; sleep 1000", timeout = "50ms", kill_after = "50ms" })
+    assert.is_true(r.timed_out)
+    assert.equal("KILL", r.signal)
+    r = assert(process.run { "sh", "-c", "trap 'echo cleaned; exit 3' TERM; echo on; while :; do sleep 0.01; done", timeout = "200ms" })
+    assert.equal("on\ncleaned\n", r.stdout)
+    assert.equal(3, r.code)
+    assert.is_true(r.timed_out)
+    assert.is_false(r.ok)
+  end)
+
+  it("waits for a grandchild that writes a little longer", function()
+    local r = assert(process.run { "sh", "-c", "(sleep 0.1; echo late) & echo early" })
+    assert.equal("early\nlate\n", r.stdout)
+    assert.is_true(r.ok)
+  end)
+
+  it("comes for a grandchild that keeps the pipe open, and nothing hangs", function()
+    local r = assert(process.run { "sh", "-c", "sleep 1000 & echo left", kill_after = "50ms" })
+    assert.equal("left\n", r.stdout)
+    assert.equal(0, r.code)
+    r = assert(process.run { "sh", "-c", "(trap '' TERM; sleep 1000; sleep 1000) & echo left", kill_after = "50ms" })
+    assert.equal("left\n", r.stdout)
+  end)
+
+  it("leaves alone a grandchild that holds none of our pipes, until we end", function()
+    local child <close>, pid = host [[
+      local r = mw.process.run { "sh", "-c", "(exec sleep 1000 >/dev/null 2>&1) & echo $!" }
+      local pid = r.stdout:gsub("\n", "")
+      assert(mw.process.run { "kill", "-0", pid }.ok)
+      print(pid)
+    ]]
+    all_gone(child)
+    assert.equal(0, child:wait().code)
+    assert.is_false(assert(process.run { "kill", "-0", pid }).ok)
+  end)
+end)
+
+describe("a host that ends", function()
+  it("by itself ends its children, also those that do not listen", function()
+    local child <close>, line = host [[
+      local a = mw.process.spawn { "sh", "-c", "trap '' TERM; echo ready; echo >&2; while :; do sleep 1000; done", stderr = "pipe" }
+      a.stderr:read("l")
+    ]]
+    assert.equal("ready", line)
+    all_gone(child)
+    assert.equal(0, child:wait().code)
+  end)
+
+  it("by KILL leaves nobody behind", function()
+    local child <close>, line = host [[
+      local a = mw.process.spawn { "sh", "-c", "sleep 1000 & echo ready; wait" }
+      local b = mw.process.spawn { "sleep", "1000" }
+      mw.task.wait()
+    ]]
+    assert.equal("ready", line)
+    child:kill "KILL"
+    assert.equal("", all_gone(child))
+    assert.equal("KILL", child:wait().signal)
+  end)
+
+  it("by KILL leaves nobody behind after its warden was killed either", function()
+    local child <close>, line = host [[
+      local c = assert(mw.process.spawn { "sleep", "1000" })
+      for _, name in ipairs(mw.fs.list("/proc")) do
+        local pid = tostring(type(name) == "table" and name.name or name)
+        local stat = pid:find("^%d+$") and mw.fs.read("/proc/" .. pid .. "/stat")
+        local me = mw.fs.read("/proc/self/stat"):match("^(%d+)")
+        local cmd = stat and stat:match("%) %S (%d+)") == me and mw.fs.read("/proc/" .. pid .. "/cmdline") or ""
+        if cmd:find("moonwire-warden", 1, true) then assert(mw.process.run { "kill", "-KILL", pid }) end
+      end
+      local d = assert(mw.process.spawn { "sh", "-c", "echo ready; sleep 1000" })
+      mw.task.wait()
+    ]]
+    assert.equal("ready", line)
+    child:kill "KILL"
+    assert.equal("", all_gone(child))
+  end)
+
+  it("leaves a detached child alone", function()
+    local child <close>, pid = host [[
+      local _ = mw.process.spawn { "sh", "-c", "echo $$; exec sleep 1000", detached = true }
+      mw.task.wait()
+    ]]
+    child:kill "KILL"
+    child:wait()
+    assert.is_true(assert(process.run { "kill", "-0", pid }).ok)
+    assert(process.run { "kill", pid, check = true })
+    assert.equal("", all_gone(child))
+  end)
+
+  it("by Ctrl-C cleans up first: tasks are cancelled, children get TERM", function()
+    local child <close>, line = host [[
+      local t <close> = setmetatable({}, { __close = function() print("cleaned") end })
+      mw.process.run { "sh", "-c", "trap 'echo told; exit' TERM; echo ready; while :; do sleep 0.01; done", stdout = "inherit" }
+    ]]
+    assert.equal("ready", line)
+    child:kill "INT"
+    local rest = all_gone(child)
+    assert.truthy(rest:find("cleaned\n", 1, true))
+    assert.truthy(rest:find("told\n", 1, true))
+    assert.equal(130, child:wait().code)
+  end)
+
+  it("by a second Ctrl-C ends at once, and its children with it", function()
+    local child <close>, line = host [[
+      local t <close> = setmetatable({}, { __close = function()
+        print("cleaning")
+        mw.task.shield(function() mw.task.sleep(1000) end)
+      end })
+      mw.process.run { "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1000; done", stdout = "inherit" }
+    ]]
+    assert.equal("ready", line)
+    child:kill "INT"
+    assert.equal("cleaning", child.stdout:read "l")
+    child:kill "INT"
+    all_gone(child)
+    assert.equal("INT", child:wait().signal)
+  end)
+end)
+
+describe("after many processes", function()
+  local function descriptors()
+    return #fs.list "/proc/self/fd"
+  end
+
+  it("no descriptor is left and no zombie", function()
+    process.run { "true" }
+    local before = descriptors()
+    for i = 1, 100 do
+      assert(process.run { "echo", i })
+      assert.is_nil((process.run { "no-such-program" }))
+      local child <close> = assert(process.spawn { "cat", stdin = "pipe", stdout = "pipe", stderr = "pipe" })
+      child.stdin:close()
+      child:wait()
+    end
+    collectgarbage()
+    task.pass()
+    assert.equal(before, descriptors())
+    local zombies = assert(process.run { "sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null | grep -c \") Z $PPID \"" })
+    assert.equal("0\n", zombies.stdout)
+  end)
+end)
