@@ -259,6 +259,20 @@ static int process_collect(lua_State *L) {
     return collect_k(L, 0, truncate);
 }
 
+/* run(truncate, options) -> result | nil, err: both in one, so that nothing can come between the start and the wait */
+static int process_run(lua_State *L) {
+    int truncate = lua_toboolean(L, 1), n;
+
+    lua_settop(L, 2);
+    lua_pushliteral(L, "run");
+    lua_replace(L, 1);
+    n = process_start(L);
+    if (n != 1) return n;
+    lua_replace(L, 1);
+    lua_settop(L, 1);
+    return collect_k(L, 0, truncate);
+}
+
 /* child:wait{ timeout = } -> result | nil, err (ETIMEDOUT)                                             [-0, +1|2, ey] */
 static int wait_k(lua_State *L, int code, lua_KContext ctx) {
     mw_process *p = check(L, 1);
@@ -422,7 +436,7 @@ static void open_types(lua_State *L) {
 }
 
 int mw_door_process(lua_State *L) {
-    static const luaL_Reg fns[] = { { "start", process_start }, { "collect", process_collect }, { "link", process_link }, { "parent", process_parent }, { NULL, NULL } };
+    static const luaL_Reg fns[] = { { "start", process_start }, { "collect", process_collect }, { "run", process_run }, { "link", process_link }, { "parent", process_parent }, { NULL, NULL } };
     struct mw_process_setup setup = { NULL, NULL, 1, 0 };
     struct mw_err err;
 

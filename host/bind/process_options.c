@@ -157,8 +157,8 @@ static void read_word(lua_State *L, int i, enum mw_process_use use, struct mw_pr
 static void read_file(lua_State *L, int i, struct mw_process_options *o) {
     struct mw_err err;
 
-    o->io[i].fd = mw_file_fd(L, -1, i > 0, &err);
-    if (o->io[i].fd < 0) mw_raise(L, &err);
+    o->io[i].link = mw_file_fd(L, -1, i > 0, &err);
+    if (o->io[i].link < 0) mw_raise(L, &err);
 }
 
 /* The value stays alive in the option table; a stream's box in it too. */
@@ -174,7 +174,7 @@ static void read_stdio(lua_State *L, int idx, int i, enum mw_process_use use, st
         mw_raise_inval(L, o->op, "option \"%s\": with pty all three are the terminal", stdio_names[i]);
     } else if (end != NULL) {
         o->io[i].kind = MW_STDIO_LINK;
-        o->io[i].fd = end->fd;
+        o->io[i].link = end->fd;
     } else if (given != NULL) {
         o->io[i].kind = MW_STDIO_GIVEN;
         o->io[i].given = given;

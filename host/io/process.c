@@ -166,8 +166,10 @@ void mw_process_close(mw_process *p) {
     }
     if (p->duplex != NULL) mw_stream_close(p->duplex);
     if (p->feeding != NULL) mw_stream_close(p->feeding);
-    mw_capture_end(&p->out[0]);
-    mw_capture_end(&p->out[1]);
+    for (i = 0; i < 2; i++) {                                    /* read on: PIPE must not end it while it cleans up */
+        p->out[i].wanted = 0;
+        mw_bytes_free(&p->out[i].data);
+    }
     if (!p->detached && p->home != NULL) mw_process_stop(p);
     if (p->alive) mw_process_settle(p);
     mw_wait_wake(&p->changed);
@@ -336,6 +338,8 @@ static int attach(struct launch *l) {
     if (rc == 0 && l->o->timeout_ns != 0) rc = mw_timer_start(p->host, &p->limit, p->started + l->o->timeout_ns, on_limit);
     if (rc == 0) return 0;
     p->kill_signal = SIGKILL;
+    mw_capture_end(&p->out[0]);
+    mw_capture_end(&p->out[1]);
     mw_process_close(p);
     return mw_err_set(l->err, rc, l->o->op, l->o->argv[0], NULL);
 }
@@ -406,7 +410,7 @@ int mw_process_start(mw_host *h, const struct mw_process_options *o, mw_process 
 
     for (i = 0; i < l.owned_count; i++) close(l.owned[i]);
     for (i = 0; i < 3; i++) {
-        if (o->io[i].kind == MW_STDIO_LINK) mw_process_unlink(o->io[i].fd);
+        if (o->io[i].kind == MW_STDIO_LINK) mw_process_unlink(o->io[i].link);
     }
     mw_place_close(&l.cwd);
     mw_program_close(&l.program);

@@ -46,7 +46,7 @@ struct mw_stdio {
     mw_stream *given;
     const char *text;
     size_t len;
-    int fd;                   /* of a link or a file */
+    int link;                 /* the descriptor of a link or a file */
 };
 
 struct mw_env {

@@ -7,6 +7,7 @@
 
 #include "io/process_parts.h"
 
+#define WARDENS_MAX 16
 #define SWEEP_NS 1000000000u  /* how often groups without a leader are looked at */
 
 static const char slot_key;
@@ -72,6 +73,18 @@ void mw_groups_warden_lost(struct mw_processes *all) {
     all->warden = NULL;
 }
 
+/* Somebody killed it: another one, told of all that is left; not for ever, where something kills each of them. */
+static void warden_died(void *ud) {
+    struct mw_processes *all = ud;
+
+    if (++all->warden_deaths == WARDENS_MAX) {
+        all->use_warden = 0;
+        mw_host_log(all->host, MW_LOG_WARN, "children may outlive a killed host: their warden was killed %d times", WARDENS_MAX);
+    }
+    mw_groups_warden_lost(all);
+    mw_groups_warden(all, "process", NULL);
+}
+
 /* Where there can be none (an exec-less memfd policy, a system without it) children run on without, and it is said once. */
 int mw_groups_warden(struct mw_processes *all, const char *op, struct mw_err *err) {
     struct mw_err why;
@@ -79,7 +92,7 @@ int mw_groups_warden(struct mw_processes *all, const char *op, struct mw_err *er
 
     if (!all->use_warden || mw_warden_running(all->warden)) return 0;
     mw_groups_warden_lost(all);
-    rc = mw_warden_open(mw_host_loop(all->host), op, &all->warden, &why);
+    rc = mw_warden_open(mw_host_loop(all->host), op, warden_died, all, &all->warden, &why);
     if (rc == -EMFILE || rc == -ENFILE || rc == MW_ENOMEM || rc == -EAGAIN) {
         if (err != NULL) *err = why;
         return rc;

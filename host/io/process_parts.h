@@ -23,7 +23,7 @@ struct mw_processes {
     int program_fd;           /* of a moonwire program, or -1 */
     char *program, *script_dir;
     uint64_t child_files;
-    int use_warden, warned;
+    int use_warden, warned, warden_deaths;
     mw_warden *warden;
     _Atomic pid_t groups[GROUPS];     /* 0: free; read by signal handlers */
     unsigned char orphan[GROUPS];     /* its leader was reaped */

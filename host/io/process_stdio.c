@@ -101,7 +101,7 @@ static int one(struct launch *l, int i) {
     case MW_STDIO_GIVEN: return given(l, io, i);
     case MW_STDIO_OUT: return l->fds[1];
     case MW_STDIO_LINK:
-    case MW_STDIO_FILE: return io->fd;
+    case MW_STDIO_FILE: return io->link;
     default: return l->home->null_fd;
     }
 }

@@ -10,6 +10,8 @@
 struct mw_warden {
     struct mw_child child;
     int fd;                   /* the pipe's write end */
+    void (*died)(void *);
+    void *ud;
 };
 
 int mw_warden_running(const mw_warden *w) {
@@ -67,7 +69,9 @@ static int program(void) {
 }
 
 static void on_end(struct mw_child *c) {
-    (void)c;                                         /* seen by the next one who tells it something */
+    mw_warden *w = c->ud;
+
+    if (w->died != NULL) w->died(w->ud);
 }
 
 /* Runs `exec_fd` with the pipe as its descriptor 0 and nothing else. */
@@ -85,12 +89,14 @@ static int run(uv_loop_t *loop, mw_warden *w, int exec_fd, int pipe_end, const c
     return mw_child_start(loop, &s, &w->child, NULL, on_end, err);
 }
 
-int mw_warden_open(uv_loop_t *loop, const char *op, mw_warden **out, struct mw_err *err) {
+int mw_warden_open(uv_loop_t *loop, const char *op, void (*died)(void *ud), void *ud, mw_warden **out, struct mw_err *err) {
     int ends[2] = { -1, -1 }, fd = -1, rc;
     mw_warden *w = calloc(1, sizeof *w);
 
     if (w == NULL) return mw_err_set(err, MW_ENOMEM, op, "moonwire-warden", NULL);
     w->child.ud = w;
+    w->died = died;
+    w->ud = ud;
     fd = program();
     if (fd < 0) {
         rc = mw_err_set(err, fd, op, "moonwire-warden", NULL);
@@ -120,8 +126,10 @@ int mw_warden_open(uv_loop_t *loop, const char *op, mw_warden **out, struct mw_e
 
 #else
 
-int mw_warden_open(uv_loop_t *loop, const char *op, mw_warden **out, struct mw_err *err) {
+int mw_warden_open(uv_loop_t *loop, const char *op, void (*died)(void *ud), void *ud, mw_warden **out, struct mw_err *err) {
     (void)loop;
+    (void)died;
+    (void)ud;
     *out = NULL;
     return mw_err_set(err, -ENOSYS, op, "moonwire-warden", "there is no warden on this system");
 }

@@ -24,8 +24,9 @@ enum mw_warden_op {
 
 typedef struct mw_warden mw_warden;
 
-/* Starts one. Given: end it with mw_warden_close. -ENOSYS where there is none (not Linux), or a code. */
-int mw_warden_open(uv_loop_t *loop, const char *op, mw_warden **out, struct mw_err *err);
+/* Starts one. Given: end it with mw_warden_close. -ENOSYS where there is none (not Linux), or a code.
+ * died: called with ud if it ends by itself (somebody killed it); it may close it and open another; may be NULL */
+int mw_warden_open(uv_loop_t *loop, const char *op, void (*died)(void *ud), void *ud, mw_warden **out, struct mw_err *err);
 /* Ends it without a look at the groups (the host ends them itself, or tells another warden); waits until it is reaped, which
  * is at once. NULL is fine. */
 void mw_warden_close(mw_warden *w);

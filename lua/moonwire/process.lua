@@ -3,7 +3,7 @@
 ---@class moonwire.process
 local _, core = ...
 local raw, fail, raise = core.process, core.err.fail, core.err.raise
-local start, collect = raw.start, raw.collect
+local start, collect, run = raw.start, raw.collect, raw.run
 local type, rawget, next, setmetatable, tostring = type, rawget, next, setmetatable, tostring
 local concat = table.concat
 
@@ -62,9 +62,8 @@ end
 ---@return moonwire.process.Result? result  a non-zero exit is a result
 ---@return moonwire.Err? err  it could not be started, or wrote more than max_output (ELIMIT, err.data is the result so far)
 function process.run(options)
-  local child, err = start("run", options)
-  if not child then return checked("process run", rawget(options, "check"), nil, err) end
-  return checked("process run", rawget(options, "check"), collect(child, truncates(options)))
+  if type(options) ~= "table" then return start("run", options) end
+  return checked("process run", rawget(options, "check"), run(truncates(options), options))
 end
 
 --- Starts a program and gives it, to talk to: `child.stdin`, `child.stdout`, `child.stderr`, `child:wait()`.

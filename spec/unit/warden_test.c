@@ -63,7 +63,7 @@ static void be_a_host(const char *const *texts, int tell, int out) {
     pid_t pids[5] = { 0 };
     int i;
 
-    if (uv_loop_init(&loop) != 0 || mw_warden_open(&loop, "process run", &w, NULL) != 0) _exit(1);
+    if (uv_loop_init(&loop) != 0 || mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL) != 0) _exit(1);
     pids[0] = mw_warden_pid(w);
     for (i = 0; texts[i] != NULL; i++) {
         if (spawn_shell(&loop, &child[i], w, texts[i], out) != 0) _exit(2);
@@ -146,7 +146,7 @@ TEST(a_warden_that_is_closed_is_reaped_and_ends_nobody) {
     pid_t warden;
 
     REQUIRE(uv_loop_init(&loop) == 0);
-    REQUIRE(mw_warden_open(&loop, "process run", &w, NULL) == 0);
+    REQUIRE(mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL) == 0);
     warden = mw_warden_pid(w);
     REQUIRE(spawn_shell(&loop, &child, w, "exec sleep 1000", -1) == 0);
     CHECK_INT(mw_warden_running(w), 1);
@@ -167,7 +167,7 @@ TEST(a_dead_warden_stops_the_next_spawn_before_it_runs) {
     mw_warden *w = NULL;
 
     REQUIRE(uv_loop_init(&loop) == 0);
-    REQUIRE(mw_warden_open(&loop, "process run", &w, NULL) == 0);
+    REQUIRE(mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL) == 0);
     kill(mw_warden_pid(w), SIGKILL);
     uv_timer_init(&loop, &hold);
     uv_timer_start(&hold, on_timer, 10, 10);
@@ -189,7 +189,7 @@ TEST(a_warden_does_not_listen_to_TERM) {
     int i;
 
     REQUIRE(uv_loop_init(&loop) == 0);
-    REQUIRE(mw_warden_open(&loop, "process run", &w, NULL) == 0);
+    REQUIRE(mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL) == 0);
     for (i = 0; i < 3; i++) CHECK_INT(mw_warden_tell(w, MW_WARDEN_LEFT, 1), 0);   /* it has begun: it reads */
     kill(mw_warden_pid(w), SIGTERM);
     uv_run(&loop, UV_RUN_NOWAIT);
@@ -206,7 +206,7 @@ TEST(there_is_no_warden_here) {
     mw_warden *w = NULL;
 
     REQUIRE(uv_loop_init(&loop) == 0);
-    CHECK_INT(mw_warden_open(&loop, "process run", &w, NULL), -ENOSYS);
+    CHECK_INT(mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL), -ENOSYS);
     uv_loop_close(&loop);
 }
 

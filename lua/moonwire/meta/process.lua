@@ -98,6 +98,13 @@ function door.start(use, options) end
 ---@return moonwire.Err? err
 function door.collect(process, truncate) end
 
+--- start("run") and collect in one.
+---@param truncate boolean
+---@param options moonwire.process.Options
+---@return moonwire.process.Result? result
+---@return moonwire.Err? err
+function door.run(truncate, options) end
+
 --- A kernel pipe between two children; each end is given as stdin or stdout once.
 ---@return userdata? reading
 ---@return userdata|moonwire.Err writing
