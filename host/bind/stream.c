@@ -11,7 +11,10 @@
 #include "bind/stream_box.h"
 #include "core/task.h"
 
-enum { PARTS = 8 };              /* arguments of one write that need no memory */
+enum {
+    PARTS = 8,                   /* arguments of one write that need no memory */
+    STREAK = 256                 /* writes (or KiB) of a task that never had to wait; then the others have their turn */
+};
 
 /* ---- The box ------------------------------------------------------------------------------------------------------------ */
 
@@ -62,6 +65,13 @@ static int write_k(lua_State *L, int code, lua_KContext ctx) {
     return 1;
 }
 
+static int pass_k(lua_State *L, int code, lua_KContext ctx) {
+    (void)code;
+    (void)ctx;
+    lua_settop(L, 1);
+    return 1;
+}
+
 /* All was taken; waits while too much is queued.                             [self ... -> self | nil err] */
 static int written(lua_State *L, mw_stream *s, int crowded) {
     lua_settop(L, 1);
@@ -72,7 +82,9 @@ static int written(lua_State *L, mw_stream *s, int crowded) {
 /* stream:write(...) -> stream | nil, err                                      [-0, +1|2, ey]
  * Strings and numbers; one call is one piece, whoever else writes. */
 static int stream_write(lua_State *L) {
-    mw_stream *s = mw_stream_check(L, 1);
+    struct mw_stream_box *box = mw_stream_box_at(L, 1);
+    mw_stream *s = box->s;
+    size_t total = 0;
     int n = lua_gettop(L) - 1, i, rc;
     struct mw_view few[PARTS], *parts = few;
     struct mw_err err;
@@ -84,12 +96,18 @@ static int stream_write(lua_State *L) {
     for (i = 0; i < n; i++) {
         int type = lua_type(L, i + 2);
         if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-            return mw_raise_inval(L, "stream.write", "argument %d: string or number expected, got %s", i + 1, luaL_typename(L, i + 2));
+            return mw_raise_inval(L, "stream.write", "argument %d: string or number expected, got %s", i + 1,
+                                  luaL_typename(L, i + 2));
         }
         parts[i].at = lua_tolstring(L, i + 2, &parts[i].len); /* a number becomes its text in its place */
+        total += parts[i].len;
     }
     rc = mw_stream_put(s, parts, n, &err);
-    return rc < 0 ? mw_push_err(L, &err) : written(L, s, rc);
+    if (rc < 0) return mw_push_err(L, &err);
+    box->writes += 1 + (total >> 10);
+    if (rc == 1 || box->writes < STREAK) return written(L, s, rc);
+    box->writes = 0;
+    return mw_wait_possible(L) ? mw_wait_pass(L, 0, pass_k) : written(L, s, 0);
 }
 
 static int flush_k(lua_State *L, int code, lua_KContext ctx) {
@@ -192,7 +210,8 @@ static int passable(lua_State *L, int idx, struct mw_err *err) {
         return mw_raise_inval(L, "stream.send_handle", "argument %d: a stream of two descriptors cannot be sent as one", idx - 1);
     }
     if (mw_bytes_len(mw_stream_in(s)) > 0) {
-        return mw_err_set(err, -EBUSY, "stream send_handle", mw_stream_subject(s), "it holds unread bytes, which would be lost: read them first");
+        return mw_err_set(err, -EBUSY, "stream send_handle", mw_stream_subject(s),
+                          "it holds unread bytes, which would be lost: read them first");
     }
     if (mw_stream_flush(s, err) < 0) return err->code;
     return rfd >= 0 ? rfd : wfd;
@@ -204,7 +223,9 @@ static int stream_send_handle(lua_State *L) {
     int n = lua_gettop(L) - 1, fds[MW_STREAM_FDS], i, rc;
     struct mw_err err;
 
-    if (n < 1 || n > MW_STREAM_FDS) return mw_raise_inval(L, "stream.send_handle", "1 to %d streams expected, got %d", MW_STREAM_FDS, n);
+    if (n < 1 || n > MW_STREAM_FDS) {
+        return mw_raise_inval(L, "stream.send_handle", "1 to %d streams expected, got %d", MW_STREAM_FDS, n);
+    }
     for (i = 0; i < n; i++) {
         fds[i] = passable(L, i + 2, &err);
         if (fds[i] < 0) return mw_push_err(L, &err);
@@ -222,7 +243,10 @@ static int take_handles(lua_State *L, mw_stream *s, struct mw_err *err) {
     for (i = 0; i < ready; i++) slots[i] = mw_stream_box(L); /* the boxes first: what can raise has been done */
     n = mw_stream_take_fds(s, fds, err);
     for (i = 0; i < n; i++) {
-        int one = i < ready ? mw_stream_adopt(mw_stream_host(s), fds[i], "handle", mw_stream_subject(s), slots[i], err) : MW_ELIMIT;
+        mw_stream *spare = NULL; /* a finalizer that read this stream while the boxes were made has brought others up */
+        int one = mw_stream_adopt(mw_stream_host(s), fds[i], "handle", mw_stream_subject(s), i < ready ? slots[i] : &spare, err);
+        if (spare != NULL) one = mw_err_set(err, MW_ELIMIT, "stream recv_handle", mw_stream_subject(s), NULL);
+        mw_stream_release(spare);
         if (rc == 0) rc = one;
     }
     if (n > 0 && rc == 0) return n;

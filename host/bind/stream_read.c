@@ -262,7 +262,8 @@ static int turn_k(lua_State *L, int code, lua_KContext ctx) {
 
     if (code == MW_ECANCELED) return mw_wait_cancelled(L);
     if (code != 0) {
-        mw_err_set(&err, code, "stream read", mw_stream_subject(box->s), code == MW_ETIMEDOUT ? "another task was reading" : NULL);
+        mw_err_set(&err, code, "stream read", mw_stream_subject(box->s),
+                   code == MW_ETIMEDOUT ? "another task was reading" : NULL);
         return give_error(L, r, &err);
     }
     box->now = *r;
@@ -274,7 +275,8 @@ static int wait_for(lua_State *L, struct mw_stream_box *box, const struct mw_rea
     struct mw_read *kept;
 
     if (!mw_wait_possible(L)) {
-        return mw_raise_inval(L, "stream.read", "nothing is there yet, and one cannot wait here (outside a task, or in a C callback)");
+        return mw_raise_inval(L, "stream.read",
+                              "nothing is there yet, and one cannot wait here (outside a task, or in a C callback)");
     }
     if (mw_turn_try(mw_stream_reader(box->s))) {
         box->now = *r;
@@ -326,7 +328,8 @@ static int stream_read(lua_State *L) {
     fmt = lua_isnoneornil(L, 2) ? "l" : mw_arg_text(L, 2, "stream.read", "format", 8, NULL);
     if (fmt[0] == '*') fmt++; /* as in older Lua */
     if (fmt[0] == '\0' || fmt[1] != '\0' || strchr("lLan", fmt[0]) == NULL) {
-        return mw_raise_inval(L, "stream.read", "format must be \"l\", \"L\", \"a\", \"n\" or a number of bytes, got \"%s\"", fmt);
+        return mw_raise_inval(L, "stream.read", "format must be \"l\", \"L\", \"a\", \"n\" or a number of bytes, got \"%s\"",
+                              fmt);
     }
     if (fmt[0] == 'a') {
         r.kind = MW_READ_ALL;

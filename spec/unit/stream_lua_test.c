@@ -313,6 +313,15 @@ SCRIPT(a_fast_peer_does_not_keep_other_tasks_from_running,
     while b:read_some(4096) do end;
     w:join(); other:join(); eq(turns, 20); b:close(); c:close(); d:close())
 
+SCRIPT(a_writer_whose_peer_keeps_up_does_not_keep_other_tasks_from_running,
+    local r, w = pipes();
+    local n, ticks = 0, 0;
+    local reader = spawn(function() while true do local s = r:read_some(); if not s then break end n = n + #s end end);
+    local ticker = spawn(function() for _ = 1, 10 do task.sleep(0); ticks = ticks + 1 end end);
+    local sent = 0;
+    repeat assert(w:write('x')); sent = sent + 1 until ticks == 10;
+    w:close(); reader:join(); ticker:join(); eq(n, sent); r:close())
+
 /* ---- Ends ------------------------------------------------------------------------------------------------------------------- */
 
 SCRIPT(what_was_written_before_close_still_arrives,
