@@ -131,7 +131,7 @@ static int read_all(int fd, const char *op, const char *path, char **text, size_
 int mw_os_read_text(mw_policy *p, const char *path, int module, const char *op, char **text, size_t *len, struct mw_err *err) {
     int fd, rc;
 
-    if (module) rc = mw_permit_module(p, path, &fd, err);
+    if (module) rc = mw_permit_module(p, path, op, &fd, err);
     else rc = mw_permit_open(p, path, O_RDONLY, 0, 1, op, &fd, err);
     if (rc < 0) return rc;
     rc = read_all(fd, op, path, text, len, err);

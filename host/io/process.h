@@ -19,7 +19,7 @@ typedef struct mw_process mw_process;
 /* What the assembly knows. */
 struct mw_process_setup {
     const char *program;      /* a moonwire program, for script children; NULL: look for an installed one */
-    const char *script_dir;   /* scripts below it are free to read; NULL: none */
+    const char *script_dir;   /* where a relative script is looked for; NULL: the working directory */
     int warden;               /* 1: groups end with the host whatever happens to it */
     uint64_t child_files;     /* soft RLIMIT_NOFILE of children; 0: ours */
 };

@@ -7,12 +7,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-#ifdef __linux__
-#include <linux/openat2.h>
-#endif
 
 #include "io/process_parts.h"
 #include "policy/save.h"
@@ -126,40 +121,11 @@ static int full_name(struct launch *l, char *out, size_t size) {
     return n >= (int)size ? mw_err_set(l->err, -ENAMETOOLONG, l->o->op, path, NULL) : 0;
 }
 
-/* Below the folder of our own script every script is free to read (permissions.md 3). -EXDEV: it is not below it. */
-static int open_beside(struct mw_processes *all, const char *path) {
-#if defined(__linux__) && defined(SYS_openat2)
-    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
-    int dir, fd;
-
-    if (all->script_dir == NULL || *path == '/') return -EXDEV;
-    dir = open(all->script_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) return -errno;
-    fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
-    if (fd < 0) fd = errno == ENOSYS ? -EXDEV : -errno;
-    close(dir);
-    return fd;
-#else
-    (void)all;
-    (void)path;
-    return -EXDEV;
-#endif
-}
-
+/* Its right to be read, as for a module: what a read right covers, and *.lua below the folder of our own script. */
 static int open_script(struct launch *l, const char *name) {
-    const struct mw_process_options *o = l->o;
-    struct stat st;
-    int fd = open_beside(l->home, o->argv[0]), rc;
+    int fd = -1, rc = mw_permit_module(mw_host_policy(l->home->host), name, l->o->op, &fd, l->err);
 
-    if (fd == -EXDEV) {
-        rc = mw_permit_open(mw_host_policy(l->home->host), name, O_RDONLY | O_NOCTTY, 0, 1, o->op, &fd, l->err);
-        if (rc < 0) return rc;
-    }
-    if (fd < 0) return mw_err_set(l->err, fd, o->op, o->argv[0], NULL);
-    mw_launch_own(l, fd);
-    if (fstat(fd, &st) < 0) return mw_err_sys(l->err, o->op, o->argv[0]);
-    if (!S_ISREG(st.st_mode)) return mw_err_set(l->err, S_ISDIR(st.st_mode) ? -EISDIR : MW_EINVAL, o->op, o->argv[0], "a script is a regular file");
-    return fd;
+    return rc < 0 ? rc : mw_launch_own(l, fd);
 }
 
 /* ---- Its birth -------------------------------------------------------------------------------------------------------------- */

@@ -385,8 +385,7 @@ static int is_lua(const struct mw_trail *t) {
     return t->len > 4 && memcmp(t->text + t->len - 4, ".lua", 4) == 0;
 }
 
-int mw_permit_module(mw_policy *p, const char *path, int *fd, struct mw_err *err) {
-    static const char op[] = "require";
+int mw_permit_module(mw_policy *p, const char *path, const char *op, int *fd, struct mw_err *err) {
     struct mw_decision none = {MW_MISS, 0, NULL, 0};
     struct found f;
     struct mw_walk w;

@@ -43,7 +43,7 @@ int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int r
 
 /* A Lua module, open for reading: a regular file that the read right covers, or one called *.lua below a directory of
  * mw_policy_free_module_dir. MW_ENOENT when it is not there, MW_EDENIED first. */
-int mw_permit_module(mw_policy *p, const char *path, int *fd, struct mw_err *err);
+int mw_permit_module(mw_policy *p, const char *path, const char *op, int *fd, struct mw_err *err);
 
 /* Before resolution. kind MW_CONNECT or MW_LISTEN. MW_EDENIED only if no rule could allow any address of it at this port
  * (port 0 of MW_CONNECT: at any port, for who only looks a name up). */

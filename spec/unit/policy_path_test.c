@@ -354,20 +354,20 @@ TEST(modules_are_free_below_their_directories_and_only_modules) {
     put("data/secret/s.lua", "return 2");
     REQUIRE(symlink(in("other/o"), in("data/link.lua")) == 0);
     REQUIRE(mw_policy_free_module_dir(p, in("data"), &err) == 0);
-    CHECK_INT(mw_permit_module(p, in("data/m.lua"), &fd, &err), 0);
+    CHECK_INT(mw_permit_module(p, in("data/m.lua"), "require", &fd, &err), 0);
     close(fd);
-    CHECK_INT(mw_permit_module(p, in("data/none.lua"), &fd, &err), MW_ENOENT);
-    CHECK_INT(mw_permit_module(p, in("data/a"), &fd, &err), MW_EDENIED);
-    CHECK_INT(mw_permit_module(p, in("data/link.lua"), &fd, &err), MW_EDENIED);
-    CHECK_INT(mw_permit_module(p, in("other/m.lua"), &fd, &err), MW_EDENIED);
+    CHECK_INT(mw_permit_module(p, in("data/none.lua"), "require", &fd, &err), MW_ENOENT);
+    CHECK_INT(mw_permit_module(p, in("data/a"), "require", &fd, &err), MW_EDENIED);
+    CHECK_INT(mw_permit_module(p, in("data/link.lua"), "require", &fd, &err), MW_EDENIED);
+    CHECK_INT(mw_permit_module(p, in("other/m.lua"), "require", &fd, &err), MW_EDENIED);
     CHECK_INT(reads("data/m.lua"), MW_EDENIED);
     add(MW_READ, MW_DENY, "data/secret");
-    CHECK_INT(mw_permit_module(p, in("data/secret/s.lua"), &fd, &err), MW_EDENIED);
+    CHECK_INT(mw_permit_module(p, in("data/secret/s.lua"), "require", &fd, &err), MW_EDENIED);
     REQUIRE(mw_policy_drop(p, MW_READ, NULL, &err) == 0);
-    CHECK_INT(mw_permit_module(p, in("data/m.lua"), &fd, &err), 0);
+    CHECK_INT(mw_permit_module(p, in("data/m.lua"), "require", &fd, &err), 0);
     close(fd);
     REQUIRE(mw_policy_drop(p, MW_READ, in("data/m.lua"), &err) == 0);
-    CHECK_INT(mw_permit_module(p, in("data/m.lua"), &fd, &err), MW_EDENIED);
+    CHECK_INT(mw_permit_module(p, in("data/m.lua"), "require", &fd, &err), MW_EDENIED);
     done();
 }
 
