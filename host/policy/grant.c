@@ -290,7 +290,13 @@ int mw_policy_drop(mw_policy *p, enum mw_kind kind, const char *rule, struct mw_
     struct mw_rule *r = NULL;
     int rc = mw_rule_parse(kind, MW_DENY, rule, rule != NULL ? strlen(rule) : 0, &r, err);
 
-    return rc < 0 ? rc : mw_layer_take(p, &p->drops, r, err);
+    if (rc < 0) return rc;
+    rc = mw_rule_has_spot(r) ? mw_spot_find(p, r, err) : 0;
+    /* Whether there is such a program is told to those alone who could have run it. */
+    if (r->form == MW_FORM_PROGRAM && mw_program_told(rc) && !mw_program_named(p, rule)) rc = mw_spot_unseen(r, err);
+    if (rc == 0) return mw_layer_take_found(p, &p->drops, r, err);
+    mw_rule_free(r);
+    return rc;
 }
 
 void mw_policy_on_ask(mw_policy *p, mw_policy_ask *ask, void *ud) {

@@ -60,6 +60,8 @@ int mw_layer_push(struct mw_policy *p, enum mw_shape shape, struct mw_layer **ou
 
 /* Fills r->spot (spot.c). 0, MW_ENOENT for a program that is not there, or a code; err named by the rule's flag. */
 int mw_spot_find(const struct mw_policy *p, struct mw_rule *r, struct mw_err *err);
+/* Fills r->spot of a denied program that was not found: its place alone, by its text. 0 or MW_ENOMEM, ... */
+int mw_spot_unseen(struct mw_rule *r, struct mw_err *err);
 
 /* Walks to `path` and fills the target of `kind` from where it led (path.c); the target lends w. kinds: a set of bits, for "..".
  * subject: PATH_MAX + 2 bytes, the path made absolute. 0 (see w->status; mw_walk_end), MW_EDENIED ("..": no decision needed), or a code. */
@@ -73,5 +75,9 @@ int mw_permit_unix_path(mw_policy *p, enum mw_kind kind, const char *path, const
 /* Finds a program in our PATH, or by path when it has a slash, links followed (program.c): 0 with `w` walked (mw_walk_end) and
  * `path` as it was found, absolute; MW_ENOENT; or a code. */
 int mw_program_find(const struct mw_policy *p, const char *name, char path[MW_TRAIL_TEXT], struct mw_walk *w);
+/* 1 if a grant of every layer could have meant `name`: that there is no such program is no secret then. */
+int mw_program_named(const struct mw_policy *p, const char *name);
+/* 1 if the code says something about the name that was looked up, and not about us (descriptors, memory). */
+int mw_program_told(int code);
 
 #endif

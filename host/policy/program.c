@@ -135,6 +135,14 @@ static int names_rule(const struct mw_rule *r, const void *ud) {
     return r->form == MW_FORM_EVERY || (r->text != NULL && strcmp(r->text, name) == 0) || (r->name != NULL && strcmp(r->name, name) == 0);
 }
 
+int mw_program_told(int code) {
+    return code < 0 && code != MW_ENOMEM && code != -EMFILE && code != -ENFILE && code != MW_EAGAIN;
+}
+
+int mw_program_named(const struct mw_policy *p, const char *name) {
+    return mw_decide_any(p, MW_RUN, names_rule, name);
+}
+
 /* ---- The #! line --------------------------------------------------------------------------------------------------------- */
 
 /* Reads the first line of a #! file. 1: it is one, interpreter and arg (either may be lent from line); 0: it is none, or cannot be read. */
@@ -222,7 +230,7 @@ int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, st
         t.program = c.real;
     }
     mw_decide(p, &t, &d);
-    if (missing < 0 && d.verdict != MW_NO && mw_decide_any(p, MW_RUN, names_rule, name)) d.verdict = MW_YES;
+    if (missing < 0 && d.verdict != MW_NO && mw_program_named(p, name)) d.verdict = MW_YES;
     if (d.verdict != MW_YES && !mw_ask(p, MW_RUN, name, &d)) {
         rc = mw_deny_decided(err, op, MW_RUN, name, &d);
         goto done;

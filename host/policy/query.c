@@ -135,7 +135,7 @@ int mw_policy_covers(const mw_policy *p, enum mw_kind kind, const char *rule, st
     struct mw_decision d;
     int rc = decide_text(p, kind, rule, &d, err);
 
-    if (rc < 0) return rc;
-    if (d.verdict == MW_YES) return 0;
+    if (rc < 0 && !((kind == MW_RUN || kind == MW_TRUST) && mw_program_told(rc) && rc != MW_EINVAL && !mw_program_named(p, rule))) return rc;
+    if (rc == 0 && d.verdict == MW_YES) return 0;
     return mw_err_setf(err, MW_EDENIED, "permissions", rule != NULL ? rule : mw_kind_name(kind), "asks for more than this script has (%s)", mw_kind_name(kind));
 }

@@ -1,6 +1,7 @@
 /* Finds, once, where a rule's path leads: the object by identity, the place by directory and name.
  * Knows: rules, walking. Never: decides. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,4 +95,20 @@ static int find_program(const struct mw_policy *p, struct mw_rule *r, struct mw_
 
 int mw_spot_find(const struct mw_policy *p, struct mw_rule *r, struct mw_err *err) {
     return r->form == MW_FORM_PROGRAM ? find_program(p, r, err) : find_path(r, err);
+}
+
+int mw_spot_unseen(struct mw_rule *r, struct mw_err *err) {
+    const char *flag = mw_rule_flag(r->kind, r->effect);
+    char path[MW_TRAIL_TEXT], name[MW_RULE_MAX + 2];
+    size_t cwd_len;
+    int rc;
+
+    snprintf(name, sizeof name, "%s%s", strchr(r->name, '/') != NULL ? "" : "/", r->name);
+    rc = mw_walk_absolute(name, path, sizeof path, &cwd_len);
+    if (rc < 0) return mw_err_set(err, rc, flag, r->text, NULL);
+    free(r->name);
+    r->name = strdup(path);
+    r->spot.place.text = strdup(path);
+    r->spot.place.len = strlen(path);
+    return r->name == NULL || r->spot.place.text == NULL ? mw_err_set(err, MW_ENOMEM, flag, NULL, NULL) : 0;
 }

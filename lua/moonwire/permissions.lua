@@ -31,7 +31,7 @@ function permissions.request(kind, subject) return policy.request(kind, subject)
 ---@param kind moonwire.Kind
 ---@param subject? string  nil: everything of the kind
 ---@return true? ok
----@return moonwire.Err? err  a program that does not exist
+---@return moonwire.Err? err  a program that does not exist, where a grant could have meant it
 function permissions.drop(kind, subject) return policy.drop(kind, subject) end
 
 --- Every rule of every layer, the lowest first; what was dropped comes last.
