@@ -79,6 +79,15 @@ static int core_module(lua_State *L) { /* core.module(name) -> module */
     return mw_module_push(L, name) ? 1 : luaL_error(L, "no module '%s'", name);
 }
 
+/* Parts of the program itself, which work with what no script has. */
+int mw_module_public(const char *name) {
+    static const char *const inner[] = {"moonwire.preload", "moonwire.script", "moonwire.test"};
+
+    for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
+        if (strcmp(inner[i], name) == 0) return 0;
+    return 1;
+}
+
 int mw_doors_furnish(lua_State *L) {
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         luaL_requiref(L, plain[i].name, plain[i].func, 1);

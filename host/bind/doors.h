@@ -12,6 +12,8 @@ int mw_doors_furnish(lua_State *L);
 /* Pushes the module `name` ("moonwire", "moonwire.task", "uv"), loading it on first use; always the same object.
  * Returns 1, or 0 and pushes nothing when there is no such module.                                [-0, +0|1, e] */
 int mw_module_push(lua_State *L, const char *name);
+/* 0 for an embedded module that `require` does not give to scripts. */
+int mw_module_public(const char *name);
 
 /* Each pushes one table of functions, which becomes core.NAME. */
 int mw_door_arg(lua_State *L);

@@ -329,7 +329,7 @@ static int std_require(lua_State *L) {
     const char *name = mw_arg_text(L, 1, "require", "the module's name", NAME_BYTES, NULL);
 
     lua_settop(L, 1);
-    if (mw_module_push(L, name)) { /* ours: always the same object */
+    if (mw_module_public(name) && mw_module_push(L, name)) { /* ours: always the same object */
         lua_pushliteral(L, ":moonwire:");
         return 2;
     }

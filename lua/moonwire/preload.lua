@@ -2,6 +2,7 @@
 --- whose rights are narrow (`moonwire test`: Busted). The modules see the whole of `debug`, read their files and load native
 --- code; the script's globals stay what they are. Knows: what mw_host_preload hands in. Never: runs unless the program asked.
 local _, core = ...
+local assert, error, ipairs, setmetatable = assert, error, ipairs, setmetatable
 
 local Preload = {}
 

@@ -1,6 +1,7 @@
 --- `moonwire test`: Busted's own runner as a task of a host, so that a spec may wait while the loop runs on.
 --- Knows: what mw_host_preload loaded, Busted's events. Never: a right more than the specs were given.
 local _, core = ...
+local error, ipairs, pairs, pcall, rawget, setmetatable, type = error, ipairs, pairs, pcall, rawget, setmetatable, type
 
 local Test = {}
 
