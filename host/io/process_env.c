@@ -10,7 +10,8 @@ extern char **environ;
 /* Variables that make a loader or an interpreter run or load something before the program does what it was asked: a script may
  * not set them for a program that is not trusted. Names that end in * are prefixes. */
 static const char *const startup[] = {
-    "LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH", "HOSTALIASES", "RES_OPTIONS", "MALLOC_TRACE",
+    "LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",
+    "RESOLV_*", "MALLOC_TRACE",
     "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "BASH_FUNC_*", "ZDOTDIR", "KSH_ENV", "IFS",
     "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT", "PYTHONWARNINGS", "PYTHONINSPECT",
     "PYTHONPLATLIBDIR", "PYTHONEXECUTABLE", "PYTHONCASEOK",
