@@ -199,6 +199,11 @@ int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host 
 void mw_host_free(mw_host *h) {
     struct assembly *a;
     if (h == NULL) return;
+    if (mw_host_in_turn(h)) {
+        mw_host_exit(h, 0, "the host is shutting down");
+        mw_host_log(h, MW_LOG_ERROR, "mw_host_free was called from a hook of the host: it ends, but must be freed after its turn");
+        return;
+    }
     a = of(h);
     if (a->deadline.slot != 0) mw_timer_stop(h, &a->deadline);
     mw_host_destroy(h, a->cfg.shutdown_ms);
@@ -217,7 +222,11 @@ static void closed(void *ud) {
     free(it);
 }
 int mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud, struct mw_err *err) {
-    struct later *it = malloc(sizeof *it);
+    struct later *it;
+
+    if (!mw_host_can_destroy_later(h))
+        return mw_err_set(err, MW_EINVAL, "host close", NULL, "only a host on a borrowed loop, and once; otherwise mw_host_free");
+    it = malloc(sizeof *it);
     if (it == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     it->a = of(h);
     it->cb = cb;
@@ -400,24 +409,30 @@ static void fill_step(mw_host *h, struct mw_step *st, uint64_t began, int alive)
     if (st == NULL) return;
     st->used_us = (mw_host_now(h) - began) / 1000;
     st->ready = mw_host_ready_count(h);
-    st->next_timeout_ms = uv_backend_timeout(mw_host_loop(h));
+    st->next_timeout_ms = mw_host_timeout_ms(h);
     st->alive = alive;
+}
+
+static int not_from_a_hook(mw_host *h, const char *op, struct mw_err *err) {
+    return mw_host_in_turn(h) ? mw_err_set(err, MW_EINVAL, op, NULL, "called from a hook of the same host") : 0;
 }
 
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err) {
     uint64_t began = mw_host_now(h);
-    (void)err;
-    fill_step(h, st, began, mw_host_loop_turn(h, timeout_ms, 0));
-    return 0;
+    int rc = not_from_a_hook(h, "host run", err);
+    if (rc == 0) fill_step(h, st, began, mw_host_loop_turn(h, timeout_ms, 0));
+    return rc;
 }
 int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err) {
     uint64_t began = mw_host_now(h);
-    (void)err;
-    fill_step(h, st, began, mw_host_loop_turn(h, 0, (uint64_t)budget_us * 1000u));
-    return 0;
+    int rc = not_from_a_hook(h, "host step", err);
+    if (rc == 0) fill_step(h, st, began, mw_host_loop_turn(h, 0, (uint64_t)budget_us * 1000u));
+    return rc;
 }
 int mw_host_run(mw_host *h, int *status, struct mw_err *err) {
-    (void)err;
+    int rc = not_from_a_hook(h, "host run", err);
+
+    if (rc < 0) return rc;
     mw_host_loop_run(h);
     *status = mw_host_failures(h) == 0 ? 0 : of(h)->denied ? 77 : 1;
     mw_host_exit_code(h, status);
@@ -447,6 +462,7 @@ int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struc
         mw_timer_stop(h, &a->deadline);
         return 0;
     }
+    if (ns > UINT64_MAX - mw_host_now(h)) ns = UINT64_MAX - mw_host_now(h);
     if (mw_timer_start(h, &a->deadline, mw_host_now(h) + ns, too_late) < 0) return mw_err_set(err, MW_ENOMEM, "deadline", NULL, NULL);
     return 0;
 }

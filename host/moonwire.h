@@ -61,9 +61,10 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
 /* Makes a host on a loop of its own / on yours (never run or closed by us). Given: end it. */
 int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err);
 int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err);
-/* Ends it: cancels tasks, runs __close, ends children. NULL is fine. */
+/* Ends it: cancels tasks, runs __close, ends children. NULL is fine. Not from a hook: there it only asks the run to end. */
 void mw_host_free(mw_host *h);
-/* For a borrowed loop: the same over later turns of it, then cb; `h` is gone when cb runs. */
+/* For a borrowed loop: the same over later turns of it, then cb; `h` is gone when cb runs. MW_EINVAL: on a loop of its own, or
+ * asked before. */
 int mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud, struct mw_err *err);
 
 /* Compiles (text only) and starts as a task of the root scope; it runs in steps. MW_ELUA with the message on a syntax error.
@@ -84,7 +85,8 @@ struct mw_step {
     int next_timeout_ms;             /* until the next timer; -1: none */
     int alive;                       /* 1 while the root scope holds tasks */
 };
-int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err);   /* never blocks */
+/* Never blocks. Neither this nor the two below from a hook of the same host: MW_EINVAL. */
+int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err);
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err);
 /* Runs to the end of the root scope. *status: 0; 1 when an error reached on_error; 77 when it was EDENIED; or the code of
  * mw.exit. */

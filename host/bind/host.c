@@ -65,8 +65,7 @@ static int host_exit(lua_State *L) {
     lua_Integer code = 0;
     if (lua_isboolean(L, 1)) code = !lua_toboolean(L, 1);
     else if (!lua_isnoneornil(L, 1)) code = mw_arg_integer(L, 1, "exit", "the status", 0, 255);
-    mw_host_exit(mw_host_of(L), (int)code, "exit");
-    return mw_wait_pass(L, 0, NULL);                /* the task is cancelled now: this raises */
+    return mw_wait_exit(L, (int)code, "exit");
 }
 
 /* memory() -> bytes used, limit                                                                     [-0, +2, -] */

@@ -72,8 +72,7 @@ static int os_exit(lua_State *L) {
 
     if (lua_isboolean(L, 1)) code = !lua_toboolean(L, 1);
     else if (!lua_isnoneornil(L, 1)) code = mw_arg_integer(L, 1, "os.exit", "the status", INT_MIN, INT_MAX) & 255;
-    mw_host_exit(mw_host_of(L), (int)code, "exit");
-    return mw_wait_pass(L, 0, NULL); /* the task is cancelled now: this raises */
+    return mw_wait_exit(L, (int)code, "exit");
 }
 
 /* setlocale([locale [, category]]) -> name | nil: can be asked, or be "C" already. The upvalue is Lua's own.      [-0, +1, e] */

@@ -18,6 +18,7 @@ struct task_box {
 struct scope_box {
     mw_scope *s;
     int failed, late; /* the body raised; the deadline had passed when the body ended */
+    int waits, own;   /* tasks were left when the body ended; it had been cancelled from inside by then */
 };
 struct cond_box {
     struct mw_wait wait;
@@ -157,12 +158,14 @@ static int push_cut(lua_State *L, mw_scope *s, const char *op) { /* nil, err: th
 static int call_done(lua_State *L, int code, lua_KContext ctx) { /* [box handler results... | error] */
     struct scope_box *box = lua_touserdata(L, 1);
     mw_scope *s = box->s;
-    int own = mw_scope_was_cancelled(s), cut = mw_scope_timed_out(s) && !box->late;
+    int cut = mw_scope_timed_out(s) && !box->late;
     (void)code;
 
     mw_scope_shut(s);
-    if (box->failed && !(own && is_cancel(L, -1))) return lua_error(L);
-    if (mw_scope_push_error(L, s)) return lua_error(L);
+    if (box->failed && !is_cancel(L, -1)) return lua_error(L);
+    if (mw_scope_push_error(L, s)) return lua_error(L); /* a cancel does not hide what went wrong beside it */
+    if (box->failed && !box->own) return lua_error(L);
+    if (box->waits && mw_scope_was_cut_off(s)) return mw_wait_cancelled(L); /* what its tasks had to say is not there */
     if (box->failed || cut) return push_cut(L, s, (const char *)ctx);
     return lua_gettop(L) - 2;
 }
@@ -171,7 +174,9 @@ static int call_body(lua_State *L, int status, lua_KContext ctx) {
 
     box->failed = status != LUA_OK && status != LUA_YIELD;
     box->late = mw_scope_timed_out(box->s);
+    box->own = mw_scope_was_cancelled(box->s);
     if (box->failed) mw_scope_cancel(box->s, "the body of its scope failed");
+    box->waits = !mw_scope_is_empty(box->s);
     return mw_scope_wait(L, box->s, ctx, call_done);
 }
 /* Stack: f args... ; calls f in a new scope, with the scope as first argument if `pass`. */
@@ -240,14 +245,15 @@ static int scope_cancel(lua_State *L) {
 }
 
 static int close_done(lua_State *L, int code, lua_KContext ctx) { /* [box error|nil] */
-    mw_scope *s = ((struct scope_box *)lua_touserdata(L, 1))->s;
-    int own = mw_scope_was_cancelled(s);
+    struct scope_box *box = lua_touserdata(L, 1);
+    mw_scope *s = box->s;
     (void)code;
     (void)ctx;
 
     mw_scope_shut(s);
-    if (!lua_isnil(L, 2) && !(own && is_cancel(L, 2))) return 0; /* the error on its way goes on */
+    if (!lua_isnil(L, 2) && !is_cancel(L, 2)) return 0; /* the error on its way goes on */
     if (mw_scope_push_error(L, s)) return lua_error(L);
+    if (lua_isnil(L, 2) && box->waits && mw_scope_was_cut_off(s)) return mw_wait_cancelled(L);
     return 0;
 }
 /* s:close(), and as <close>: waits for its tasks; raises the first error of one                           [-0, +0, y] */
@@ -257,9 +263,10 @@ static int scope_close(lua_State *L) {
     if (!mw_scope_is_open(s)) return 0;
     if (mw_scope_owner(s) != mw_task_current(mw_host_of(L))) return mw_raise_inval(L, "scope.close", "only the task that opened a scope can close it");
     if (!lua_isnil(L, 2)) mw_scope_cancel(s, "the body of its scope failed");
-    if (!mw_scope_is_empty(s) && !mw_wait_possible(L)) { /* the host is ending: nobody waits any more */
+    ((struct scope_box *)lua_touserdata(L, 1))->waits = !mw_scope_is_empty(s);
+    if (!mw_scope_is_empty(s) && !mw_wait_possible(L)) { /* its tasks are cancelled; nobody waits for them */
         mw_scope_shut(s);
-        return 0;
+        return mw_host_closing(mw_host_of(L)) || !lua_isnil(L, 2) ? 0 : mw_wait_cancelled(L); /* says why it cannot wait here */
     }
     return mw_scope_wait(L, s, 0, close_done);
 }

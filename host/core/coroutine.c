@@ -6,24 +6,6 @@
 #include "core/inside.h"
 #include "core/raise.h"
 
-static const char waiting_key; /* registry: set of coroutines in which a primitive waits */
-
-static void mark(lua_State *L, lua_State *co, int on) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &waiting_key);
-    if (on) lua_pushboolean(L, 1);
-    else lua_pushnil(L);
-    lua_rawsetp(L, -2, co);
-    lua_pop(L, 1);
-}
-static int is_waiting(lua_State *L, lua_State *co) {
-    int yes;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &waiting_key);
-    lua_rawgetp(L, -1, co);
-    yes = lua_toboolean(L, -1);
-    lua_pop(L, 2);
-    return yes;
-}
-
 static lua_State *get_co(lua_State *L) {
     lua_State *co = lua_tothread(L, 1);
     if (co == NULL) mw_raise_inval(L, "coroutine", "coroutine expected, got %s", luaL_typename(L, 1));
@@ -33,13 +15,18 @@ static lua_State *get_co(lua_State *L) {
 static const char *status_of(lua_State *L, lua_State *co) {
     lua_Debug ar;
     if (L == co) return "running";
+    if (mw_co_bits(co) != 0) return "normal"; /* a task, or somebody waits in it: only the scheduler resumes it */
     switch (lua_status(co)) {
-    case LUA_YIELD: return is_waiting(L, co) ? "normal" : "suspended";
+    case LUA_YIELD: return "suspended";
     case LUA_OK:
         if (lua_getstack(co, 0, &ar)) return "normal";
         return lua_gettop(co) == 0 ? "dead" : "suspended";
     default: return "dead";
     }
+}
+
+static int must_stop(mw_host *h) {
+    return atomic_load_explicit(&h->stop_lua, memory_order_relaxed) || (h->running != NULL && h->running->killed);
 }
 
 /* After a resume: its results are on L, or its error (returns -1), or a wait is passed on (*passed). */
@@ -49,10 +36,11 @@ static int go(lua_State *L, lua_State *co, int nargs, int *passed) {
 
     *passed = 0;
     for (;;) {
-        if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(co);
+        if (must_stop(h)) mw_hook_arm(co);
         atomic_store_explicit(&h->co, co, memory_order_relaxed);
         status = lua_resume(co, L, nargs, &nres);
         atomic_store_explicit(&h->co, L, memory_order_relaxed);
+        if (must_stop(h)) mw_hook_arm(L); /* hooks are per coroutine */
         if (status != LUA_YIELD || h->running == NULL || !(h->yielding || h->running->killed)) break;
         if (lua_isyieldable(L)) {
             *passed = 1;
@@ -109,12 +97,12 @@ static int resume_k(lua_State *L, int status, lua_KContext ctx) { /* [... co] */
     int passed, n;
     (void)status;
     lua_pop(L, 1);
-    mark(L, co, 0);
+    mw_co_mark(co, MW_CO_WAITS, 0);
     n = go(L, co, 0, &passed); /* co is held by the stack of whoever called us: argument 1 or the upvalue */
     return passed ? pass_on(L, co, (int)ctx) : finish(L, co, n, (int)ctx);
 }
 static int pass_on(lua_State *L, lua_State *co, int wrapped) {
-    mark(L, co, 1);
+    mw_co_mark(co, MW_CO_WAITS, 1);
     if (wrapped) lua_pushvalue(L, lua_upvalueindex(1));
     else lua_pushvalue(L, 1);
     return lua_yieldk(L, 0, wrapped, resume_k);
@@ -157,8 +145,7 @@ static int co_wrap(lua_State *L) {
     return 1;
 }
 static int at_base(lua_State *L) {
-    mw_host *h = mw_host_of(L);
-    return L == h->L || (h->running != NULL && h->running->co == L);
+    return L == mw_host_of(L)->L || (mw_co_bits(L) & MW_CO_BASE) != 0;
 }
 static int co_yield(lua_State *L) {
     if (at_base(L)) return mw_raise_inval(L, "coroutine", "attempt to yield from outside a coroutine");
@@ -196,8 +183,6 @@ int mw_coroutine_open(lua_State *L) {
     static const luaL_Reg fns[] = {{"create", co_create}, {"resume", co_resume}, {"wrap", co_wrap}, {"yield", co_yield},
                                    {"status", co_status}, {"isyieldable", co_isyieldable}, {"running", co_running}, {"close", co_close},
                                    {NULL, NULL}};
-    lua_newtable(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_key);
     luaL_newlib(L, fns);
     return 1;
 }

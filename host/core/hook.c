@@ -12,15 +12,15 @@ static void strike(lua_State *L, lua_Debug *ar) {
     (void)ar;
 
     lua_sethook(L, NULL, 0, 0);
-    if (t == NULL || !atomic_load(&h->stop_lua)) return;
+    if (t == NULL || !(atomic_load(&h->stop_lua) || t->killed)) return;
     if (atomic_load(&h->interrupted) != 0 && !h->exiting) mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
-    if (++t->strikes > STRIKES && lua_isyieldable(L)) {
+    if (++t->strikes > STRIKES && lua_isyieldable(L) && !t->killed) {
         t->killed = 1;
         lua_yield(L, 0); /* to the scheduler, which closes it */
         return;
     }
-    lua_sethook(L, strike, LUA_MASKCOUNT, GRACE);
-    if (mw_task_cancelling(t) != NULL || t->strikes > 2) {
+    lua_sethook(L, strike, LUA_MASKCOUNT, t->strikes > STRIKES ? 1 : GRACE); /* 1: no pcall in a loop outlasts it */
+    if (mw_task_cancelling(t) != NULL || t->strikes > 2 || t->killed) {
         struct mw_err err;
         const char *why = atomic_load(&h->interrupt_why);
         mw_err_set(&err, MW_ECANCELED, "task", t->name, why != NULL ? why : "cancelled");

@@ -22,7 +22,15 @@
 #define DRAIN_NS 5000000000u    /* how long a stuck thread-pool job may hold the end of a host */
 
 mw_host *mw_host_of(lua_State *L) {
-    return *(mw_host **)lua_getextraspace(L); /* states that we made: coroutines copy it from the main one */
+    uintptr_t at = *(uintptr_t *)lua_getextraspace(L); /* states that we made: coroutines copy it from the main one */
+    return (mw_host *)(at & ~(uintptr_t)MW_CO_BITS);
+}
+uintptr_t mw_co_bits(lua_State *co) {
+    return *(uintptr_t *)lua_getextraspace(co) & MW_CO_BITS;
+}
+void mw_co_mark(lua_State *co, uintptr_t bit, int on) {
+    uintptr_t *at = lua_getextraspace(co);
+    *at = on ? *at | bit : *at & ~bit;
 }
 
 /* ---- Memory of the Lua state ------------------------------------------------------------------------------------------ */
@@ -175,8 +183,8 @@ static void end_turn(mw_host *h) {
     }
 }
 
-static void drain(mw_host *h, uint64_t budget_ns) {
-    mw_task_drain(h, budget_ns);
+static void drain(mw_host *h) {
+    mw_task_drain(h, h->until);
     end_turn(h);
     if (mw_list_empty(&h->ready)) {
         if (h->idling) uv_idle_stop(&h->idle);
@@ -189,12 +197,14 @@ static void drain(mw_host *h, uint64_t budget_ns) {
 
 static void on_check(uv_check_t *it) {
     mw_host *h = it->data;
-    drain(h, h->budget_ns);
+    if (h->until == 0 || uv_hrtime() < h->until) drain(h);
+    else end_turn(h); /* the tasks of this turn have had their time before */
 }
 static void on_prepare(uv_prepare_t *it) {
     mw_timers_arm(it->data);
 }
 void mw_host_loop_arm(mw_host *h) {
+    uv_update_time(h->loop);
     mw_timers_arm(h);
 }
 static void take_interrupt(mw_host *h) {
@@ -210,6 +220,7 @@ void mw_host_exit(mw_host *h, int code, const char *why) {
     h->exiting = 1;
     h->exit_code = code;
     atomic_store(&h->stop_lua, 1); /* a loop that swallows its cancel is stopped by the hook */
+    if (atomic_load(&h->co) != NULL) mw_hook_arm(atomic_load(&h->co));
     mw_scope_cancel(h->root, why != NULL ? why : "exit");
 }
 int mw_host_exit_code(mw_host *h, int *code) {
@@ -227,13 +238,21 @@ static void on_turn_timer(uv_timer_t *t) {
     (void)t;
 }
 
+int mw_host_in_turn(const mw_host *h) {
+    return h->turning || h->draining;
+}
+
 int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
     uv_timer_t *bound = &h->bound;
 
-    h->budget_ns = budget_ns;
+    h->until = budget_ns != 0 ? uv_hrtime() + budget_ns : 0;
+    h->turning = 1;
     take_interrupt(h);
-    drain(h, budget_ns);
-    if (!alive(h)) return 0;
+    drain(h);
+    if (!alive(h)) {
+        h->turning = 0;
+        return 0;
+    }
     if (timeout_ms == 0 || !mw_list_empty(&h->ready)) {
         uv_run(h->loop, UV_RUN_NOWAIT);
     } else {
@@ -244,20 +263,21 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
         uv_run(h->loop, UV_RUN_ONCE);
         if (timeout_ms > 0) uv_timer_stop(bound);
     }
-    h->budget_ns = 0;
+    h->until = 0;
+    h->turning = 0;
     return alive(h);
 }
 
 int mw_host_loop_run(mw_host *h) {
-    while (mw_host_loop_turn(h, -1, 0)) {
-        if (h->exiting && h->grace_at == 0) h->grace_at = uv_hrtime() + h->grace_ns;
-        if (h->grace_at != 0) break;
-    }
-    while (h->grace_at != 0 && alive(h)) { /* cleanup, with a deadline */
+    int timeout_ms = -1;
+
+    do {
         uint64_t now = uv_hrtime();
-        if (now >= h->grace_at) break;
-        mw_host_loop_turn(h, (int)((h->grace_at - now) / 1000000) + 1, 0);
-    }
+        if (!h->exiting) continue;
+        if (h->grace_at == 0) h->grace_at = now + h->grace_ns;
+        if (timeout_ms >= 0 && now >= h->grace_at) break; /* cleanup has had its time, and one turn at least */
+        timeout_ms = now >= h->grace_at ? 0 : h->grace_at - now > 60000000000u ? 60000 : (int)((h->grace_at - now) / 1000000) + 1;
+    } while (mw_host_loop_turn(h, timeout_ms, 0));
     return 0;
 }
 
@@ -448,6 +468,10 @@ void mw_host_destroy(mw_host *h, unsigned grace_ms) {
     if (h->works == 0) free(h); /* else a stuck job of the thread pool still points here: leaked on purpose */
 }
 
+int mw_host_can_destroy_later(const mw_host *h) {
+    return !h->owns_loop && !h->ending;
+}
+
 /* ---- The end on a borrowed loop: the same, over later turns of it ------------------------------------------------------- */
 
 static void closed_last(uv_handle_t *it) {
@@ -466,6 +490,7 @@ static void close_stage(uv_idle_t *it) {
 
     if (h->close_stage == 0) { /* tasks may still clean up */
         mw_task_drain(h, 0);
+        end_turn(h);
         if (alive(h) && uv_hrtime() < h->grace_at) return; /* again on the next turn */
         kill_tasks(h);
         close_adopted(h);
@@ -482,6 +507,7 @@ static void close_stage(uv_idle_t *it) {
 void mw_host_destroy_later(mw_host *h, unsigned grace_ms, void (*cb)(void *), void *ud) {
     h->close_cb = cb;
     h->close_ud = ud;
+    h->ending = 1;
     mw_host_exit(h, 0, "the host is shutting down");
     h->grace_at = uv_hrtime() + (uint64_t)grace_ms * 1000000u + 1;
     uv_check_stop(&h->check);

@@ -96,6 +96,8 @@ void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((for
 
 /* Runs until the root scope is empty; after mw_host_exit at most the grace longer. Own loop only. */
 int mw_host_loop_run(mw_host *h);
+/* 1 while a turn of it is under way: the caller is one of its hooks, and may neither turn nor end it. */
+int mw_host_in_turn(const mw_host *h);
 /* One turn: blocks at most timeout_ms (-1: until something happens; 0: not at all). Returns 1 while the root scope holds
  * tasks. budget_ns 0: no bound but MW_TURN_MAX tasks. */
 int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns);
@@ -106,6 +108,8 @@ void mw_host_loop_arm(mw_host *h);
 void mw_host_set_grace(mw_host *h, unsigned grace_ms);
 /* From any thread and from signal handlers: the run ends with `status`; running Lua code is stopped too. why: static. */
 void mw_host_interrupt_at(mw_host *h, int status, const char *why);
+/* 1 if it may be: the loop is borrowed, and the end has not been asked for before. */
+int mw_host_can_destroy_later(const mw_host *h);
 /* For a borrowed loop: mw_host_destroy over later turns of it, then cb. */
 void mw_host_destroy_later(mw_host *h, unsigned grace_ms, void (*cb)(void *), void *ud);
 /* Bytes of the Lua state, and its limit. */

@@ -13,12 +13,18 @@
 
 #define MW_TURN_MAX 1024            /* tasks resumed in one drain before the loop looks at its descriptors again */
 
+/* The low bits of the host's pointer in a coroutine's extra space: a task's base; a script's coroutine in which a primitive waits. */
+enum { MW_CO_BASE = 1, MW_CO_WAITS = 2, MW_CO_BITS = 3 };
+uintptr_t mw_co_bits(lua_State *co);
+void mw_co_mark(lua_State *co, uintptr_t bit, int on);
+
 enum mw_task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_DONE };
 
 struct mw_task {
     struct mw_list queue;           /* in host.ready or in a wait's parked list; alone otherwise */
     struct mw_list all;             /* in host.tasks */
     struct mw_list member;          /* in its home's tasks */
+    struct mw_list doomed;          /* in the list of a cancel that is on its way to it */
     mw_host *host;
     mw_scope *home;                 /* waits for us; NULL once done */
     mw_scope *inner;                /* the innermost scope opened here, linked outward; NULL: none */
@@ -72,10 +78,11 @@ struct mw_host {
     _Atomic(lua_State *) co;        /* the coroutine that runs now (for the interrupt's hook) */
     int unprotected, callbacks;     /* see mw_host_set_unprotected */
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
-    int draining, closing, exiting, exit_code;
+    int draining, turning, closing, exiting, exit_code;
     unsigned failures, works, open_handles;
     mw_scope *root;
-    uint64_t budget_ns, grace_ns, grace_at;  /* grace: how long cleanup may take once the host exits */
+    uint64_t until;                 /* when this turn's time for tasks is spent; 0: no bound */
+    uint64_t grace_ns, grace_at;    /* how long cleanup may take once the host exits */
     /* timers: a binary heap, heap[1..timers] */
     struct mw_timer **heap;
     unsigned timers, heap_size;
@@ -94,7 +101,7 @@ struct mw_host {
     /* a borrowed loop's asynchronous end */
     void (*close_cb)(void *);
     void *close_ud;
-    int close_stage;
+    int close_stage, ending;
 };
 
 /* task.c */

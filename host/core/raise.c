@@ -179,32 +179,49 @@ void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
     lua_settop(L, top);
 }
 
+/* What an error value is remembered by.                                                                  [-0, +1, -] */
+static void push_identity(lua_State *L, int idx) {
+    if (lua_isnil(L, idx)) lua_pushlightuserdata(L, (void *)(uintptr_t)&last_value); /* error(nil) */
+    else lua_pushvalue(L, idx);
+}
+
+/* "in task "fetcher"" before the traceback, or NULL. */
+static const char *push_task(lua_State *L) {
+    const mw_task *t = mw_host_of(L)->running;
+    char name[256];
+
+    if (t == NULL || t->name == NULL || strcmp(t->name, "main") == 0) return NULL;
+    mw_err_escape(name, sizeof name, t->name, strlen(t->name));
+    return lua_pushfstring(L, "in task \"%s\"", name);
+}
+
 int mw_traceback(lua_State *L) { /* value -> value                                                          [-0, +1, m] */
     lua_settop(L, 1);
     if (is_error(L, 1) && strcmp(field(L, 1, "code"), "ECANCELED") == 0) return 1;
+    push_identity(L, 1);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &last_value);
-    if (!lua_isnil(L, -1) && lua_rawequal(L, 1, -1)) {
+    if (lua_rawequal(L, 2, 3)) {
         lua_settop(L, 1);
         return 1;
     }
-    luaL_traceback(L, L, NULL, 1);
+    luaL_traceback(L, L, push_task(L), 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &last_text);
-    lua_pushvalue(L, 1);
+    push_identity(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &last_value);
     lua_settop(L, 1);
     return 1;
 }
 
 void mw_traceback_of(lua_State *L, int idx) {
-    idx = lua_absindex(L, idx);
+    push_identity(L, idx);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &last_value);
-    if (!lua_isnil(L, -1) && lua_rawequal(L, idx, -1)) {
+    if (lua_rawequal(L, -1, -2)) {
+        lua_pop(L, 2);
         lua_rawgetp(L, LUA_REGISTRYINDEX, &last_text);
-        lua_remove(L, -2);
         lua_pushnil(L); /* told once; the same text raised again is another error */
         lua_rawsetp(L, LUA_REGISTRYINDEX, &last_value);
     } else {
-        lua_pop(L, 1);
+        lua_pop(L, 2);
         lua_pushliteral(L, "");
     }
 }

@@ -6,6 +6,8 @@
 #include "core/inside.h"
 #include "core/raise.h"
 
+#define LOST (-3) /* in error_ref, beside LUA_NOREF and LUA_REFNIL (the error value is nil): it failed, with no memory to say how */
+
 mw_scope *mw_scope_create(mw_host *h) {
     mw_scope *s = calloc(1, sizeof *s);
     if (s == NULL) return NULL;
@@ -153,7 +155,7 @@ void mw_scope_drop_task(mw_scope *s, mw_task *t) {
                 lua_xmove(t->co, L, 1);
                 if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
             }
-            if (s->error_ref == LUA_NOREF) s->error_ref = LUA_REFNIL; /* it failed, with no memory to say how */
+            if (s->error_ref == LUA_NOREF) s->error_ref = LOST;
         }
         mw_scope_cancel(s, "another task of its scope failed");
     }
@@ -190,9 +192,11 @@ int mw_scope_push_error(lua_State *L, mw_scope *s) {
     struct mw_err err;
 
     if (s->error_ref == LUA_NOREF) return 0;
-    if (s->error_ref == LUA_REFNIL) {
+    if (s->error_ref == LOST) {
         mw_err_set(&err, MW_ENOMEM, "task", NULL, NULL);
         mw_err_push(L, &err);
+    } else if (s->error_ref == LUA_REFNIL) {
+        lua_pushnil(L);
     } else {
         lua_rawgeti(L, LUA_REGISTRYINDEX, s->error_ref);
     }
@@ -213,6 +217,9 @@ int mw_scope_timed_out(const mw_scope *s) {
 }
 int mw_scope_was_cancelled(const mw_scope *s) {
     return s->cancelled == CANCEL_OWN;
+}
+int mw_scope_was_cut_off(const mw_scope *s) {
+    return s->cancelled == CANCEL_OUTER;
 }
 mw_scope *mw_scope_current(mw_host *h) {
     if (h->running == NULL) return h->root;

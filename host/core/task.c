@@ -52,7 +52,7 @@ int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, in
     mw_task *t;
     int ref;
 
-    if (h->closing) return mw_err_set(err, MW_ECANCELED, "task", name, "the host is shutting down");
+    if (h->closing || (h->exiting && scope->cancelled)) return mw_err_set(err, MW_ECANCELED, "task", name, "the host is shutting down");
     luaL_checkstack(L, nargs + 8, "task");
     co = lua_newthread(L);                  /* [f args... co] */
     if (!lua_checkstack(co, nargs + 8)) return mw_err_set(err, MW_ENOMEM, "task", name, NULL);
@@ -67,6 +67,7 @@ int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, in
         lua_pop(L, nargs + 1);
         return mw_err_set(err, MW_ENOMEM, "task", name, NULL);
     }
+    mw_co_mark(co, MW_CO_BASE, 1);
     lua_pushcfunction(co, base);
     lua_pushlightuserdata(co, t);
     lua_xmove(L, co, nargs + 1);            /* [] */
@@ -107,8 +108,17 @@ static void set_why(char **at, const char *why) {
     if (*at == NULL && why != NULL) *at = strdup(why); /* without memory the reason is lost, the cancel is not */
 }
 
-/* Marks the scopes of t's stack from `from` (inclusive, NULL: all) inward as cancelled from outside, up to a shield. */
-static void cancel_inner(mw_task *t, mw_scope *from, const char *why) {
+static void doom(mw_task *t, struct mw_list *todo) {
+    if (t->state == TASK_DONE || t->cancelled) return;
+    t->cancelled = 1;
+    mw_list_add(todo, &t->doomed);
+}
+static void cancel_members(mw_scope *s, struct mw_list *todo) {
+    for (struct mw_list *l = s->tasks.next; l != &s->tasks; l = l->next) doom(MW_LIST_ENTRY(l, mw_task, member), todo);
+}
+
+/* Marks the scopes of t's stack from `from` (exclusive, NULL: all) inward as cancelled from outside, up to a shield. */
+static void cancel_inner(mw_task *t, mw_scope *from, const char *why, struct mw_list *todo) {
     mw_scope *barrier = NULL, *s;
 
     for (s = t->inner; s != NULL && s != from; s = s->outer)
@@ -119,28 +129,43 @@ static void cancel_inner(mw_task *t, mw_scope *from, const char *why) {
         if (s->cancelled) continue;
         s->cancelled = CANCEL_OUTER;
         set_why(&s->why, why);
-        for (struct mw_list *l = s->tasks.next; l != &s->tasks; l = l->next) mw_task_cancel(MW_LIST_ENTRY(l, mw_task, member), why);
+        cancel_members(s, todo);
         mw_wait_wake(&s->changed);
     }
 }
 
+/* One after the other: tasks may be nested deeper than the C stack is. */
+static void cancel_all(struct mw_list *todo, const char *why) {
+    while (!mw_list_empty(todo)) {
+        mw_task *t = MW_LIST_ENTRY(todo->next, mw_task, doomed);
+        mw_list_remove(&t->doomed);
+        set_why(&t->why, why);
+        cancel_inner(t, NULL, why, todo);
+        poke(t);
+    }
+}
+
 void mw_task_cancel(mw_task *t, const char *why) {
-    if (t->state == TASK_DONE || t->cancelled) return;
-    t->cancelled = 1;
-    set_why(&t->why, why);
-    cancel_inner(t, NULL, why);
-    poke(t);
+    struct mw_list todo;
+
+    mw_list_init(&todo);
+    doom(t, &todo);
+    cancel_all(&todo, why);
 }
 
 void mw_scope_cancel(mw_scope *s, const char *why) {
+    struct mw_list todo;
+
     if (s->cancelled) return; /* one that came from outside is not swallowed here */
+    mw_list_init(&todo);
     s->cancelled = CANCEL_OWN;
     set_why(&s->why, why);
-    for (struct mw_list *l = s->tasks.next; l != &s->tasks; l = l->next) mw_task_cancel(MW_LIST_ENTRY(l, mw_task, member), why);
+    cancel_members(s, &todo);
     if (s->owner != NULL) {
-        cancel_inner(s->owner, s, why);
+        cancel_inner(s->owner, s, why, &todo);
         poke(s->owner);
     }
+    cancel_all(&todo, why);
     mw_wait_wake(&s->changed);
 }
 
@@ -208,11 +233,16 @@ static void end(mw_task *t, int nresults) {
 void mw_task_kill(mw_task *t) {
     mw_host *h = t->host;
     mw_task *was = h->running;
+    lua_State *co = atomic_load_explicit(&h->co, memory_order_relaxed);
 
     h->running = t;
+    atomic_store_explicit(&h->co, t->co, memory_order_relaxed);
     t->killed = 1;
-    lua_sethook(t->co, NULL, 0, 0);
+    t->strikes = 0;
+    mw_hook_arm(t->co);     /* a __close that does not come back is ended too */
     lua_resetthread(t->co); /* runs pending __close; they cannot wait */
+    lua_sethook(t->co, NULL, 0, 0);
+    atomic_store_explicit(&h->co, co, memory_order_relaxed);
     h->running = was;
     t->failed = 1;
     lua_settop(t->co, 0);
@@ -231,7 +261,7 @@ static void step(mw_host *h, mw_task *t) {
     t->state = TASK_RUNNING;
     h->running = t;
     atomic_store_explicit(&h->co, t->co, memory_order_relaxed);
-    if (t->cancelled && atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(t->co);
+    if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(t->co);
     status = lua_resume(t->co, h->L, t->nargs, &nres);
     t->nargs = 0;
     atomic_store_explicit(&h->co, NULL, memory_order_relaxed);
@@ -248,10 +278,10 @@ static void step(mw_host *h, mw_task *t) {
     end(t, nres);
 }
 
-int mw_task_drain(mw_host *h, uint64_t budget_ns) {
-    uint64_t until = budget_ns != 0 ? uv_hrtime() + budget_ns : 0;
+int mw_task_drain(mw_host *h, uint64_t until) {
     int count = 0;
 
+    if (h->grace_at != 0 && (until == 0 || until > h->grace_at)) until = h->grace_at;
     if (h->draining) return 0;
     h->draining = 1;
     while (!mw_list_empty(&h->ready) && count < MW_TURN_MAX) {

@@ -45,6 +45,8 @@ int mw_scope_is_open(const mw_scope *s);
 int mw_scope_timed_out(const mw_scope *s);
 /* 1 if the scope itself was cancelled (deadline, a member's failure, mw_scope_cancel), and not only from outside. */
 int mw_scope_was_cancelled(const mw_scope *s);
+/* 1 if it was cancelled from outside. */
+int mw_scope_was_cut_off(const mw_scope *s);
 /* Pushes the first member's error and returns 1, or 0 and pushes nothing. */
 int mw_scope_push_error(lua_State *L, mw_scope *s);
 /* Waits until no member is left (daemons are cancelled when only they are): then k(L, 0, ctx). Cancels do not interrupt
@@ -83,8 +85,8 @@ int mw_host_exit_code(mw_host *h, int *code);
 /* How many errors reached the error hook because nobody joined their task. */
 unsigned mw_host_failures(mw_host *h);
 
-/* Runs ready tasks for at most budget_ns (0: one drain of the queue as it stands, plus what they make ready, at most
- * MW_TURN_MAX tasks). Called by core/host only. */
-int mw_task_drain(mw_host *h, uint64_t budget_ns);
+/* Runs ready tasks: at least one, and others until `until` (absolute ns; 0: no bound) or until MW_TURN_MAX have run. Called by
+ * core/host only. */
+int mw_task_drain(mw_host *h, uint64_t until);
 
 #endif

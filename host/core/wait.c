@@ -6,7 +6,7 @@
 #include "core/raise.h"
 
 #define RAISED_AT_ONCE 16   /* cancels raised in a task before it has to share the loop with others for each */
-#define RAISED_MAX 10000    /* cancels swallowed while the host exits; then the task is closed */
+#define RAISED_MAX 10000    /* cancels swallowed; then the task is closed */
 
 void mw_wait_init(struct mw_wait *w) {
     mw_list_init(&w->parked);
@@ -69,7 +69,9 @@ int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContex
     if (!mw_wait_possible(L)) return raw ? k(L, MW_ECANCELED, ctx) : cannot(L, h); /* raw: it undoes, then raises the same */
     cancelled = !uncancellable && mw_task_cancelling(t) != NULL;
     if (cancelled && ++t->raised <= RAISED_AT_ONCE) return raw ? k(L, MW_ECANCELED, ctx) : mw_wait_cancelled(L);
-    if (cancelled && t->raised > RAISED_MAX && h->exiting) { /* it swallows them all: closed for good */
+    if (cancelled && t->raised > RAISED_MAX) { /* it swallows them all: closed for good */
+        mw_host_log(h, MW_LOG_WARN, "%s%s went on after it was cancelled %d times; it is closed", t->name != NULL ? "task " : "a task",
+                    t->name != NULL ? t->name : "", RAISED_MAX);
         t->killed = 1;
         return lua_yield(L, 0);
     }
@@ -100,6 +102,17 @@ int mw_wait_yield(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KConte
 
 int mw_wait_yield_raw(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k) {
     return mw_wait_park(L, w, deadline, ctx, k, 1, 0);
+}
+
+/* Raised even in a shield or where nothing can wait: who leaves does not go on. */
+int mw_wait_exit(lua_State *L, int code, const char *why) {
+    mw_host *h = mw_host_of(L);
+    struct mw_err err;
+
+    mw_host_exit(h, code, why);
+    if (mw_wait_possible(L) && mw_task_cancelling(h->running) != NULL) return mw_wait_park(L, NULL, MW_NEVER, 0, NULL, 0, 0);
+    mw_err_set(&err, MW_ECANCELED, "task", h->running != NULL ? h->running->name : NULL, why);
+    return mw_raise(L, &err);
 }
 
 int mw_wait_pass(lua_State *L, lua_KContext ctx, lua_KFunction k) {

@@ -41,6 +41,9 @@ int mw_wait_cancelled(lua_State *L);
 /* 1 if the caller may wait here (it runs in a task and may yield). */
 int mw_wait_possible(lua_State *L);
 
+/* Ends the host's run with `code` (mw_host_exit) and raises ECANCELED in the caller, wherever it stands. */
+int mw_wait_exit(lua_State *L, int code, const char *why);
+
 /* Lets other ready tasks run, then calls k(L, 0, ctx); a cancelled task raises. */
 int mw_wait_pass(lua_State *L, lua_KContext ctx, lua_KFunction k);
 

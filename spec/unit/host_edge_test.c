@@ -1,0 +1,198 @@
+/* Hosts whose scripts and embedders do what nobody should: exits in odd places, endless cleanup, calls from hooks.
+ * Knows: moonwire.h, uv.h (for a borrowed loop). Never: what is under moonwire.h. */
+#include "support/check.h"
+
+#include <uv.h>
+
+#include "moonwire.h"
+
+struct seen {
+    char print[4096], error[1024], trace[4096];
+    int errors, code;
+    int (*in_print)(mw_host *h, struct mw_err *err);
+    int rc;
+};
+
+static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
+    struct seen *s = ud;
+    snprintf(s->print + strlen(s->print), sizeof s->print - strlen(s->print), "%.*s", (int)len, text);
+    if (s->in_print != NULL) s->rc = s->in_print(h, NULL);
+}
+static void on_log(mw_host *h, enum mw_level level, const char *line, size_t len, void *ud) {
+    (void)h;
+    (void)level;
+    (void)line;
+    (void)len;
+    (void)ud;
+}
+static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
+    struct seen *s = ud;
+    (void)h;
+    s->errors++;
+    s->code = err->code;
+    snprintf(s->error, sizeof s->error, "%s", err->message);
+    snprintf(s->trace, sizeof s->trace, "%s", traceback);
+}
+
+static mw_host *make_on(uv_loop_t *loop, struct seen *s) {
+    struct mw_config cfg;
+    struct mw_err err;
+    mw_host *h = NULL;
+
+    memset(s, 0, sizeof *s);
+    mw_config_init(&cfg);
+    cfg.on_print = on_print;
+    cfg.on_log = on_log;
+    cfg.on_error = on_error;
+    cfg.shutdown_ms = 50;
+    cfg.ud = s;
+    if ((loop != NULL ? mw_host_new_on(loop, &cfg, &h, &err) : mw_host_new(&cfg, &h, &err)) != 0) printf("# %s\n", err.message);
+    return h;
+}
+static int load(mw_host *h, const char *text) {
+    struct mw_err err;
+    int rc = mw_host_load_string(h, text, strlen(text), "=test", &err);
+    if (rc < 0) printf("# %s\n", err.message);
+    return rc;
+}
+/* Runs `text` to its end in a host of its own; its status. */
+static int run(struct seen *s, const char *text) {
+    mw_host *h = make_on(NULL, s);
+    int status = -1;
+
+    if (h == NULL || load(h, text) != 0) return -1;
+    mw_host_run(h, &status, NULL);
+    mw_host_free(h);
+    return status;
+}
+#define MW "local mw = require 'moonwire' "
+#define CLOSER(body) "local x <close> = setmetatable({}, { __close = function() " body " end }) "
+
+TEST(exit_raises_inside_a_shield_too) {
+    struct seen s;
+    CHECK(run(&s, MW "mw.task.shield(function() print(select('#', pcall(mw.exit, 3))) mw.exit(4) print('no') end) print('no')") == 3);
+    CHECK(strcmp(s.print, "2\n") == 0);
+    CHECK(s.errors == 0);
+}
+
+TEST(exit_raises_where_nothing_can_wait) {
+    struct seen s;
+    CHECK(run(&s, MW "local ok, err = pcall(table.sort, {2, 1}, function() mw.exit(5) end) print(ok, err.code)") == 5);
+    CHECK(strcmp(s.print, "false\tECANCELED\n") == 0);
+}
+
+TEST(an_exit_that_is_swallowed_ends_the_run_all_the_same) {
+    struct seen s;
+    CHECK(run(&s, MW "pcall(mw.exit, 3) while true do end") == 3);
+    CHECK(run(&s, MW "while true do pcall(mw.exit, 3) end") == 3);
+    CHECK(run(&s, MW "coroutine.wrap(function() pcall(mw.exit, 3) end)() while true do end") == 3);
+    CHECK(run(&s, MW "table.sort({2, 1}, function() pcall(mw.exit, 3) while true do pcall(function() while true do end end) end end)") == 3);
+}
+
+TEST(cleanup_that_does_not_come_back_is_ended) {
+    struct seen s;
+    CHECK(run(&s, MW CLOSER("while true do end") "mw.exit(6)") == 6);
+    CHECK(run(&s, MW CLOSER("while true do pcall(function() while true do end end) end") "while true do pcall(mw.task.wait, mw.exit(6)) end") == 6);
+    CHECK(run(&s, MW CLOSER("while true do end") "mw.task.spawn(mw.exit, 6) mw.task.shield(mw.task.wait)") == 6);
+}
+
+TEST(a_shielded_sleeper_does_not_hold_the_end_of_its_host) {
+    struct seen s;
+    mw_host *h = make_on(NULL, &s);
+    REQUIRE(h != NULL);
+    CHECK(load(h, MW "mw.task.shield(function() " CLOSER("print('closed')") "mw.task.sleep('1h') end)") == 0);
+    CHECK(mw_host_step(h, 0, NULL, NULL) == 0);
+    mw_host_free(h);
+    CHECK(strcmp(s.print, "closed\n") == 0);
+}
+
+TEST(tasks_that_start_tasks_for_ever_end_with_the_host) {
+    struct seen s;
+    CHECK(run(&s, MW "local function f() while true do pcall(mw.task.spawn, f) pcall(mw.task.sleep, 0.001) end end "
+                     "mw.task.spawn(f) mw.task.sleep(0.005) mw.exit(2)") == 2);
+}
+
+TEST(an_error_names_the_task_it_was_raised_in) {
+    struct seen s;
+    CHECK(run(&s, MW "mw.task.spawn_with({ name = 'fetch\\27er' }, function() local t = nil; t.x = 1 end)") == 1);
+    CHECK(strncmp(s.trace, "in task \"fetch\\x1ber\"\nstack traceback:\n\ttest:1: in ", 49) == 0);
+    CHECK(run(&s, "error()") == 1);
+    CHECK(strcmp(s.error, "nil") == 0);
+    CHECK(strncmp(s.trace, "stack traceback:", 16) == 0);
+}
+
+static int step_inside(mw_host *h, struct mw_err *err) {
+    int status;
+    return mw_host_step(h, 0, NULL, err) == MW_EINVAL && mw_host_run_once(h, -1, NULL, err) == MW_EINVAL ? mw_host_run(h, &status, err) : 1;
+}
+static int free_inside(mw_host *h, struct mw_err *err) {
+    (void)err;
+    mw_host_free(h);
+    return 0;
+}
+TEST(a_hook_can_neither_turn_its_host_nor_free_it) {
+    struct seen s;
+    mw_host *h = make_on(NULL, &s);
+    int status = -1;
+
+    REQUIRE(h != NULL);
+    s.in_print = step_inside;
+    CHECK(load(h, "print('first')") == 0);
+    CHECK(mw_host_run(h, &status, NULL) == 0);
+    CHECK(s.rc == MW_EINVAL);
+    s.in_print = free_inside;
+    CHECK(load(h, MW "print('second') mw.task.wait()") == 0);
+    CHECK(mw_host_run(h, &status, NULL) == 0);
+    CHECK(status == 0);
+    s.in_print = NULL;
+    mw_host_free(h);
+}
+
+TEST(a_step_keeps_its_budget_and_tells_when_to_come_again) {
+    struct seen s;
+    struct mw_step st;
+    mw_host *h = make_on(NULL, &s);
+
+    REQUIRE(h != NULL);
+    CHECK(load(h, MW "mw.task.sleep('1ms') mw.task.sleep('1h')") == 0);
+    do {
+        CHECK(mw_host_step(h, 0, &st, NULL) == 0);
+        REQUIRE(st.alive);
+        REQUIRE(st.next_timeout_ms >= 0); /* a sleeper there is, always */
+    } while (st.next_timeout_ms < 1000);
+    mw_host_free(h);
+
+    h = make_on(NULL, &s);
+    REQUIRE(h != NULL);
+    CHECK(load(h, MW "for i = 1, 8 do mw.task.spawn(function() local till = mw.time.now() + 0.02 repeat until mw.time.now() > till print(i) end) end") == 0);
+    CHECK(mw_host_step(h, 1, &st, NULL) == 0); /* main */
+    CHECK(mw_host_step(h, 1, &st, NULL) == 0); /* one of the eight, and not another after the loop was looked at */
+    CHECK(strcmp(s.print, "1\n") == 0);
+    CHECK(st.ready == 8); /* the others, and main, which looks whether it was the last */
+    mw_host_free(h);
+}
+
+static void done(void *ud) {
+    ++*(int *)ud;
+}
+TEST(a_host_is_closed_once_and_only_on_a_borrowed_loop) {
+    struct seen s;
+    uv_loop_t loop;
+    int ended = 0;
+    mw_host *h = make_on(NULL, &s);
+
+    REQUIRE(h != NULL);
+    CHECK(mw_host_close(h, done, &ended, NULL) == MW_EINVAL);
+    mw_host_free(h);
+    CHECK(uv_loop_init(&loop) == 0);
+    h = make_on(&loop, &s);
+    REQUIRE(h != NULL);
+    CHECK(load(h, MW CLOSER("print('closed')") "mw.task.wait()") == 0);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    CHECK(mw_host_close(h, done, &ended, NULL) == 0);
+    CHECK(mw_host_close(h, done, &ended, NULL) == MW_EINVAL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(ended == 1);
+    CHECK(strcmp(s.print, "closed\n") == 0);
+    CHECK(uv_loop_close(&loop) == 0);
+}
