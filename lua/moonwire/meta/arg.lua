@@ -1,30 +1,31 @@
 ---@meta
---- The C door of arguments: how the Lua half reads options. All raise EINVAL at the script's line.
+--- The door `core.arg` (host/bind/err.c): what a caller passed, checked and converted. Bad values raise EINVAL with the
+--- line of the script in front.
 
 ---@class moonwire.core.arg
 local arg = {}
 
---- Seconds: a number, or text with a unit ("250ms", "2s", "5m"); math.huge stays.
----@param value any
----@param op string     for the error: "net connect"
----@param name string   for the error: "timeout"
----@return number seconds
-function arg.duration(value, op, name) end
+--- Seconds, or text with a unit ("250ms", "2s", "5m", "1h") as seconds.
+---@param v any
+---@param op string    what is called, for the error: "task.retry"
+---@param name string  what `v` is: "the timeout"
+---@return number seconds  math.huge at the most
+function arg.duration(v, op, name) end
 
---- Bytes: an integer, or text with a unit ("64KiB", "1MiB").
----@param value any
+--- Bytes, or text with a unit ("64KiB", "1MiB") as bytes.
+---@param v any
 ---@param op string
 ---@param name string
 ---@return integer bytes
-function arg.size(value, op, name) end
+function arg.size(v, op, name) end
 
---- A fresh table of the named options, read raw and converted: durations to seconds, sizes to bytes. An unknown key raises,
---- with a did-you-mean.
----@param t table?                     nil is an empty one
----@param known table<string, string>  key -> "duration" "size" "integer" "text" "flag" "any", or a Lua type's name
+--- A fresh table of the options in `t` (nil: none), each converted as `spec` says; `t` is read raw. Unknown keys raise, with
+--- a suggestion.
+---@param t table?
+---@param spec table<string, "duration"|"size"|"integer"|"text"|"flag"|"any"|"table"|"function"|"string"|"number"|"userdata">
 ---@param op string
----@param array? boolean               keeps 1..n too; otherwise integer keys raise
----@return table options
-function arg.options(t, known, op, array) end
+---@param array? boolean  also keep t[1], t[2], ...
+---@return table
+function arg.options(t, spec, op, array) end
 
 return arg

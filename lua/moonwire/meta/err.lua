@@ -1,36 +1,36 @@
 ---@meta
---- The C door of errors: the one error object (moonwire.Err, in task.lua).
+--- The door `core.err` (host/bind/err.c): error objects. What they are: moonwire.Err, in meta/task.lua.
 
 ---@class moonwire.core.err
 local err = {}
 
---- Makes an error object, which is not raised.
----@param code string      "ETIMEDOUT"
----@param op? string       "net connect"
----@param subject? string  "tcp://127.0.0.1:1"
----@param what? string     its words; absent: the code
----@param hint? string     the way out
+--- Makes one; raises nothing. nil leaves a field out.
+---@param code string
+---@param op? string
+---@param subject? string
+---@param message? string
+---@param hint? string
 ---@param data? any
 ---@return moonwire.Err
-function err.fail(code, op, subject, what, hint, data) end
+function err.fail(code, op, subject, message, hint, data) end
 
---- Raises it. An error object with EINVAL gets the place of the script's own line.
+--- Raises it; an EINVAL names the script's line that called us.
 ---@param object any
 function err.raise(object) end
 
---- Whether it is one of our error objects.
----@param value any
+--- One of our error objects?
+---@param v any
 ---@return boolean
-function err.is(value) end
+function err.is(v) end
 
---- A message handler for xpcall, which keeps the first traceback of an error.
----@param value any
----@return any value
-function err.traceback(value) end
+--- A message handler for xpcall: remembers the traceback of what was raised, and the first one of what is raised again.
+---@param v any
+---@return any v
+function err.traceback(v) end
 
---- The traceback that was kept for this error value, or "".
----@param value any
+--- The traceback kept for the error value `v`, or "". Told once.
+---@param v any
 ---@return string
-function err.traceback_of(value) end
+function err.traceback_of(v) end
 
 return err

@@ -53,6 +53,22 @@ function Scope:cancel(why) end
 --- Waits for its tasks (also as <close>). Only by the task that opened it. May be repeated.
 function Scope:close() end
 
+--- A condition: tasks wait on it, others wake them. Scripts do not see it; channels, semaphores and events are made of it.
+---@class moonwire.Condition
+local Condition = {}
+
+--- Waits until it is woken (true) or the time is up (false).
+---@param seconds? number|string
+---@return boolean woken
+function Condition:wait(seconds) end
+
+--- Wakes all who wait.
+function Condition:wake() end
+
+--- Wakes the one who has waited longest.
+---@return boolean woken  somebody waited
+function Condition:wake_one() end
+
 ---@class moonwire.task
 local task = {}
 
@@ -94,6 +110,10 @@ function task.pass() end
 
 ---@return moonwire.Task?
 function task.self() end
+
+--- For our own modules.
+---@return moonwire.Condition
+function task.cond() end
 
 ---@return { name: string, state: string }[]
 function task.list() end
