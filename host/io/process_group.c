@@ -141,6 +141,7 @@ int mw_process_warden(mw_host *h, int on) {
 #define END_GRACE_NS 2000000000u
 #define END_KILL_NS 1000000000u       /* how long the killed may take to be reaped */
 #define END_STEP_US 1000u
+#define END_STEP_MAX_US 50000u
 
 static int leaders_alive(struct mw_processes *all) {
     int n = 0;
@@ -158,7 +159,7 @@ static int any_alive(struct mw_processes *all) {
     int i, n = leaders_alive(all);
 
     for (i = 0; i < GROUPS; i++) {
-        if (all->orphan[i] && mw_group_alive(atomic_load(&all->groups[i]))) n++;
+        if (all->orphan[i] && mw_group_running(atomic_load(&all->groups[i]))) n++;
     }
     return n > 0;
 }
@@ -175,9 +176,13 @@ static void signal_all(struct mw_processes *all, int signal) {
 /* TERM, a grace, KILL. The loop does not turn here: at most the grace passes, and nothing at all when nobody is left. */
 void mw_groups_end(struct mw_processes *all) {
     uint64_t until = mw_host_now(all->host) + END_GRACE_NS;
+    unsigned step = END_STEP_US;
 
     if (any_alive(all)) signal_all(all, SIGTERM);
-    while (any_alive(all) && mw_host_now(all->host) < until) usleep(END_STEP_US);
+    while (any_alive(all) && mw_host_now(all->host) < until) {
+        usleep(step);
+        if (step < END_STEP_MAX_US) step += step / 2;
+    }
     signal_all(all, SIGKILL);
     until = mw_host_now(all->host) + END_KILL_NS;
     while (leaders_alive(all) && mw_host_now(all->host) < until) usleep(END_STEP_US);

@@ -11,7 +11,7 @@
 
 typedef struct mw_signal mw_signal;
 
-/* name: "HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "TERM", "CONT", "TSTP", "TTIN", "TTOU", "WINCH" (with or without "SIG").
+/* name: "HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "CONT", "TSTP", "TTIN", "TTOU", "WINCH" (with or without "SIG").
  * Given. MW_EINVAL: another name; MW_EDENIED: the embedder keeps signals to itself. */
 int mw_signal_open(mw_host *h, const char *name, mw_signal **out, struct mw_err *err);
 void mw_signal_close(mw_signal *s);      /* idempotent; wakes all who wait */

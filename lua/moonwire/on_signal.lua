@@ -21,7 +21,7 @@ Handler.__close = Handler.close
 --- Runs `fn(name)` in a task each time the signal `name` comes, one at a time; what comes twice meanwhile counts once.
 --- While a handler of INT or TERM is there, that signal does not end the script. The task is a daemon of the calling task's
 --- innermost scope: it ends with it, and an error of `fn` is that scope's.
----@param name "HUP"|"INT"|"QUIT"|"USR1"|"USR2"|"ALRM"|"TERM"|"CONT"|"TSTP"|"TTIN"|"TTOU"|"WINCH"
+---@param name "HUP"|"INT"|"QUIT"|"USR1"|"USR2"|"TERM"|"CONT"|"TSTP"|"TTIN"|"TTOU"|"WINCH"
 ---@param fn fun(name: string)
 ---@return moonwire.SignalHandler
 local function on_signal(name, fn)

@@ -434,3 +434,27 @@ TEST(eight_children_at_once_each_end_once) {
     uv_run(&loop, UV_RUN_DEFAULT);
     CHECK_INT(uv_loop_close(&loop), 0);
 }
+
+TEST(a_group_of_zombies_is_there_but_does_not_run) {
+    int ready[2];
+    pid_t pid;
+    char c;
+
+    REQUIRE(pipe(ready) == 0);
+    pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        if (write(ready[1], "x", 1) == 1) for (;;) pause();
+        _exit(1);
+    }
+    REQUIRE(read(ready[0], &c, 1) == 1);
+    CHECK(mw_group_running(pid));
+    kill(pid, SIGKILL);
+    REQUIRE(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT) == 0);
+    CHECK(mw_group_alive(pid));
+    CHECK(!mw_group_running(pid));
+    waitpid(pid, NULL, 0);
+    CHECK(!mw_group_alive(pid));
+    close(ready[0]);
+    close(ready[1]);
+}
