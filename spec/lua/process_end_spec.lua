@@ -157,7 +157,7 @@ describe("after many processes", function()
     end
     collectgarbage()
     task.pass()
-    assert.equal(before, descriptors())
+    assert.is_true(descriptors() <= before, "descriptors were left open")
     local zombies = assert(process.run { "sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null | grep -c \") Z $PPID \"" })
     assert.equal("0\n", zombies.stdout)
   end)
