@@ -3,6 +3,9 @@ local mw = require "moonwire"
 local process, fs = mw.process, mw.fs
 local program = os.getenv("MOONWIRE") or "moonwire"
 
+--- uv_spawn, the fallback, tells no resource usage, has /bin/sh run what is no program, and gives no controlling terminal.
+local ours = assert(process.run { "true" }).rusage ~= nil
+
 local function sh(text, options)
   local all = { "sh", "-c", text }
   for key, value in pairs(options or {}) do all[key] = value end
@@ -25,7 +28,7 @@ describe("running a program", function()
     assert.equal("err\n", r.stderr)
     assert.is_true(r.pid > 1)
     assert.is_true(r.duration > 0 and r.duration < 60)
-    assert.is_true(r.rusage.max_memory > 0)
+    if ours then assert.is_true(r.rusage.max_memory > 0 and r.rusage.user >= 0) end
     assert.same({ "sh", "-c", "echo out; echo err >&2; exit 7" }, r.argv)
     assert.is_false(r.timed_out)
     assert.is_false(r.truncated)
@@ -166,7 +169,8 @@ describe("a program that cannot be started", function()
     local dir <close> = assert(fs.tempdir())
     assert(fs.write(dir.path .. "/odd", "neither this nor that"))
     assert(process.run { "chmod", "+x", dir.path .. "/odd" })
-    assert.equal("ENOEXEC", select(2, process.run { dir.path .. "/odd" }).code)
+    local r, err = process.run { dir.path .. "/odd" }
+    if ours then assert.equal("ENOEXEC", err.code) else assert.is_false(r.ok) end
   end)
 
   it("is E2BIG with an argument beyond the kernel's limit, ELIMIT with more than a megabyte of them", function()
