@@ -139,10 +139,11 @@ describe("a script child", function()
   end)
 
   it("that is missing, a folder or broken is told of", function()
+    assert(fs.mkdir(dir.path .. "/folder.lua"))
     assert.equal("nil\tENOENT\nnil\tEISDIR\n1\n", main({}, [[
       local _, err = mw.process.run { script = "missing.lua" }
       print(_, err.code)
-      _, err = mw.process.run { script = "." }
+      _, err = mw.process.run { script = "folder.lua" }
       print(_, err.code)
       print(mw.process.run { script = "broken.lua" }.code)
     ]], { ["broken.lua"] = "this is no Lua" }))
