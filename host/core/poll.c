@@ -11,21 +11,33 @@
 #ifdef __linux__
 #include <sys/epoll.h>
 
-/* libuv adds at the loop's next turn whatever was started, aborts on any refusal but EEXIST, and then changes the entry, which
- * takes no memory. So the entry is made here, empty. */
-static int enter(uv_loop_t *loop, int fd) {
-    struct epoll_event none;
+/* libuv adds at the loop's next turn whatever was started, and aborts on any refusal but EEXIST. So the entry is made here, as
+ * libuv would, and libuv is told that there is nothing left to do. */
+static int enter(uv_loop_t *loop, uv__io_t *w) {
+    struct epoll_event e;
 
-    if (fd < 0) return 0;
-    memset(&none, 0, sizeof none);
-    none.data.fd = fd;                                   /* libuv finds its watcher by it */
-    return epoll_ctl(uv_backend_fd(loop), EPOLL_CTL_ADD, fd, &none) < 0 && errno != EEXIST ? -errno : 0;
+    if (w->fd < 0 || w->events != 0) return 0;           /* it has one */
+    memset(&e, 0, sizeof e);
+    e.events = w->pevents;
+    e.data.fd = w->fd;                                   /* by which libuv finds the watcher */
+    if (epoll_ctl(uv_backend_fd(loop), EPOLL_CTL_ADD, w->fd, &e) < 0) return errno == EEXIST ? 0 : -errno;
+#if UV_VERSION_MAJOR == 1 && UV_VERSION_MINOR <= 44
+    {
+        void **q = w->watcher_queue, **after = q[0], **before = q[1];
+
+        before[0] = after;
+        after[1] = before;
+        q[0] = q[1] = q;
+        w->events = w->pevents;
+    }
+#endif                                                   /* later versions find the entry there and change it */
+    return 0;
 }
 
 int mw_poll_prepare(uv_loop_t *loop) {
-    int rc = enter(loop, loop->async_io_watcher.fd);
+    int rc = enter(loop, &loop->async_io_watcher);
 
-    return rc < 0 ? rc : enter(loop, loop->signal_pipefd[0]);
+    return rc < 0 ? rc : enter(loop, &loop->signal_io_watcher);
 }
 
 /* libuv's table of watchers doubles without an error path: see first whether there is memory for it. */
@@ -39,9 +51,9 @@ static int room(const uv_loop_t *loop, int fd) {
     return 0;
 }
 #else
-static int enter(uv_loop_t *loop, int fd) {
+static int enter(uv_loop_t *loop, uv__io_t *w) {
     (void)loop;
-    (void)fd;
+    (void)w;
     return 0;
 }
 static int room(const uv_loop_t *loop, int fd) {
@@ -62,7 +74,7 @@ int mw_poll_start(uv_poll_t *poll, int events, uv_poll_cb cb) {
     if (rc == 0) rc = room(poll->loop, fd);
     if (rc == 0) rc = uv_poll_start(poll, events, cb);
     if (rc < 0) return rc;
-    rc = enter(poll->loop, fd);
+    rc = enter(poll->loop, &poll->io_watcher);
     if (rc < 0) uv_poll_stop(poll);
     return rc;
 }

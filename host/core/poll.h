@@ -6,8 +6,8 @@
 #include <uv.h>
 
 /* uv_poll_start, save that what the loop would do later, and abort() when it is refused, is tried here and now: the entry in
- * epoll (ENOMEM, ENOSPC: the user's limit of watches) and the room in libuv's table. What libuv does after this only changes
- * an entry that is there. 0 or a negative code; then the handle is stopped. Use it wherever uv_poll_start would stand. */
+ * epoll (ENOMEM, ENOSPC: the user's limit of watches) and the room in libuv's table. libuv 1.44 then has nothing left to
+ * do that could fail. 0 or a negative code; then the handle is stopped. Use it wherever uv_poll_start would stand. */
 int mw_poll_start(uv_poll_t *poll, int events, uv_poll_cb cb);
 
 /* The same for the descriptors that a fresh loop is born with. 0 or a code. */
