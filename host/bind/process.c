@@ -224,11 +224,13 @@ static const char *subject(lua_State *L, int idx) {                  /* lent by 
 
 /* The end of waiting: the result, or why there is none that can be trusted. */
 static int told(lua_State *L, mw_process *p, int truncate) {
+    const char *what;
     struct mw_err err;
+    int fault = mw_process_fault(p, &what);
 
     push_result(L, 1, p);
-    if (mw_process_fault(p) != 0) {
-        mw_err_set(&err, mw_process_fault(p), "process run", subject(L, 1), "its output could not be read to the end");
+    if (fault != 0) {
+        mw_err_set(&err, fault, "process run", subject(L, 1), what);
         return mw_push_err_data(L, &err);
     }
     if (!mw_process_overflowed(p) || truncate) return 1;

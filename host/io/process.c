@@ -47,6 +47,10 @@ static void child_closed(struct mw_child *c) {
 
 static void next_stage(struct mw_timer *t);
 
+static int quiet(const mw_process *p) {
+    return !mw_capture_open(&p->out[0]) && !mw_capture_open(&p->out[1]);
+}
+
 static void set_stage(mw_process *p, enum stage stage, uint64_t wait_ns) {
     uint64_t now = mw_host_now(p->host);
 
@@ -54,15 +58,14 @@ static void set_stage(mw_process *p, enum stage stage, uint64_t wait_ns) {
     if (mw_timer_start(p->host, &p->stage_timer, wait_ns > UINT64_MAX - now ? UINT64_MAX : now + wait_ns, next_stage) == 0) return;
     mw_process_signal(p, SIGKILL);                               /* no memory for patience */
     p->stage = STAGE_KILLED;
+    if (!quiet(p)) p->fault = MW_ENOMEM;
+    mw_capture_end(&p->out[0]);
+    mw_capture_end(&p->out[1]);
 }
 
 static int group_there(mw_process *p) {
     if (p->slot >= 0 && p->home != NULL) return atomic_load(&p->home->groups[p->slot]) == p->child.pid && mw_group_alive(p->child.pid);
     return p->child.running || (p->detached && p->stage != STAGE_NONE && mw_group_alive(p->child.pid));
-}
-
-static int quiet(const mw_process *p) {
-    return !mw_capture_open(&p->out[0]) && !mw_capture_open(&p->out[1]);
 }
 
 /* Nothing of it moves any more: off the host's list. */
@@ -79,7 +82,7 @@ void mw_process_settle(mw_process *p) {
     if (p->child.running) return;
     if (!quiet(p)) {                                             /* a grandchild holds the pipe: it may have the same time */
         if (p->stage == STAGE_NONE) set_stage(p, STAGE_LINGER, p->kill_after_ns);
-        return;
+        if (!quiet(p)) return;
     }
     mw_timer_stop(p->host, &p->limit);
     mw_wait_wake(&p->changed);
@@ -98,6 +101,10 @@ static void give_up(mw_process *p) {
 static void next_stage(struct mw_timer *t) {
     mw_process *p = MW_LIST_ENTRY(t, mw_process, stage_timer);
 
+    if (!p->child.running && !group_there(p)) {                  /* who holds the pipe left the group: nobody to ask or kill */
+        give_up(p);
+        return;
+    }
     switch (p->stage) {
     case STAGE_LINGER:
         p->stage = STAGE_NONE;
@@ -454,8 +461,14 @@ int mw_process_timed_out(const mw_process *p) {
 int mw_process_overflowed(const mw_process *p) {
     return p->overflowed;
 }
-int mw_process_fault(const mw_process *p) {
-    return p->fault;
+int mw_process_fault(const mw_process *p, const char **what) {
+    int rc = p->fault;
+
+    *what = "its output could not be read to the end";
+    if (rc != 0 || p->feeding == NULL || mw_stream_closed(p->feeding)) return rc;
+    rc = mw_stream_flush(p->feeding, NULL);
+    *what = "its input could not be written to the end";
+    return rc >= 0 || rc == -EPIPE || rc == -ECONNRESET ? 0 : rc;
 }
 mw_stream *mw_process_stream(mw_process *p, int which) {
     return p->streams[which];

@@ -104,7 +104,9 @@ uint64_t mw_process_duration(mw_process *p);     /* ns, until now or its end */
 struct mw_bytes *mw_process_captured(mw_process *p, int which);   /* 1 or 2; NULL: not captured */
 int mw_process_timed_out(const mw_process *p);
 int mw_process_overflowed(const mw_process *p);  /* more than max_output arrived */
-int mw_process_fault(const mw_process *p);       /* MW_ENOMEM, or what reading its output ended with; 0 */
+/* What reading its output or writing the text for it ended with, MW_ENOMEM among them; 0. A child that does not want its input
+ * is no fault. *what: which of the two; static. */
+int mw_process_fault(const mw_process *p, const char **what);
 mw_stream *mw_process_stream(mw_process *p, int which);           /* 0, 1, 2 with MW_STDIO_STREAM; 3: the terminal; NULL */
 
 /* Its standard input and output as one stream (of a script child: the other end of its mw.parent). The two single ones are

@@ -86,7 +86,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         else if (n == 0 || errno != EINTR) break;
     }
     if (c->fd < 0 || n > 0 || (n < 0 && errno == EAGAIN)) return;
-    if (n < 0 && errno != EIO) c->p->fault = -errno;     /* EIO: a terminal whose other end has gone */
+    if (n < 0 && (errno != EIO || c->p->pty_fd < 0)) c->p->fault = -errno;   /* EIO of a terminal: its other end has gone */
     mw_capture_end(c);
     mw_process_settle(c->p);
 }
