@@ -232,18 +232,20 @@ static int listener_address(lua_State *L) {
     lua_pushstring(L, mw_listener_address(check(L)));
     return 1;
 }
-/* l:stats() -> { accepted, open, limited, dropped, failed }                                              [-0, +1, m] */
+/* l:stats() -> { accepted, open, limited, dropped, idle, failed }                                        [-0, +1, m] */
 static int listener_stats(lua_State *L) {
     struct mw_listener_stats st;
 
     mw_listener_stats(check(L), &st);
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     lua_pushinteger(L, (lua_Integer)st.accepted);
     lua_setfield(L, -2, "accepted");
     lua_pushinteger(L, (lua_Integer)st.limited);
     lua_setfield(L, -2, "limited");
     lua_pushinteger(L, (lua_Integer)st.dropped);
     lua_setfield(L, -2, "dropped");
+    lua_pushinteger(L, (lua_Integer)st.idle);
+    lua_setfield(L, -2, "idle");
     lua_pushinteger(L, (lua_Integer)st.failed);
     lua_setfield(L, -2, "failed");
     lua_pushinteger(L, (lua_Integer)st.open);
@@ -341,10 +343,13 @@ static int net_linger(lua_State *L) {
  * the stack of each waiting task (640 bytes). */
 enum { H_LISTENER = 1, H_STREAM, H_RAISE, H_TRACE, H_ERROR };
 
-static int is_cancel(lua_State *L, int idx) {
+static int has_code(lua_State *L, int idx, int code) {
     struct mw_err err;
     mw_err_from(L, idx, &err);
-    return err.code == MW_ECANCELED;
+    return err.code == code;
+}
+static int is_cancel(lua_State *L, int idx) {
+    return has_code(L, idx, MW_ECANCELED);
 }
 
 /* The handler and all its tasks have ended: so does the connection. */
@@ -362,6 +367,10 @@ static int handle_end(lua_State *L, int code, lua_KContext ctx) {
     lua_getfield(L, H_STREAM, "close");                  /* what is unsent goes out all the same */
     lua_pushvalue(L, H_STREAM);
     lua_call(L, 1, 0);
+    if (mw_stream_idled(mw_stream_check(L, H_STREAM))) {
+        mw_listener_idled(check(L));
+        if (failed && has_code(L, H_ERROR, MW_ECLOSED)) return 0; /* `lines` raised it: no mistake of the handler's */
+    }
     if (!failed) return 0;
     if (lua_toboolean(L, H_RAISE) || is_cancel(L, H_ERROR)) return lua_error(L);
     mw_listener_failed(check(L), mw_stream_subject(mw_stream_check(L, H_STREAM)), luaL_tolstring(L, H_ERROR, NULL));

@@ -382,6 +382,10 @@ mw_host *mw_listener_host(const mw_listener *l) {
     return l->host;
 }
 
+void mw_listener_idled(mw_listener *l) {
+    l->stats.idle++;
+}
+
 void mw_listener_failed(mw_listener *l, const char *peer, const char *why) {
     char shown[1024];
 

@@ -50,9 +50,12 @@ struct mw_listener_stats {
     uint64_t accepted;                   /* given to the script */
     uint64_t limited;                    /* closed at once: max_conns_per_peer */
     uint64_t dropped;                    /* closed at once: no descriptor or memory was left */
+    uint64_t idle;                       /* ended because nothing moved: mw_listener_idled */
     uint64_t failed;                     /* handlers that raised: mw_listener_failed */
     unsigned open;                       /* connections that have not ended */
 };
+/* Counts a connection that was closed because nothing moved. */
+void mw_listener_idled(mw_listener *l);
 /* Counts and logs a handler's error; `peer` and `why` are shown. */
 void mw_listener_failed(mw_listener *l, const char *peer, const char *why);
 void mw_listener_stats(const mw_listener *l, struct mw_listener_stats *out);

@@ -128,6 +128,7 @@ static void on_timer(struct mw_timer *t) {
 
     if (s->limits.idle_ns != 0) {
         if (now - s->moved >= s->limits.idle_ns) {
+            s->idled = 1;
             close_because(s, "nothing moved", s->limits.idle_ns);
             return;
         }
@@ -337,6 +338,10 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
 
 int mw_stream_closed(const mw_stream *s) {
     return s->closed || s->retired;
+}
+
+int mw_stream_idled(const mw_stream *s) {
+    return s->idled;
 }
 
 /* ---- Looking ------------------------------------------------------------------------------------------------------------ */

@@ -45,6 +45,7 @@ void mw_stream_close(mw_stream *s);              /* now; unsent bytes get one la
 /* Calls fn(ud) once when `s` has given its descriptors back. One hook a stream; it may not call the stream. */
 void mw_stream_on_close(mw_stream *s, void (*fn)(void *ud), void *ud);
 int mw_stream_closed(const mw_stream *s);        /* 1 after close and retire */
+int mw_stream_idled(const mw_stream *s);         /* 1: it was closed because nothing moved (limits.idle_ns) */
 /* Closes for its users (every call answers MW_ECLOSED), but sends first what is queued, within the stall limit (30 s when
  * there is none). 0: all is done; <0: closed, and why bytes were lost, unless a call has told it before; 1: still sending: it
  * closes by itself, and wakes mw_stream_writable when it does; a host that ends before drops the rest, so somebody should

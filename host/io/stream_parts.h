@@ -57,6 +57,7 @@ struct mw_stream {
     unsigned busy_turn : 1;      /* something was written in this turn (mw_stream_put) */
     unsigned drained : 1;        /* the loop read all there was in this turn: a reader need not try again */
     unsigned told : 1;           /* a caller has seen werr */
+    unsigned idled : 1;          /* closed because nothing moved */
     unsigned finishing : 1;      /* half-close when the out queue is empty */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
     int rerr, werr;              /* sticky codes */

@@ -15,8 +15,8 @@ function Listener:accept(opts) end
 function Listener:address() end
 
 --- `accepted` connections, `open` now, `limited` (closed for max_conns_per_peer), `dropped` (no descriptor or memory was left),
---- `failed` (handlers that raised).
----@return { accepted: integer, open: integer, limited: integer, dropped: integer, failed: integer }
+--- `idle` (closed because nothing moved for idle_timeout), `failed` (handlers that raised).
+---@return { accepted: integer, open: integer, limited: integer, dropped: integer, idle: integer, failed: integer }
 function Listener:stats() end
 
 --- Takes no more connections and waits until those that are open have ended.
