@@ -140,7 +140,7 @@ describe("a script child", function()
 
   it("that is missing, a folder or broken is told of", function()
     assert(fs.mkdir(dir.path .. "/folder.lua"))
-    assert.equal("nil\tENOENT\nnil\tEISDIR\n1\n", main({}, [[
+    assert.equal("nil\tENOENT\nnil\tENOENT\n1\n", main({}, [[
       local _, err = mw.process.run { script = "missing.lua" }
       print(_, err.code)
       _, err = mw.process.run { script = "folder.lua" }
