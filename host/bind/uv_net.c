@@ -253,8 +253,21 @@ static void permit_peer(lua_State *L, struct uv_door *d, uv_udp_t *u, const char
     permit(L, d, MW_CONNECT, text, (struct sockaddr *)&sa, op);
 }
 
+/* The socket's own address, as far as it has one. */
+static void permit_hearing(lua_State *L, struct uv_door *d, uv_udp_t *u, const char *op) {
+    struct sockaddr_storage sa;
+    int len = sizeof sa;
+
+    memset(&sa, 0, sizeof sa);
+    if (uv_udp_getsockname(u, (struct sockaddr *)&sa, &len) != 0) memset(&sa, 0, sizeof sa); /* libuv binds it when it must */
+    permit_local(L, d, &sa, op);
+}
+
 int mw_uv_udp_connect(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
+    uv_udp_t *u = (uv_udp_t *)mw_uv_handle(L, 1, r->name, UV_KIND(UDP));
+
     if (!lua_isnoneornil(L, 2) || !lua_isnoneornil(L, 3)) permit_at(L, d, 2, 1, MW_CONNECT, r->name);
+    else if (uv_is_active((uv_handle_t *)u)) permit_hearing(L, d, u, r->name); /* it hears everybody then */
     lua_settop(L, 3);
     return raw(L);
 }
@@ -272,17 +285,14 @@ int mw_uv_udp_send(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua
     return raw(L);
 }
 
+/* A connected socket hears its peer alone. Any other one hears everybody, also where a send has bound it: that is listening. */
 int mw_uv_udp_recv_start(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     uv_udp_t *u = (uv_udp_t *)mw_uv_handle(L, 1, r->name, UV_KIND(UDP));
-    struct sockaddr_storage sa;
-    int len = sizeof sa;
+    struct sockaddr_storage peer;
+    int len = sizeof peer;
 
     mw_uv_callback(L, 2, r->name, 0);
-    memset(&sa, 0, sizeof sa);
-    if (uv_udp_getsockname(u, (struct sockaddr *)&sa, &len) != 0 || ((struct sockaddr_in *)&sa)->sin_port == 0) {
-        memset(&sa, 0, sizeof sa);
-        permit_local(L, d, &sa, r->name); /* libuv binds it now */
-    }
+    if (uv_udp_getpeername(u, (struct sockaddr *)&peer, &len) != 0) permit_hearing(L, d, u, r->name);
     return raw(L);
 }
 
