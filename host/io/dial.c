@@ -136,9 +136,10 @@ static int socket_error(int fd) {
 static void on_answer(uv_poll_t *poll, int status, int events) {
     struct attempt *a = poll->data;
     mw_dial *d = a->dial;
-    int fd, code = status < 0 ? status : socket_error(a->fd);
+    int fd, code = socket_error(a->fd);
 
     (void)events;
+    if (code == 0) code = status; /* libuv calls every error of the descriptor EBADF: what the socket says comes first */
     fd = a->fd;
     if (code == 0) a->fd = -1;
     attempt_end(a);
