@@ -48,7 +48,7 @@ int mw_deny_decided(struct mw_err *err, const char *op, enum mw_kind kind, const
         mw_err_hint(err, "the right was dropped");
         return MW_EDENIED;
     }
-    flag_text(flag, sizeof flag, kind, subject, d->forbidden);
+    flag_text(flag, sizeof flag, kind, subject, d->forbidden == MW_FORBIDDEN_ALONE);
     if (d->verdict == MW_NO && d->rule != NULL && d->rule->text != NULL && d->layer == 0) {
         mw_err_hint(err, "%s=%s forbids it, only something more specific than that can grant it, as %s", mw_rule_flag(d->rule->kind, MW_DENY),
                     d->rule->text, flag);

@@ -77,6 +77,12 @@ void mw_decide(const struct mw_policy *p, const struct mw_target *t, struct mw_d
         worst = (struct mw_decision){MW_NO, MW_LAYER_OF_DROPS, rule, 0};
     worst.forbidden = t->forbidden;
     *out = worst;
+    if (t->forbidden && worst.verdict == MW_MISS) { /* only who has it otherwise may learn that a device or the like is there */
+        struct mw_target plain = *t;
+        plain.forbidden = 0;
+        mw_decide(p, &plain, &worst);
+        if (worst.verdict == MW_YES) out->forbidden = MW_FORBIDDEN_ALONE;
+    }
 }
 
 int mw_decide_any(const struct mw_policy *p, enum mw_kind kind, int (*wanted)(const struct mw_rule *r, const void *ud), const void *ud) {

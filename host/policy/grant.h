@@ -36,8 +36,9 @@ struct mw_decision {
     enum mw_verdict verdict;
     unsigned layer;              /* of the verdict, when it is not yes: 0 is the lowest; MW_LAYER_OF_DROPS */
     const struct mw_rule *rule;  /* that decided; NULL: none did. Lent by the policy. */
-    int forbidden;               /* no rule can grant it, only everything can */
+    int forbidden;               /* no rule can grant it, only everything can; MW_FORBIDDEN_ALONE: and it lacks nothing else */
 };
+#define MW_FORBIDDEN_ALONE 2
 #define MW_LAYER_OF_DROPS 0xffffu
 #define MW_RULES_MAX 100000u     /* of one layer */
 #define MW_DROPS_MAX 1024u

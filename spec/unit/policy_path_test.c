@@ -438,3 +438,25 @@ TEST(a_person_is_asked_only_where_nothing_is_decided) {
     CHECK_INT(asked, 4);
     done();
 }
+
+TEST(a_denial_does_not_tell_a_device_or_a_way_into_proc_from_nothing) {
+    char hints[3][sizeof err.hint];
+    tree();
+    REQUIRE(symlink("/dev/mem", in("other/device")) == 0 && symlink("/proc/self/mem", in("other/memory")) == 0);
+    add(MW_READ, MW_ALLOW, "data");
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = {"other/device", "other/memory", "other/nothing"};
+        char *name;
+        CHECK_INT(reads(names[i]), MW_EDENIED);
+        memcpy(hints[i], err.hint, sizeof err.hint);
+        name = strstr(hints[i], "other/");
+        if (name != NULL) *name = 0; /* the name itself differs */
+        CHECK(name != NULL);
+    }
+    CHECK(strcmp(hints[0], hints[2]) == 0);
+    CHECK(strcmp(hints[1], hints[2]) == 0);
+    REQUIRE(mw_policy_add(p, MW_READ, MW_ALLOW, NULL, &err) == 0);
+    CHECK_INT(reads("other/memory"), MW_EDENIED);
+    CHECK(strstr(err.hint, "--allow-all") != NULL); /* that is all it lacks */
+    done();
+}
