@@ -31,7 +31,7 @@ static mw_process *check(lua_State *L, int idx) {
 
 static void field_stream(lua_State *L, int table, const char *name, mw_stream *s) {
     if (s == NULL) return;
-    mw_stream_push(L, s);
+    mw_stream_push_owned(L, s);
     lua_setfield(L, table, name);
 }
 
@@ -349,7 +349,7 @@ static int process_stream(lua_State *L) {
     if (lua_getfield(L, -1, "duplex") != LUA_TNIL) return 1;
     if (lua_getfield(L, -2, "tty") != LUA_TNIL) return 1;
     if (mw_process_duplex(p, &s, &err) < 0) return mw_push_err(L, &err);
-    mw_stream_push(L, s);
+    mw_stream_push_owned(L, s);
     lua_pushvalue(L, -1);
     lua_setfield(L, -5, "duplex");
     return 1;

@@ -33,6 +33,15 @@ int mw_stream_push(lua_State *L, mw_stream *s) {
     return 1;
 }
 
+int mw_stream_push_owned(lua_State *L, mw_stream *s) {
+    struct mw_stream_box *box;
+
+    mw_stream_push(L, s);
+    box = lua_touserdata(L, -1);
+    box->owned = 1;
+    return 1;
+}
+
 struct mw_stream_box *mw_stream_box_at(lua_State *L, int idx) {
     struct mw_stream_box *box = mw_box_check(L, idx, MW_STREAM_TYPE);
 
@@ -193,7 +202,7 @@ static int stream_gc(lua_State *L) {
 
     if (s == NULL) return 0;
     box->s = NULL;
-    if (!mw_stream_closed(s)) mw_box_warn(L, 1, "stream");
+    if (!mw_stream_closed(s) && !box->owned) mw_box_warn(L, 1, "stream");
     mw_stream_release(s);
     return 0;
 }

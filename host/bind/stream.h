@@ -16,6 +16,10 @@ mw_stream **mw_stream_box(lua_State *L);
 /* Pushes a new box that holds a reference of its own; yours stays yours.     [-0, +1, m] */
 int mw_stream_push(lua_State *L, mw_stream *s);
 
+/* The same for a stream that belongs to another object (a child's pipes): no warning when it is collected unclosed.
+ *                                                                            [-0, +1, m] */
+int mw_stream_push_owned(lua_State *L, mw_stream *s);
+
 /* The stream at idx (lent: the box keeps it, also after close). Raises EINVAL when it is no stream or the box is empty.
  *                                                                            [-0, +0, e] */
 mw_stream *mw_stream_check(lua_State *L, int idx);

@@ -35,6 +35,7 @@ struct mw_read {
 
 struct mw_stream_box {
     mw_stream *s;                /* first: mw_stream_box gives its address. NULL: never filled */
+    int owned;                   /* by another object, which closes it and warns for it */
     unsigned streak;             /* reads from the kernel since the task last waited */
     size_t writes;               /* writes (or KiB) since a task last waited or passed */
     struct mw_read now;          /* of the task that holds the reader's turn and waits */

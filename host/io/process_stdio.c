@@ -10,7 +10,9 @@
 #include "io/process_parts.h"
 #include "io/pty.h"
 
-#define PIPE_SIZE (1 << 20)   /* bytes, for streams: fewer wakes when much flows; the kernel may say no */
+/* Bytes, for streams: fewer wakes when much flows. A mebibyte was no faster, and a user may hold 64 MiB of pipe buffers in all
+ * before the kernel makes every new pipe small (pipe-user-pages-soft). It may say no. */
+#define PIPE_SIZE (1 << 18)
 
 int mw_launch_own(struct launch *l, int fd) {
     l->owned[l->owned_count++] = fd;

@@ -115,6 +115,19 @@ describe("a spawned program", function()
     assert.truthy(r.stderr:find("never closed", 1, true), r.stderr)
   end)
 
+  it("that was waited for is no cause for warnings, and neither are its streams", function()
+    local r = assert(process.run { program, "eval", "-A", [[
+      local mw = require "moonwire"
+      do
+        local c = mw.process.spawn { "cat", stdin = "pipe", stdout = "pipe" }
+        c.stdin:finish()
+        c:wait()
+      end
+      collectgarbage() collectgarbage()
+    ]] })
+    assert.equal("", r.stderr)
+  end)
+
   it("fed from another's output does not see that ours was non-blocking", function()
     local first <close> = assert(process.spawn { "sh", "-c", "sleep 0.1; echo passed on", stdout = "pipe" })
     assert.equal("passed on\n", assert(process.run { "cat", stdin = first.stdout }).stdout)
@@ -159,6 +172,41 @@ describe("a terminal of its own", function()
   end)
 
   if not ours then return end
+  it("passes to a child that inherits it, and comes back", function()
+    local child <close> = assert(process.spawn { program, "eval", "-A", [[
+      local mw = require "moonwire"
+      for i = 1, 2 do
+        local r = mw.process.run { "sh", "-c", "stty -echo; echo ready; read x; echo \"<$x>\"", stdin = "inherit", stdout = "inherit" }
+        print(i, r.code)
+      end
+      local r = mw.process.run {
+        "sh", "-c", "trap 'exit 9' INT; echo ready; while :; do sleep 0.01; done", stdin = "inherit", stdout = "inherit",
+      }
+      print("its own", r.code)
+      io.write("us ")
+      print(io.read("l"))
+      mw.process.run { "no-such-program", stdin = "inherit" }
+      print("ours", io.read("l"))
+      print("waiting")
+      mw.task.wait()
+    ]], pty = true })
+    for i = 1, 2 do
+      assert.equal("ready\r", child.tty:read "l")
+      assert(child.tty:write("typed ", i, "\n"))
+      assert.equal("<typed " .. i .. ">\r", child.tty:read "l")
+      assert.equal(i .. "\t0\r", child.tty:read "l")
+    end
+    assert.equal("ready\r", child.tty:read "l")
+    assert(child.tty:write "\3") -- to the child in the foreground, not to us
+    assert.equal("its own\t9\r", (child.tty:read "l":gsub("^%^C", "")))
+    assert(child.tty:write "one\ntwo\n")
+    assert.equal("us one\r", child.tty:read "l")
+    assert.equal("ours\ttwo\r", child.tty:read "l")
+    assert.equal("waiting\r", child.tty:read "l")
+    assert(child.tty:write "\3")
+    assert.equal(130, child:wait().code)
+  end)
+
   it("sends Ctrl-C to the program in it", function()
     local child <close> = assert(process.spawn { "sh", "-c", "trap 'exit 9' INT; echo ready; while :; do sleep 0.01; done", pty = true })
     assert.equal("ready\r", child.tty:read "l")
