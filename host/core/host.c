@@ -195,8 +195,15 @@ static void drain(mw_host *h) {
     }
 }
 
+static void take_interrupt(mw_host *h) {
+    if (atomic_load(&h->interrupted) != 0 && !h->exiting)
+        mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
+}
+
 static void on_check(uv_check_t *it) {
     mw_host *h = it->data;
+
+    take_interrupt(h); /* what came in this turn's callbacks is not overtaken by its tasks */
     if (h->until == 0 || uv_hrtime() < h->until) drain(h);
     else end_turn(h); /* the tasks of this turn have had their time before */
 }
@@ -206,10 +213,6 @@ static void on_prepare(uv_prepare_t *it) {
 void mw_host_loop_arm(mw_host *h) {
     uv_update_time(h->loop);
     mw_timers_arm(h);
-}
-static void take_interrupt(mw_host *h) {
-    if (atomic_load(&h->interrupted) != 0 && !h->exiting)
-        mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
 }
 static void on_async(uv_async_t *it) {
     take_interrupt(it->data);

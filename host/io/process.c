@@ -134,6 +134,7 @@ void mw_process_stop(mw_process *p) {
 
 int mw_process_signal(mw_process *p, int signal) {
     if (!group_there(p)) return -ESRCH;
+    if (signal == SIGINT) p->interrupted = 1;
     return mw_group_signal(p->child.pid, signal);
 }
 
@@ -157,7 +158,7 @@ static void on_ended(struct mw_child *c) {
     if (p->home != NULL) {
         p->home->running--;
         mw_groups_left(p->home, &p->slot, c->pid);
-        if (p->home->foreground == c->pid) mw_terminal_back(p->home);
+        if (p->home->on_terminal == c->pid) mw_terminal_over(p->home, c->exit.signal == SIGINT && !p->interrupted);
     }
     mw_wait_wake(&p->changed);
     mw_process_settle(p);
@@ -198,7 +199,7 @@ static void all_closed(struct mw_handle *handle) {
         p->home = NULL;
         finish(p);
     }
-    if (all->foreground != 0) mw_terminal_back(all);
+    mw_terminal_back(all);
     mw_timer_stop(all->host, &all->sweep);
     mw_processes_set(all->host, NULL);
     if (all->null_fd >= 0) close(all->null_fd);
@@ -301,7 +302,8 @@ static int run(struct launch *l) {
     const struct mw_process_options *o = l->o;
     struct mw_processes *all = l->home;
     struct mw_spawn s = { .op = o->op, .path = o->script ? o->argv[0] : l->program.path, .cwd = o->cwd };
-    int rc, foreground = mw_terminal_wanted(all, o), tries;
+    enum mw_terminal terminal = mw_terminal_wanted(all, o);
+    int rc, tries;
 
     s.exec_fd = l->program.fd;
     s.cwd_fd = l->cwd.fd;
@@ -309,7 +311,7 @@ static int run(struct launch *l) {
     s.envp = l->envp;
     s.fds = l->fds;
     s.count = l->count;
-    s.flags = l->flags | (o->detached ? MW_SPAWN_SESSION : 0) | (foreground ? MW_SPAWN_FOREGROUND : 0);
+    s.flags = l->flags | (o->detached ? MW_SPAWN_SESSION : 0) | (terminal == MW_TERMINAL_GIVE ? MW_SPAWN_FOREGROUND : 0);
     s.tty_fd = STDIN_FILENO;
     s.nofile = (rlim_t)all->child_files;
     for (tries = 0;; tries++) {
@@ -320,8 +322,9 @@ static int run(struct launch *l) {
         if ((rc != -EPIPE && rc != -EAGAIN) || s.warden_fd < 0 || tries > 0) break;
         mw_groups_warden_lost(all);                              /* it was killed or stopped: another one, once */
     }
-    if (foreground && rc == 0) all->foreground = l->p->child.pid;
-    if (foreground && rc < 0) mw_terminal_back(all);
+    if (terminal == MW_TERMINAL_NONE) return rc;
+    mw_terminal_child(all, l->p->child.pid, terminal);
+    if (rc < 0) mw_terminal_back(all);
     return rc;
 }
 

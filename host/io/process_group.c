@@ -1,7 +1,5 @@
-/* The groups of a host's children: a table that signal handlers may read, the warden that ends them when we are gone, and
- * the terminal that one of them may have.
+/* The groups of a host's children: a table that signal handlers may read, and the warden that ends them when we are gone.
  * Knows: io/process_parts.h, io/warden. Never: signals a group whose number may have become a stranger's. */
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -187,25 +185,6 @@ void mw_groups_end(struct mw_processes *all) {
     until = mw_host_now(all->host) + END_KILL_NS;
     while (leaders_alive(all) && mw_host_now(all->host) < until) usleep(END_STEP_US);
     mw_groups_warden_lost(all);
-}
-
-/* ---- The terminal --------------------------------------------------------------------------------------------------------- */
-
-int mw_terminal_wanted(struct mw_processes *all, const struct mw_process_options *o) {
-    return !o->pty && !o->detached && o->io[0].kind == MW_STDIO_INHERIT && all->foreground == 0 && isatty(STDIN_FILENO) &&
-           tcgetpgrp(STDIN_FILENO) == getpgrp();
-}
-
-/* A background group that takes the terminal is stopped by TTOU unless it is blocked. */
-void mw_terminal_back(struct mw_processes *all) {
-    sigset_t block, before;
-
-    all->foreground = 0;
-    sigemptyset(&block);
-    sigaddset(&block, SIGTTOU);
-    pthread_sigmask(SIG_BLOCK, &block, &before);
-    tcsetpgrp(STDIN_FILENO, getpgrp());
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ---- Settings ------------------------------------------------------------------------------------------------------------- */

@@ -29,7 +29,9 @@ struct mw_processes {
     unsigned char orphan[GROUPS];     /* its leader was reaped */
     unsigned orphans;
     struct mw_timer sweep;
-    pid_t foreground;         /* the group that has our terminal; 0: ours */
+    pid_t on_terminal;        /* the child that has our terminal, or may ask for it; 0: none */
+    int terminal_given;       /* its group is the foreground one */
+    struct mw_timer terminal; /* looks whether it was stopped */
 };
 
 enum stage { STAGE_NONE, STAGE_LINGER, STAGE_ASKED, STAGE_KILLED, STAGE_GIVEN_UP };
@@ -51,6 +53,7 @@ struct mw_process {
     struct mw_processes *home;    /* NULL once the host is gone */
     mw_host *host;
     int refs, holders;        /* holders: of refs, those that mw_process_release drops */
+    int interrupted;          /* by us: INT was sent */
     int closed, detached, timed_out, overflowed, fault, alive;
     int truncate, tee, kill_signal;
     int slot;                 /* of its group in home->groups; -1: none */
@@ -92,9 +95,12 @@ void mw_groups_left(struct mw_processes *all, int *slot, pid_t group);    /* it 
 int mw_groups_warden(struct mw_processes *all, const char *op, struct mw_err *err);   /* one runs, if one is wanted */
 void mw_groups_warden_lost(struct mw_processes *all);
 void mw_groups_end(struct mw_processes *all);
-/* The terminal on descriptor 0: 1 if the next child should have it. */
-int mw_terminal_wanted(struct mw_processes *all, const struct mw_process_options *o);
-void mw_terminal_back(struct mw_processes *all);
+/* process_terminal.c: the terminal on descriptor 0 */
+enum mw_terminal { MW_TERMINAL_NONE, MW_TERMINAL_SHARE, MW_TERMINAL_GIVE };     /* SHARE: we are in the background ourselves */
+enum mw_terminal mw_terminal_wanted(const struct mw_processes *all, const struct mw_process_options *o);   /* by the next child */
+void mw_terminal_child(struct mw_processes *all, pid_t child, enum mw_terminal how);      /* it runs */
+void mw_terminal_over(struct mw_processes *all, int interrupted);    /* it has ended; 1: by a Ctrl-C that only it has seen */
+void mw_terminal_back(struct mw_processes *all);                     /* nobody else has it from now on */
 
 /* process_stdio.c */
 int mw_launch_stdio(struct launch *l);
