@@ -356,7 +356,8 @@ static int cond_wake_one(lua_State *L) {
     return 1;
 }
 static int cond_gc(lua_State *L) {
-    mw_wait_wake(&((struct cond_box *)luaL_checkudata(L, 1, COND))->wait);
+    struct cond_box *box = luaL_checkudata(L, 1, COND);
+    if (box->wait.parked.next != NULL) mw_wait_wake(&box->wait); /* NULL: there was no memory left to make it */
     return 0;
 }
 

@@ -40,7 +40,7 @@ static int go(lua_State *L, lua_State *co, int nargs, int *passed) {
         atomic_store_explicit(&h->co, co, memory_order_relaxed);
         status = lua_resume(co, L, nargs, &nres);
         atomic_store_explicit(&h->co, L, memory_order_relaxed);
-        if (must_stop(h)) mw_hook_arm(L); /* hooks are per coroutine */
+        if (must_stop(h)) mw_hook_resumed(L);
         if (status != LUA_YIELD || h->running == NULL || !(h->yielding || h->running->killed)) break;
         if (lua_isyieldable(L)) {
             *passed = 1;

@@ -4,6 +4,7 @@
 #include "core/raise.h"
 
 #define GRACE 3000000       /* instructions a cancelled task may run between two strikes: some 30 ms of cleanup */
+#define RESUMES 20000       /* coroutines it may resume meanwhile */
 #define STRIKES 5           /* raised so often, then its coroutine is closed */
 
 static void strike(lua_State *L, lua_Debug *ar) {
@@ -30,8 +31,22 @@ static void strike(lua_State *L, lua_Debug *ar) {
 
 void mw_hook_arm(lua_State *co) {
     mw_host *h = mw_host_of(co);
+
+    if (lua_gethook(co) == strike) return; /* arming again would begin its count anew */
     if (h->running != NULL && h->running->strikes == 0) lua_sethook(co, strike, LUA_MASKCOUNT, GRACE);
     else lua_sethook(co, strike, LUA_MASKCOUNT, 100000);
+}
+
+/* The count of a hook is its coroutine's own: code that makes many short ones is counted by them. */
+void mw_hook_resumed(lua_State *L) {
+    mw_task *t = mw_host_of(L)->running;
+
+    if (t != NULL && ++t->resumes >= RESUMES) {
+        t->resumes = 0;
+        lua_sethook(L, strike, LUA_MASKCOUNT, 1);
+    } else {
+        mw_hook_arm(L);
+    }
 }
 
 /* Async-signal-safe, as lua.c's own use of lua_sethook is. */
@@ -42,7 +57,9 @@ void mw_host_interrupt_at(mw_host *h, int status, const char *why) {
     atomic_store(&h->interrupt_why, why);
     atomic_compare_exchange_strong(&h->interrupted, &none, 1 + status);
     atomic_store(&h->stop_lua, 1);
+    atomic_fetch_add(&h->pins, 1);
     co = atomic_load(&h->co);
     if (co != NULL) lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+    atomic_fetch_sub(&h->pins, 1);
     uv_async_send(&h->async);
 }

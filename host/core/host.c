@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,7 @@ static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     int bound = !h->unprotected || h->running != NULL || h->callbacks > 0;
     void *p;
 
+    while (ptr != NULL && atomic_load_explicit(&h->pins, memory_order_acquire) > 0) sched_yield(); /* see mw_host_interrupt_at */
     if (bound && nsize > was && h->used - was + nsize > h->limit) return NULL;
     p = h->alloc(h->alloc_ud, ptr, osize, nsize);
     if (p != NULL || nsize == 0) h->used = h->used - was + nsize;

@@ -40,6 +40,7 @@ struct mw_task {
     struct mw_timer deadline;
     struct mw_wait ended;           /* joiners */
     int daemon, cancelled, failed, killed, strikes;
+    unsigned resumes;               /* of its own coroutines, once it must stop */
     unsigned raised;                /* cancels raised at its waits */
     int cancel_error;               /* it failed with ECANCELED */
     int nresults;                   /* on co's stack when done; 1 error value when failed */
@@ -98,6 +99,7 @@ struct mw_host {
     atomic_int interrupted;         /* 0, 1 + status */
     _Atomic(const char *) interrupt_why;
     atomic_int stop_lua;            /* Lua code must stop: cancel raised by the hook */
+    atomic_int pins;                /* another thread is setting the hook: nothing of the Lua state may be freed meanwhile */
     /* a borrowed loop's asynchronous end */
     void (*close_cb)(void *);
     void *close_ud;
@@ -121,6 +123,7 @@ void mw_scope_cancel_daemons(mw_scope *s);
 void mw_scope_drop_task(mw_scope *s, mw_task *t);   /* a member ended */
 /* hook.c */
 void mw_hook_arm(lua_State *co);
+void mw_hook_resumed(lua_State *L);                 /* its coroutine came back; both when Lua code must stop */
 /* raise.c */
 void mw_raise_open(lua_State *L);                   /* the error type, in the registry */
 

@@ -2,6 +2,7 @@
  * Knows: moonwire.h, uv.h (for a borrowed loop). Never: what is under moonwire.h. */
 #include "support/check.h"
 
+#include <pthread.h>
 #include <uv.h>
 
 #include "moonwire.h"
@@ -195,4 +196,79 @@ TEST(a_host_is_closed_once_and_only_on_a_borrowed_loop) {
     CHECK(ended == 1);
     CHECK(strcmp(s.print, "closed\n") == 0);
     CHECK(uv_loop_close(&loop) == 0);
+}
+
+/* An allocator that refuses its calls from `from` to `to`. */
+struct scarce {
+    unsigned long count, from, to;
+};
+static void *scarce_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
+    struct scarce *m = ud;
+
+    if (nsize == 0) {
+        free(ptr);
+        return NULL;
+    }
+    if (ptr == NULL || nsize > osize) {
+        m->count++;
+        if (m->count >= m->from && m->count <= m->to) return NULL;
+    }
+    return realloc(ptr, nsize);
+}
+static int run_scarce(struct scarce *m) {
+    static const char text[] = MW "local task = mw.task local c = task.channel(1) task.spawn(c.send, c, 1) c:recv() local e = task.event() "
+                                  "task.spawn_with({ name = 'x' }, e.set, e) e:wait() task.timeout(0, task.wait) "
+                                  "local g = coroutine.wrap(function() task.pass() coroutine.yield(1) end) g() task.shield(task.pass)";
+    struct mw_config cfg;
+    struct seen s;
+    mw_host *h = NULL;
+    int status = -1;
+
+    memset(&s, 0, sizeof s);
+    mw_config_init(&cfg);
+    cfg.alloc = scarce_alloc;
+    cfg.alloc_ud = m;
+    cfg.on_error = on_error;
+    cfg.on_log = on_log;
+    cfg.ud = &s;
+    m->count = 0;
+    if (mw_host_new(&cfg, &h, NULL) < 0) return -1;
+    if (mw_host_load_string(h, text, sizeof text - 1, "=test", NULL) == 0) mw_host_run(h, &status, NULL);
+    mw_host_free(h);
+    return status;
+}
+TEST(lua_memory_that_ends_at_any_place_is_an_error_and_no_crash) {
+    struct scarce m = {0, 0, 0};
+    unsigned long all, i;
+    int failed = 0;
+
+    CHECK(run_scarce(&m) == 0);
+    all = m.count;
+    for (i = 1; i < all; i += 3) {
+        m.from = i;
+        m.to = i + 1; /* Lua tries again */
+        failed += run_scarce(&m) != 0;
+    }
+    CHECK(failed > 100);
+}
+
+static void *interrupt_often(void *ud) {
+    for (int i = 0; i < 200; i++) mw_host_interrupt(ud, 9, "enough");
+    return NULL;
+}
+TEST(interrupts_from_a_thread_end_lua_code_that_makes_and_drops_coroutines) {
+    for (int i = 0; i < 20; i++) {
+        struct seen s;
+        mw_host *h = make_on(NULL, &s);
+        pthread_t thread;
+        int status = -1;
+
+        REQUIRE(h != NULL);
+        CHECK(load(h, "while true do coroutine.wrap(function() for i = 1, 100 do local x = {} end end)() end") == 0);
+        REQUIRE(pthread_create(&thread, NULL, interrupt_often, h) == 0);
+        CHECK(mw_host_run(h, &status, NULL) == 0);
+        pthread_join(thread, NULL);
+        CHECK(status == 9);
+        mw_host_free(h);
+    }
 }
