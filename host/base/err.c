@@ -74,6 +74,28 @@ const char *mw_err_words(int code) {
     case -ECONNRESET: return "connection reset by the peer";
     case -EADDRINUSE: return "address already in use";
     case -EACCES: return "permission denied by the system";
+    case -EISDIR: return "is a directory";
+    case -ENOTDIR: return "not a directory";
+    case -EEXIST: return "file exists";
+    case -ENOTEMPTY: return "directory not empty";
+    case -EADDRNOTAVAIL: return "cannot assign requested address";
+    case -EPERM: return "operation not permitted";
+    case -ENOSPC: return "no space left on device";
+    case -EHOSTUNREACH: return "no route to host";
+    case -ENETUNREACH: return "network is unreachable";
+    case -EROFS: return "read-only file system";
+    case -EXDEV: return "on different file systems";
+    case -ELOOP: return "too many levels of symbolic links";
+    case -ENAMETOOLONG: return "file name too long";
+    case -ENOEXEC: return "exec format error";
+    case -ETXTBSY: return "text file busy";
+    case -E2BIG: return "argument list too long";
+    case -EBUSY: return "device or resource busy";
+    case -EBADF: return "bad file descriptor";
+    case -EIO: return "input/output error";
+    case -ENOTCONN: return "not connected";
+    case -EPROTOTYPE: return "wrong type of socket";
+    case -EOPNOTSUPP: return "not supported";
     default: break;
     }
     words = code < 0 && code > -4096 ? strerrordesc_np(-code) : NULL;

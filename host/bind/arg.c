@@ -67,6 +67,7 @@ static uint64_t duration_at(lua_State *L, int idx, const char *op, const char *n
     static const struct unit units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"min", 60e9}, {"h", 3600e9}, {"d", 86400e9}, {NULL, 0}};
     double ns = -1;
 
+    if (lua_isnone(L, idx)) mw_raise_inval(L, op, "%s must be seconds or a duration such as \"250ms\", \"2s\", \"5m\", and is missing", name);
     if (lua_type(L, idx) == LUA_TNUMBER) ns = lua_tonumber(L, idx) * 1e9;
     else if (lua_type(L, idx) != LUA_TSTRING || read_quantity(lua_tostring(L, idx), units, &ns) < 0)
         mw_raise_inval(L, op, "%s must be seconds or a duration such as \"250ms\", \"2s\", \"5m\", got %s", name, luaL_tolstring(L, idx, NULL));

@@ -21,6 +21,9 @@ void mw_frame_arg(lua_State *L, int idx, const char *op, size_t max, struct mw_f
         if (mw_frame_named(out, mw_arg_text(L, idx, op, "protocol", 64, NULL), max, &err) < 0) mw_raise_inval(L, op, "%s", err.message);
         return;
     }
+    if (luaL_testudata(L, idx, MW_FRAME_TYPE) == NULL) {
+        mw_raise_inval(L, op, "the protocol must be a name such as \"lines\" or \"u32le\", or what mw.frame.new{ ... } gave, got %s", luaL_typename(L, idx));
+    }
     *out = *format_check(L, idx);
     if (max == 0) return;
     if (max > (out->kind == MW_FRAME_LINES ? MW_FRAME_LINE_MAX_HARD : MW_FRAME_MAX_HARD)) {

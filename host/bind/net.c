@@ -91,7 +91,7 @@ static int connect_k(lua_State *L, int code, lua_KContext ctx) {
 }
 /* connect(address, { timeout, nodelay, idle_timeout, stall_timeout }) -> stream | nil, err              [-0, +1|2, y] */
 static int net_connect(lua_State *L) {
-    static const char *const known[] = {"timeout", CONN_OPTIONS, NULL};
+    static const char *const known[] = {"timeout", "retry", CONN_OPTIONS, NULL}; /* retry: moonwire.net has taken it out */
     const char *op = "net connect";
     struct mw_listener_options defaults;
     struct mw_dial_options opt;

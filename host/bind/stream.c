@@ -157,6 +157,19 @@ static int stream_finish(lua_State *L) {
     return 1;
 }
 
+/* Promised for streams, and not in this version: said so, instead of a nil that is called       [-0, +0, e] */
+static int stream_use(lua_State *L) {
+    struct mw_err err;
+    mw_err_set(&err, -EOPNOTSUPP, "stream use", NULL, "this version does not have it");
+    mw_err_hint(&err, "a channel has it: stream:framed(\"lines\"):use(f)");
+    return mw_raise(L, &err);
+}
+static int stream_starttls(lua_State *L) {
+    struct mw_err err;
+    mw_err_set(&err, -EOPNOTSUPP, "stream starttls", NULL, "this version has no TLS");
+    return mw_raise(L, &err);
+}
+
 /* ---- Closing -------------------------------------------------------------------------------------------------------------- */
 
 /* A task of the root scope: keeps the host running until a closed stream has sent what was queued. */
@@ -403,6 +416,8 @@ static const luaL_Reg methods[] = {
     { "peer", stream_peer },
     { "address", stream_address },
     { "framed", mw_stream_framed },
+    { "use", stream_use },
+    { "starttls", stream_starttls },
     { NULL, NULL },
 };
 static const luaL_Reg meta[] = {

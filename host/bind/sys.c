@@ -33,7 +33,7 @@ static int sys_wall(lua_State *L) {
 
 /* sys.random(n) -> n bytes                                                 [-0, +1, e] */
 static int sys_random(lua_State *L) {
-    size_t n = (size_t)mw_arg_integer(L, 1, "random.bytes", "count", 0, RANDOM_MAX);
+    size_t n = (size_t)mw_arg_size(L, 1, "random.bytes", "count", 0, RANDOM_MAX);
     struct mw_err err;
     luaL_Buffer b;
     char *at = luaL_buffinitsize(L, &b, n);

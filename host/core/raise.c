@@ -158,6 +158,16 @@ static int code_of(const char *name) {
     return MW_ELUA;
 }
 
+/* The text of an error value that is no string and no error object; as lua does, no address. Pushes up to two values. */
+static const char *told(lua_State *L, int idx) {
+    if (lua_type(L, idx) == LUA_TTABLE && luaL_getmetafield(L, idx, "__tostring") == LUA_TNIL) {
+        const char *code = field(L, idx, "code"), *message = field(L, idx, "message");
+        return lua_pushfstring(L, "%s%s%s%s(error object is a table)", code, *code && *message ? ": " : "", message,
+                               *code || *message ? " " : "");
+    }
+    return luaL_tolstring(L, idx, NULL);
+}
+
 void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
     int top = lua_gettop(L);
 
@@ -172,7 +182,7 @@ void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
             memcpy(err->message, line, sizeof line);
         }
     } else {
-        const char *text = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : luaL_tolstring(L, idx, NULL);
+        const char *text = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : told(L, idx);
         mw_err_set(err, MW_ELUA, NULL, NULL, text);
         mw_err_escape(err->message, sizeof err->message, text, strlen(text)); /* longer than `what` may be */
     }

@@ -10,7 +10,7 @@
 
 /* A refusal: `what` for the person; the hint names where help is. */
 static int refuse(const struct mw_flags *flags, struct mw_err *err, const char *format, const char *word, const char *other) {
-    const char *name = mw_table_command(flags->command)->name;
+    const char *name = flags->command == MW_CMD_HELP ? NULL : mw_table_command(flags->command)->name; /* help of help: the list */
     char shown[96], also[64];
 
     mw_err_escape(shown, sizeof shown, word, strlen(word));
@@ -152,11 +152,15 @@ static int check_operands(const struct mw_flags *flags, struct mw_err *err) {
 
 /* `help [COMMAND]`: the operand becomes the topic. */
 static int help_topic(struct mw_flags *flags, struct mw_err *err) {
+    const char *near;
     int topic;
 
     if (flags->topic >= 0 || flags->arg_count == 0) return 0;
     topic = mw_table_command_of(flags->args[0]);
     if (topic < 0 || mw_table_command((enum mw_command)topic)->summary == NULL) {
+        if (mw_table_later(flags->args[0])) return refuse(flags, err, "%s is not in this version", flags->args[0], "");
+        near = mw_table_nearest_command(flags->args[0]);
+        if (near != NULL) return refuse(flags, err, "no command is called %s (did you mean %s?)", flags->args[0], near);
         return refuse(flags, err, "no command is called %s", flags->args[0], "");
     }
     flags->topic = topic;

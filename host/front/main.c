@@ -37,16 +37,12 @@ static int usage(const struct mw_err *err) {
 
 /* `moonwire rnu x.lua`: a word that is no command, and no file either. */
 static int mistyped(const struct mw_flags *flags) {
-    const char *names[MW_COMMANDS];
     const char *near, *word = flags->args[0];
 
     if (!flags->bare || access(word, F_OK) == 0) return 0;
-    for (int i = 0; i < MW_COMMANDS; i++) {
-        const struct mw_command_row *row = mw_table_command((enum mw_command)i);
-        names[i] = row->summary == NULL ? NULL : row->name;
-    }
-    near = mw_table_nearest(word, names, MW_COMMANDS);
-    if (strchr(word, ' ') != NULL) mw_report_line("unknown command '%.200s' (in a #! line: #!/usr/bin/env -S moonwire run ...)", word);
+    near = mw_table_nearest_command(word);
+    if (mw_table_later(word)) mw_report_line("%s is not in this version; nothing was run", word);
+    else if (strchr(word, ' ') != NULL) mw_report_line("unknown command '%.200s' (in a #! line: #!/usr/bin/env -S moonwire run ...)", word);
     else if (near != NULL) mw_report_line("unknown command %.200s, and no such file (did you mean %s?)", word, near);
     else mw_report_line("unknown command %.200s, and no such file", word);
     return 1;

@@ -165,10 +165,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     cfg.script_path = script_path(flags);
     cfg.signals = 1;
     cfg.pipe_ends = 1;
-    cfg.signals = 1;
-    cfg.pipe_ends = 1;
     set_args(&cfg, flags, argv);
-    if (flags->command == MW_CMD_RUN && strcmp(flags->args[0], "-") != 0) cfg.script_path = flags->args[0];
     if (flags->command == MW_CMD_CHILD) {
         if (mw_config_from_parent(PARENT_FD, &cfg, &policy, &err) < 0) return failed(&err, STATUS_USAGE);
     } else if (make_policy(flags, &policy, &err) < 0) {

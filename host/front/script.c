@@ -50,7 +50,10 @@ int mw_script_stdin(char **out, size_t *len, struct mw_err *err) {
 
 int mw_script_eval(const char *code, int value, char **out, size_t *len, struct mw_err *err) {
     static const char before[] = "local mw = require 'moonwire' ";
-    static const char show[] = "local function show(...) if select('#', ...) > 0 then print(...) end end show((function(...) return ";
+    static const char show[] =
+        "local function show(...) local t = table.pack(...) if t.n == 0 then return end for i = 1, t.n do "
+        "if type(t[i]) == 'table' and getmetatable(t[i]) == nil then t[i] = mw.inspect(t[i]) end end "
+        "print(table.unpack(t, 1, t.n)) end show((function(...) return ";
     static const char after[] = "\nend)(...))";
     size_t size = sizeof before + sizeof show + sizeof after + strlen(code);
     char *text = malloc(size);

@@ -99,3 +99,12 @@ const char *mw_table_nearest(const char *word, const char *const *list, size_t c
     }
     return found;
 }
+
+const char *mw_table_nearest_command(const char *word) {
+    const char *names[MW_COMMANDS];
+
+    for (int i = 0; i < MW_COMMANDS; i++) names[i] = commands[i].summary == NULL ? NULL : commands[i].name;
+    return mw_table_nearest(word, names, MW_COMMANDS);
+}
+
+int mw_table_later(const char *word) { return strcmp(word, "repl") == 0; }

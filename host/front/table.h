@@ -49,5 +49,7 @@ const struct mw_flag_row *mw_table_flag(size_t i);
 
 /* The word of a NULL-terminated list that `word` was probably meant to be, or NULL. */
 const char *mw_table_nearest(const char *word, const char *const *list, size_t count);
+const char *mw_table_nearest_command(const char *word);
+int mw_table_later(const char *word);                   /* a command that is promised, and not in this version */
 
 #endif

@@ -248,9 +248,9 @@ static int open_cwd(struct launch *l) {
 
     if (o->cwd == NULL) return 0;
     rc = mw_permit_path(mw_host_policy(l->home->host), 1u << MW_READ, o->cwd, MW_AT_OBJECT, o->op, &l->cwd, l->err);
-    if (rc < 0) return rc;
-    if (fstat(l->cwd.fd, &st) < 0) return mw_err_sys(l->err, o->op, o->cwd);
-    return S_ISDIR(st.st_mode) ? 0 : mw_err_set(l->err, -ENOTDIR, o->op, o->cwd, NULL);
+    if (rc == 0 && fstat(l->cwd.fd, &st) < 0) rc = mw_err_sys(l->err, o->op, o->cwd);
+    if (rc == 0 && !S_ISDIR(st.st_mode)) rc = mw_err_set(l->err, -ENOTDIR, o->op, o->cwd, NULL);
+    return rc < 0 && rc != MW_EDENIED ? mw_err_hint(l->err, "it is what cwd names") : rc;
 }
 
 /* A #! file: its interpreter is what runs, with the line's argument and the file's name before the others. */

@@ -163,6 +163,7 @@ static int read_net(struct reader *in) {
     }
     colon = memchr(text, ':', in->len);
     end = colon != NULL ? (size_t)(colon - text) : in->len;
+    if (colon != NULL && in->len - end > 2 && colon[1] == '/' && colon[2] == '/') return wrong(in, 0, "a rule is HOST:PORT, without tcp://");
     if (colon != NULL && memchr(colon + 1, ':', in->len - end - 1) != NULL) return wrong(in, 0, "an IPv6 address goes into brackets");
     rc = read_port(in, end);
     if (rc < 0) return rc;

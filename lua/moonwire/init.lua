@@ -16,6 +16,12 @@ local fields = {
   exit = { "host", "exit" },
 }
 
+--- Parts that are promised and not in this version: whoever asks is told so, and does not index nil.
+local later = {
+  auth = true, bus = true, json = true, metrics = true, msgpack = true, null = true, rpc = true, schema = true, serve = true,
+  shm = true, supervisor = true, trace = true, worker = true,
+}
+
 --- Raises an error object: `mw.fail("EPARSE", "line 3 is no number", { line = 3 })`.
 ---@param code string   an error code, such as "EPARSE"
 ---@param message string
@@ -33,6 +39,8 @@ local function find(_, name)
     value = core.module("moonwire." .. name)
   elseif fields[name] then
     value = core[fields[name][1]][fields[name][2]]
+  elseif later[name] then
+    core.err.raise(core.err.fail("EOPNOTSUPP", "moonwire", name, "this version does not have it"))
   elseif name == "parent" then
     value = core.process.parent()
   elseif name == "script" then

@@ -43,6 +43,9 @@ local RETRY = { attempts = "integer", backoff = "table", jitter = "flag" }
 ---@return number longest
 ---@return boolean jitter
 local function read_retry(v)
+  if type(v) ~= "table" then
+    err.raise(err.fail("EINVAL", "net connect", nil, 'option "retry" must be a table: { attempts = 5 }, got ' .. type(v)))
+  end
   local o = arg.options(v, RETRY, "net connect")
   local attempts, backoff = o.attempts or 3, o.backoff or { 0.1, 2 }
   if attempts < 1 then
@@ -97,6 +100,11 @@ end
 ---@return moonwire.Err? err  set when `listener` is nil
 function net.listen(address, opts)
   return door.listen(address, opts)
+end
+
+--- Raises: this version has no pools of connections.
+function net.pool()
+  return err.raise(err.fail("EOPNOTSUPP", "net pool", nil, "this version does not have it"))
 end
 
 -- Serving -----------------------------------------------------------------------------------------------------------------

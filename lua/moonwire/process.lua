@@ -89,8 +89,8 @@ function process.script(options)
   return process.run(copy)
 end
 
---- The lines of a program's output, as they come. Leaving the loop ends the program and its group; a start that fails raises;
---- so does, with `check = true`, an end that is not ok.
+--- The lines of a program's output, as they come. Leaving the loop ends the program and its group; a start that fails raises,
+--- and so do an end by `timeout` and, with `check = true`, one that is not ok.
 ---@param options moonwire.process.Options
 ---@return fun(): string? next
 ---@return nil, nil
@@ -104,7 +104,7 @@ function process.lines(options)
     if line then return line end
     if why then return raise(why) end
     local result = child:wait()
-    if check and not result.ok then return raise_failed("process lines", result) end
+    if result.timed_out or (check and not result.ok) then return raise_failed("process lines", result) end
     return nil
   end
   return following, nil, nil, setmetatable({}, { __close = function() child:close() end })
@@ -282,6 +282,12 @@ function process.pipe(options)
     results[i] = result
   end
   return checked("process pipe", check, combine(results))
+end
+
+--- Raises: this version has no pools of processes.
+function process.pool()
+  return raise(fail("EOPNOTSUPP", "process pool", nil, "this version does not have it",
+    "mw.task.map(list, f, { limit = 4 }) bounds how many run at a time"))
 end
 
 return process

@@ -325,7 +325,7 @@ describe("a channel", function()
       assert.truthy(tostring(err):find("not available", 1, true))
     end
     raises("EINVAL", a.framed, a, "u32")
-    raises("EINVAL", a.framed, a, 32)
+    assert.truthy(tostring(raises("EINVAL", a.framed, a, 32)):find("a name such as", 1, true))
     raises("EINVAL", a.framed, a, "u32le", { max = "2GiB" })
     raises("EINVAL", a.framed, a, "lines", { max = "65MiB" })
     raises("EINVAL", a.framed, a, "u32le", { frame_timeout = 0 })

@@ -139,7 +139,10 @@ describe("a wrong command line", function()
     { { "eval" }, "no code given", "moonwire help eval" },
     { { "completions" }, "name one shell", "moonwire help completions" },
     { { "completions", "tcsh" }, "no completions for tcsh", "moonwire help completions" },
-    { { "help", "nothing" }, "no command is called nothing", "moonwire help help" },
+    { {}, "no command and no script given", "moonwire help" },
+    { { "help", "nothing" }, "no command is called nothing", "moonwire help" },
+    { { "help", "rnu" }, "no command is called rnu (did you mean run?)", "moonwire help" },
+    { { "help", "repl" }, "repl is not in this version", "moonwire help" },
     { { "check", "--allow-read", "x.lua" }, "unknown option --allow-read", "moonwire help check" },
   }
 
@@ -155,6 +158,17 @@ describe("a wrong command line", function()
       assert.equal("help: " .. case[3], lines[2])
     end)
   end
+
+  it("with an address for a rule says what a rule is", function()
+    local r = moonwire { "run", "--allow-net=tcp://127.0.0.1:80", "x.lua" }
+    assert.equal(2, r.code)
+    assert.truthy(r.stderr:find("a rule is HOST:PORT, without tcp://", 1, true), r.stderr)
+  end)
+
+  it("with a command of a later version says that it is not in this one", function()
+    local r = moonwire { "repl", "--allow-net" }
+    assert.same({ 2, "moonwire: repl is not in this version; nothing was run\n" }, { r.code, r.stderr })
+  end)
 
   it("with a mistyped command names the nearest", function()
     local r = moonwire { "rnu", "x.lua" }
@@ -354,6 +368,22 @@ describe("check", function()
     assert.equal(3, count(r.stderr, "\n"))
     assert.equal(1, moonwire { "check", "-", stdin = "x = (" }.code)
     assert.equal(0, moonwire { "check", "-", good, stdin = "#!first\nx = 1" }.code)
+  end)
+end)
+
+describe("eval", function()
+  it("prints a table with what is in it", function()
+    assert.equal('{ 1, { a = "x" } }\tyes\tnil\n', moonwire { "eval", "{ 1, { a = 'x' } }, 'yes', nil" }.stdout)
+    assert.truthy(moonwire { "eval", "mw, setmetatable({}, { __tostring = function() return 'own' end })" }.stdout:find("\town\n$"))
+  end)
+end)
+
+describe("an error value that is a table", function()
+  it("is told by its code and message, not by its address", function()
+    local r = moonwire { script "error({ code = 'EMINE', message = 'told' })" }
+    assert.equal("moonwire: EMINE: told (error object is a table)", r.stderr:match("^[^\n]*"))
+    r = moonwire { script "error({})" }
+    assert.equal("moonwire: (error object is a table)", r.stderr:match("^[^\n]*"))
   end)
 end)
 

@@ -26,6 +26,7 @@ describe("random bytes", function()
     assert.equal("", mw.random.bytes(0))
     assert.equal(16, #mw.random.bytes(16))
     assert.equal(1 << 20, #mw.random.bytes(1 << 20))
+    assert.equal(2048, #mw.random.bytes "2KiB")
     assert.are_not.equal(mw.random.bytes(16), mw.random.bytes(16))
   end)
 

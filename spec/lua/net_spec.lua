@@ -209,6 +209,10 @@ describe("connecting with retry", function()
       assert.is_false(ok)
       assert.equal("EINVAL", err.code)
     end
+    local _, number = pcall(net.connect, "unix:@mw-spec-never", { retry = 3 })
+    assert.truthy(number.message:find('option "retry" must be a table', 1, true), number.message)
+    local _, unknown = pcall(net.connect, "unix:@mw-spec-never", { retries = 3 })
+    assert.truthy(unknown.message:find("retry", 1, true), unknown.message)
   end)
 end)
 

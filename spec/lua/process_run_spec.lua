@@ -189,6 +189,7 @@ describe("a program that cannot be started", function()
   it("is told when the directory is missing or none", function()
     assert.equal("ENOENT", select(2, process.run { "true", cwd = "/no/such/directory" }).code)
     assert.equal("ENOTDIR", select(2, process.run { "true", cwd = "/etc/passwd" }).code)
+    assert.truthy(tostring(select(2, process.run { "true", cwd = "/no/such/directory" })):find("cwd", 1, true))
   end)
 
   it("is EMFILE when no descriptor is left, and works again afterwards", function()

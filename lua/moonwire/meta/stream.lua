@@ -103,6 +103,14 @@ function Stream:alive() end
 ---@return moonwire.Err? err  ENOTSOCK: a pipe
 function Stream:peer() end
 
+--- Raises EOPNOTSUPP: in this version functions go around the messages of a channel only, `stream:framed("lines"):use(f)`.
+---@param f function
+function Stream:use(f) end
+
+--- Raises EOPNOTSUPP: this version has no TLS.
+---@param options? table
+function Stream:starttls(options) end
+
 --- Our own end as a URL.
 ---@return string? url
 ---@return moonwire.Err? err

@@ -1,0 +1,46 @@
+--- What is promised for later versions: asking for it now is an error that says so. Knows: mw.
+local mw = require "moonwire"
+
+local function refused(f, ...)
+  local ok, err = pcall(f, ...)
+  assert.falsy(ok)
+  assert.truthy(tostring(err):find("this version", 1, true), tostring(err))
+  return err
+end
+
+describe("what this version does not have", function()
+  it("is an error for the parts of mw, and no nil", function()
+    local names = "shm worker supervisor schema auth json msgpack null trace metrics rpc bus serve"
+    for name in names:gmatch "%a+" do
+      local err = refused(function() return mw[name] end)
+      assert.same({ "EOPNOTSUPP", name }, { err.code, err.subject })
+    end
+  end)
+
+  it("is an error for pools", function()
+    assert.equal("EOPNOTSUPP", refused(mw.process.pool, { script = "worker.lua" }).code)
+    assert.equal("EOPNOTSUPP", refused(mw.net.pool, { max = 10 }).code)
+  end)
+
+  it("is an error for options of a process", function()
+    for _, name in ipairs { "sandbox", "limits", "share" } do refused(mw.process.run, { "true", [name] = {} }) end
+  end)
+
+  it("is an error for TLS, authentication and middleware of streams", function()
+    local server <close> = assert(mw.net.listen "unix:@moonwire-later-spec")
+    local conn <close> = assert(mw.net.connect(server:address()))
+    refused(conn.use, conn, print)
+    refused(conn.starttls, conn)
+    refused(mw.net.connect, server:address(), { auth = {} })
+    refused(mw.net.listen, "unix:@moonwire-later-spec-2", { auth = {} })
+    for _, name in ipairs { "codec", "schema", "batch", "compress" } do refused(conn.framed, conn, "lines", { [name] = {} }) end
+    local none, err = mw.net.connect "tls://127.0.0.1:1"
+    assert.same({ nil, "net connect tls://127.0.0.1:1: this version has no TLS" }, { none, tostring(err) })
+  end)
+
+  it("leaves names that nobody promised, and those of script children, nil", function()
+    assert.is_nil(mw.nosuch)
+    assert.is_nil(mw.parent)
+    assert.is_nil(mw.shared)
+  end)
+end)
