@@ -215,7 +215,8 @@ no:
 
 /* ---- Finding --------------------------------------------------------------------------------------------------------------- */
 
-static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, const char *op, struct found *f, struct mw_err *err) {
+/* by_name: what stands at the name is to be replaced, so that a right to the object alone is not enough. */
+static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, int by_name, const char *op, struct found *f, struct mw_err *err) {
     struct mw_decision none = {MW_MISS, 0, NULL, 0};
     struct mw_walk w;
     struct mw_target t;
@@ -225,6 +226,7 @@ static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at 
     f->status = 0;
     if ((kinds & ~(1u << MW_READ | 1u << MW_WRITE)) == 0 && find_below(p, kinds, path, how, f)) return 0;
     rc = mw_target_path(p, kinds, path, how == MW_AT_NAME ? MW_WALK_NAME : MW_WALK_FOLLOW, f->subject, &w, &t);
+    if (by_name) t.by_name = 1;
     for (int k = 0; k < MW_KINDS && rc == 0; k++) {
         if ((kinds & 1u << k) == 0) continue;
         t.kind = (enum mw_kind)k;
@@ -271,7 +273,7 @@ static int give_place(struct found *f, enum mw_at how, const char *op, struct mw
 
 int mw_permit_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, const char *op, struct mw_place *out, struct mw_err *err) {
     struct found f;
-    int rc = find_path(p, kinds, path, how, op, &f, err);
+    int rc = find_path(p, kinds, path, how, how != MW_AT_OBJECT, op, &f, err);
 
     out->fd = -1;
     out->leaf[0] = 0;
@@ -348,7 +350,7 @@ int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int r
     if ((flags & O_NOFOLLOW) != 0 || ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)) how = MW_AT_NAME;
     else if ((flags & O_CREAT) != 0) how = MW_AT_CREATE;
     for (int tries = 0; tries < OPEN_TRIES && rc == MW_EAGAIN; tries++) {
-        rc = find_path(p, kinds, path, how, op, &f, err);
+        rc = find_path(p, kinds, path, how, 0, op, &f, err);
         if (rc < 0) return rc;
         rc = open_found(&f, flags, mode, regular, op, err);
         if (rc == MW_EAGAIN) mw_err_set(err, rc, op, f.subject, "changed again and again while it was opened");

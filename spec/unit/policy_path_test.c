@@ -460,3 +460,18 @@ TEST(a_denial_does_not_tell_a_device_or_a_way_into_proc_from_nothing) {
     CHECK(strstr(err.hint, "--allow-all") != NULL); /* that is all it lacks */
     done();
 }
+
+TEST(replacing_a_name_needs_a_right_to_that_name_not_to_a_file_that_it_shares) {
+    struct mw_place at;
+    int fd;
+    tree();
+    REQUIRE(link(in("data/a"), in("other/second")) == 0);
+    add(MW_WRITE, MW_ALLOW, "data/a");
+    CHECK_INT(mw_permit_path(p, 1u << MW_WRITE, in("other/second"), MW_AT_CREATE, "fs write", &at, &err), MW_EDENIED);
+    mw_place_close(&at);
+    CHECK_INT(mw_permit_path(p, 1u << MW_WRITE, in("data/a"), MW_AT_CREATE, "fs write", &at, &err), 0);
+    mw_place_close(&at);
+    CHECK_INT(mw_permit_open(p, in("other/second"), O_WRONLY, 0, 1, "fs open", &fd, &err), 0); /* the same file, written in place */
+    if (fd >= 0) close(fd);
+    done();
+}
