@@ -1,8 +1,11 @@
 /* Questions about rules: what enforcement would say, whether a child may be given a rule.
  * Knows: grants, the same decision that the permits take. Never: decides otherwise. */
+#include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "policy/deny.h"
+#include "policy/permit.h"
 
 /* What a rule of one kind means as a target; the kind's direction is in `kind`. */
 static int target_of(const struct mw_policy *p, const struct mw_rule *r, enum mw_kind kind, struct mw_net_addr *addr, char *suffix, struct mw_walk *w,
@@ -84,6 +87,16 @@ static int decide_rule(const struct mw_policy *p, const struct mw_rule *r, enum 
     return rc;
 }
 
+/* A denial of its interpreter counts too. */
+static int may_start(const struct mw_policy *p, const char *name) {
+    struct mw_policy *same = (struct mw_policy *)(uintptr_t)p; /* nobody is asked about what is granted or denied */
+    struct mw_program it;
+    int rc = mw_permit_exec(same, name, AT_FDCWD, "permissions", &it, NULL);
+
+    mw_program_close(&it);
+    return rc != MW_EDENIED;
+}
+
 /* Parses and decides; net is both directions, and the worse one counts. */
 static int decide_text(const struct mw_policy *p, enum mw_kind kind, const char *subject, struct mw_decision *d, struct mw_err *err) {
     enum mw_kind ways[2] = {kind == MW_NET ? MW_CONNECT : kind, MW_LISTEN};
@@ -99,6 +112,7 @@ static int decide_text(const struct mw_policy *p, enum mw_kind kind, const char 
         else if (i == 0 || one.verdict < d->verdict) *d = one;
     }
     mw_rule_free(r);
+    if (rc == 0 && kind == MW_RUN && subject != NULL && d->verdict == MW_YES && !may_start(p, subject)) d->verdict = MW_NO;
     return rc;
 }
 

@@ -82,6 +82,17 @@ describe("a script", function()
     ]]))
   end)
 
+  it("is told by query that a script's denied interpreter will not run", function()
+    put("tool", "#!/bin/sh\necho ran\n")
+    assert(mw.process.run { "chmod", "+x", dir.path .. "/tool" })
+    local text = ([[
+      local name = "%s/tool"
+      print(mw.permissions.query("run", name), (pcall(mw.process.run, { name })))
+    ]]):format(dir.path)
+    assert.equal("granted\ttrue\n", main({ "--allow-run=" .. dir.path .. "/tool" }, text))
+    assert.equal("denied\tfalse\n", main({ "--allow-run=" .. dir.path .. "/tool", "--deny-run=sh" }, text))
+  end)
+
   it("does not get the program's own modules", function()
     assert.equal("false\tfalse\tfalse\ttrue\n", main({}, [[
       print((pcall(require, "moonwire.preload")), (pcall(require, "moonwire.test")), (pcall(require, "moonwire.script")),
