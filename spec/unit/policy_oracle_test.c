@@ -201,7 +201,7 @@ static struct loud by_name(const struct said *r, const void *subject) {
     char form = split_net(r, host, &port, &bits, &addr);
     size_t n, d;
 
-    if (!counts(r, it) || (port >= 0 && port != it->port) || it->host == NULL) return (struct loud){0, 0, 0};
+    if ((form != 'h' && form != 's') || !counts(r, it) || (port >= 0 && port != it->port) || it->host == NULL) return (struct loud){0, 0, 0};
     n = strlen(it->host), d = strlen(host);
     if (form == 'h') return (struct loud){strcmp(host, it->host) == 0, 2 * dots(host) + 2, port >= 0};
     if (form == 's') return (struct loud){n > d + 1 && strcmp(it->host + n - d, host) == 0 && it->host[n - d - 1] == '.', 2 * dots(host) + 1, port >= 0};
