@@ -95,6 +95,7 @@ int mw_uv_fail(lua_State *L, int code) {
 static int on_callback(lua_State *L, int nargs, int nresults, int flags) {
     mw_host *h = mw_host_of(L);
     int base = lua_gettop(L) - nargs, rc;
+    struct mw_err err;
 
     (void)flags;
     if (mw_host_closing(h) || !lua_checkstack(L, 4)) {
@@ -108,7 +109,9 @@ static int on_callback(lua_State *L, int nargs, int nresults, int flags) {
     mw_host_in_callback(h, 0);
     lua_remove(L, base);
     if (rc == LUA_OK) return lua_gettop(L) - base + 1;
-    mw_task_report(L);
+    mw_err_from(L, -1, &err);
+    if (err.code == MW_ECANCELED) lua_pop(L, 1); /* interrupted: the host knows why */
+    else mw_task_report(L);
     return -rc;
 }
 

@@ -7,14 +7,36 @@
 #define RESUMES 20000       /* coroutines it may resume meanwhile */
 #define STRIKES 5           /* raised so often, then its coroutine is closed */
 
+static void strike(lua_State *L, lua_Debug *ar);
+
+static void take_interrupt(mw_host *h) {
+    if (atomic_load(&h->interrupted) != 0 && !h->exiting) mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
+}
+
+/* Lua that runs in a callback, outside tasks: it has nothing to clean up, and ends. */
+static void strike_callback(mw_host *h, lua_State *L) {
+    struct mw_err err;
+    const char *why = atomic_load(&h->interrupt_why);
+
+    if (h->callbacks == 0 || !atomic_load(&h->stop_lua)) return;
+    take_interrupt(h);
+    lua_sethook(L, strike, LUA_MASKCOUNT, ++h->callback_strikes > STRIKES ? 1 : GRACE);
+    mw_err_set(&err, MW_ECANCELED, "callback", NULL, why != NULL ? why : "cancelled");
+    mw_raise(L, &err);
+}
+
 static void strike(lua_State *L, lua_Debug *ar) {
     mw_host *h = mw_host_of(L);
     mw_task *t = h->running;
     (void)ar;
 
     lua_sethook(L, NULL, 0, 0);
-    if (t == NULL || !(atomic_load(&h->stop_lua) || t->killed)) return;
-    if (atomic_load(&h->interrupted) != 0 && !h->exiting) mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
+    if (t == NULL) {
+        strike_callback(h, L);
+        return;
+    }
+    if (!(atomic_load(&h->stop_lua) || t->killed)) return;
+    take_interrupt(h);
     if (++t->strikes > STRIKES && lua_isyieldable(L) && !t->killed) {
         t->killed = 1;
         lua_yield(L, 0); /* to the scheduler, which closes it */

@@ -64,6 +64,11 @@ void mw_host_set_unprotected(mw_host *h) {
 }
 void mw_host_in_callback(mw_host *h, int on) {
     h->callbacks += on ? 1 : -1;
+    if (h->running != NULL || h->callbacks != (on ? 1 : 0)) return; /* the task's coroutine, or the outer callback, is watched */
+    atomic_store_explicit(&h->co, on ? h->L : NULL, memory_order_relaxed);
+    h->callback_strikes = 0;
+    if (!on) lua_sethook(h->L, NULL, 0, 0);
+    else if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(h->L);
 }
 
 /* ---- Accessors -------------------------------------------------------------------------------------------------------- */

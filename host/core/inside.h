@@ -78,6 +78,7 @@ struct mw_host {
     mw_task *running;
     _Atomic(lua_State *) co;        /* the coroutine that runs now (for the interrupt's hook) */
     int unprotected, callbacks;     /* see mw_host_set_unprotected */
+    int callback_strikes;
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
     int draining, turning, closing, exiting, exit_code;
     unsigned failures, works, open_handles;
