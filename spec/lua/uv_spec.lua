@@ -97,6 +97,21 @@ describe("uv", function()
     end)
   end)
 
+  describe("a callback that does not come back", function()
+    for name, code in pairs {
+      ["is stopped by the deadline"] = "while true do end",
+      ["is stopped even where it catches every error"] = "while true do pcall(function() while true do end end) end",
+      ["is stopped in a coroutine of its own"] = "coroutine.wrap(function() while true do end end)()",
+    } do
+      it(name, function()
+        local script = ("local uv = require 'uv' uv.new_timer():start(0, 0, function() %s end) require 'moonwire'.task.wait()"):format(code)
+        local result, err = mw.process.run{ os.getenv "MOONWIRE", "eval", "--timeout=200ms", script, timeout = 20, check = false }
+        assert(result, tostring(err))
+        assert.equal(124, result.code)
+      end)
+    end
+  end)
+
   describe("timers", function()
     it("fire once, or again and again", function()
       local timer, times = uv.new_timer(), 0
