@@ -172,6 +172,18 @@ describe("a terminal of its own", function()
   end)
 
   if not ours then return end
+  it("lets a child go on after Ctrl-Z where no shell could", function()
+    local child <close> = assert(process.spawn { program, "eval", "-A", [[
+      local mw = require "moonwire"
+      mw.process.run { "sh", "-c", "stty -echo; echo ready; read x; echo \"<$x>\"", stdin = "inherit", stdout = "inherit" }
+    ]], pty = true })
+    assert.equal("ready\r", child.tty:read "l")
+    assert(child.tty:write "\26")
+    assert(child.tty:write "typed\n")
+    assert.equal("<typed>\r", child.tty:read("l", { timeout = 20 }))
+    assert.equal(0, child:wait().code)
+  end)
+
   it("passes to a child that inherits it, and comes back", function()
     local child <close> = assert(process.spawn { program, "eval", "-A", [[
       local mw = require "moonwire"
