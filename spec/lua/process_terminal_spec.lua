@@ -17,6 +17,11 @@ local function expect(child, text)
 end
 
 describe("a child on our terminal", function()
+  local has = process.run { "sh", "-c", "exec 2>/dev/null 3</dev/tty && echo yes", pty = true, timeout = 60 }
+  if not has or has.stdout == "" then
+    return pending "the fallback spawner gives no controlling terminal"
+  end
+
   local cat = [[
     print "started"
     local r = assert(mw.process.run { "cat", stdin = "inherit", stdout = "inherit" })
