@@ -23,6 +23,7 @@
 #include "core/task.h"
 #include "core/timer.h"
 #include "io/process.h"
+#include "io/stdio.h"
 
 #define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
 #define MEMORY_DEFAULT (256u << 20)
@@ -59,21 +60,10 @@ static struct assembly *of(mw_host *h) {
 
 /* ---- Hooks -------------------------------------------------------------------------------------------------------------- */
 
-/* All of it, whatever the descriptor takes at once: standard output is the user's, and may be slow. */
-static void write_all(int fd, const char *text, size_t len) {
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return;
-        text += n;
-        len -= (size_t)n;
-    }
-}
-
 static void hook_print(void *ud, const char *text, size_t len) {
     struct assembly *a = ud;
     if (a->cfg.on_print != NULL) a->cfg.on_print(a->host, text, len, a->cfg.ud);
-    else write_all(STDOUT_FILENO, text, len);
+    else mw_stdio_write(STDOUT_FILENO, text, len);
 }
 
 static void hook_log(void *ud, int level, const char *text, size_t len) {
@@ -86,7 +76,7 @@ static void hook_log(void *ud, int level, const char *text, size_t len) {
     }
     memcpy(line, text, len); /* one write: lines of several processes do not mix */
     line[len] = '\n';
-    write_all(STDERR_FILENO, line, len + 1);
+    mw_stdio_write(STDERR_FILENO, line, len + 1);
 }
 
 static void hook_error(void *ud, const struct mw_err *err, const char *traceback) {
@@ -97,11 +87,11 @@ static void hook_error(void *ud, const struct mw_err *err, const char *traceback
         a->cfg.on_error(a->host, err, traceback, a->cfg.ud);
         return;
     }
-    write_all(STDERR_FILENO, "moonwire: ", 10);
-    write_all(STDERR_FILENO, err->message, strlen(err->message));
-    write_all(STDERR_FILENO, "\n", 1);
-    write_all(STDERR_FILENO, traceback, strlen(traceback));
-    if (*traceback) write_all(STDERR_FILENO, "\n", 1);
+    mw_stdio_write(STDERR_FILENO, "moonwire: ", 10);
+    mw_stdio_write(STDERR_FILENO, err->message, strlen(err->message));
+    mw_stdio_write(STDERR_FILENO, "\n", 1);
+    mw_stdio_write(STDERR_FILENO, traceback, strlen(traceback));
+    if (*traceback) mw_stdio_write(STDERR_FILENO, "\n", 1);
 }
 
 /* ---- Making and ending -------------------------------------------------------------------------------------------------- */

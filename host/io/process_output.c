@@ -5,6 +5,7 @@
 
 #include "core/poll.h"
 #include "io/process_parts.h"
+#include "io/stdio.h"
 
 #define AT_ONCE (1u << 20)    /* bytes read in one callback */
 #define CHUNK 65536u
@@ -23,19 +24,20 @@ void mw_capture_end(struct capture *c) {
     c->fd = -1;
 }
 
+/* A copy for whoever watches; what is kept is whole in any case. */
 static void show(struct capture *c, const char *at, size_t len) {
-    struct mw_hooks *hooks = mw_host_hooks(c->p->host);
-    ssize_t n;
+    mw_host *h = c->p->host;
+    struct mw_hooks *hooks = mw_host_hooks(h);
+    int rc;
 
-    if (c->which == 1 && hooks->print != NULL) {
-        hooks->print(hooks->ud, at, len);
+    if (c->which == 1 && hooks->print_fd == 0) {
+        if (hooks->print != NULL) hooks->print(hooks->ud, at, len);
         return;
     }
-    while (len > 0 && ((n = write(STDERR_FILENO, at, len)) > 0 || (n < 0 && errno == EINTR))) {
-        if (n < 0) continue;
-        at += n;
-        len -= (size_t)n;
-    }
+    rc = mw_stdio_write(c->which == 1 ? hooks->print_fd : STDERR_FILENO, at, len);
+    if (rc == 0) return;
+    c->p->tee = 0;
+    mw_host_log(h, MW_LOG_WARN, "process %d: its output could not be shown: %s", (int)c->p->child.pid, mw_err_words(rc));
 }
 
 /* More than anybody wants to keep. */
