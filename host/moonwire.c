@@ -345,7 +345,10 @@ static int start_module(lua_State *L) {
         it->rc = mw_err_set(it->err, MW_ENOENT, "load", it->module, NULL);
         return 0;
     }
-    lua_getfield(L, -1, it->fn);
+    if (lua_getfield(L, -1, it->fn) != LUA_TFUNCTION) {
+        it->rc = mw_err_set(it->err, MW_ENOENT, "load", it->module, it->fn);
+        return 0;
+    }
     it->rc = start_top(L, it->module, it->err);
     return 0;
 }

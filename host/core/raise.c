@@ -200,9 +200,42 @@ static const char *push_task(lua_State *L) {
     const mw_task *t = mw_host_of(L)->running;
     char name[256];
 
-    if (t == NULL || t->name == NULL || strcmp(t->name, "main") == 0) return NULL;
+    if (t == NULL || t->name == NULL || strcmp(t->name, "main") == 0 || strncmp(t->name, "moonwire.", 9) == 0) return NULL; /* ours */
     mw_err_escape(name, sizeof name, t->name, strlen(t->name));
     return lua_pushfstring(L, "in task \"%s\"", name);
+}
+
+static const char *next_line(const char *at) { /* "" at the end */
+    const char *nl = strchr(at, '\n');
+    return nl != NULL ? nl + 1 : "";
+}
+static int is_ours(const char *line) {
+    return strncmp(line, "\t[moonwire", 10) == 0;
+}
+static int is_c(const char *line) {
+    return strncmp(line, "\t[C]:", 5) == 0;
+}
+
+/* A traceback without the frames of our own modules, nor the C functions next to them or at its end: what is left is the
+ * script's. One with nothing else stays whole.                                            [text -> text] [-1, +1, m] */
+static void trim_frames(lua_State *L) {
+    const char *text = lua_tostring(L, -1);
+    int dropped = 0, kept = 0;
+    luaL_Buffer b;
+
+    luaL_buffinit(L, &b);
+    for (const char *at = text, *next; *at != 0; at = next) {
+        const char *after = at;
+        next = next_line(at);
+        while (is_c(after)) after = next_line(after);
+        dropped = is_ours(at) || (is_c(at) && (dropped || *after == 0 || is_ours(after)));
+        if (dropped) continue;
+        kept += *at == '\t';
+        luaL_addlstring(&b, at, *next != 0 ? (size_t)(next - at) : strlen(at));
+    }
+    if (luaL_bufflen(&b) > 0 && luaL_buffaddr(&b)[luaL_bufflen(&b) - 1] == '\n') luaL_buffsub(&b, 1);
+    luaL_pushresult(&b);
+    lua_remove(L, kept > 0 ? -2 : -1);
 }
 
 int mw_traceback(lua_State *L) { /* value -> value                                                          [-0, +1, m] */
@@ -215,6 +248,7 @@ int mw_traceback(lua_State *L) { /* value -> value                              
         return 1;
     }
     luaL_traceback(L, L, push_task(L), 1);
+    trim_frames(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &last_text);
     push_identity(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &last_value);

@@ -218,11 +218,13 @@ static int read_rule(struct reader *in) {
 }
 
 int mw_rule_parse(enum mw_kind kind, enum mw_effect effect, const char *text, size_t len, struct mw_rule **out, struct mw_err *err) {
-    struct mw_rule *r = calloc(1, sizeof *r);
-    struct reader in = {r, text, len, err};
+    struct reader in = {NULL, text, len, err};
+    struct mw_rule *r;
     const char *nul;
     int rc;
 
+    if ((unsigned)kind >= MW_KINDS || (unsigned)effect > MW_DENY) return mw_err_set(err, MW_EINVAL, "policy", NULL, "no such kind of right, or effect");
+    in.r = r = calloc(1, sizeof *r);
     if (r == NULL) return mw_err_set(err, MW_ENOMEM, mw_rule_flag(kind, effect), NULL, NULL);
     r->kind = kind;
     r->effect = effect;

@@ -122,6 +122,37 @@ TEST(an_error_names_the_task_it_was_raised_in) {
     CHECK(strncmp(s.trace, "stack traceback:", 16) == 0);
 }
 
+TEST(a_traceback_shows_the_scripts_own_lines_only) {
+    struct seen s;
+    CHECK(run(&s, MW "local function f() mw.fail('EPARSE', 'bad') end\nmw.task.all(function()\nf() end)") == 1);
+    CHECK(strcmp(s.error, "bad") == 0);
+    CHECK(strstr(s.trace, "moonwire") == NULL);
+    CHECK(strstr(s.trace, "[C]") == NULL);
+    CHECK(strncmp(s.trace, "stack traceback:\n\ttest:1: in ", 29) == 0);
+    CHECK(strstr(s.trace, "\n\ttest:3: in ") != NULL);
+    CHECK(s.trace[strlen(s.trace) - 1] != '\n');
+    CHECK(run(&s, "error('x')") == 1);
+    CHECK(strstr(s.trace, "\t[C]: in function 'error'\n\ttest:1: in ") != NULL);
+}
+
+TEST(a_module_without_the_function_is_refused_when_it_is_started) {
+    struct seen s;
+    mw_host *h = make_on(NULL, &s);
+    REQUIRE(h != NULL);
+    CHECK(mw_host_start_module(h, "moonwire.task", "nothing", NULL) == MW_ENOENT);
+    CHECK(mw_host_start_module(h, "moonwire.nothing", "main", NULL) == MW_ENOENT);
+    mw_host_free(h);
+}
+
+TEST(a_kind_of_right_that_there_is_not_is_refused) {
+    mw_policy *p = NULL;
+    REQUIRE(mw_policy_new(&p, NULL) == 0);
+    CHECK(mw_policy_add(p, MW_KINDS, MW_ALLOW, NULL, NULL) == MW_EINVAL);
+    CHECK(mw_policy_add(p, (enum mw_kind)-1, MW_ALLOW, "/", NULL) == MW_EINVAL);
+    CHECK(mw_policy_drop(p, MW_KINDS, NULL, NULL) == MW_EINVAL);
+    mw_policy_free(p);
+}
+
 static int step_inside(mw_host *h, struct mw_err *err) {
     int status;
     return mw_host_step(h, 0, NULL, err) == MW_EINVAL && mw_host_run_once(h, -1, NULL, err) == MW_EINVAL ? mw_host_run(h, &status, err) : 1;
