@@ -1,6 +1,5 @@
 /* What a child writes, read until its end: in the loop's callback, without a task, so that no pipe ever stays full.
  * Knows: io/process_parts.h, uv_poll. Never: keeps more than max_output; wakes a task before it is over. */
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "core/poll.h"
@@ -96,8 +95,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 int mw_capture_start(struct capture *c, uv_loop_t *loop) {
     int rc;
 
-    fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);   /* our end alone: a pipe's ends have flags of their own */
-    rc = uv_poll_init(loop, &c->poll, c->fd);
+    rc = uv_poll_init(loop, &c->poll, c->fd);            /* non-blocking now: our end alone, each has flags of its own */
     if (rc < 0) return rc;
     c->poll.data = c;
     c->polling = 1;

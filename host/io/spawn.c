@@ -60,8 +60,10 @@ int mw_group_running(pid_t group) {
 ssize_t mw_write_quietly(int fd, const void *data, size_t len) {
     const struct timespec now = { 0, 0 };
     sigset_t pipe_only, before, pending;
+    struct sigaction action;
     ssize_t n;
 
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN) return write(fd, data, len);
     sigemptyset(&pipe_only);
     sigaddset(&pipe_only, SIGPIPE);
     sigpending(&pending);

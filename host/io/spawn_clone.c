@@ -205,11 +205,13 @@ static int dead(struct mw_child *c) {
 }
 
 int mw_child_poll(struct mw_child *c) {
+    int watched = c->watching;
+
     if (!c->running || !dead(c)) return c->running;
     if (c->ending != NULL) c->ending(c);
     if (!take(c, 0)) return 1;
-    if (c->watching) uv_poll_stop(&c->at.poll);
     c->ended(c);
+    if (watched && c->watching) uv_poll_stop(&c->at.poll);   /* not closed by then; a watched one is there until the loop turns */
     return 0;
 }
 
