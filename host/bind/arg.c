@@ -27,11 +27,18 @@ const char *mw_arg_text(lua_State *L, int idx, const char *op, const char *name,
     return check_text(L, s, n, op, name, max);
 }
 
+/* A wrong value, for the error: never by the script's own __tostring.                          [-0, +0|1, m] */
+static const char *shown(lua_State *L, int idx) {
+    if (lua_type(L, idx) == LUA_TNUMBER) return luaL_tolstring(L, idx, NULL);
+    if (lua_type(L, idx) == LUA_TSTRING) return lua_pushfstring(L, "\"%s\"", lua_tostring(L, idx));
+    return luaL_typename(L, idx);
+}
+
 lua_Integer mw_arg_integer(lua_State *L, int idx, const char *op, const char *name, lua_Integer min, lua_Integer max) {
     int ok = 0;
     lua_Integer v = lua_type(L, idx) == LUA_TNUMBER ? lua_tointegerx(L, idx, &ok) : 0;
 
-    if (!ok) mw_raise_inval(L, op, "%s must be an integer, got %s", name, luaL_tolstring(L, idx, NULL));
+    if (!ok) mw_raise_inval(L, op, "%s must be an integer, got %s", name, shown(L, idx));
     if (v < min || v > max) {
         if (max == INT64_MAX) mw_raise_inval(L, op, "%s must be at least %I, got %I", name, (LUAI_UACINT)min, (LUAI_UACINT)v);
         mw_raise_inval(L, op, "%s must be from %I to %I, got %I", name, (LUAI_UACINT)min, (LUAI_UACINT)max, (LUAI_UACINT)v);
@@ -70,8 +77,8 @@ static uint64_t duration_at(lua_State *L, int idx, const char *op, const char *n
     if (lua_isnone(L, idx)) mw_raise_inval(L, op, "%s must be seconds or a duration such as \"250ms\", \"2s\", \"5m\", and is missing", name);
     if (lua_type(L, idx) == LUA_TNUMBER) ns = lua_tonumber(L, idx) * 1e9;
     else if (lua_type(L, idx) != LUA_TSTRING || read_quantity(lua_tostring(L, idx), units, &ns) < 0)
-        mw_raise_inval(L, op, "%s must be seconds or a duration such as \"250ms\", \"2s\", \"5m\", got %s", name, luaL_tolstring(L, idx, NULL));
-    if (!(ns >= 0)) mw_raise_inval(L, op, "%s must not be negative, got %s", name, luaL_tolstring(L, idx, NULL));
+        mw_raise_inval(L, op, "%s must be seconds or a duration such as \"250ms\", \"2s\", \"5m\", got %s", name, shown(L, idx));
+    if (!(ns >= 0)) mw_raise_inval(L, op, "%s must not be negative, got %s", name, shown(L, idx));
     return ns >= 9.2e18 ? UINT64_MAX : (uint64_t)ns;
 }
 
@@ -92,9 +99,9 @@ uint64_t mw_arg_size(lua_State *L, int idx, const char *op, const char *name, ui
     } else {
         ok = lua_type(L, idx) == LUA_TSTRING && read_quantity(lua_tostring(L, idx), units, &v) == 0 && v == floor(v);
     }
-    if (!ok) mw_raise_inval(L, op, "%s must be bytes or a size such as \"64KiB\", \"1MiB\", got %s", name, luaL_tolstring(L, idx, NULL));
+    if (!ok) mw_raise_inval(L, op, "%s must be bytes or a size such as \"64KiB\", \"1MiB\", got %s", name, shown(L, idx));
     if (v < (double)min || v > (double)max)
-        mw_raise_inval(L, op, "%s must be from %f to %f bytes, got %s", name, (LUAI_UACNUMBER)min, (LUAI_UACNUMBER)max, luaL_tolstring(L, idx, NULL));
+        mw_raise_inval(L, op, "%s must be from %I to %I bytes, got %s", name, (LUAI_UACINT)min, (LUAI_UACINT)max, shown(L, idx));
     return (uint64_t)v;
 }
 

@@ -133,6 +133,13 @@ static int task_tostring(lua_State *L) {
     return 1;
 }
 
+/* a == b: two handles of one task (task.self() makes a new one)                                       [-0, +1, -] */
+static int task_eq(lua_State *L) {
+    const struct task_box *a = luaL_testudata(L, 1, TASK), *b = luaL_testudata(L, 2, TASK);
+    lua_pushboolean(L, a != NULL && b != NULL && a->t == b->t);
+    return 1;
+}
+
 /* ---- Scopes as a call: scope(f), timeout(t, f), shield(f, { timeout = }) ----------------------------------------------------- */
 
 static mw_scope *check_scope(lua_State *L) {
@@ -380,7 +387,7 @@ static int task_list(lua_State *L) {
 
 int mw_door_task(lua_State *L) {
     static const luaL_Reg task_methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {"name", task_name}, {NULL, NULL}};
-    static const luaL_Reg task_meta[] = {{"__gc", task_gc}, {"__tostring", task_tostring}, {NULL, NULL}};
+    static const luaL_Reg task_meta[] = {{"__gc", task_gc}, {"__eq", task_eq}, {"__tostring", task_tostring}, {NULL, NULL}};
     static const luaL_Reg scope_methods[] = {{"spawn", scope_spawn}, {"spawn_with", scope_spawn_with}, {"cancel", scope_cancel}, {"close", scope_close}, {NULL, NULL}};
     static const luaL_Reg scope_meta[] = {{"__gc", scope_gc}, {"__close", scope_close}, {NULL, NULL}};
     static const luaL_Reg cond_methods[] = {{"wait", cond_wait}, {"wake", cond_wake}, {"wake_one", cond_wake_one}, {NULL, NULL}};

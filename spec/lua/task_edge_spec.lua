@@ -143,3 +143,23 @@ describe("a task's own coroutine", function()
     assert.are.equal("its own result", t:join())
   end)
 end)
+
+describe("a task's handle", function()
+  it("equals another one of the same task", function()
+    local own
+    local t = task.spawn(function() own = task.self() end)
+    t:join()
+    assert.is_true(own == t)
+    assert.is_false(task.self() == t)
+  end)
+end)
+
+describe("a wrong argument", function()
+  it("is shown as it was written, without its own __tostring", function()
+    local function message(...) return tostring(select(2, pcall(...))) end
+    assert.matches("is missing$", message(task.sleep))
+    assert.matches('got "1 parsec"$', message(task.sleep, "1 parsec"))
+    assert.matches("got table$", message(task.sleep, setmetatable({}, { __tostring = function() error("called") end })))
+    assert.matches("got %-1$", message(task.sleep, -1))
+  end)
+end)
