@@ -61,7 +61,8 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
 /* Makes a host on a loop of its own / on yours (never run or closed by us). Given: end it. */
 int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err);
 int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err);
-/* Ends it: cancels tasks, runs __close, ends children. NULL is fine. Not from a hook: there it only asks the run to end. */
+/* Ends it: cancels tasks, runs __close, ends children. NULL is fine. Not from a hook: there it only asks the run to end. A
+ * borrowed loop is run until our handles are closed: not from its callbacks either; mw_host_close never runs it. */
 void mw_host_free(mw_host *h);
 /* For a borrowed loop: the same over later turns of it, then cb; `h` is gone when cb runs. MW_EINVAL: on a loop of its own, or
  * asked before. */
