@@ -12,6 +12,7 @@
 #include "bind/stream.h"
 
 #define ARG_MAX_BYTES (1u << 20)      /* of one argument: the kernel's own limit comes first, as E2BIG */
+#define RULES_MAX 1000                /* of one child's permissions: each may hold a descriptor, and is compared with ours */
 #define OUTPUT_DEFAULT (8u << 20)
 #define OUTPUT_MAX ((uint64_t)1 << 40)
 #define KILL_AFTER_NS 5000000000u
@@ -301,6 +302,7 @@ int mw_process_wishes_read(lua_State *L, int idx, const char *op, struct mw_gran
         if (wishes != NULL) lua_insert(L, -2);                        /* [permissions value wishes] */
         value = wishes != NULL ? lua_gettop(L) - 1 : lua_gettop(L);
         if (given == LUA_TTABLE) n = (lua_Integer)lua_rawlen(L, value);
+        if (n > RULES_MAX - (lua_Integer)count) mw_raise_inval(L, op, "option \"permissions\": at most %d rules are allowed", RULES_MAX);
         for (k = 1; k <= n; k++) {
             wishes = grow(L, wishes, count, &room);                   /* [permissions value wishes] */
             wishes[count].kind = (enum mw_kind)mw_kind_of(kinds[i]);

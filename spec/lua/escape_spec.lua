@@ -93,6 +93,18 @@ describe("a script", function()
     assert.equal("denied\tfalse\n", main({ "--allow-run=" .. dir.path .. "/tool", "--deny-run=sh" }, text))
   end)
 
+  it("cannot stop its host with a child's permissions", function()
+    put("child.lua", "")
+    assert.equal("false\tEINVAL\ntrue\t0\n", main({ "--allow-env" }, [[
+      local names = {}
+      for i = 1, 100000 do names[i] = "N" .. i end
+      local ok, r = pcall(mw.process.run, { script = "child.lua", permissions = { env = names } })
+      print(ok, r.code)
+      ok, r = pcall(mw.process.run, { script = "child.lua", permissions = { env = { table.unpack(names, 1, 1000) } } })
+      print(ok, r.code)
+    ]]))
+  end)
+
   it("does not get the program's own modules", function()
     assert.equal("false\tfalse\tfalse\ttrue\n", main({}, [[
       print((pcall(require, "moonwire.preload")), (pcall(require, "moonwire.test")), (pcall(require, "moonwire.script")),
