@@ -188,6 +188,16 @@ describe("the house", function()
     none(bad)
   end)
 
+  it("offers embedders every function of moonwire.h, in the shared library too", function()
+    local map, bad = read("host/moonwire.map"), {}
+    for line in lines_of(read("host/moonwire.h"):gsub("/%*.-%*/", "")) do
+      local name = line:match("^[%a][%w_%s%*]-[%s%*](mw_[%w_]+)%(")
+      if name and not line:find("^typedef") and not map:find(name .. ";", 1, true) then bad[#bad + 1] = name end
+    end
+    assert.is_truthy(map:find("mw_policy_*;", 1, true))
+    none(bad)
+  end)
+
   it("describes every function that a script can reach in lua/moonwire/meta", function()
     local described = {}
     for _, path in ipairs(sources("lua/moonwire/meta", "%.lua$")) do
