@@ -287,7 +287,16 @@ void mw_box_warn(lua_State *L, int idx, const char *noun) {
 }
 
 void *mw_box_check(lua_State *L, int idx, const char *type) {
-    void *box = luaL_testudata(L, idx, type);
+    void *box = lua_touserdata(L, idx);
+    int known = 0;
+
+    if (box != NULL && lua_getmetatable(L, idx)) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+        known = lua_rawequal(L, -1, -2);
+        lua_pop(L, 2);
+    }
+    if (known) return box;
+    box = luaL_testudata(L, idx, type);     /* the same name may stand at several places of the program */
     if (box == NULL) {
         const char *noun = strncmp(type, "mw.", 3) == 0 ? type + 3 : type;
         mw_raise_inval(L, noun, "%s expected, got %s%s", noun, luaL_typename(L, idx), idx == 1 ? " (call methods with a colon)" : "");
@@ -297,6 +306,8 @@ void *mw_box_check(lua_State *L, int idx, const char *type) {
 
 void mw_type_new(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta) {
     luaL_newmetatable(L, type);             /* [mt] */
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, type);    /* found by the address of its name, which costs less than by the name */
     luaL_setfuncs(L, meta, 0);
     lua_newtable(L);                        /* [mt methods] */
     luaL_setfuncs(L, methods, 0);
