@@ -44,24 +44,17 @@ static int grow(struct mw_bytes *q, size_t n) {
     return 0;
 }
 
-char *mw_bytes_reserve(struct mw_bytes *q, size_t n, size_t *room) {
+char *mw_bytes_make_room(struct mw_bytes *q, size_t n) {
     size_t held = q->tail - q->head;
 
-    if (q->base == NULL || q->size - q->tail < n) {
-        /* Moving down pays only if it frees at least what it moves; so each byte is moved a bounded number of times. */
-        if (q->base != NULL && q->head >= held && q->size - held >= n) {
-            settle(q);
-        } else if (grow(q, n) < 0) {
-            if (q->base == NULL || q->size - held < n) return NULL;
-            settle(q); /* no memory, but there is room for the price of a move */
-        }
+    /* Moving down pays only if it frees at least what it moves; so each byte is moved a bounded number of times. */
+    if (q->base != NULL && q->head >= held && q->size - held >= n) {
+        settle(q);
+    } else if (grow(q, n) < 0) {
+        if (q->base == NULL || q->size - held < n) return NULL;
+        settle(q); /* no memory, but there is room for the price of a move */
     }
-    if (room != NULL) *room = q->size - q->tail;
     return q->base + q->tail;
-}
-
-void mw_bytes_commit(struct mw_bytes *q, size_t n) {
-    q->tail += n;
 }
 
 int mw_bytes_add(struct mw_bytes *q, const void *data, size_t len) {
@@ -73,11 +66,6 @@ int mw_bytes_add(struct mw_bytes *q, const void *data, size_t len) {
     memcpy(at, data, len);
     q->tail += len;
     return 0;
-}
-
-void mw_bytes_consume(struct mw_bytes *q, size_t n) {
-    q->head += n;
-    if (q->head == q->tail) q->head = q->tail = 0;
 }
 
 void mw_bytes_shrink(struct mw_bytes *q, size_t keep) {

@@ -25,18 +25,30 @@ static inline const char *mw_bytes_at(const struct mw_bytes *q) {
     return q->base + q->head;
 }
 
+/* mw_bytes_reserve when there is too little room. */
+char *mw_bytes_make_room(struct mw_bytes *q, size_t n);
+
 /* Makes room for at least `n` more bytes at the tail (moves the held bytes down before it grows; grows by doubling from
  * 4 KiB). Returns the tail, or NULL: out of memory, nothing changed. *room (may be NULL): the bytes free there, >= n. */
-char *mw_bytes_reserve(struct mw_bytes *q, size_t n, size_t *room);
+static inline char *mw_bytes_reserve(struct mw_bytes *q, size_t n, size_t *room) {
+    if ((q->base == NULL || q->size - q->tail < n) && mw_bytes_make_room(q, n) == NULL) return NULL;
+    if (room != NULL) *room = q->size - q->tail;
+    return q->base + q->tail;
+}
 
 /* Says that `n` bytes were written at the tail; n <= room. */
-void mw_bytes_commit(struct mw_bytes *q, size_t n);
+static inline void mw_bytes_commit(struct mw_bytes *q, size_t n) {
+    q->tail += n;
+}
 
 /* Copies `len` bytes to the tail. 0 or MW_ENOMEM (nothing changed). */
 int mw_bytes_add(struct mw_bytes *q, const void *data, size_t len);
 
 /* Drops `n` bytes from the head; n <= len. An empty queue starts over at its base. */
-void mw_bytes_consume(struct mw_bytes *q, size_t n);
+static inline void mw_bytes_consume(struct mw_bytes *q, size_t n) {
+    q->head += n;
+    if (q->head == q->tail) q->head = q->tail = 0;
+}
 
 /* Gives memory back when empty and larger than `keep` bytes. */
 void mw_bytes_shrink(struct mw_bytes *q, size_t keep);

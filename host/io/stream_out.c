@@ -170,9 +170,11 @@ static int admit(mw_stream *s, size_t total, struct mw_err *err) {
 
 /* Adds the parts, save their first `skip` bytes, to the queue: all or nothing. */
 static int queue(mw_stream *s, const struct mw_view *parts, int count, size_t skip, size_t total) {
+    char *at = mw_bytes_reserve(&s->out, total - skip, NULL);
     int i;
 
-    if (mw_bytes_reserve(&s->out, total - skip, NULL) == NULL) return MW_ENOMEM;
+    if (at == NULL) return MW_ENOMEM;
+    mw_bytes_commit(&s->out, total - skip);
     mw_stream_charge(s);
     for (i = 0; i < count; i++) {
         size_t len = parts[i].len;
@@ -180,7 +182,8 @@ static int queue(mw_stream *s, const struct mw_view *parts, int count, size_t sk
             skip -= len;
             continue;
         }
-        mw_bytes_add(&s->out, parts[i].at + skip, len - skip); /* room was made */
+        memcpy(at, parts[i].at + skip, len - skip);
+        at += len - skip;
         skip = 0;
     }
     return 0;
