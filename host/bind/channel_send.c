@@ -9,17 +9,18 @@
 enum { GATHER = 16 * 1024 };      /* bytes: smaller frames of one turn go out together */
 
 /* [ch data fields...]: composes and writes.                                                        [-0, +1|2, e] */
-static int write_frame(lua_State *L) {
-    struct mw_channel *ch = lua_touserdata(L, 1);
+static int write_frame(lua_State *L, struct mw_channel *ch) {
     union mw_frame_value values[MW_FRAME_FIELDS];
     struct mw_frame_wrap wrap;
     struct mw_view parts[3];
     struct mw_err err;
     size_t len, total;
-    int count = 0, rc;
-    const char *data = lua_type(L, 2) == LUA_TUSERDATA ? mw_channel_view_bytes(L, 2, &len) : NULL;
+    int count = 0, rc, type = lua_type(L, 2);
+    const char *data = NULL;
 
-    if (data == NULL) data = mw_arg_bytes(L, 2, "channel.send", "data", &len);
+    if (type == LUA_TSTRING) data = lua_tolstring(L, 2, &len);
+    else if (type == LUA_TUSERDATA) data = mw_channel_view_bytes(L, 2, &len);
+    if (data == NULL) data = mw_arg_bytes(L, 2, "channel.send", "data", &len); /* raises */
     mw_frame_values(L, 3, "channel.send", &ch->format, values);
     if (mw_frame_compose(&ch->format, values, data, len, &wrap) < 0) {
         return mw_frame_push_refusal(L, &ch->format, wrap.why, wrap.what, len, "channel send", mw_stream_subject(ch->stream));
@@ -33,7 +34,7 @@ static int write_frame(lua_State *L) {
     ch->stats.sent++;
     ch->stats.bytes_sent += len;
     ch->stats.bytes_wire += total;
-    lua_settop(L, 1);
+    lua_pushvalue(L, 1);
     return 1;
 }
 
@@ -51,13 +52,13 @@ static int send_k(lua_State *L, int code, lua_KContext ctx) {
         return mw_wait_yield(L, mw_stream_writable(ch->stream), deadline, ctx, send_k);
     }
     lua_pop(L, 1);                                              /* [ch data fields...] */
-    return ctx == 0 && ch->uses > 0 ? mw_channel_send_used(L) : write_frame(L);
+    return ctx == 0 && ch->uses > 0 ? mw_channel_send_used(L) : write_frame(L, ch);
 }
 
 int mw_channel_send_raw(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, 1);
 
-    if (!mw_stream_crowded(ch->stream)) return write_frame(L);
+    if (!mw_stream_crowded(ch->stream)) return write_frame(L, ch);
     lua_pushinteger(L, (lua_Integer)MW_NEVER);
     return send_k(L, 0, 1);
 }
@@ -74,7 +75,7 @@ int mw_channel_send(lua_State *L) {
         deadline = mw_opt_deadline(L, lua_gettop(L), "channel.send");
         lua_pop(L, 1);
     }
-    if (!mw_stream_crowded(ch->stream)) return ch->uses > 0 ? mw_channel_send_used(L) : write_frame(L);
+    if (!mw_stream_crowded(ch->stream)) return ch->uses > 0 ? mw_channel_send_used(L) : write_frame(L, ch);
     lua_pushinteger(L, (lua_Integer)deadline);
     return send_k(L, 0, 0);
 }

@@ -7,6 +7,8 @@
 #include "bind/doors.h"
 #include "bind/frame.h"
 
+enum { FIELDS_FREE = 8 };         /* so many fit in the stack that every C function has, beside what we keep there */
+
 static const char *const NEW_OPTIONS[] = {"protocol", "header", "length", "max", NULL};
 
 /* The boxed format at idx, lent. */
@@ -32,6 +34,15 @@ void mw_frame_arg(lua_State *L, int idx, const char *op, size_t max, struct mw_f
     out->max = max;
 }
 
+/* The commonest argument, an integer that fits, is taken here; mw_arg_integer knows the others, and what to say. */
+static lua_Integer field_integer(lua_State *L, int idx, const char *op, const struct mw_frame_field *field) {
+    if (lua_isinteger(L, idx)) {
+        lua_Integer v = lua_tointeger(L, idx);
+        if (v >= field->min && v <= field->max) return v;
+    }
+    return mw_arg_integer(L, idx, op, "header field", field->min, field->max);
+}
+
 void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_frame_format *f, union mw_frame_value *values) {
     int given = lua_gettop(L) - first + 1;
     int wanted = f->fields > 0 ? (int)f->fields - 1 : 0;
@@ -43,9 +54,7 @@ void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_fr
             if (lua_type(L, first) != LUA_TNUMBER) mw_raise_inval(L, op, "header field %d must be a number", (int)i + 1);
             values++->d = lua_tonumber(L, first++);
         } else {
-            int64_t min, max;
-            mw_frame_range(f, i, &min, &max);
-            values++->i = mw_arg_integer(L, first++, op, "header field", min, max);
+            values++->i = field_integer(L, first++, op, &f->field[i]);
         }
     }
 }
@@ -53,7 +62,7 @@ void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_fr
 int mw_frame_fields(lua_State *L, const struct mw_frame_format *f, const struct mw_frame *frame, union mw_frame_value *out) {
     int n = 0;
 
-    luaL_checkstack(L, MW_FRAME_FIELDS + 2, "frame");
+    if (f->fields > FIELDS_FREE) luaL_checkstack(L, MW_FRAME_FIELDS + 2, "frame");
     for (unsigned i = 0; i < f->fields; i++) {
         if (i != f->length) out[n++] = mw_frame_get(f, frame, i);
     }

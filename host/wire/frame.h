@@ -23,6 +23,7 @@ enum mw_frame_type { MW_FRAME_SIGNED, MW_FRAME_UNSIGNED, MW_FRAME_FLOAT, MW_FRAM
 /* One field of a custom header: `size` bytes at offset `at`. Floats are 4 bytes, doubles 8. */
 struct mw_frame_field {
     uint8_t type, at, size, big;  /* big: 1 when the highest byte comes first */
+    int64_t min, max;             /* the integers that it can hold; an unsigned one of 8 bytes holds any */
 };
 
 /* How frames look. A plain value: copy it freely; never changed once made. */
@@ -107,9 +108,6 @@ struct mw_frame_wrap {
  * range). Nothing is written but *out. */
 int mw_frame_compose(const struct mw_frame_format *f, const union mw_frame_value *values, const char *data, size_t len,
                      struct mw_frame_wrap *out);
-
-/* The integers that field `i` can hold; 8-byte unsigned fields hold any. */
-void mw_frame_range(const struct mw_frame_format *f, unsigned i, int64_t *min, int64_t *max);
 
 /* Fills err for a refused frame: MW_EFRAME, also returned. announced: as in struct mw_frame, or the length of what was to
  * be sent. */
