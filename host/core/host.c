@@ -49,11 +49,11 @@ static void *plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
 static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     mw_host *h = ud;
     size_t was = ptr != NULL ? osize : 0;
-    int bound = !h->unprotected || h->running != NULL || h->callbacks > 0;
+    int over = nsize > was && h->used - was + nsize > h->limit;
     void *p;
 
     while (ptr != NULL && atomic_load_explicit(&h->pins, memory_order_acquire) > 0) sched_yield(); /* see mw_host_interrupt_at */
-    if (bound && nsize > was && h->used - was + nsize > h->limit) return NULL;
+    if (over && (!h->unprotected || h->running != NULL || h->callbacks > 0)) return NULL;
     p = h->alloc(h->alloc_ud, ptr, osize, nsize);
     if (p != NULL || nsize == 0) h->used = h->used - was + nsize;
     return p;
