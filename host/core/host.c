@@ -20,6 +20,7 @@
 
 #define LOOP_DESCRIPTORS 10     /* epoll, two eventfds, the signal pipes, and room for what libuv opens later */
 #define WATCHED 1000            /* descriptors that the loop's table has room for from the start */
+#define LAST_WORDS_NS 30000000000u  /* how long a host that ends by itself waits for those who take what is unsent */
 #define DRAIN_NS 5000000000u    /* how long a stuck thread-pool job may hold the end of a host */
 
 mw_host *mw_host_of(lua_State *L) {
@@ -127,6 +128,7 @@ void mw_host_set_buffered_max(mw_host *h, size_t bytes) {
 
 void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *)) {
     it->close = close;
+    it->busy = NULL;
     mw_list_add(&h->handles, &it->link);
 }
 void mw_host_disown(struct mw_handle *it) {
@@ -278,6 +280,28 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
     return alive(h);
 }
 
+static int any_busy(const mw_host *h) {
+    for (const struct mw_list *at = h->handles.next; at != &h->handles; at = at->next) {
+        const struct mw_handle *it = MW_LIST_ENTRY(at, struct mw_handle, link);
+        if (it->busy != NULL && it->busy(it)) return 1;
+    }
+    return 0;
+}
+
+/* The tasks have ended; what they handed over may still be on its way. An interrupt ends the wait. */
+static void finish_handles(mw_host *h) {
+    uint64_t now, until = uv_hrtime() + LAST_WORDS_NS;
+
+    h->turning = 1;
+    while (!h->exiting && any_busy(h) && (now = uv_hrtime()) < until) {
+        uv_update_time(h->loop);
+        uv_timer_start(&h->bound, on_turn_timer, (until - now) / 1000000 + 1, 0);
+        uv_run(h->loop, UV_RUN_ONCE);
+        uv_timer_stop(&h->bound);
+    }
+    h->turning = 0;
+}
+
 int mw_host_loop_run(mw_host *h) {
     int timeout_ms = -1;
 
@@ -288,6 +312,7 @@ int mw_host_loop_run(mw_host *h) {
         if (timeout_ms >= 0 && now >= h->grace_at) break; /* cleanup has had its time, and one turn at least */
         timeout_ms = now >= h->grace_at ? 0 : h->grace_at - now > 60000000000u ? 60000 : (int)((h->grace_at - now) / 1000000) + 1;
     } while (mw_host_loop_turn(h, timeout_ms, 0));
+    finish_handles(h);
     return 0;
 }
 

@@ -58,6 +58,8 @@ uint64_t mw_host_now(mw_host *h);
 struct mw_handle {
     struct mw_list link;
     void (*close)(struct mw_handle *);
+    int (*busy)(const struct mw_handle *);      /* NULL, or: 1 while a host that ends by itself should let it finish first; the
+                                                 * owner sets it after mw_host_adopt */
 };
 void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *));
 void mw_host_disown(struct mw_handle *it);      /* safe to repeat */

@@ -495,6 +495,7 @@ static int join(mw_process *p, mw_stream *in, mw_stream *to, struct mw_err *err)
         return rc;
     }
     rc = mw_stream_open(p->host, rfd, wfd, "process", mw_stream_subject(in), NULL, &p->duplex, err);
+    if (rc == 0 && !p->detached) mw_stream_fleeting(p->duplex);
     if (rc == 0 && mw_bytes_len(held) > 0) rc = mw_bytes_add(mw_stream_in(p->duplex), mw_bytes_at(held), mw_bytes_len(held));
     if (rc < 0) return mw_err_set(err, rc, "process stream", NULL, NULL);
     mw_stream_close(in);

@@ -157,6 +157,7 @@ static int parent_socket(struct launch *l) {
         return ends[1];
     }
     rc = mw_stream_open(l->home->host, ends[0], ends[0], "process", l->o->argv[0], NULL, &l->p->duplex, l->err);
+    if (rc == 0 && !l->o->detached) mw_stream_fleeting(l->p->duplex);
     return rc < 0 ? rc : ends[1];
 }
 

@@ -33,7 +33,10 @@ static int make_pipe(struct launch *l, int child_reads, int *mine) {
 }
 
 static int open_stream(struct launch *l, int rfd, int wfd, mw_stream **out) {
-    return mw_stream_open(l->home->host, rfd, wfd, "process", subject(l), NULL, out, l->err);
+    int rc = mw_stream_open(l->home->host, rfd, wfd, "process", subject(l), NULL, out, l->err);
+
+    if (rc == 0 && !l->o->detached) mw_stream_fleeting(*out);    /* the child ends with us */
+    return rc;
 }
 
 /* A stream of ours at the other end. */

@@ -175,7 +175,20 @@ void mw_stream_limits_init(struct mw_stream_limits *l) {
 }
 
 static void on_teardown(struct mw_handle *it) {
-    mw_stream_close(MW_LIST_ENTRY(it, mw_stream, handle));
+    mw_stream *s = MW_LIST_ENTRY(it, mw_stream, handle);
+
+    if (mw_bytes_len(&s->out) > 0 && s->werr == 0) mw_stream_push_out(s);
+    if (mw_bytes_len(&s->out) > 0 && s->handle.busy != NULL) mw_stream_lost(s, "the host ended");
+    mw_stream_close(s);
+}
+
+static int on_its_way(const struct mw_handle *it) {
+    const mw_stream *s = MW_LIST_ENTRY(it, const mw_stream, handle);
+    return s->werr == 0 && mw_bytes_len(&s->out) > 0;
+}
+
+void mw_stream_fleeting(mw_stream *s) {
+    s->handle.busy = NULL;
 }
 
 /* What the descriptor is; others than sockets are made non-blocking (sockets are asked call by call). */
@@ -245,6 +258,7 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
     s->pty = s->rkind == MW_FD_OTHER && isatty(rfd);
     s->guard = s->wkind == MW_FD_OTHER && !sigpipe_ignored();
     mw_host_adopt(h, &s->handle, on_teardown);
+    s->handle.busy = on_its_way;
     if (s->limits.idle_ns != 0) {
         s->moved = mw_host_now(h);
         mw_stream_mind(s);

@@ -42,6 +42,8 @@ void mw_stream_set_limits(mw_stream *s, const struct mw_stream_limits *limits);
 mw_stream *mw_stream_hold(mw_stream *s);
 void mw_stream_release(mw_stream *s);            /* drops a reference; the last one closes; NULL is fine */
 void mw_stream_close(mw_stream *s);              /* now; unsent bytes get one last try, then they are dropped */
+/* A host that ends by itself sends first what is unsent (mw_host_loop_run), unless it is for somebody who ends with it. */
+void mw_stream_fleeting(mw_stream *s);
 /* Calls fn(ud) once when `s` has given its descriptors back. One hook a stream; it may not call the stream. */
 void mw_stream_on_close(mw_stream *s, void (*fn)(void *ud), void *ud);
 int mw_stream_closed(const mw_stream *s);        /* 1 after close and retire */
