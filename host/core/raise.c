@@ -158,6 +158,25 @@ static int code_of(const char *name) {
     return MW_ELUA;
 }
 
+/* An error is told in one line: what came in several, as `require` lists where it looked, is joined. May push a value. */
+static const char *one_line(lua_State *L, const char *text) {
+    luaL_Buffer b;
+    char last = 0;
+
+    if (strchr(text, '\n') == NULL) return text;
+    luaL_buffinit(L, &b);
+    while (*text != 0) {
+        if (*text != '\n') {
+            luaL_addchar(&b, last = *text++);
+            continue;
+        }
+        text += strspn(text, "\n\t ");
+        if (*text != 0 && last != 0) luaL_addstring(&b, last == ':' ? " " : "; ");
+    }
+    luaL_pushresult(&b);
+    return lua_tostring(L, -1);
+}
+
 /* The text of an error value that is no string and no error object; as lua does, no address. Pushes up to two values. */
 static const char *told(lua_State *L, int idx) {
     if (lua_type(L, idx) == LUA_TTABLE && luaL_getmetafield(L, idx, "__tostring") == LUA_TNIL) {
@@ -183,6 +202,7 @@ void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
         }
     } else {
         const char *text = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : told(L, idx);
+        text = one_line(L, text);
         mw_err_set(err, MW_ELUA, NULL, NULL, text);
         mw_err_escape(err->message, sizeof err->message, text, strlen(text)); /* longer than `what` may be */
     }

@@ -76,6 +76,7 @@ static const char status_text[] =
 static const char environment_text[] =
     "\nEnvironment\n"
     "    MOONWIRE_TIMEOUT=DURATION    as --timeout. Rights are never taken from the environment.\n"
+    "    MOONWIRE_LOG=LEVEL           what mw.log shows: debug, info (the default), warn, error or off\n"
     "    NO_COLOR, FORCE_COLOR        never, always colour errors; otherwise on a terminal only\n";
 
 static void print_option(FILE *to, const struct mw_flag_row *row) {

@@ -145,10 +145,16 @@ function Channel:recv(opts)
   return nil
 end
 
---- Iterates over what arrives, until the channel is closed and empty.
+--- Iterates over what arrives, until the channel is closed and empty. Raises ETIMEDOUT when nothing came for `timeout`.
+---@param opts? { timeout?: number|string }
 ---@return fun(): any
-function Channel:messages()
-  return function() return (self:recv()) end
+function Channel:messages(opts)
+  deadline_of(opts, "channel.messages") -- a wrong option is told at once
+  return function()
+    local value, why = self:recv(opts)
+    if why ~= nil then error(why, 0) end
+    return value
+  end
 end
 
 --- No more sends. What is held can still be received. May be repeated.

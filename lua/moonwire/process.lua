@@ -45,8 +45,9 @@ local function raise_failed(op, result)
 end
 
 local function checked(op, check, result, err)
-  if not check then return result, err end
-  if not result then return raise(err) end
+  if not result and check then return raise(err) end
+  if not result then return nil, err end
+  if not check then return result end
   if not result.ok then return raise_failed(op, result) end
   return result
 end

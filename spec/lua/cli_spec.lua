@@ -378,6 +378,15 @@ describe("eval", function()
   end)
 end)
 
+describe("an error of several lines", function()
+  it("is told in one, which still can be read", function()
+    local r = moonwire { script "error('first\\n\\tsecond:\\n  third\\n')" }
+    assert.truthy(r.stderr:match("^[^\n]*"):find(": first; second: third$"), r.stderr)
+    r = moonwire { script "require 'no.such.module'" }
+    assert.truthy(r.stderr:find("module 'no.such.module' not found: no field", 1, true), r.stderr)
+  end)
+end)
+
 describe("an error value that is a table", function()
   it("is told by its code and message, not by its address", function()
     local r = moonwire { script "error({ code = 'EMINE', message = 'told' })" }

@@ -9,6 +9,20 @@ local function cancelled(f)
   return t:cancel("stop"):join()
 end
 
+describe("the messages of a channel", function()
+  it("end with an error when nothing comes in time, and refuse unknown options", function()
+    local ch = require("moonwire").task.channel(2)
+    ch:send "held"
+    local got = {}
+    local ok, err = pcall(function()
+      for v in ch:messages { timeout = "5ms" } do got[#got + 1] = v end
+    end)
+    assert.same({ false, "ETIMEDOUT", { "held" } }, { ok, err.code, got })
+    ok, err = pcall(ch.messages, ch, { timout = 1 })
+    assert.same({ false, "EINVAL" }, { ok, err.code })
+  end)
+end)
+
 describe("a cancel from outside", function()
   it("ends a task that waits in all, first, scope or a closing scope, instead of giving it half a result", function()
     local went_on = false
