@@ -3,7 +3,8 @@
 local mw = require "moonwire"
 
 local HELP = [[
-usage: moonwire run --allow-net=ADDRESS scripts/tools/line_echo.lua ADDRESS [options]
+usage: moonwire run --allow-net=HOST:PORT scripts/tools/line_echo.lua ADDRESS [options]
+example: moonwire run --allow-net=127.0.0.1:8080 scripts/tools/line_echo.lua tcp://127.0.0.1:8080
 
 Listens on ADDRESS (tcp://127.0.0.1:0, unix:/tmp/echo.sock, unix:@name, ...), prints `listening on URL`,
 and sends every line back as it came.

@@ -58,6 +58,8 @@ describe("the echo tools", function()
       assert.equal(0, help.code)
       assert.truthy(help.stdout:find("usage: moonwire run", 1, true))
       assert.truthy(help.stdout:find("--frame-timeout", 1, true))
+      local rule, url = help.stdout:match("example: moonwire run %-%-allow%-net=(%S+) %S+ (%S+)")
+      assert.equal("tcp://" .. rule, url) -- a rule is no URL
       for _, args in ipairs { { "--nonsense" }, { "--max" }, {}, { "a", "b" } } do
         local refused = run(name, table.unpack(args))
         assert.equal(2, refused.code)

@@ -7,7 +7,8 @@ local SIZE = 900000 -- bytes: more than a socket takes at once, less than what m
 --- Starts this program on `text`, whose `c` is a connection to us; gives both.
 local function writer(text)
   local srv <close> = assert(net.listen("unix:@mw-spec-end-" .. mw.sys.pid()))
-  local head = "local mw = require 'moonwire'\n" .. ("local c = assert(mw.net.connect(%q)) local big = ('x'):rep(%d)\n"):format(srv:address(), SIZE)
+  local head = "local mw = require 'moonwire'\n"
+    .. ("local c = assert(mw.net.connect(%q)) local big = ('x'):rep(%d)\n"):format(srv:address(), SIZE)
   local child = assert(process.spawn { program, "eval", "-A", head .. text, stderr = "pipe" })
   return child, assert(srv:accept { timeout = 60 })
 end
