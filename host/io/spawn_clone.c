@@ -140,6 +140,7 @@ static int step_error(const struct mw_spawn *s, int step, int error, struct mw_e
         return mw_err_setf(err, -error, s->op, s->path, "the warden does not listen: %s", mw_err_words(-error));
     case STEP_EXEC:
         if (error == ENOENT) return mw_err_set(err, -error, s->op, s->path, "its loader or interpreter is missing");
+        if (error == ENOEXEC) return mw_err_set(err, -error, s->op, s->path, "no program: a script needs a first line such as #!/bin/sh");
         if (error == E2BIG) return mw_err_set(err, -error, s->op, s->path, "arguments and environment are too long for the kernel");
         return mw_err_set(err, -error, s->op, s->path, NULL);
     case STEP_TTY:

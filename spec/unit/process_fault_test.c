@@ -17,7 +17,7 @@ static int is_pipe(int fd) {
     return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 ssize_t read(int fd, void *at, size_t n) {
-    if (fail_read != 0 && is_pipe(fd) && ++reads == fail_read) {
+    if (fail_read != 0 && n >= 4096 && is_pipe(fd) && ++reads == fail_read) { /* libuv's own pipes are read in small pieces */
         errno = wrong_with;
         return -1;
     }
