@@ -304,13 +304,25 @@ void *mw_box_check(lua_State *L, int idx, const char *type) {
     return box;
 }
 
+void *mw_box_self(lua_State *L, const char *type) {
+    void *box = lua_touserdata(L, 1);
+    int known = 0;
+
+    if (box != NULL && lua_getmetatable(L, 1)) {
+        known = lua_rawequal(L, -1, lua_upvalueindex(1));
+        lua_pop(L, 1);
+    }
+    return known ? box : mw_box_check(L, 1, type);
+}
+
 void mw_type_new(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta) {
     luaL_newmetatable(L, type);             /* [mt] */
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, type);    /* found by the address of its name, which costs less than by the name */
     luaL_setfuncs(L, meta, 0);
     lua_newtable(L);                        /* [mt methods] */
-    luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -2);
+    luaL_setfuncs(L, methods, 1);
     lua_setfield(L, -2, "__index");         /* [mt] */
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");     /* scripts may not swap __gc */

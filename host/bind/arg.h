@@ -48,6 +48,9 @@ void *mw_box_new(lua_State *L, size_t size, const char *type);
 void mw_box_warn(lua_State *L, int idx, const char *noun);
 /* The box at idx, or an EINVAL error object ("stream expected, got table"). */
 void *mw_box_check(lua_State *L, int idx, const char *type);
+/* The same of a method's own box, at 1, without a look-up: mw_type_new gives each method its metatable as first upvalue. Only
+ * to be called by functions in the list of methods of that very type. */
+void *mw_box_self(lua_State *L, const char *type);
 /* Makes a metatable: methods in __index, meta functions, name, __metatable = false, __close and __gc as in `meta`.
  * Leaves nothing. The methods table stays reachable by mw_type_methods (pushes it), so that Lua modules can add methods. */
 void mw_type_new(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta);

@@ -67,7 +67,7 @@ int mw_channel_send_raw(lua_State *L) {
  * The time is for waiting until the peer has taken enough of what was sent before: after ETIMEDOUT nothing was sent. */
 int mw_channel_send(lua_State *L) {
     static const char *const known[] = {"timeout", NULL};
-    struct mw_channel *ch = mw_channel_check(L, 1);
+    struct mw_channel *ch = mw_box_self(L, MW_CHANNEL_TYPE);
     uint64_t deadline = MW_NEVER;
 
     if (lua_gettop(L) > 2 && lua_istable(L, -1)) {

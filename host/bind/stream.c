@@ -42,11 +42,18 @@ int mw_stream_push_owned(lua_State *L, mw_stream *s) {
     return 1;
 }
 
-struct mw_stream_box *mw_stream_box_at(lua_State *L, int idx) {
-    struct mw_stream_box *box = mw_box_check(L, idx, MW_STREAM_TYPE);
-
+static struct mw_stream_box *opened(lua_State *L, struct mw_stream_box *box) {
     if (box->s == NULL) mw_raise_inval(L, "stream", "this stream was never opened");
     return box;
+}
+
+struct mw_stream_box *mw_stream_box_at(lua_State *L, int idx) {
+    return opened(L, mw_box_check(L, idx, MW_STREAM_TYPE));
+}
+
+/* For methods alone. */
+static struct mw_stream_box *own_box(lua_State *L) {
+    return opened(L, mw_box_self(L, MW_STREAM_TYPE));
 }
 
 mw_stream *mw_stream_check(lua_State *L, int idx) {
@@ -91,7 +98,7 @@ static int written(lua_State *L, mw_stream *s, int crowded) {
 /* stream:write(...) -> stream | nil, err                                      [-0, +1|2, ey]
  * Strings and numbers; one call is one piece, whoever else writes. */
 static int stream_write(lua_State *L) {
-    struct mw_stream_box *box = mw_stream_box_at(L, 1);
+    struct mw_stream_box *box = own_box(L);
     mw_stream *s = box->s;
     size_t total = 0;
     int n = lua_gettop(L) - 1, i, rc;
