@@ -4,7 +4,7 @@
 #include "core/raise.h"
 
 #define GRACE 3000000       /* instructions a cancelled task may run between two strikes: some 30 ms of cleanup */
-#define RESUMES 20000       /* coroutines it may resume meanwhile */
+#define RESUMES 2000        /* coroutines it may resume meanwhile */
 #define STRIKES 5           /* raised so often, then its coroutine is closed */
 
 static void strike(lua_State *L, lua_Debug *ar);

@@ -290,7 +290,7 @@ static void *interrupt_often(void *ud) {
     return NULL;
 }
 TEST(interrupts_from_a_thread_end_lua_code_that_makes_and_drops_coroutines) {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 5; i++) {
         struct seen s;
         mw_host *h = make_on(NULL, &s);
         pthread_t thread;
