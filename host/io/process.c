@@ -319,7 +319,7 @@ static int run(struct launch *l) {
         if (rc < 0) return rc;
         s.warden_fd = o->detached || !all->use_warden ? -1 : mw_warden_fd(all->warden);
         rc = mw_child_start(mw_host_loop(all->host), &s, &l->p->child, on_ending, on_ended, l->err);
-        if ((rc != -EPIPE && rc != -EAGAIN) || s.warden_fd < 0 || tries > 0) break;
+        if ((rc != -EPIPE && rc != -EAGAIN) || s.warden_fd < 0 || tries > 0 || l->p->child.watching) break;
         mw_groups_warden_lost(all);                              /* it was killed or stopped: another one, once */
     }
     if (terminal == MW_TERMINAL_NONE) return rc;
@@ -339,6 +339,10 @@ static int attach(struct launch *l) {
     mw_list_add(&all->all, &p->link);
     all->running++;
     if (!p->detached) p->slot = mw_groups_add(all, p->child.pid);
+    if (p->child.untold) {                                       /* another warden, which is told of all groups */
+        mw_groups_warden_lost(all);
+        mw_groups_warden(all, l->o->op, NULL);
+    }
     for (i = 0; i < 3; i++) {
         if (l->moved[i] != NULL) mw_stream_close(l->moved[i]);
     }

@@ -56,6 +56,7 @@ struct mw_child {
     /* Private. */
     int pidfd;                /* -1 with uv_spawn */
     int watching;             /* 1: `at` is a live handle */
+    int untold;               /* 1: it runs, but its warden ended before it was told; the caller sees to another */
     void (*ending)(struct mw_child *);
     void (*ended)(struct mw_child *);
     void (*closed)(struct mw_child *);

@@ -274,6 +274,7 @@ int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c
     if (rc < 0) return mw_err_set(err, rc, s->op, s->path, NULL);
     c->pid = rc;
     c->running = 1;
+    c->untold = 0;
     if (plan.step != STEP_NONE) {
         take(c, 1);                                      /* it has ended already: this does not wait */
         return step_error(s, plan.step, plan.error, err);

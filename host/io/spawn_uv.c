@@ -6,6 +6,7 @@
 
 #ifdef MW_SPAWN_UV
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +45,14 @@ static int tell_warden(const struct mw_spawn *s, struct mw_child *c) {
     return s->warden_fd < 0 || mw_write_quietly(s->warden_fd, &word, sizeof word) == (ssize_t)sizeof word ? 0 : -errno;
 }
 
+/* Before anything is started: 0, or what a write would say. */
+static int warden_listens(const struct mw_spawn *s) {
+    struct pollfd pipe = { s->warden_fd, POLLOUT, 0 };
+
+    if (s->warden_fd < 0 || poll(&pipe, 1, 0) < 0) return 0;
+    return pipe.revents & (POLLERR | POLLHUP) ? -EPIPE : pipe.revents & POLLOUT ? 0 : -EAGAIN;
+}
+
 int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c, void (*ending)(struct mw_child *),
                    void (*ended)(struct mw_child *), struct mw_err *err) {
     uv_stdio_container_t stdio[MW_SPAWN_FDS];
@@ -61,6 +70,8 @@ int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c
     c->ended = ended;
     c->closed = NULL;
     if (s->count > MW_SPAWN_FDS) return mw_err_set(err, MW_EINVAL, s->op, s->path, "too many descriptors");
+    rc = warden_listens(s);
+    if (rc < 0) return mw_err_setf(err, rc, s->op, s->path, "the warden does not listen: %s", mw_err_words(rc));
 
     for (i = 0; i < s->count; i++) {
         stdio[i].flags = s->fds[i] < 0 ? UV_IGNORE : UV_INHERIT_FD;
@@ -82,12 +93,7 @@ int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c
     if (rc < 0) return mw_err_set(err, rc, s->op, s->path, NULL);
     c->pid = c->at.process.pid;
     c->running = 1;
-    rc = tell_warden(s, c);
-    if (rc < 0) {
-        mw_group_signal(c->pid, SIGKILL);                /* nobody would end it with us: it must not run */
-        mw_child_end(c);
-        return mw_err_setf(err, rc, s->op, s->path, "the warden does not listen: %s", mw_err_words(rc));
-    }
+    c->untold = tell_warden(s, c) < 0;                   /* it ended just now */
     return 0;
 }
 
