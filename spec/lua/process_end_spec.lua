@@ -101,6 +101,29 @@ describe("a host that ends", function()
     assert.equal("", all_gone(child))
   end)
 
+  it("well has replaced each warden that a child killed while it was being announced", function()
+    local child <close>, line = host [[
+      local me = mw.fs.read("/proc/self/stat"):match("^(%d+)")
+      local function warden()
+        for _, pid in ipairs(mw.fs.list("/proc")) do
+          local stat = pid:find("^%d+$") and mw.fs.read("/proc/" .. pid .. "/stat")
+          if stat and stat:match("%) S (%d+)") == me and mw.fs.read("/proc/" .. pid .. "/cmdline"):find("moonwire-warden", 1, true) then
+            return pid
+          end
+        end
+      end
+      assert(mw.process.run { "true" })
+      for _ = 1, 10 do
+        local pid = warden()
+        if pid then assert(mw.process.run { "sh", "-c", "kill -KILL $0", pid }) end
+      end
+      print("ready")
+    ]]
+    assert.equal("ready", line)
+    all_gone(child)
+    assert.equal(0, child:wait().code)
+  end)
+
   it("leaves a detached child alone", function()
     local child <close>, pid = host [[
       local _ = mw.process.spawn { "sh", "-c", "echo $$; exec sleep 1000", detached = true }
