@@ -26,7 +26,6 @@ const char *mw_version(void);                    /* static: "0.1.0 (Lua 5.4.4, l
 
 /* ---- Host ------------------------------------------------------------------------------------------------------------- */
 
-enum mw_preempt { MW_PREEMPT_NONE, MW_PREEMPT_COUNT, MW_PREEMPT_TIMER };
 enum mw_level { MW_LEVEL_DEBUG, MW_LEVEL_INFO, MW_LEVEL_WARN, MW_LEVEL_ERROR };
 
 struct mw_config {

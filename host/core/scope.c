@@ -20,11 +20,6 @@ mw_scope *mw_scope_create(mw_host *h) {
     return s;
 }
 
-mw_scope *mw_scope_hold(mw_scope *s) {
-    s->refs++;
-    return s;
-}
-
 void mw_scope_release(mw_scope *s) {
     if (s == NULL || --s->refs > 0) return;
     if (s->error_ref != LUA_NOREF && !s->host->closing) luaL_unref(s->host->L, LUA_REGISTRYINDEX, s->error_ref);
@@ -203,9 +198,6 @@ int mw_scope_push_error(lua_State *L, mw_scope *s) {
     return 1;
 }
 
-unsigned mw_scope_live(const mw_scope *s) {
-    return s->live;
-}
 int mw_scope_is_empty(const mw_scope *s) {
     return mw_list_empty(&s->tasks);
 }

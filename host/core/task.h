@@ -34,12 +34,10 @@ struct mw_scope_options {
 };
 /* Opens a scope in the running task. Counted: starts with one reference for the task's stack and one for the caller. */
 int mw_scope_open(mw_host *h, const struct mw_scope_options *options, mw_scope **out, struct mw_err *err);
-mw_scope *mw_scope_hold(mw_scope *s);
 void mw_scope_release(mw_scope *s);
 /* Takes it off its task's stack (idempotent). All members must have ended, or they are cancelled and go to the task's home. */
 void mw_scope_shut(mw_scope *s);
 void mw_scope_cancel(mw_scope *s, const char *why);
-unsigned mw_scope_live(const mw_scope *s);          /* members that are no daemons */
 int mw_scope_is_empty(const mw_scope *s);           /* no members at all */
 int mw_scope_is_open(const mw_scope *s);
 int mw_scope_timed_out(const mw_scope *s);

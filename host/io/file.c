@@ -355,7 +355,3 @@ int mw_file_lend(mw_file *f, int output, struct mw_err *err) {
 const char *mw_file_subject(const mw_file *f) {
     return f->subject;
 }
-
-mw_host *mw_file_host(const mw_file *f) {
-    return f->host;
-}

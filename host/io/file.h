@@ -58,6 +58,5 @@ int mw_file_stat(mw_file *f, struct stat *out, struct mw_err *err);
  * Lent. output: to write to, else to read from. <0: MW_ECLOSED, MW_EINVAL (not open that way), -EBUSY, what could not be written. */
 int mw_file_lend(mw_file *f, int output, struct mw_err *err);
 const char *mw_file_subject(const mw_file *f);
-mw_host *mw_file_host(const mw_file *f);
 
 #endif

@@ -351,11 +351,6 @@ int mw_listener_closed(const mw_listener *l) {
     return l->socket.fd < 0;
 }
 
-mw_listener *mw_listener_hold(mw_listener *l) {
-    l->refs++;
-    return l;
-}
-
 void mw_listener_set_options(mw_listener *l, const struct mw_listener_options *opt) {
     l->opt = *opt;
     if (l->socket.fd >= 0) mw_socket_tune(&l->socket, &opt->socket);
@@ -376,10 +371,6 @@ struct mw_wait *mw_listener_changed(mw_listener *l) {
 
 const char *mw_listener_address(const mw_listener *l) {
     return l->address;
-}
-
-mw_host *mw_listener_host(const mw_listener *l) {
-    return l->host;
 }
 
 void mw_listener_idled(mw_listener *l) {

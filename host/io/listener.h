@@ -37,14 +37,12 @@ void mw_listener_close(mw_listener *l);
 void mw_listener_drain(mw_listener *l);
 int mw_listener_draining(const mw_listener *l);
 int mw_listener_closed(const mw_listener *l);
-mw_listener *mw_listener_hold(mw_listener *l);
 void mw_listener_release(mw_listener *l);            /* drops a reference; close it first; NULL is fine */
 /* Woken when a connection has ended, and by close. */
 struct mw_wait *mw_listener_changed(mw_listener *l);
 
 /* A URL that can be connected to; lent. */
 const char *mw_listener_address(const mw_listener *l);
-mw_host *mw_listener_host(const mw_listener *l);
 
 struct mw_listener_stats {
     uint64_t accepted;                   /* given to the script */

@@ -26,12 +26,6 @@ void mw_process_drop(mw_process *p) {
     free(p);
 }
 
-mw_process *mw_process_hold(mw_process *p) {
-    p->refs++;
-    p->holders++;
-    return p;
-}
-
 /* Stragglers of a child that has ended by itself may go on: only an explicit close ends them before the host does. */
 void mw_process_release(mw_process *p) {
     if (p == NULL) return;

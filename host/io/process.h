@@ -25,8 +25,6 @@ struct mw_process_setup {
 };
 /* Once for a host, before the first start. Copies what it is given. */
 int mw_process_setup(mw_host *h, const struct mw_process_setup *s, struct mw_err *err);
-/* 1 or 0; an embedder that turns it off sees to its children itself. */
-int mw_process_warden(mw_host *h, int on);
 /* KILL to every group of the host's children. Async-signal-safe. */
 void mw_process_kill_all(mw_host *h);
 
@@ -80,7 +78,6 @@ struct mw_process_options {
 /* Starts it. *out: given, end it with mw_process_release.
  * Returns 0 or a code: MW_EDENIED, MW_ENOENT, -EACCES, -E2BIG, -EMFILE, MW_ELIMIT, MW_ECLOSED ... with nothing left behind. */
 int mw_process_start(mw_host *h, const struct mw_process_options *o, mw_process **out, struct mw_err *err);
-mw_process *mw_process_hold(mw_process *p);
 void mw_process_release(mw_process *p);          /* the last one closes; NULL is fine */
 /* Ends the group as mw_process_stop does and closes the streams; idempotent. */
 void mw_process_close(mw_process *p);

@@ -125,15 +125,6 @@ void mw_groups_left(struct mw_processes *all, int *slot, pid_t group) {
     if (all->orphans++ == 0) mw_timer_start(all->host, &all->sweep, mw_host_now(all->host) + SWEEP_NS, sweep);
 }
 
-int mw_process_warden(mw_host *h, int on) {
-    struct mw_processes *all = mw_processes_of(h);
-
-    if (all == NULL) return MW_EINVAL;
-    all->use_warden = on != 0;
-    if (!on) mw_groups_warden_lost(all);
-    return 0;
-}
-
 /* ---- The end -------------------------------------------------------------------------------------------------------------- */
 
 #define END_GRACE_NS 2000000000u

@@ -267,14 +267,6 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
     return 0;
 }
 
-void mw_stream_set_limits(mw_stream *s, const struct mw_stream_limits *limits) {
-    s->limits = *limits;
-    if (s->closed) return;
-    s->moved = s->stuck = mw_host_now(s->host);
-    mw_timer_stop(s->host, &s->timer);
-    mw_stream_mind(s);
-}
-
 mw_stream *mw_stream_hold(mw_stream *s) {
     s->refs++;
     return s;

@@ -38,7 +38,6 @@ void mw_stream_limits_init(struct mw_stream_limits *l);      /* the defaults */
  * text. subject: copied. limits: copied; NULL: the defaults. *out: given, one reference, end it with mw_stream_release. */
 int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *subject, const struct mw_stream_limits *limits,
                    mw_stream **out, struct mw_err *err);
-void mw_stream_set_limits(mw_stream *s, const struct mw_stream_limits *limits);
 mw_stream *mw_stream_hold(mw_stream *s);
 void mw_stream_release(mw_stream *s);            /* drops a reference; the last one closes; NULL is fine */
 void mw_stream_close(mw_stream *s);              /* now; unsent bytes get one last try, then they are dropped */
