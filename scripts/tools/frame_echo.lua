@@ -1,6 +1,6 @@
 -- Echoes frames of a kind (u8), a length (u32, little-endian) and data, on any address.
 -- rights: --allow-net
-local mw = require "moonwire"
+local echo = require "echo_server"
 
 local HELP = [[
 usage: moonwire run --allow-net=HOST:PORT scripts/tools/frame_echo.lua ADDRESS [options]
@@ -20,43 +20,4 @@ options:
   --help                    this text
 ]]
 
-local options = { max = "16MiB", ["frame-timeout"] = "30s", stall = "30s", idle = "10m" }
-local address
-
-local function usage(text)
-  io.stderr:write("frame_echo: ", text, " (try --help)\n")
-  mw.exit(2)
-end
-
-local i = 1
-while arg[i] do
-  local word = arg[i]
-  local name, value = word:match("^%-%-([%w-]+)=?(.*)$")
-  if name == "help" then
-    print((HELP:gsub("\n$", "")))
-    return
-  elseif name then
-    if options[name] == nil then return usage("unknown option " .. word) end
-    if not word:find("=", 1, true) then
-      i = i + 1
-      value = arg[i]
-    end
-    if not value or value == "" then return usage(word .. " needs a value") end
-    options[name] = value
-  elseif address then
-    return usage("one address only, please")
-  else
-    address = word
-  end
-  i = i + 1
-end
-if not address then return usage("an address is missing") end
-
-local protocol = mw.frame.new { protocol = "typed", max = options.max }
-local server <close> = assert(mw.net.listen(address, { idle_timeout = options.idle }))
-print("listening on " .. server:address())
-
-assert(server:serve(function(conn)
-  local ch = conn:framed(protocol, { frame_timeout = options["frame-timeout"] })
-  for data, kind in ch:messages() do assert(ch:send(data, kind, { timeout = options.stall })) end
-end))
+echo { name = "frame_echo", help = HELP, protocol = "typed", max = "16MiB" }
