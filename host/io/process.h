@@ -51,6 +51,31 @@ struct mw_env {
     const char *name, *value; /* value NULL: not in the child's */
 };
 
+/* What a child asks for: what it gets, or everything of the kind (rule NULL). */
+struct mw_grant_wish {
+    enum mw_kind kind;
+    const char *rule;
+};
+/* sandbox = { ... }: narrows what the kernel lets a program do. Lists are borrowed; rules in the grammar of the flags. */
+struct mw_sandbox {
+    int given;                /* 1: there is one */
+    const struct mw_grant_wish *files;    /* read and write rules */
+    size_t file_count;
+    int files_given;          /* 1: read or write was mentioned: what is not listed is not given; 0: the script's own rights */
+    const uint16_t *connect, *listen;     /* ports */
+    size_t connect_count, listen_count;
+    const char *const *env;   /* names and PREFIX_* that it inherits of ours; NULL: as the rights say */
+    size_t env_count;
+    int env_given, unix_sockets, metadata;
+};
+/* limits = { ... }: 0 is none. See setrlimit(2). */
+struct mw_process_limits {
+    uint64_t memory;          /* bytes of address space of each process */
+    uint64_t cpu_s;           /* seconds of processor time of each process */
+    uint64_t files;           /* descriptors of each process */
+    uint64_t processes;       /* it and its descendants together */
+};
+
 /* All borrowed for the call, save the links. */
 struct mw_process_options {
     const char *op;           /* "process run"; static */
@@ -73,6 +98,8 @@ struct mw_process_options {
     int detached;             /* a session of its own, not ended with the host */
     int pty;                  /* a terminal of its own instead of io[] */
     unsigned short rows, cols;
+    struct mw_sandbox sandbox;
+    struct mw_process_limits limits;
 };
 
 /* Starts it. *out: given, end it with mw_process_release.
@@ -118,11 +145,6 @@ void mw_process_unlink(int end);
 
 /* ---- Script children ---------------------------------------------------------------------------------------------------- */
 
-/* What a script child asks for: what it gets, or everything of the kind (rule NULL). */
-struct mw_grant_wish {
-    enum mw_kind kind;
-    const char *rule;
-};
 /* The host's policy narrowed to `wishes`; inherit: all of it. MW_EDENIED: more than the host itself may. *out: given. */
 int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wishes, size_t count, int inherit, mw_policy **out,
                       struct mw_err *err);

@@ -84,3 +84,11 @@ const char *mw_spawn_backend(void) {
     return "clone";
 #endif
 }
+
+int mw_spawn_confines(void) {
+#ifdef MW_SPAWN_UV
+    return 0;
+#else
+    return 1;
+#endif
+}

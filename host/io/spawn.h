@@ -21,6 +21,12 @@ enum mw_spawn_flag {
     MW_SPAWN_FOREGROUND = 4   /* its group becomes the foreground group of the terminal `tty_fd` */
 };
 
+/* A resource limit of the child: soft and hard. See setrlimit(2). */
+struct mw_spawn_limit {
+    int resource;
+    rlim_t soft, hard;
+};
+
 /* What to start. Only read during mw_child_start. */
 struct mw_spawn {
     const char *op;           /* for errors: "process run" */
@@ -36,7 +42,17 @@ struct mw_spawn {
     int tty_fd;               /* with MW_SPAWN_FOREGROUND */
     rlim_t nofile;            /* its soft limit of descriptors; 0: ours */
     int warden_fd;            /* the child tells its group there before it becomes the program; -1: nobody is told */
+    int death_signal;         /* it gets this signal when the calling thread ends (prctl(2), PR_SET_PDEATHSIG); 0: none */
+    const struct mw_spawn_limit *limits;      /* put on before the cage */
+    int limit_count;
+    int confine;              /* 1: no_new_privs, then `ruleset`, then `filter`; a failure means it does not run */
+    int ruleset;              /* Landlock's descriptor; -1: none */
+    const void *filter;       /* struct sock_fprog of seccomp(2); NULL: none */
+    int join_fd;              /* a cgroup.procs (or tasks) file that the child enters by writing "0"; 0: none */
 };
+/* 1 if `confine`, `limits`, `join_fd` and `death_signal` are held (clone); 0: mw_child_start answers -EOPNOTSUPP to the first
+ * three (uv). Static. */
+int mw_spawn_confines(void);
 
 /* How it ended. */
 struct mw_exit {
