@@ -49,7 +49,7 @@ const char *mw_version(void) {
 void mw_config_init(struct mw_config *cfg) {
     memset(cfg, 0, sizeof *cfg);
     cfg->size = sizeof *cfg;
-    cfg->parent_fd = cfg->script_fd = -1;
+    cfg->parent_fd = cfg->script_fd = cfg->home_fd = -1;
     cfg->warden = 1;
     cfg->shutdown_ms = 5000;
 }
@@ -131,6 +131,7 @@ static int free_modules(mw_policy *p, const char *script_path, struct mw_err *er
 
 static void free_assembly(struct assembly *a) {
     if (a->cfg.script_fd >= 0) close(a->cfg.script_fd);
+    if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
     mw_policy_free(a->policy);
     free((void *)(uintptr_t)a->cfg.program);
     free(a);
@@ -156,6 +157,8 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
         free_assembly(a);
         return rc;
     }
+    if (a->cfg.home_fd >= 0) mw_process_home_in(a->host, a->cfg.home_fd, NULL);
+    a->cfg.home_fd = -1;
     hooks = mw_host_hooks(a->host);
     hooks->ud = a;
     hooks->print = hook_print;
@@ -471,6 +474,7 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->parent_fd = birth.parent_fd;
     cfg->parent_stdio = birth.parent_stdio;
     cfg->script_fd = birth.script_fd;
+    cfg->home_fd = birth.home_fd;
     return 0;
 }
 void mw_host_kill_children(mw_host *h) {

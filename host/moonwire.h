@@ -50,6 +50,7 @@ struct mw_config {
     int pipe_ends;                   /* 1: a standard output that nobody reads ends the run with 141; 0 (default): an error */
     unsigned shutdown_ms;            /* how long cleanup may take at the end; default 5000 */
     uint64_t child_files;            /* soft RLIMIT_NOFILE of children; 0 (default): as ours */
+    int home_fd;                     /* -1, or the directory (O_PATH; taken) that the private one of confined programs is made in */
 };
 void mw_config_init(struct mw_config *cfg);
 

@@ -80,6 +80,9 @@ static int narrow(lua_State *L, int options, struct mw_process_options *o, struc
     n = mw_process_wishes_read(L, options, o->op, &wishes);
     rc = mw_process_narrow(mw_host_of(L), o->op, wishes, n < 0 ? 0 : (size_t)n, n < 0, policy, err);
     o->policy = *policy;
+    o->wishes = wishes;
+    o->wish_count = n < 0 ? 0 : (size_t)n;
+    o->inherit = n < 0;
     return rc;
 }
 
@@ -92,6 +95,10 @@ static int process_start(lua_State *L) {
     struct box *box;
 
     lua_settop(L, 2);
+    if (lua_type(L, 2) == LUA_TTABLE) {
+        mw_process_options_copy(L, 2, MW_PROCESS_OPTIONS_DEPTH);
+        lua_replace(L, 2);
+    }
     box = mw_box_new(L, sizeof *box, MW_PROCESS_TYPE);                /* [use options box] */
     mw_process_options_read(L, 2, (enum mw_process_use)use, &o);      /* [use options box args ...] */
     if (o.script) rc = narrow(L, 2, &o, &err);

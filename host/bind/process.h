@@ -18,10 +18,18 @@ struct mw_pipe_end {
     int fd;
 };
 
+/* Pushes a copy of the table at `idx`, and of those in it down to `depth` levels: nobody but us can change it while it is read, and
+ * the strings in it live as long as it does.                                                          [-0, +1, e] */
+void mw_process_options_copy(lua_State *L, int idx, int depth);
+#define MW_PROCESS_OPTIONS_DEPTH 2    /* sandbox.read is a list in a table in the options */
+
 /* Reads the option table at `idx` (raw, once) into *o and pushes what keeps it alive; the first pushed value is the table of
  * arguments. Ends of pipes stay in their boxes until mw_process_ends_given. Raises EINVAL; `o->policy` is not set here.
  *                                                                                                    [-0, +n, e] */
 void mw_process_options_read(lua_State *L, int idx, enum mw_process_use use, struct mw_process_options *o);
+/* Options `sandbox` and `limits` of the table at `idx`, likewise.                                       [-0, +n, e] */
+void mw_process_sandbox_read(lua_State *L, int idx, struct mw_process_options *o);
+void mw_process_limits_read(lua_State *L, int idx, struct mw_process_options *o);
 /* The boxes of the ends that `o` names are empty from now on. */
 void mw_process_ends_given(lua_State *L, int idx);
 

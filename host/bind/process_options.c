@@ -12,7 +12,6 @@
 #include "bind/stream.h"
 
 #define ARG_MAX_BYTES (1u << 20)      /* of one argument: the kernel's own limit comes first, as E2BIG */
-#define RULES_MAX 1000                /* of one child's permissions: each may hold a descriptor, and is compared with ours */
 #define OUTPUT_DEFAULT (8u << 20)
 #define OUTPUT_MAX ((uint64_t)1 << 40)
 #define KILL_AFTER_NS 5000000000u
@@ -239,6 +238,23 @@ static void refuse_later(lua_State *L, int idx, const char *op) {
     }
 }
 
+/* No allocation below runs a finalizer that could reach the copy: what was read stays as it was read. */
+void mw_process_options_copy(lua_State *L, int idx, int depth) {
+    int from = lua_absindex(L, idx);
+
+    luaL_checkstack(L, 6, "options");
+    lua_createtable(L, (int)lua_rawlen(L, from), 4);                  /* [copy] */
+    for (lua_pushnil(L); lua_next(L, from) != 0;) {                   /* [copy key value] */
+        if (depth > 0 && lua_type(L, -1) == LUA_TTABLE) {
+            mw_process_options_copy(L, -1, depth - 1);
+            lua_replace(L, -2);
+        }
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);                                            /* [copy key key value] */
+        lua_rawset(L, -4);
+    }
+}
+
 void mw_process_options_read(lua_State *L, int idx, enum mw_process_use use, struct mw_process_options *o) {
     static const char *const ops[] = { "process run", "process spawn", "process lines", "process pipe" };
     static const char *const overflow[] = { "fail", "truncate", NULL };
@@ -267,57 +283,7 @@ void mw_process_options_read(lua_State *L, int idx, enum mw_process_use use, str
     mw_opt_text(L, idx, o->op, "name", 128, NULL);
     o->tee = mw_opt_flag(L, idx, o->op, "tee", 0);
     o->detached = mw_opt_flag(L, idx, o->op, "detached", 0);
+    mw_process_sandbox_read(L, idx, o);
+    mw_process_limits_read(L, idx, o);
     if (!o->script && mw_opt_get(L, idx, "permissions") != LUA_TNIL) mw_raise_inval(L, o->op, "option \"permissions\" is for script children");
-}
-
-static struct mw_grant_wish *grow(lua_State *L, struct mw_grant_wish *old, size_t count, size_t *room) {
-    struct mw_grant_wish *more;
-
-    if (count < *room) return old;
-    *room = 2 * *room + 16;
-    more = lua_newuserdatauv(L, *room * sizeof *more, 0);
-    if (old != NULL) {
-        memcpy(more, old, count * sizeof *more);
-        lua_remove(L, -2);
-    }
-    return more;
-}
-
-int mw_process_wishes_read(lua_State *L, int idx, const char *op, struct mw_grant_wish **out) {
-    static const char *const kinds[] = { "read", "write", "net", "connect", "listen", "run", "env", "sys", "share", NULL };
-    struct mw_grant_wish *wishes = NULL;
-    size_t room = 0, count = 0;
-    int type = mw_opt_get(L, idx, "permissions"), table = lua_gettop(L), i;
-
-    *out = NULL;
-    if (type == LUA_TSTRING && strcmp(lua_tostring(L, table), "inherit") == 0) return -1;
-    if (type == LUA_TNIL || (type == LUA_TSTRING && strcmp(lua_tostring(L, table), "none") == 0)) return 0;
-    if (type != LUA_TTABLE) mw_raise_inval(L, op, "option \"permissions\" must be a table, \"none\" or \"inherit\"");
-    mw_opt_open(L, table, op, kinds, 0);
-    for (i = 0; kinds[i] != NULL; i++) {
-        lua_Integer n = 1, k;
-        int value, given = mw_opt_get(L, table, kinds[i]);           /* [permissions wishes? value] */
-        if (given != LUA_TNIL && given != LUA_TTABLE && given != LUA_TSTRING && given != LUA_TBOOLEAN) mw_raise_inval(L, op, "permissions: \"%s\" must be a list of rules, or true for all", kinds[i]);
-        if (given == LUA_TNIL || (given == LUA_TBOOLEAN && !lua_toboolean(L, -1))) n = 0;
-        if (wishes != NULL) lua_insert(L, -2);                        /* [permissions value wishes] */
-        value = wishes != NULL ? lua_gettop(L) - 1 : lua_gettop(L);
-        if (given == LUA_TTABLE) n = (lua_Integer)lua_rawlen(L, value);
-        if (n > RULES_MAX - (lua_Integer)count) mw_raise_inval(L, op, "option \"permissions\": at most %d rules are allowed", RULES_MAX);
-        for (k = 1; k <= n; k++) {
-            wishes = grow(L, wishes, count, &room);                   /* [permissions value wishes] */
-            wishes[count].kind = (enum mw_kind)mw_kind_of(kinds[i]);
-            wishes[count].rule = NULL;
-            if (given == LUA_TTABLE) {
-                lua_rawgeti(L, value, k);
-                wishes[count].rule = mw_arg_text(L, -1, op, kinds[i], 4096, NULL);   /* lent by the table */
-                lua_pop(L, 1);
-            } else if (given == LUA_TSTRING) {
-                wishes[count].rule = mw_arg_text(L, value, op, kinds[i], 4096, NULL);
-            }
-            count++;
-        }
-        lua_remove(L, value);                                         /* [permissions wishes?] */
-    }
-    *out = wishes;
-    return (int)count;
 }

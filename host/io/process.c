@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "io/process_parts.h"
@@ -194,6 +195,7 @@ static void all_closed(struct mw_handle *handle) {
         finish(p);
     }
     mw_terminal_back(all);
+    mw_process_home_end(all->host);                              /* nobody is left who uses it */
     mw_timer_stop(all->host, &all->sweep);
     mw_processes_set(all->host, NULL);
     if (all->null_fd >= 0) close(all->null_fd);
@@ -213,7 +215,9 @@ int mw_process_setup(mw_host *h, const struct mw_process_setup *s, struct mw_err
     if (all == NULL) return mw_err_set(err, MW_ENOMEM, "process", NULL, NULL);
     all->host = h;
     mw_list_init(&all->all);
-    all->program_fd = -1;
+    all->program_fd = all->abi = -1;
+    /* The command-line program alone: an embedder's thread may end before its process does. */
+    if (mw_host_hooks(h)->signals && syscall(SYS_gettid) == getpid()) all->death_signal = SIGTERM;
     all->child_files = s->child_files;
     all->use_warden = s->warden;
     all->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -308,6 +312,7 @@ static int run(struct launch *l) {
     s.flags = l->flags | (o->detached ? MW_SPAWN_SESSION : 0) | (terminal == MW_TERMINAL_GIVE ? MW_SPAWN_FOREGROUND : 0);
     s.tty_fd = STDIN_FILENO;
     s.nofile = (rlim_t)all->child_files;
+    s.death_signal = o->detached ? 0 : all->death_signal;
     for (tries = 0;; tries++) {
         rc = o->detached ? 0 : mw_groups_warden(all, o->op, l->err);
         if (rc < 0) return rc;
@@ -394,7 +399,7 @@ static void undo(mw_process *p) {
 }
 
 int mw_process_start(mw_host *h, const struct mw_process_options *o, mw_process **out, struct mw_err *err) {
-    struct launch l = { .o = o, .home = mw_processes_of(h), .err = err, .cwd = { .fd = -1 }, .program = { .fd = -1 } };
+    struct launch l = { .o = o, .home = mw_processes_of(h), .err = err, .cwd = { .fd = -1 }, .program = { .fd = -1 }, .private_fd = -1 };
     int rc, i, started = 0;
 
     if (l.home == NULL || mw_host_closing(h)) rc = mw_err_set(err, MW_ECLOSED, o->op, o->argv[0], "the host is shutting down");

@@ -62,11 +62,11 @@ struct mw_sandbox {
     const struct mw_grant_wish *files;    /* read and write rules */
     size_t file_count;
     int files_given;          /* 1: read or write was mentioned: what is not listed is not given; 0: the script's own rights */
-    const uint16_t *connect, *listen;     /* ports */
+    const uint16_t *connect, *listen;     /* ports; NULL: the script's own rights */
     size_t connect_count, listen_count;
     const char *const *env;   /* names and PREFIX_* that it inherits of ours; NULL: as the rights say */
     size_t env_count;
-    int env_given, unix_sockets, metadata;
+    int unix_sockets, metadata;
 };
 /* limits = { ... }: 0 is none. See setrlimit(2). */
 struct mw_process_limits {
@@ -83,6 +83,9 @@ struct mw_process_options {
     int argc;
     int script;               /* 1: this program again, with argv[0] as its script */
     mw_policy *policy;        /* of a script child */
+    const struct mw_grant_wish *wishes;   /* and what it was narrowed by: the rules of its `permissions` */
+    size_t wish_count;
+    int inherit;              /* 1: by nothing */
     int silent;               /* 1: nobody here will talk to a script child: its mw.parent is at its end from the first */
     const char *cwd;          /* NULL: ours */
     const struct mw_env *env;
@@ -143,6 +146,17 @@ int mw_process_resize(mw_process *p, unsigned short rows, unsigned short cols, s
 int mw_process_link(mw_host *h, const char *op, int ends[2], struct mw_err *err);
 void mw_process_unlink(int end);
 
+/* ---- What confines it -------------------------------------------------------------------------------------------------- */
+
+/* 1 if a grant could start a program: 0 means that no child of it ever needs a private directory. */
+int mw_process_may_run(const mw_policy *p);
+/* The private directory, HOME and TMPDIR of confined programs: made now if it was not yet, removed with all in it when the host
+ * ends (which takes REMOVE_DIR on the directory above). NULL: it cannot be made, which is logged once. *fd: O_PATH of it. Both
+ * lent until the host ends. A host that locks itself asks before it does. */
+const char *mw_process_home(mw_host *h, int *fd);
+/* It is to be made in the directory `dir` (O_PATH; taken) instead of $TMPDIR or /tmp: a script child's, in its parent's. */
+int mw_process_home_in(mw_host *h, int dir, struct mw_err *err);
+
 /* ---- Script children ---------------------------------------------------------------------------------------------------- */
 
 /* The host's policy narrowed to `wishes`; inherit: all of it. MW_EDENIED: more than the host itself may. *out: given. */
@@ -156,6 +170,7 @@ struct mw_birth {
     int parent_fd;            /* of mw.parent, or -1 */
     int parent_stdio;         /* mw.parent is its standard input and output */
     int script_fd;            /* its script, open for reading, or -1 */
+    int home_fd;              /* its parent's private directory, for its own one, or -1 */
 };
 int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err);
 

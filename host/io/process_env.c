@@ -43,7 +43,31 @@ static const struct mw_env *said(const struct mw_process_options *o, const char 
     return NULL;
 }
 
-/* Ours that a child may have: not spoken of by the call, and let through by the rights. */
+/* The two that a confined program finds its private directory by. */
+static const char *const private_names[] = { "HOME", "TMPDIR" };
+#define PRIVATE_NAMES (sizeof private_names / sizeof *private_names)
+
+static int is_private(const struct launch *l, const char *name) {
+    size_t i;
+
+    for (i = 0; l->private_dir != NULL && !l->o->script && i < PRIVATE_NAMES; i++) {
+        if (strcmp(private_names[i], name) == 0) return 1;
+    }
+    return 0;
+}
+
+/* Does sandbox.env let it through? */
+static int in_sandbox(const struct mw_sandbox *s, const char *name) {
+    size_t i;
+
+    for (i = 0; s->env != NULL && i < s->env_count; i++) {
+        size_t len = strlen(s->env[i]);
+        if (s->env[i][len - 1] == '*' ? strncmp(name, s->env[i], len - 1) == 0 : strcmp(name, s->env[i]) == 0) return 1;
+    }
+    return s->env == NULL;
+}
+
+/* Ours that a child may have: not spoken of by the call, and let through by the rights and the sandbox. */
 static int inherited(struct launch *l, const char *entry) {
     const char *equals = strchr(entry, '=');
     char name[256];
@@ -52,6 +76,7 @@ static int inherited(struct launch *l, const char *entry) {
     if (len == 0 || len >= sizeof name || said(l->o, entry, len) != NULL) return 0;
     memcpy(name, entry, len);
     name[len] = '\0';
+    if (is_private(l, name) || !in_sandbox(&l->o->sandbox, name)) return 0;
     return mw_policy_query(mw_host_policy(l->home->host), MW_ENV, name) == MW_GRANTED;
 }
 
@@ -68,6 +93,13 @@ static int refuse_startup(struct launch *l) {
     return 0;
 }
 
+/* Writes "NAME=VALUE"; returns where the next one goes. */
+static char *write_entry(char *at, const char *name, const char *value) {
+    at = stpcpy(at, name);
+    *at++ = '=';
+    return stpcpy(at, value) + 1;
+}
+
 int mw_launch_env(struct launch *l) {
     const struct mw_process_options *o = l->o;
     size_t bytes = 0, count = 0, i, ours = 0;
@@ -75,15 +107,18 @@ int mw_launch_env(struct launch *l) {
     int rc = refuse_startup(l);
 
     if (rc < 0) return rc;
+    for (i = 0; i < PRIVATE_NAMES; i++) {
+        if (is_private(l, private_names[i])) bytes += strlen(private_names[i]) + strlen(l->private_dir) + 2;
+    }
     while (!o->clear_env && environ != NULL && environ[ours] != NULL) ours++;
     for (i = 0; i < o->env_count; i++) {
         if (o->env[i].value != NULL) bytes += strlen(o->env[i].name) + strlen(o->env[i].value) + 2;
     }
     if (bytes > MW_PROCESS_ENV_MAX) goto too_large;
     /* One block: the pointers, then what the call adds; ours are pointed at where they are. */
-    l->envp = malloc((ours + o->env_count + 1) * sizeof *l->envp + bytes);
+    l->envp = malloc((ours + o->env_count + PRIVATE_NAMES + 1) * sizeof *l->envp + bytes);
     if (l->envp == NULL) return mw_err_set(l->err, MW_ENOMEM, o->op, o->argv[0], NULL);
-    at = (char *)(l->envp + ours + o->env_count + 1);
+    at = (char *)(l->envp + ours + o->env_count + PRIVATE_NAMES + 1);
     for (i = 0; i < ours; i++) {
         if (!inherited(l, environ[i])) continue;
         bytes += strlen(environ[i]) + 1;
@@ -92,13 +127,14 @@ int mw_launch_env(struct launch *l) {
     if (bytes > MW_PROCESS_ENV_MAX) goto too_large;
     for (i = 0; i < o->env_count; i++) {
         const struct mw_env *e = &o->env[i];
-        size_t name = strlen(e->name), value = e->value != NULL ? strlen(e->value) : 0;
-        if (e->value == NULL || said(o, e->name, name) != e) continue;
+        if (e->value == NULL || said(o, e->name, strlen(e->name)) != e) continue;
         l->envp[count++] = at;
-        memcpy(at, e->name, name);
-        at[name] = '=';
-        memcpy(at + name + 1, e->value, value + 1);
-        at += name + value + 2;
+        at = write_entry(at, e->name, e->value);
+    }
+    for (i = 0; i < PRIVATE_NAMES; i++) {
+        if (!is_private(l, private_names[i]) || said(o, private_names[i], strlen(private_names[i])) != NULL) continue;
+        l->envp[count++] = at;
+        at = write_entry(at, private_names[i], l->private_dir);
     }
     l->envp[count] = NULL;
     return 0;

@@ -9,6 +9,7 @@
 #include "core/timer.h"
 #include "io/process.h"
 #include "io/warden.h"
+#include "policy/confine.h"
 #include "policy/permit.h"
 
 #define GROUPS 1024           /* that can be alive at once, stragglers without a leader included */
@@ -32,6 +33,10 @@ struct mw_processes {
     pid_t on_terminal;        /* the child that has our terminal, or may ask for it; 0: none */
     int terminal_given;       /* its group is the foreground one */
     struct mw_timer terminal; /* looks whether it was stopped */
+    int death_signal;         /* of children, when our thread ends; 0: none */
+    int abi;                  /* Landlock's; -1: not asked yet */
+    int unconfined_told;      /* that script children run without the kernel's half was logged */
+    struct mw_cages *cages;   /* built ones; NULL: none yet */
 };
 
 enum stage { STAGE_NONE, STAGE_LINGER, STAGE_ASKED, STAGE_KILLED, STAGE_GIVEN_UP };
@@ -83,6 +88,11 @@ struct launch {
     char **argv, **envp;
     unsigned flags;
     mw_stream *moved[3];      /* sockets that the child has now */
+    int confined;             /* 1: it gets a cage */
+    const char *private_dir;  /* NULL: none */
+    int private_fd;
+    char script_dir[PATH_MAX];    /* of a script child: where its modules are */
+    mw_cage *cage;            /* NULL: none yet */
 };
 
 /* process_group.c */
@@ -109,6 +119,13 @@ int mw_launch_own(struct launch *l, int fd);     /* closed when the start is thr
 
 /* process_env.c */
 int mw_launch_env(struct launch *l);
+
+/* process_confine.c */
+int mw_launch_confine(struct launch *l);         /* is it to be confined, and may it be as it asks? 0 or a code */
+int mw_launch_cage(struct launch *l, struct mw_spawn *s);     /* its cage, a kept one if it is still good */
+void mw_cages_free(struct mw_cages *it);         /* NULL is fine */
+/* process_home.c */
+void mw_process_home_end(mw_host *h);            /* removed, if there is one */
 
 /* process_script.c */
 int mw_launch_script(struct launch *l);

@@ -12,17 +12,17 @@
 #include "io/process_parts.h"
 #include "policy/save.h"
 
-enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2 };
-enum { SCRIPT_FD = 4, PARENT_FD = 5 };               /* in the child, beside MW_BIRTH_FD */
+enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4 };
+enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6 };               /* in the child, beside MW_BIRTH_FD */
 
 /* What stands before the policy. */
 struct header {
     char magic[8];
     uint32_t version, flags;
-    int32_t script_fd, parent_fd;
+    int32_t script_fd, parent_fd, home_fd, spare;
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 1u
+#define VERSION 2u
 #define POLICY_MAX (16 << 20)      /* bytes */
 
 #ifdef F_ADD_SEALS
@@ -60,12 +60,20 @@ int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wi
 
 /* ---- The program and the script ------------------------------------------------------------------------------------------- */
 
+/* Its own name, where it has one: /proc/self/exe says nothing of where it is installed. */
 static int try_program(struct mw_processes *all, const char *path) {
     int fd = open(path, O_PATH | O_CLOEXEC);
+    char self[32], real[PATH_MAX];
+    struct stat st, there;
+    ssize_t n;
 
     if (fd < 0) return 0;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    n = readlink(self, real, sizeof real - 1);
+    real[n > 0 ? n : 0] = '\0';
+    if (fstat(fd, &st) < 0 || stat(real, &there) < 0 || st.st_dev != there.st_dev || st.st_ino != there.st_ino) n = 0;
     free(all->program);
-    all->program = strdup(path);
+    all->program = strdup(n > 0 ? real : path);
     if (all->program == NULL) close(fd);
     else all->program_fd = fd;
     return all->program != NULL;
@@ -180,11 +188,13 @@ static int make_argv(struct launch *l, const char *name) {
 
 int mw_launch_script(struct launch *l) {
     const struct mw_process_options *o = l->o;
-    struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1 };
+    struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1, .home_fd = -1 };
     char name[PATH_MAX];
     int fd, rc = full_name(l, name, sizeof name);
 
     if (rc < 0) return rc;
+    memcpy(l->script_dir, name, strlen(name) + 1);
+    *(strrchr(l->script_dir, '/') + 1) = '\0';                       /* absolute: there is one */
     fd = open_script(l, name);
     if (fd < 0) return fd;
     l->fds[SCRIPT_FD] = fd;
@@ -202,6 +212,13 @@ int mw_launch_script(struct launch *l) {
         head.parent_fd = PARENT_FD;
         l->fds[PARENT_FD] = fd;
         l->count = PARENT_FD + 1;
+    }
+    if (l->private_fd >= 0) {                                        /* its own private directory lies in ours */
+        while (l->count < HOME_FD) l->fds[l->count++] = -1;
+        l->fds[HOME_FD] = l->private_fd;
+        l->count = HOME_FD + 1;
+        head.flags |= BIRTH_HOME;
+        head.home_fd = HOME_FD;
     }
     fd = write_birth(l, &head);
     if (fd < 0) return fd;
@@ -245,8 +262,10 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     out->script_fd = head.script_fd;
     out->parent_fd = head.flags & BIRTH_SOCKET ? head.parent_fd : -1;
     out->parent_stdio = (head.flags & BIRTH_STDIO) != 0;
+    out->home_fd = head.flags & BIRTH_HOME ? head.home_fd : -1;
     if (out->script_fd >= 0 && (out->script_fd <= 2 || fcntl(out->script_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the script did not arrive");
     if (out->parent_fd >= 0 && (out->parent_fd <= 2 || fcntl(out->parent_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the line to the parent did not arrive");
+    if (out->home_fd >= 0 && (out->home_fd <= 2 || fcntl(out->home_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the private directory did not arrive");
     return read_policy(fd, policy, err);
 }
 
