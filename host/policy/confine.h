@@ -35,6 +35,7 @@ struct mw_cage_wish {
     const char *program;         /* its path, for the loading table's P/bin; NULL: none */
     const char *script;          /* the #! file that the interpreter will read, or NULL */
     const char *home;            /* private writable directory, or NULL */
+    int home_fd;                 /* O_PATH of it, when there is one: allow this, since its name may have been taken by another */
     const char *tty;             /* the pty's slave, or NULL */
     const char *const *also_read;    /* more that may be read (and executed, if it is a program): NULL-terminated, or NULL */
 };
