@@ -26,7 +26,6 @@
 #include "io/stdio.h"
 
 #define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
-#define MEMORY_DEFAULT (256u << 20)
 
 /* What the assembly keeps beside a host; reached through its hooks' ud. */
 struct assembly {
@@ -150,9 +149,10 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
         free(a);
         return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     }
+    if (a->cfg.limits.memory == 0) a->cfg.limits.memory = a->cfg.memory_limit;
     rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
     if (rc == 0) rc = free_modules(a->policy, cfg->script_path, err);
-    if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, cfg->memory_limit != 0 ? cfg->memory_limit : MEMORY_DEFAULT, &a->host, err);
+    if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &a->cfg.limits, &a->host, err);
     if (rc < 0) {
         free_assembly(a);
         return rc;
@@ -170,6 +170,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     hooks->pipe_ends = a->cfg.pipe_ends;
     mw_host_set_policy(a->host, a->policy);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
+    mw_host_set_preempt(a->host, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy) ? MW_PREEMPT_NONE : a->cfg.preempt);
     lua_pushcfunction(mw_host_state(a->host), furnish);
     lua_pushlightuserdata(mw_host_state(a->host), (void *)(uintptr_t)cfg);
     if (lua_pcall(mw_host_state(a->host), 1, 0, 0) != LUA_OK) {
@@ -475,6 +476,7 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->parent_stdio = birth.parent_stdio;
     cfg->script_fd = birth.script_fd;
     cfg->home_fd = birth.home_fd;
+    cfg->limits = birth.limits;
     return 0;
 }
 void mw_host_kill_children(mw_host *h) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"      /* struct mw_err */
+#include "base/limits.h"   /* struct mw_limits */
 #include "policy/policy.h" /* mw_policy: what scripts may touch, deny by default */
 
 #ifdef __cplusplus
@@ -51,6 +52,8 @@ struct mw_config {
     unsigned shutdown_ms;            /* how long cleanup may take at the end; default 5000 */
     uint64_t child_files;            /* soft RLIMIT_NOFILE of children; 0 (default): as ours */
     int home_fd;                     /* -1, or the directory (O_PATH; taken) that the private one of confined programs is made in */
+    struct mw_limits limits;         /* what the script may use; 0 (default): as base/limits.h says. .memory wins over memory_limit */
+    enum mw_preempt preempt;         /* how limits.step_ns is held */
 };
 void mw_config_init(struct mw_config *cfg);
 

@@ -25,8 +25,18 @@ static const char *status_of(lua_State *L, lua_State *co) {
     }
 }
 
-static int must_stop(mw_host *h) {
-    return atomic_load_explicit(&h->stop_lua, memory_order_relaxed) || (h->running != NULL && h->running->killed);
+/* Closes its variables (their __close run on it), watched like any coroutine. LUA_OK, or its error is on top of co. */
+static int shut(lua_State *L, lua_State *co) {
+    mw_host *h = mw_host_of(L);
+    lua_State *was = atomic_load_explicit(&h->co, memory_order_relaxed);
+    int status;
+
+    if (mw_hook_due(h)) mw_hook_arm(co);
+    atomic_store_explicit(&h->co, co, memory_order_relaxed);
+    status = lua_resetthread(co);
+    atomic_store_explicit(&h->co, was, memory_order_relaxed);
+    if (mw_hook_due(h)) mw_hook_resumed(L);
+    return status;
 }
 
 /* After a resume: its results are on L, or its error (returns -1), or a wait is passed on (*passed). */
@@ -36,11 +46,12 @@ static int go(lua_State *L, lua_State *co, int nargs, int *passed) {
 
     *passed = 0;
     for (;;) {
-        if (must_stop(h)) mw_hook_arm(co);
+        if (mw_hook_due(h)) mw_hook_arm(co);
         atomic_store_explicit(&h->co, co, memory_order_relaxed);
         status = lua_resume(co, L, nargs, &nres);
         atomic_store_explicit(&h->co, L, memory_order_relaxed);
-        if (must_stop(h)) mw_hook_resumed(L);
+        if (h->preempt == MW_PREEMPT_COUNT) mw_hook_came_back(h);
+        if (mw_hook_due(h)) mw_hook_resumed(L);
         if (status != LUA_YIELD || h->running == NULL || !(h->yielding || h->running->killed)) break;
         if (lua_isyieldable(L)) {
             *passed = 1;
@@ -80,7 +91,7 @@ static int finish(lua_State *L, lua_State *co, int n, int wrapped) {
         return 2;
     }
     if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) { /* error in the coroutine: run its __close */
-        if (lua_resetthread(co) != LUA_OK) lua_xmove(co, L, 1);
+        if (shut(L, co) != LUA_OK) lua_xmove(co, L, 1);
     }
     if (lua_type(L, -1) == LUA_TSTRING) { /* as lauxlib's auxwrap: add position information */
         luaL_where(L, 1);
@@ -170,7 +181,7 @@ static int co_close(lua_State *L) { /* close(co) -> true | false, err           
     const char *status = status_of(L, co);
 
     if (status[0] != 's' && status[0] != 'd') return mw_raise_inval(L, "coroutine", "cannot close a %s coroutine", status);
-    if (lua_resetthread(co) == LUA_OK) {
+    if (shut(L, co) == LUA_OK) {
         lua_pushboolean(L, 1);
         return 1;
     }

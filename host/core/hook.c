@@ -1,11 +1,19 @@
-/* The interrupt: stops Lua code that does not come back by itself.
- * Knows: core, lua.h. Never: runs unless somebody interrupted the host; until then it costs nothing. */
+/* The interrupt, and the limit of a step: stop Lua code that does not come back by itself.
+ * Knows: core, lua.h. Never: runs unless somebody interrupted the host or the step took too long; until then it costs nothing
+ * (COUNT apart, which has to look). */
+#include "core/hook.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
 #include "core/inside.h"
 #include "core/raise.h"
 
-#define GRACE 3000000       /* instructions a cancelled task may run between two strikes: some 30 ms of cleanup */
+#define GRACE 3000000       /* instructions that code may run between two strikes: some 30 ms of cleanup */
 #define RESUMES 2000        /* coroutines it may resume meanwhile */
 #define STRIKES 5           /* raised so often, then its coroutine is closed */
+#define LOOK 10000          /* COUNT: instructions between two looks at the clock */
+#define LOOK_RESUMES 200
 
 static void strike(lua_State *L, lua_Debug *ar);
 
@@ -13,53 +21,170 @@ static void take_interrupt(mw_host *h) {
     if (atomic_load(&h->interrupted) != 0 && !h->exiting) mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
 }
 
-/* Lua that runs in a callback, outside tasks: it has nothing to clean up, and ends. */
-static void strike_callback(mw_host *h, lua_State *L) {
+int mw_hook_due(const mw_host *h) {
+    return atomic_load_explicit(&h->stop_lua, memory_order_relaxed) || atomic_load_explicit(&h->overdue, memory_order_relaxed) ||
+           (h->running != NULL && h->running->killed);
+}
+
+/* ---- The step -------------------------------------------------------------------------------------------------------- */
+
+void mw_step_begin(mw_host *h) {
+    atomic_store_explicit(&h->step_at, atomic_load_explicit(&h->ticks, memory_order_relaxed), memory_order_relaxed);
+    h->step_began = 0;
+    h->looks = 0;
+    if (atomic_load_explicit(&h->overdue, memory_order_relaxed)) atomic_store(&h->overdue, 0);
+    if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) return;
+    h->apart_strikes = 0;
+    if (h->running != NULL) h->running->strikes = 0;
+}
+
+void mw_step_error(mw_host *h, struct mw_err *err) {
+    char limit[32], what[96];
+
+    mw_limits_show(MW_LIMIT_TIME, h->limits.step_ns, limit, sizeof limit);
+    snprintf(what, sizeof what, "%s of processor time without waiting", limit);
+    mw_limits_reached(err, "step", NULL, "step", what);
+}
+
+static uint64_t processor_time(void) {
+    struct timespec now;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) < 0) return 1;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* COUNT: how long has this step been running? */
+static uint64_t used(mw_host *h) {
+    uint64_t now = processor_time();
+    if (h->step_began == 0) h->step_began = now;
+    return now - h->step_began;
+}
+static void look_at_clock(mw_host *h) {
+    if (h->preempt == MW_PREEMPT_COUNT && used(h) >= h->limits.step_ns) atomic_store(&h->overdue, 1);
+}
+
+/* TIMER: on the host's own thread, between any two of its instructions. A hook that was set while the code took over another
+ * coroutine or entered a function may have got lost: it is set again as long as it has not been seen. */
+void mw_hook_tick(mw_host *h) {
+    unsigned now = atomic_load_explicit(&h->ticks, memory_order_relaxed) + 1;
+    lua_State *co = atomic_load_explicit(&h->co, memory_order_relaxed);
+
+    atomic_store_explicit(&h->ticks, now, memory_order_relaxed);
+    if (co == NULL) return;
+    if (now - atomic_load_explicit(&h->step_at, memory_order_relaxed) > h->step_ticks && !atomic_exchange(&h->overdue, 1))
+        atomic_store_explicit(&h->struck_at, now - h->again_ticks, memory_order_relaxed);
+    if (!mw_hook_due(h) || now - atomic_load_explicit(&h->struck_at, memory_order_relaxed) < h->again_ticks) return;
+    if (!atomic_load(&h->overdue) && lua_gethook(co) == strike) return; /* it is cleaning up, and counted */
+    atomic_store_explicit(&h->struck_at, now, memory_order_relaxed);
+    lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+static void look(lua_State *L, lua_Debug *ar) {
+    mw_host *h = mw_host_of(L);
+
+    h->looks = 0;
+    look_at_clock(h);
+    if (mw_hook_due(h)) strike(L, ar);
+}
+
+void mw_hook_watch(lua_State *L) {
+    const mw_host *h = mw_host_of(L);
+
+    if (h->preempt == MW_PREEMPT_COUNT && h->limits.step_ns != MW_LIMIT_OFF) lua_sethook(L, look, LUA_MASKCOUNT, LOOK);
+    else lua_sethook(L, NULL, 0, 0);
+}
+
+/* The count of a hook is its coroutine's own: code that makes many short ones is counted by them. */
+void mw_hook_came_back(mw_host *h) {
+    if (++h->looks < LOOK_RESUMES) return;
+    h->looks = 0;
+    look_at_clock(h);
+}
+
+int mw_step_is_long(lua_State *L) {
+    mw_host *h = mw_host_of(L);
+
+    if (h->limits.step_ns == MW_LIMIT_OFF || h->running == NULL) return 0;
+    if (h->preempt == MW_PREEMPT_TIMER) {
+        unsigned ticks = atomic_load_explicit(&h->ticks, memory_order_relaxed) - atomic_load_explicit(&h->step_at, memory_order_relaxed);
+        if (ticks < 2 || ticks < h->step_ticks / 10) return 0;
+    } else if (h->preempt != MW_PREEMPT_COUNT || h->step_began == 0 || used(h) < h->limits.step_ns / 10) {
+        return 0;
+    }
+    return mw_wait_possible(L) && mw_task_cancelling(h->running) == NULL;
+}
+
+/* ---- Striking -------------------------------------------------------------------------------------------------------- */
+
+static int raise_cancel(lua_State *L, mw_host *h, const char *op, const char *subject) {
     struct mw_err err;
     const char *why = atomic_load(&h->interrupt_why);
 
-    if (h->callbacks == 0 || !atomic_load(&h->stop_lua)) return;
-    take_interrupt(h);
-    lua_sethook(L, strike, LUA_MASKCOUNT, ++h->callback_strikes > STRIKES ? 1 : GRACE);
-    mw_err_set(&err, MW_ECANCELED, "callback", NULL, why != NULL ? why : "cancelled");
-    mw_raise(L, &err);
+    mw_err_set(&err, MW_ECANCELED, op, subject, why != NULL ? why : "cancelled");
+    return mw_raise(L, &err);
+}
+static int raise_step(lua_State *L, mw_host *h) {
+    struct mw_err err;
+    mw_step_error(h, &err);
+    return mw_raise(L, &err);
 }
 
-static void strike(lua_State *L, lua_Debug *ar) {
-    mw_host *h = mw_host_of(L);
-    mw_task *t = h->running;
-    (void)ar;
+static void strike_again(lua_State *L, int strikes) { /* 1: no pcall in a loop outlasts it */
+    lua_sethook(L, strike, LUA_MASKCOUNT, strikes > STRIKES ? 1 : GRACE);
+}
 
-    lua_sethook(L, NULL, 0, 0);
-    if (t == NULL) {
-        strike_callback(h, L);
-        return;
-    }
-    if (!(atomic_load(&h->stop_lua) || t->killed)) return;
+/* A finalizer, whichever task was running: it ends. */
+static void strike_apart(mw_host *h, lua_State *L) {
+    if (!mw_hook_due(h)) return;
+    strike_again(L, ++h->apart_strikes);
+    if (atomic_load(&h->overdue)) raise_step(L, h);
+    else raise_cancel(L, h, "finalizer", NULL);
+}
+
+/* Lua that runs in a callback, outside tasks: it has nothing to clean up, and ends. */
+static void strike_callback(mw_host *h, lua_State *L) {
+    if (h->callbacks == 0 || !mw_hook_due(h)) return;
     take_interrupt(h);
-    if (++t->strikes > STRIKES && lua_isyieldable(L) && !t->killed) {
+    strike_again(L, ++h->callback_strikes);
+    if (atomic_load(&h->stop_lua)) raise_cancel(L, h, "callback", NULL);
+    else raise_step(L, h);
+}
+
+static void strike_task(mw_host *h, lua_State *L, mw_task *t, int may_yield) {
+    int cancel;
+
+    if (!mw_hook_due(h)) return;
+    take_interrupt(h);
+    if (++t->strikes > STRIKES && may_yield && lua_isyieldable(L) && !t->killed) {
         t->killed = 1;
         lua_yield(L, 0); /* to the scheduler, which closes it */
         return;
     }
-    lua_sethook(L, strike, LUA_MASKCOUNT, t->strikes > STRIKES ? 1 : GRACE); /* 1: no pcall in a loop outlasts it */
-    if (mw_task_cancelling(t) != NULL || t->strikes > 2 || t->killed) {
-        struct mw_err err;
-        const char *why = atomic_load(&h->interrupt_why);
-        mw_err_set(&err, MW_ECANCELED, "task", t->name, why != NULL ? why : "cancelled");
-        mw_raise(L, &err);
-    }
+    strike_again(L, t->strikes);
+    cancel = atomic_load(&h->stop_lua) || t->killed;
+    if (cancel && (mw_task_cancelling(t) != NULL || t->strikes > 2 || t->killed)) raise_cancel(L, h, "task", t->name);
+    if (atomic_load(&h->overdue)) raise_step(L, h);
+}
+
+static void strike(lua_State *L, lua_Debug *ar) {
+    mw_host *h = mw_host_of(L);
+
+    atomic_store_explicit(&h->struck_at, atomic_load_explicit(&h->ticks, memory_order_relaxed), memory_order_relaxed);
+    h->spent = 0;
+    mw_hook_watch(L);
+    if (h->apart > 0) strike_apart(h, L);
+    else if (h->running == NULL) strike_callback(h, L);
+    else strike_task(h, L, h->running, ar == NULL || ar->event == LUA_HOOKCOUNT); /* call hooks cannot yield */
 }
 
 void mw_hook_arm(lua_State *co) {
     mw_host *h = mw_host_of(co);
 
-    if (lua_gethook(co) == strike) return; /* arming again would begin its count anew */
-    if (h->running != NULL && h->running->strikes == 0) lua_sethook(co, strike, LUA_MASKCOUNT, GRACE);
+    if (lua_gethook(co) == strike && lua_gethookmask(co) != 0) return; /* arming again would begin its count anew */
+    if (h->apart > 0) strike_again(co, h->apart_strikes);
+    else if (h->running != NULL && h->running->strikes == 0) lua_sethook(co, strike, LUA_MASKCOUNT, GRACE);
     else lua_sethook(co, strike, LUA_MASKCOUNT, 100000);
 }
 
-/* The count of a hook is its coroutine's own: code that makes many short ones is counted by them. */
 void mw_hook_resumed(lua_State *L) {
     mw_task *t = mw_host_of(L)->running;
 
@@ -69,6 +194,18 @@ void mw_hook_resumed(lua_State *L) {
     } else {
         mw_hook_arm(L);
     }
+}
+
+void mw_budget_look(struct mw_budget *b) {
+    mw_host *h = mw_host_of(b->L);
+    int strikes;
+
+    h->spent += (unsigned)(MW_BUDGET - b->left);
+    b->left = MW_BUDGET;
+    if (h->limits.step_ns != MW_LIMIT_OFF) look_at_clock(h);
+    if (!mw_hook_due(h)) return;
+    strikes = h->apart > 0 ? h->apart_strikes : h->running != NULL ? h->running->strikes : h->callback_strikes;
+    if ((strikes == 0 && atomic_load(&h->overdue)) || strikes > STRIKES || h->spent >= GRACE) strike(b->L, NULL);
 }
 
 /* Async-signal-safe, as lua.c's own use of lua_sethook is. */
@@ -84,4 +221,40 @@ void mw_host_interrupt_at(mw_host *h, int status, const char *why) {
     if (co != NULL) lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
     atomic_fetch_sub(&h->pins, 1);
     uv_async_send(&h->async);
+}
+
+/* ---- Apart ----------------------------------------------------------------------------------------------------------- */
+
+static int apart(lua_State *L) { /* f args... -> ok, error: a frame that cannot yield */
+    lua_pushboolean(L, lua_pcall(L, lua_gettop(L) - 1, 0, 0) == LUA_OK);
+    lua_insert(L, 1);
+    return lua_gettop(L);
+}
+
+int mw_call_apart(lua_State *L, int nargs) {
+    mw_host *h = mw_host_of(L);
+    lua_State *was = atomic_load_explicit(&h->co, memory_order_relaxed), *co;
+    int n = 0, status, failed;
+
+    if (h->apart_strikes > STRIKES && mw_hook_due(h)) {
+        lua_pop(L, nargs + 1);
+        return -1;
+    }
+    co = lua_newthread(L);                              /* [f args... co] */
+    if (!lua_checkstack(co, nargs + 8)) return luaL_error(L, "stack overflow");
+    lua_insert(L, -(nargs + 2));                        /* [co f args...] */
+    mw_hook_watch(co);
+    lua_pushcfunction(co, apart);
+    lua_xmove(L, co, nargs + 1);
+    h->apart++;
+    if (mw_hook_due(h)) mw_hook_arm(co);
+    atomic_store_explicit(&h->co, co, memory_order_relaxed);
+    status = lua_resume(co, L, nargs + 1, &n);
+    atomic_store_explicit(&h->co, was, memory_order_relaxed);
+    h->apart--;
+    if (was != NULL && mw_hook_due(h)) mw_hook_resumed(was);
+    failed = status != LUA_OK || !lua_toboolean(co, -n);
+    if (failed) lua_xmove(co, L, 1);                    /* [co error] */
+    lua_remove(L, failed ? -2 : -1);
+    return failed;
 }

@@ -54,7 +54,10 @@ static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     void *p;
 
     while (ptr != NULL && atomic_load_explicit(&h->pins, memory_order_acquire) > 0) sched_yield(); /* see mw_host_interrupt_at */
-    if (over && (!h->unprotected || h->running != NULL || h->callbacks > 0)) return NULL;
+    if (over && (!h->unprotected || h->running != NULL || h->callbacks > 0)) {
+        h->refused = 1;
+        return NULL;
+    }
     p = h->alloc(h->alloc_ud, ptr, osize, nsize);
     if (p != NULL || nsize == 0) h->used = h->used - was + nsize;
     return p;
@@ -68,7 +71,8 @@ void mw_host_in_callback(mw_host *h, int on) {
     if (h->running != NULL || h->callbacks != (on ? 1 : 0)) return; /* the task's coroutine, or the outer callback, is watched */
     atomic_store_explicit(&h->co, on ? h->L : NULL, memory_order_relaxed);
     h->callback_strikes = 0;
-    if (!on) lua_sethook(h->L, NULL, 0, 0);
+    if (on) mw_step_begin(h);
+    if (!on) mw_hook_watch(h->L);
     else if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(h->L);
 }
 
@@ -94,6 +98,24 @@ mw_scope *mw_host_root(mw_host *h) {
 }
 int mw_host_closing(mw_host *h) {
     return h->closing;
+}
+const struct mw_limits *mw_host_limits(const mw_host *h) {
+    return &h->limits;
+}
+const struct mw_limits *mw_host_limits_given(const mw_host *h) {
+    return &h->limits_given;
+}
+int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err *err) {
+    char what[96];
+
+    if (h->handle_count < h->limits.handles) return 0;
+    snprintf(what, sizeof what, "%llu handles are open, at most %llu are allowed", (unsigned long long)h->handle_count, (unsigned long long)h->limits.handles);
+    return mw_limits_reached(err, op, subject, "handles", what);
+}
+void mw_host_set_preempt(mw_host *h, enum mw_preempt how) {
+    h->preempt = how == MW_PREEMPT_DEFAULT ? MW_PREEMPT_COUNT : how;
+    if (how == MW_PREEMPT_NONE) h->limits.step_ns = MW_LIMIT_OFF;
+    mw_hook_watch(h->L);
 }
 uint64_t mw_host_now(mw_host *h) {
     (void)h;
@@ -129,10 +151,14 @@ void mw_host_set_buffered_max(mw_host *h, size_t bytes) {
 void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *)) {
     it->close = close;
     it->busy = NULL;
+    it->count = &h->handle_count;
+    h->handle_count++;
     mw_list_add(&h->handles, &it->link);
 }
 void mw_host_disown(struct mw_handle *it) {
-    if (it->link.next != NULL) mw_list_remove(&it->link);
+    if (it->link.next == NULL || mw_list_empty(&it->link)) return;
+    mw_list_remove(&it->link);
+    --*it->count;
 }
 
 void *mw_host_slot(const mw_host *h, const void *key) {
@@ -259,6 +285,7 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
 
     h->until = budget_ns != 0 ? uv_hrtime() + budget_ns : 0;
     h->turning = 1;
+    mw_tick_start(h);
     take_interrupt(h);
     drain(h);
     if (!alive(h)) {
@@ -403,16 +430,19 @@ static void close_loop_handles(mw_host *h) {
         if (!uv_is_closing(all[i])) uv_close(all[i], on_closed);
 }
 
-int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, size_t memory_limit, mw_host **out, struct mw_err *err) {
+int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struct mw_limits *limits, mw_host **out, struct mw_err *err) {
     mw_host *h = calloc(1, sizeof *h);
     int rc;
 
     if (h == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     h->alloc = alloc != NULL ? alloc : plain_alloc;
     h->alloc_ud = alloc_ud;
-    h->limit = memory_limit != 0 ? memory_limit : (size_t)-1;
+    if (limits != NULL) h->limits = h->limits_given = *limits;
+    mw_limits_fill(&h->limits);
+    h->limit = (size_t)h->limits.memory;
     h->grace_ns = 5000000000u;
-    h->buffered_max = MW_BUFFERED_MAX;
+    h->buffered_max = (size_t)h->limits.buffered;
+    h->preempt = MW_PREEMPT_NONE; /* until somebody says how */
     mw_list_init(&h->handles);
     mw_list_init(&h->ready);
     mw_list_init(&h->tasks);
@@ -448,7 +478,7 @@ static void close_any(uv_handle_t *it, void *ud) {
 static void close_adopted(mw_host *h) {
     while (!mw_list_empty(&h->handles)) {
         struct mw_handle *it = MW_LIST_ENTRY(h->handles.next, struct mw_handle, link);
-        mw_list_remove(&it->link);
+        mw_host_disown(it);
         it->close(it);
     }
 }
@@ -459,8 +489,10 @@ static void kill_tasks(mw_host *h) {
 static void free_host(mw_host *h) {
     mw_scope *root = h->root;
 
+    mw_step_begin(h);
     if (h->L != NULL) lua_close(h->L);
     h->L = NULL;
+    mw_tick_stop(h);
     close_adopted(h); /* what a finalizer opened */
     mw_timers_free(h);
     if (root != NULL) {

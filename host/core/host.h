@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/list.h"
 
 typedef struct mw_host mw_host;
@@ -30,9 +31,9 @@ struct mw_hooks {
 enum { MW_LOG_DEBUG, MW_LOG_INFO, MW_LOG_WARN, MW_LOG_ERROR };
 
 /* Makes a host on `loop`, or on a loop of its own when loop is NULL. Creates every descriptor the loop will need, so that
- * running out of them is an error here and not an abort later. alloc may be NULL (realloc).
- * Returns 0, or a code with nothing left behind. */
-int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, size_t memory_limit, mw_host **out, struct mw_err *err);
+ * running out of them is an error here and not an abort later. alloc may be NULL (realloc). limits: copied; a 0 in it
+ * is the default; NULL: all defaults. Returns 0, or a code with nothing left behind. */
+int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struct mw_limits *limits, mw_host **out, struct mw_err *err);
 
 /* Ends it: cancels the root scope, hard-kills what is left after `grace_ms`, closes handles, drains the loop, closes the
  * Lua state, then the loop (in that order). NULL is fine. */
@@ -49,6 +50,12 @@ int mw_host_closing(mw_host *h);               /* 1 once teardown has begun: hoo
 /* The host of a Lua state (any coroutine of it). Never NULL in a state of ours. */
 mw_host *mw_host_of(lua_State *L);
 
+/* What it may use at most, defaults filled in. Lent. */
+const struct mw_limits *mw_host_limits(const mw_host *h);
+const struct mw_limits *mw_host_limits_given(const mw_host *h);    /* as they were given: 0 is the default */
+/* Before another handle is made: 0, or MW_ELIMIT when there are as many as there may be. */
+int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err *err);
+
 /* Monotonic nanoseconds (uv_hrtime). */
 uint64_t mw_host_now(mw_host *h);
 
@@ -58,6 +65,7 @@ uint64_t mw_host_now(mw_host *h);
 struct mw_handle {
     struct mw_list link;
     void (*close)(struct mw_handle *);
+    uint64_t *count;                            /* the host's; set by mw_host_adopt */
     int (*busy)(const struct mw_handle *);      /* NULL, or: 1 while a host that ends by itself should let it finish first; the
                                                  * owner sets it after mw_host_adopt */
 };
@@ -88,7 +96,7 @@ int mw_host_slot_set(mw_host *h, const void *key, void *value);
 
 /* The bytes that all queues of a host hold room for. A queue tells when its room changes, and while the host is crowded it
  * reads no further ahead, takes no new peer, and refuses to let one reader hold much more. */
-#define MW_BUFFERED_MAX ((size_t)256 << 20)     /* bytes; mw_host_set_buffered_max */
+#define MW_BUFFERED_MAX ((size_t)256 << 20)     /* bytes, unless the limits say otherwise */
 void mw_host_charge(mw_host *h, size_t before, size_t now);
 int mw_host_crowded(const mw_host *h);
 void mw_host_set_buffered_max(mw_host *h, size_t bytes);
@@ -108,6 +116,8 @@ size_t mw_host_ready_count(mw_host *h);
 void mw_host_loop_arm(mw_host *h);
 /* How long cleanup may take after an exit; default 5 s. */
 void mw_host_set_grace(mw_host *h, unsigned grace_ms);
+/* How the limit of a step is held (core/hook.h); before the first turn. */
+void mw_host_set_preempt(mw_host *h, enum mw_preempt how);
 /* From any thread and from signal handlers: the run ends with `status`; running Lua code is stopped too. why: static. */
 void mw_host_interrupt_at(mw_host *h, int status, const char *why);
 /* 1 if it may be: the loop is borrowed, and the end has not been asked for before. */

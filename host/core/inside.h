@@ -3,7 +3,9 @@
 #ifndef MW_CORE_INSIDE_H
 #define MW_CORE_INSIDE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "core/host.h"
 #include "core/task.h"
@@ -71,9 +73,26 @@ struct mw_host {
     struct mw_policy *policy;
     lua_Alloc alloc;
     void *alloc_ud;
+    struct mw_limits limits, limits_given;
     size_t used, limit;             /* bytes of the Lua state */
+    int refused;                    /* an allocation was, because of the limit */
     size_t buffered, buffered_max;  /* bytes of all queues */
     struct mw_list handles, ready, tasks, dusk;
+    uint64_t handle_count, task_count;
+    /* the step: what Lua runs without waiting (hook.c, tick.c) */
+    enum mw_preempt preempt;
+    int ticking;                    /* the timer is there */
+    timer_t ticker;
+    pthread_t thread;               /* whose processor time it counts */
+    atomic_uint ticks;              /* that it has counted */
+    unsigned step_ticks;            /* as many are a step at most */
+    unsigned again_ticks;           /* after so many without a strike the hook is set again */
+    atomic_uint step_at, struck_at; /* the tick at which the step began, the hook last ran */
+    uint64_t step_began;            /* COUNT: processor time when the step was first looked at; 0: not yet */
+    unsigned looks;                 /* COUNT: resumes since the last look */
+    atomic_int overdue;             /* the step has taken too long: cleared when the next one begins */
+    unsigned spent;                 /* by C functions since the last strike (mw_budget) */
+    int apart, apart_strikes;       /* finalizers: one is running; strikes they took */
     struct { const void *key; void *_Atomic value; } slots[MW_SLOTS];
     mw_task *running;
     _Atomic(lua_State *) co;        /* the coroutine that runs now (for the interrupt's hook) */
@@ -123,8 +142,17 @@ mw_scope *mw_scope_create(mw_host *h);
 void mw_scope_cancel_daemons(mw_scope *s);
 void mw_scope_drop_task(mw_scope *s, mw_task *t);   /* a member ended */
 /* hook.c */
+int mw_hook_due(const mw_host *h);                  /* 1: Lua code must stop */
 void mw_hook_arm(lua_State *co);
 void mw_hook_resumed(lua_State *L);                 /* its coroutine came back; both when Lua code must stop */
+void mw_hook_watch(lua_State *L);                   /* COUNT: looks at the clock now and then; a coroutine takes it over from its maker */
+void mw_hook_came_back(mw_host *h);                 /* COUNT: a script's coroutine did */
+void mw_hook_tick(mw_host *h);                      /* TIMER: from the signal's handler */
+void mw_step_begin(mw_host *h);
+void mw_step_error(mw_host *h, struct mw_err *err);
+/* tick.c */
+void mw_tick_start(mw_host *h);                     /* on the thread that runs the host; again after it moved to another */
+void mw_tick_stop(mw_host *h);
 /* raise.c */
 void mw_raise_open(lua_State *L);                   /* the error type, in the registry */
 

@@ -3,6 +3,7 @@
 #include "core/task.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,12 +47,19 @@ static int base(lua_State *L) { /* task f args... */
     return base_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)t, base_k), (lua_KContext)t);
 }
 
+static int too_many(mw_host *h, const char *name, struct mw_err *err) {
+    char what[96];
+    snprintf(what, sizeof what, "%llu tasks have not ended, at most %llu are allowed", (unsigned long long)h->task_count, (unsigned long long)h->limits.tasks);
+    return mw_limits_reached(err, "task", name, "tasks", what);
+}
+
 int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, int daemon, mw_task **out, struct mw_err *err) {
     mw_host *h = scope->host;
     lua_State *co;
     mw_task *t;
     int ref;
 
+    if (h->task_count >= h->limits.tasks) return too_many(h, name, err);
     if (h->closing || (h->exiting && scope->cancelled)) return mw_err_set(err, MW_ECANCELED, "task", name, "the host is shutting down");
     luaL_checkstack(L, nargs + 8, "task");
     co = lua_newthread(L);                  /* [f args... co] */
@@ -81,6 +89,7 @@ int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, in
     mw_list_init(&t->queue);
     mw_wait_init(&t->ended);
     mw_list_add(&h->tasks, &t->all);
+    h->task_count++;
     mw_list_add(&scope->tasks, &t->member);
     if (!daemon) scope->live++;
     if (scope->cancelled) mw_task_cancel(t, scope->why);
@@ -221,12 +230,27 @@ static void end(mw_task *t, int nresults) {
     t->state = TASK_DONE;
     mw_list_remove(&t->queue);
     mw_list_remove(&t->all);
+    t->host->task_count--;
     if (t->deadline.slot != 0) mw_timer_stop(t->host, &t->deadline);
     abandon_scopes(t);
     mw_scope_drop_task(home, t);
     t->home = NULL;
     mw_wait_wake(&t->ended);
     mw_task_release(t);
+}
+
+/* The error of a task that was closed.                                                                     [-0, +1, m] */
+static int killed(lua_State *L) {
+    mw_host *h = mw_host_of(L);
+    struct mw_err err;
+
+    if (atomic_load(&h->overdue) && !atomic_load(&h->stop_lua)) {
+        mw_step_error(h, &err);
+        mw_err_push(L, &err);
+    } else {
+        lua_pushliteral(L, "killed: it went on running after it was cancelled");
+    }
+    return 1;
 }
 
 /* The count hook has yielded out of a loop that swallows its cancellation: close the coroutine for good. */
@@ -246,12 +270,10 @@ void mw_task_kill(mw_task *t) {
     h->running = was;
     t->failed = 1;
     lua_settop(t->co, 0);
-    if (lua_checkstack(t->co, 4)) {
-        lua_pushliteral(t->co, "killed: it went on running after it was cancelled");
-        end(t, 1);
-    } else {
-        end(t, 0);
-    }
+    lua_pushcfunction(h->L, killed);
+    lua_pcall(h->L, 0, 1, 0);
+    lua_xmove(h->L, t->co, 1);
+    end(t, 1);
 }
 
 static void step(mw_host *h, mw_task *t) {
@@ -261,6 +283,7 @@ static void step(mw_host *h, mw_task *t) {
     t->state = TASK_RUNNING;
     h->running = t;
     atomic_store_explicit(&h->co, t->co, memory_order_relaxed);
+    mw_step_begin(h);
     if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(t->co);
     status = lua_resume(t->co, h->L, t->nargs, &nres);
     t->nargs = 0;

@@ -11,7 +11,7 @@
 /* A refusal: `what` for the person; the hint names where help is. */
 static int refuse(const struct mw_flags *flags, struct mw_err *err, const char *format, const char *word, const char *other) {
     const char *name = flags->command == MW_CMD_HELP ? NULL : mw_table_command(flags->command)->name; /* help of help: the list */
-    char shown[96], also[64];
+    char shown[96], also[200];
 
     mw_err_escape(shown, sizeof shown, word, strlen(word));
     mw_err_escape(also, sizeof also, other, strlen(other));
@@ -94,9 +94,17 @@ int mw_flags_timeout(struct mw_flags *flags, const char *text, const char *sourc
     return flags->timeout_ns != 0 ? 0 : set_timeout(flags, text, source, err);
 }
 
+static int set_limits(struct mw_flags *flags, const char *text, const char *source, struct mw_err *err) {
+    struct mw_err why;
+
+    if (mw_limits_parse(&flags->limits, text, &why) == 0) return 0;
+    return refuse(flags, err, "%s: %s", source, why.what);
+}
+
 static int check_value(const struct mw_flags *flags, const struct mw_flag_row *row, const char *value, struct mw_err *err) {
     if (row->takes == MW_VALUE_NONE && value != NULL) return refuse(flags, err, "%s takes no value", row->name, "");
     if (row->takes == MW_VALUE_NEEDED && (value == NULL || *value == '\0')) {
+        if (row->does == MW_FLAG_LIMIT) return refuse(flags, err, "%s needs a value: %s=memory=64MiB,step=2s", row->name, row->name);
         return refuse(flags, err, "%s needs a value: %s=2s", row->name, row->name);
     }
     if (row->does == MW_FLAG_RIGHT && value != NULL && *value == '\0') {
@@ -116,6 +124,7 @@ static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const ch
     case MW_FLAG_ALL: flags->all = 1; return 0;
     case MW_FLAG_NO_PROMPT: flags->no_prompt = 1; return 0;
     case MW_FLAG_TIMEOUT: return set_timeout(flags, value, "--timeout", err);
+    case MW_FLAG_LIMIT: return set_limits(flags, value, row->name, err);
     case MW_FLAG_LATER: return refuse(flags, err, "%s is not in this version; nothing was run", row->name, "");
     case MW_FLAG_HELP:
         flags->topic = (int)flags->command;

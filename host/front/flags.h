@@ -23,6 +23,7 @@ struct mw_flags {
     int no_prompt;
     uint64_t timeout_ns;            /* 0: none */
     const char *timeout_text;       /* as it was written; NULL: none */
+    struct mw_limits limits;        /* what --limit says; 0: nothing */
     const char **words;             /* args with the command's name before them */
     const char **args;              /* NULL-terminated: SCRIPT ARGS, CODE ARGS, what goes to Busted, SCRIPTs, the shell */
     size_t arg_count;

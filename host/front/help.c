@@ -118,6 +118,18 @@ static void print_options(FILE *to, enum mw_command command) {
     }
 }
 
+/* What --limit knows. */
+static void print_limits(FILE *to) {
+    const struct mw_limit_row *row;
+    char left[64];
+
+    fputs("\nLimits (--limit=NAME=VALUE,...): reaching one is an error in the script\n", to);
+    for (size_t i = 0; (row = mw_limits_row(i)) != NULL; i++) {
+        snprintf(left, sizeof left, "%s=%s", row->name, row->fallback);
+        fprintf(to, "    %-*s %s\n", COLUMN, left, row->text);
+    }
+}
+
 static void print_program(FILE *to) {
     fputs("moonwire: Lua scripts that run processes and talk over pipes and sockets, with the rights you give them\n\n", to);
     for (int i = 0; i < MW_COMMANDS; i++) {
@@ -148,6 +160,7 @@ void mw_help_print(FILE *to, int topic) {
     fputs(texts[topic], to);
     print_options(to, (enum mw_command)topic);
     if (topic == MW_CMD_COMPLETIONS) return;
+    if (topic != MW_CMD_CHECK) print_limits(to);
     fputs(status_text, to);
     fputs(environment_text, to);
 }

@@ -165,6 +165,8 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     cfg.script_path = script_path(flags);
     cfg.signals = 1;
     cfg.pipe_ends = 1;
+    cfg.preempt = MW_PREEMPT_TIMER;
+    cfg.limits = flags->limits;
     set_args(&cfg, flags, argv);
     if (flags->command == MW_CMD_CHILD) {
         if (mw_config_from_parent(PARENT_FD, &cfg, &policy, &err) < 0) return failed(&err, STATUS_USAGE);

@@ -42,6 +42,8 @@ static const struct mw_flag_row flags[] = {
       "never ask for a missing right; this version never does", RUNS },
     { "--timeout", NULL, MW_FLAG_TIMEOUT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "DURATION",
       "end the run after 250ms, 2s, 5m, 1h; exit status 124", RUNS },
+    { "--limit", NULL, MW_FLAG_LIMIT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "NAME=VALUE,...",
+      "what the script may use at most; the names are below", RUNS },
     { "--help", "-h", MW_FLAG_HELP, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL, "explain this command", TALKS },
     LATER("--policy", "FILE"),
     LATER("--audit", "FILE"),

@@ -374,6 +374,8 @@ int mw_dial_open(mw_host *h, const struct mw_endpoint *to, const struct mw_dial_
     int rc;
 
     mw_endpoint_text(to, text);
+    rc = mw_host_room(h, OP, text, err);
+    if (rc < 0) return rc;
     d = calloc(1, sizeof *d + strlen(text) + 1);
     if (d == NULL) return mw_err_set(err, MW_ENOMEM, OP, text, NULL);
     strcpy(d->subject, text);

@@ -82,6 +82,7 @@ int mw_file_open(mw_host *h, const char *path, const char *mode, mw_file **out, 
     rc = mw_permit_open(mw_host_policy(h), path, flags | O_NOCTTY | O_NONBLOCK, 0666, 1, "fs open", &fd, err);
     if (rc < 0) return rc;
     rc = harmless(fd, path, err);
+    if (rc == 0) rc = mw_host_room(h, "fs open", path, err);
     if (rc < 0) goto done;
 
     f = calloc(1, sizeof *f);

@@ -268,7 +268,8 @@ int mw_tempdir_open(mw_host *h, const char *prefix, mw_tempdir **out, struct mw_
     t->host = h;
     t->at.fd = -1;
     t->path = temp_path(prefix);
-    if (t->path == NULL) rc = mw_err_set(err, MW_ENOMEM, "fs tempdir", NULL, NULL);
+    if (mw_host_room(h, "fs tempdir", NULL, err) < 0) rc = MW_ELIMIT;
+    else if (t->path == NULL) rc = mw_err_set(err, MW_ENOMEM, "fs tempdir", NULL, NULL);
     else rc = make_temp(h, t, err);
     if (rc < 0) {
         if (rc == MW_EDENIED && t->path != NULL) hint_of(t, err);

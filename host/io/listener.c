@@ -292,6 +292,7 @@ int mw_listener_open(mw_host *h, const struct mw_endpoint *at, const struct mw_l
     l->socket.fd = l->socket.place.fd = l->spare = -1;
     mw_endpoint_text(at, l->address);
     rc = make(l, at, found, err);
+    if (rc == 0) rc = mw_host_room(h, "net listen", l->address, err);
     if (rc < 0) goto failed;
     tell(at, l->socket.fd, l->address);
     fitted = realloc(l, sizeof *l + strlen(l->address) + 1);

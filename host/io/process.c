@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -289,8 +290,10 @@ static int check_size(struct launch *l) {
     if (bytes > MW_PROCESS_ARGS_MAX) {
         return mw_err_setf(l->err, MW_ELIMIT, o->op, o->argv[0], "its arguments are %zu bytes long, at most %u are allowed", bytes, MW_PROCESS_ARGS_MAX);
     }
-    if (l->home->running >= MW_PROCESS_MAX) {
-        return mw_err_setf(l->err, MW_ELIMIT, o->op, o->argv[0], "%u children run already, at most %d are allowed", l->home->running, MW_PROCESS_MAX);
+    if (l->home->running >= mw_host_limits(l->home->host)->children) {
+        char what[96];
+        snprintf(what, sizeof what, "%u children run already, at most %u are allowed", l->home->running, (unsigned)mw_host_limits(l->home->host)->children);
+        return mw_limits_reached(l->err, o->op, o->argv[0], "children", what);
     }
     if (!o->detached && !mw_groups_room(l->home)) return mw_err_set(l->err, MW_ELIMIT, o->op, o->argv[0], "too many groups of earlier children are still alive");
     return 0;

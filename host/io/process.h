@@ -12,7 +12,6 @@
 
 typedef struct mw_process mw_process;
 
-#define MW_PROCESS_MAX 256            /* running children of a host */
 #define MW_PROCESS_ENV_MAX (128u << 10)   /* bytes of a child's environment */
 #define MW_PROCESS_ARGS_MAX (1u << 20)    /* bytes of its arguments */
 
@@ -171,6 +170,7 @@ struct mw_birth {
     int parent_stdio;         /* mw.parent is its standard input and output */
     int script_fd;            /* its script, open for reading, or -1 */
     int home_fd;              /* its parent's private directory, for its own one, or -1 */
+    struct mw_limits limits;  /* the parent's */
 };
 int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err);
 

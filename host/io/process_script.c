@@ -20,9 +20,10 @@ struct header {
     char magic[8];
     uint32_t version, flags;
     int32_t script_fd, parent_fd, home_fd, spare;
+    struct mw_limits limits;         /* the parent's own: a child has no more */
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 2u
+#define VERSION 3u
 #define POLICY_MAX (16 << 20)      /* bytes */
 
 #ifdef F_ADD_SEALS
@@ -201,6 +202,7 @@ int mw_launch_script(struct launch *l) {
     rc = find_program(l);
     if (rc < 0) return rc;
     memcpy(head.magic, magic, sizeof magic);
+    head.limits = *mw_host_limits_given(l->home->host);
     l->count = SCRIPT_FD + 1;
     if (!o->pty && o->io[0].kind == MW_STDIO_STREAM && o->io[1].kind == MW_STDIO_STREAM) {
         head.flags = BIRTH_STDIO;
@@ -260,6 +262,7 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     if (lseek(fd, 0, SEEK_SET) < 0 || read(fd, &head, sizeof head) != (ssize_t)sizeof head) return odd(err, "what the parent decided cannot be read");
     if (memcmp(head.magic, magic, sizeof magic) != 0 || head.version != VERSION) return odd(err, "parent and child are of different versions");
     out->script_fd = head.script_fd;
+    out->limits = head.limits;
     out->parent_fd = head.flags & BIRTH_SOCKET ? head.parent_fd : -1;
     out->parent_stdio = (head.flags & BIRTH_STDIO) != 0;
     out->home_fd = head.flags & BIRTH_HOME ? head.home_fd : -1;

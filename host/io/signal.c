@@ -81,6 +81,8 @@ int mw_signal_open(mw_host *h, const char *name, mw_signal **out, struct mw_err 
         mw_err_set(err, MW_EDENIED, "on_signal", name, NULL);
         return mw_err_hint(err, "the program around this host keeps signals to itself");
     }
+    rc = mw_host_room(h, "on_signal", name, err);
+    if (rc < 0) return rc;
     s = calloc(1, sizeof *s);
     if (s == NULL) return mw_err_set(err, MW_ENOMEM, "on_signal", name, NULL);
     s->name = names[at].name;

@@ -228,9 +228,11 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
     mw_stream *s = calloc(1, sizeof *s + len + 1);
     int rc;
 
-    if (s == NULL) {
+    if (s == NULL || mw_host_room(h, noun, subject, err) < 0) {
+        rc = s == NULL ? mw_err_set(err, MW_ENOMEM, noun, subject, NULL) : MW_ELIMIT;
+        free(s);
         close_both(rfd, wfd);
-        return mw_err_set(err, MW_ENOMEM, noun, subject, NULL);
+        return rc;
     }
     if (len > 0) memcpy(s->subject, subject, len);
     s->host = h;

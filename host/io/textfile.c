@@ -54,9 +54,11 @@ int mw_textfile_open(mw_host *h, int fd, int shared, mw_textfile **out, struct m
     mw_textfile *f = calloc(1, sizeof *f);
     struct stat st;
 
-    if (f == NULL) {
+    if (f == NULL || mw_host_room(h, "io open", NULL, err) < 0) {
+        int rc = f == NULL ? mw_err_set(err, MW_ENOMEM, "io open", NULL, NULL) : MW_ELIMIT;
+        free(f);
         if (!shared) close(fd);
-        return mw_err_set(err, MW_ENOMEM, "io open", NULL, NULL);
+        return rc;
     }
     f->host = h;
     f->refs = 1;

@@ -115,7 +115,8 @@ int mw_watch_open(mw_host *h, const char *path, mw_watch **out, struct mw_err *e
     mw_watch *w = NULL;
     int rc = place_of(h, path, &at, err);
 
-    if (rc < 0) return rc;
+    if (rc == 0) rc = mw_host_room(h, "fs watch", path, err);
+    if (rc < 0) { mw_place_close(&at); return rc; }
     w = calloc(1, sizeof *w);
     if (w != NULL) {
         w->fd = -1;

@@ -1,0 +1,96 @@
+/* The clock of a step: a timer that fires while the host's thread uses the processor, and its signal's handler.
+ * Knows: core, timer_create(2). Never: a static: the signal brings its host along; anything while the thread sleeps. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/inside.h"
+
+#define TICKS 20u               /* of a step's limit */
+#define TICK_MIN 1000000u       /* ns */
+#define TICK_MAX 50000000u
+#define AGAIN 100000000u        /* ns */
+
+#if defined(__linux__) && defined(SIGEV_THREAD_ID)
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+static void on_tick(int number, siginfo_t *info, void *context) {
+    int saved = errno;
+
+    (void)number;
+    (void)context;
+    if (info->si_code == SI_TIMER && info->si_value.sival_ptr != NULL) mw_hook_tick(info->si_value.sival_ptr);
+    errno = saved;
+}
+
+/* Ours for good: a timer of another host may be on its way. */
+static int take_signal(void) {
+    struct sigaction act;
+
+    memset(&act, 0, sizeof act);
+    act.sa_sigaction = on_tick;
+    act.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    return sigaction(SIGVTALRM, &act, NULL);
+}
+
+void mw_tick_start(mw_host *h) {
+    struct sigevent to;
+    struct itimerspec each;
+    sigset_t ours;
+    uint64_t ns = h->limits.step_ns / TICKS;
+
+    if (h->preempt != MW_PREEMPT_TIMER || (h->ticking && pthread_equal(h->thread, pthread_self()))) return;
+    mw_tick_stop(h);
+    if (h->limits.step_ns == MW_LIMIT_OFF) return;
+    if (ns < TICK_MIN) ns = TICK_MIN;
+    if (ns > TICK_MAX) ns = TICK_MAX;
+    memset(&to, 0, sizeof to);
+    to.sigev_notify = SIGEV_THREAD_ID;
+    to.sigev_signo = SIGVTALRM;
+    to.sigev_value.sival_ptr = h;
+    to.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+    each.it_interval.tv_sec = each.it_value.tv_sec = 0;
+    each.it_interval.tv_nsec = each.it_value.tv_nsec = (long)ns;
+    h->step_ticks = (unsigned)((h->limits.step_ns + ns - 1) / ns);
+    h->again_ticks = (unsigned)(AGAIN / ns) > 3 ? (unsigned)(AGAIN / ns) : 3;
+    h->thread = pthread_self();
+    if (take_signal() < 0 || timer_create(CLOCK_THREAD_CPUTIME_ID, &to, &h->ticker) < 0) {
+        h->preempt = MW_PREEMPT_COUNT; /* no timers here: the slower way */
+        mw_hook_watch(h->L);
+        return;
+    }
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGVTALRM);
+    pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+    timer_settime(h->ticker, 0, &each, NULL);
+    h->ticking = 1;
+}
+
+/* A signal of this timer that is still on its way would find its host gone. */
+void mw_tick_stop(mw_host *h) {
+    static const struct timespec now = {0, 0};
+    sigset_t ours, was;
+
+    if (!h->ticking) return;
+    h->ticking = 0;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGVTALRM);
+    pthread_sigmask(SIG_BLOCK, &ours, &was);
+    timer_delete(h->ticker);
+    while (sigtimedwait(&ours, NULL, &now) > 0) {}
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+}
+#else
+void mw_tick_start(mw_host *h) {
+    if (h->preempt != MW_PREEMPT_TIMER) return;
+    h->preempt = MW_PREEMPT_COUNT;
+    mw_hook_watch(h->L);
+}
+void mw_tick_stop(mw_host *h) {
+    (void)h;
+}
+#endif
