@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,17 +33,29 @@
 #define SIGNALS 64            /* the kernel's; its sigset is one 64-bit word */
 #define SIGSET_BYTES 8
 
-enum step { STEP_NONE, STEP_GROUP, STEP_TTY, STEP_WARDEN, STEP_CHDIR, STEP_FDS, STEP_LIMIT, STEP_SIGNALS, STEP_EXEC };
+#ifndef SYS_landlock_restrict_self
+#define SYS_landlock_restrict_self 446    /* the same everywhere */
+#endif
+#define SET_FILTER 1          /* seccomp(2)'s SECCOMP_SET_MODE_FILTER */
+
+enum step {
+    STEP_NONE, STEP_GROUP, STEP_TTY, STEP_WARDEN, STEP_JOIN, STEP_CHDIR, STEP_FDS, STEP_LIMIT, STEP_SIGNALS, STEP_DEATH, STEP_PRIVILEGES,
+    STEP_LANDLOCK, STEP_FILTER, STEP_EXEC
+};
 
 struct plan {
     const struct mw_spawn *s;
     int fds[MW_SPAWN_FDS];    /* a copy that the child may change */
-    int exec_fd;
+    int exec_fd, ruleset;
+    int parent;               /* our own number */
+    uint32_t caps_head[2];    /* capset(2): version, process 0 */
+    uint32_t caps[6];         /* effective, permitted, inheritable: low words, then high ones */
     struct rlimit nofile;
     uint64_t no_signals;      /* 0: the mask that the program starts with */
     uint64_t by_default[4];   /* an empty sigaction of the kernel's shape */
     struct mw_warden_word word;
     volatile int step, error; /* the child's report */
+    volatile int resource;    /* with STEP_LIMIT: which */
 };
 
 /* Group, terminal, warden. 0, or the step that failed. */
@@ -69,6 +82,10 @@ MW_BARE static int child_fds(struct plan *p) {
     /* First out of the way whatever lies where another has to go. */
     if (p->exec_fd < count) p->exec_fd = (int)syscall(SYS_fcntl, p->exec_fd, F_DUPFD_CLOEXEC, count);
     if (p->exec_fd < 0) return STEP_FDS;
+    if (p->ruleset >= 0 && p->ruleset < count) {
+        p->ruleset = (int)syscall(SYS_fcntl, p->ruleset, F_DUPFD_CLOEXEC, count);
+        if (p->ruleset < 0) return STEP_FDS;
+    }
     for (i = 0; i < count; i++) {
         if (p->fds[i] < 0 || p->fds[i] >= count || p->fds[i] == i) continue;
         p->fds[i] = (int)syscall(SYS_fcntl, p->fds[i], F_DUPFD_CLOEXEC, count);
@@ -86,6 +103,22 @@ MW_BARE static int child_fds(struct plan *p) {
     return syscall(SYS_close_range, (unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? STEP_FDS : 0;
 }
 
+MW_BARE static int child_limits(struct plan *p) {
+    const struct mw_spawn *s = p->s;
+    struct rlimit limit;
+    int i;
+
+    p->resource = RLIMIT_NOFILE;
+    if (s->nofile != 0 && syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &p->nofile, NULL) < 0) return STEP_LIMIT;
+    for (i = 0; i < s->limit_count; i++) {
+        p->resource = s->limits[i].resource;
+        limit.rlim_cur = s->limits[i].soft;
+        limit.rlim_max = s->limits[i].hard;
+        if (syscall(SYS_prlimit64, 0, p->resource, &limit, NULL) < 0) return STEP_LIMIT;
+    }
+    return 0;
+}
+
 /* Everything ignored or handled becomes the default again, then signals may come. */
 MW_BARE static int child_signals(struct plan *p) {
     int i;
@@ -94,6 +127,25 @@ MW_BARE static int child_signals(struct plan *p) {
         if (i != SIGKILL && i != SIGSTOP) syscall(SYS_rt_sigaction, i, p->by_default, NULL, SIGSET_BYTES);
     }
     return syscall(SYS_rt_sigprocmask, SIG_SETMASK, &p->no_signals, NULL, SIGSET_BYTES) < 0 ? STEP_SIGNALS : 0;
+}
+
+/* The cage. What comes after the last line is the filter's to allow: execveat, execve, exit_group. */
+MW_BARE static int child_confine(const struct plan *p) {
+    const struct mw_spawn *s = p->s;
+
+    if (s->death_signal != 0) {
+        if (syscall(SYS_prctl, PR_SET_PDEATHSIG, s->death_signal, 0, 0, 0) < 0) return STEP_DEATH;
+        if (syscall(SYS_getppid) != p->parent) {         /* it ended before that: nobody is there to send the signal */
+            errno = ESRCH;
+            return STEP_DEATH;
+        }
+    }
+    if (!s->confine) return 0;
+    if (syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return STEP_PRIVILEGES;
+    if (p->caps_head[0] != 0 && syscall(SYS_capset, p->caps_head, p->caps) < 0) return STEP_PRIVILEGES;
+    if (p->ruleset >= 0 && syscall(SYS_landlock_restrict_self, p->ruleset, 0) < 0) return STEP_LANDLOCK;
+    if (s->filter != NULL && syscall(SYS_seccomp, SET_FILTER, 0, s->filter) < 0) return STEP_FILTER;
+    return 0;
 }
 
 /* By the descriptor; where that fails, through its name: valgrind's execveat asks for the file's own name, and a file in memory
@@ -109,7 +161,7 @@ MW_BARE static void child_exec(const struct plan *p) {
     while ((fd /= 10) > 0);
     while (n > 0) name[len++] = digits[--n];
     syscall(SYS_execve, name, p->s->argv, p->s->envp);
-    if (errno == ENOENT) errno = error;
+    if (errno == ENOENT || p->s->confine) errno = error; /* a cage refuses the second name: that says nothing of the file */
 }
 
 MW_BARE static int child_main(void *arg) {
@@ -117,11 +169,13 @@ MW_BARE static int child_main(void *arg) {
     const struct mw_spawn *s = p->s;
     int step = child_group(p);
 
+    if (step == 0 && s->join_fd > 0 && syscall(SYS_write, s->join_fd, "0", 1) != 1) step = STEP_JOIN;
     if (step == 0 && s->cwd_fd >= 0 && syscall(SYS_fchdir, s->cwd_fd) < 0) step = STEP_CHDIR;
     if (step == 0) step = child_fds(p);
     if (step == 0 && (s->flags & MW_SPAWN_TTY) && syscall(SYS_ioctl, 0, TIOCSCTTY, 0) < 0) step = STEP_TTY;
-    if (step == 0 && s->nofile != 0 && syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &p->nofile, NULL) < 0) step = STEP_LIMIT;
+    if (step == 0) step = child_limits(p);
     if (step == 0) step = child_signals(p);
+    if (step == 0) step = child_confine(p);
     if (step == 0) {
         child_exec(p);
         step = STEP_EXEC;
@@ -132,23 +186,60 @@ MW_BARE static int child_main(void *arg) {
     return 0;
 }
 
-static int step_error(const struct mw_spawn *s, int step, int error, struct mw_err *err) {
+static const char *limit_name(int resource) {
+    switch (resource) {
+    case RLIMIT_AS: return "memory";
+    case RLIMIT_CPU: return "processor time";
+    case RLIMIT_NOFILE: return "open files";
+    case RLIMIT_NPROC: return "processes";
+    case RLIMIT_CORE: return "core files";
+    default: return "a resource";
+    }
+}
+
+static int exec_error(const struct mw_spawn *s, int error, struct mw_err *err) {
+    int i, rc = -error;
+
+    switch (error) {
+    case ENOENT: return mw_err_set(err, rc, s->op, s->path, "its loader or interpreter is missing");
+    case ENOEXEC: return mw_err_set(err, rc, s->op, s->path, "no program: a script needs a first line such as #!/bin/sh");
+    case E2BIG: return mw_err_set(err, rc, s->op, s->path, "arguments and environment are too long for the kernel");
+    case EACCES:
+        if (s->confine) return mw_err_set(err, rc, s->op, s->path, "no program, or its cage does not let it or its loader run");
+        break;
+    case ENOMEM:
+        for (i = 0; i < s->limit_count; i++) {
+            if (s->limits[i].resource == RLIMIT_AS) return mw_err_set(err, rc, s->op, s->path, "it does not fit into its limit of memory");
+        }
+        break;
+    default: break;
+    }
+    return mw_err_set(err, rc, s->op, s->path, NULL);
+}
+
+static const char *step_words(int step, int error) {
     switch (step) {
-    case STEP_CHDIR:
-        return mw_err_setf(err, -error, s->op, s->cwd, "cannot be the working directory: %s", mw_err_words(-error));
-    case STEP_WARDEN:
-        return mw_err_setf(err, -error, s->op, s->path, "the warden does not listen: %s", mw_err_words(-error));
-    case STEP_EXEC:
-        if (error == ENOENT) return mw_err_set(err, -error, s->op, s->path, "its loader or interpreter is missing");
-        if (error == ENOEXEC) return mw_err_set(err, -error, s->op, s->path, "no program: a script needs a first line such as #!/bin/sh");
-        if (error == E2BIG) return mw_err_set(err, -error, s->op, s->path, "arguments and environment are too long for the kernel");
-        return mw_err_set(err, -error, s->op, s->path, NULL);
-    case STEP_TTY:
-        return mw_err_setf(err, -error, s->op, s->path, "its terminal: %s", mw_err_words(-error));
-    default:
-        return mw_err_setf(err, -error, s->op, s->path, "%s: %s",
-                           step == STEP_FDS ? "its descriptors" : step == STEP_LIMIT ? "its limits" :
-                           step == STEP_GROUP ? "its group" : "its signals", mw_err_words(-error));
+    case STEP_TTY: return "its terminal";
+    case STEP_WARDEN: return "the warden does not listen";
+    case STEP_JOIN: return "its limit of processes: it cannot enter its control group";
+    case STEP_FDS: return "its descriptors";
+    case STEP_GROUP: return "its group";
+    case STEP_DEATH: return "the signal that ends it with its parent";
+    case STEP_PRIVILEGES: return "its cage: privileges cannot be given up for good";
+    case STEP_LANDLOCK: return error == E2BIG ? "its cage: Landlock nests no deeper than 16 layers" : "its cage: Landlock's rules cannot be put on";
+    case STEP_FILTER: return "its cage: the filter of system calls cannot be put on";
+    default: return "its signals";
+    }
+}
+
+static int step_error(const struct mw_spawn *s, const struct plan *p, struct mw_err *err) {
+    int step = p->step, rc = -p->error;
+
+    switch (step) {
+    case STEP_CHDIR: return mw_err_setf(err, rc, s->op, s->cwd, "cannot be the working directory: %s", mw_err_words(rc));
+    case STEP_EXEC: return exec_error(s, p->error, err);
+    case STEP_LIMIT: return mw_err_setf(err, rc, s->op, s->path, "its limit of %s: %s", limit_name(p->resource), mw_err_words(rc));
+    default: return mw_err_setf(err, rc, s->op, s->path, "%s: %s", step_words(step, p->error), mw_err_words(rc));
     }
 }
 
@@ -237,6 +328,35 @@ __attribute__((noinline)) static int clone_it(struct plan *p, struct mw_child *c
     return pid < 0 ? -error : pid;
 }
 
+/* What a confined child keeps of a superuser's powers: those over files, which the cage bounds, over its own identity and its own
+ * children, and low ports. Without the others it cannot raise its limits (CAP_SYS_RESOURCE) or set up the network through an
+ * ordinary socket (CAP_NET_ADMIN). no_new_privs keeps exec from giving them back. Nothing to do for an ordinary user. */
+#define CAP_CHOWN 0
+#define CAP_DAC_OVERRIDE 1
+#define CAP_DAC_READ_SEARCH 2
+#define CAP_FOWNER 3
+#define CAP_FSETID 4
+#define CAP_KILL 5
+#define CAP_SETGID 6
+#define CAP_SETUID 7
+#define CAP_NET_BIND_SERVICE 10
+#define CAPS_KEPT (1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER | 1u << CAP_FSETID | \
+                   1u << CAP_KILL | 1u << CAP_SETGID | 1u << CAP_SETUID | 1u << CAP_NET_BIND_SERVICE)
+#define CAPS_VERSION 0x20080522u          /* _LINUX_CAPABILITY_VERSION_3 */
+
+static int plan_caps(struct plan *p) {
+    int i;
+
+    p->caps_head[0] = CAPS_VERSION;
+    if (syscall(SYS_capget, p->caps_head, p->caps) < 0) return -errno;
+    if ((p->caps[1] & ~CAPS_KEPT) == 0 && p->caps[4] == 0 && (p->caps[2] | p->caps[5]) == 0) {
+        p->caps_head[0] = 0;                             /* there is nothing to give up */
+        return 0;
+    }
+    for (i = 0; i < 6; i++) p->caps[i] &= i < 2 ? CAPS_KEPT : 0;
+    return 0;
+}
+
 static int watch(uv_loop_t *loop, struct mw_child *c) {
     int rc = uv_poll_init(loop, &c->at.poll, c->pidfd);
 
@@ -264,7 +384,11 @@ int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c
     plan.s = s;
     plan.word.op = MW_WARDEN_ADD;
     plan.exec_fd = s->exec_fd;
+    plan.ruleset = s->confine ? s->ruleset : -1;
+    plan.parent = getpid();
     for (i = 0; i < s->count; i++) plan.fds[i] = s->fds[i];
+    rc = s->confine ? plan_caps(&plan) : 0;
+    if (rc < 0) return mw_err_setf(err, rc, s->op, s->path, "its cage: privileges cannot be told: %s", mw_err_words(rc));
     if (s->nofile != 0) {
         getrlimit(RLIMIT_NOFILE, &plan.nofile);
         plan.nofile.rlim_cur = s->nofile < plan.nofile.rlim_max ? s->nofile : plan.nofile.rlim_max;
@@ -277,7 +401,7 @@ int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c
     c->untold = 0;
     if (plan.step != STEP_NONE) {
         take(c, 1);                                      /* it has ended already: this does not wait */
-        return step_error(s, plan.step, plan.error, err);
+        return step_error(s, &plan, err);
     }
     rc = watch(loop, c);
     if (rc < 0) {                                        /* a program that nobody watches must not run */

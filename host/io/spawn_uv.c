@@ -70,6 +70,10 @@ int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c
     c->ended = ended;
     c->closed = NULL;
     if (s->count > MW_SPAWN_FDS) return mw_err_set(err, MW_EINVAL, s->op, s->path, "too many descriptors");
+    /* libuv runs nothing of ours between fork and exec: what would bind the child cannot be put on, so it does not run. */
+    if (s->confine || s->limit_count > 0 || s->join_fd > 0) {
+        return mw_err_set(err, -EOPNOTSUPP, s->op, s->path, s->confine ? "this build cannot confine a child" : "this build cannot limit a child");
+    }
     rc = warden_listens(s);
     if (rc < 0) return mw_err_setf(err, rc, s->op, s->path, "the warden does not listen: %s", mw_err_words(rc));
 

@@ -91,7 +91,8 @@ enum mw_filter_flag {
     MW_FILTER_NETLINK = 32,      /* route netlink: the list of network interfaces */
     MW_FILTER_ONE_PROCESS = 64,  /* no other process, threads only: the one flag that takes away */
     MW_FILTER_OLD_TRUNCATE = 128,/* Landlock before version 3: truncating by name is refused here */
-    MW_FILTER_OLD_SIGNALS = 256  /* Landlock before version 6: signals to others are refused here */
+    MW_FILTER_OLD_SIGNALS = 256, /* Landlock before version 6: signals to others are refused here */
+    MW_FILTER_WATCH = 512        /* inotify, which Landlock does not hold: only where everything may be read */
 };
 #define MW_FILTER_MAX 512        /* instructions */
 struct sock_filter;
