@@ -7,20 +7,48 @@
 
 extern char **environ;
 
-/* Variables that make a loader or an interpreter run or load something before the program does what it was asked: a script may
- * not set them for a program that is not trusted. Names that end in * are prefixes. */
+/* Variables whose value is code, a command that a program runs unasked, or a file, folder or list of options that can name either:
+ * a script may not set them for a program that is not trusted. Names that end in * are prefixes.
+ *
+ * Not here, since a program looks there on request only, and its cage bounds what it finds: PATH, HOME and the XDG folders (where
+ * configuration lies), SHELL, EDITOR, VISUAL, PAGER, BROWSER (helpers that a user picks; PAGER=cat is usual), CC and its like,
+ * trust stores (SSL_CERT_FILE), locales and zones by name. What is inherited is the user's own choice: a script cannot change our
+ * environment, so env rules alone decide about it. */
 static const char *const startup[] = {
-    "LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",
-    "RESOLV_*", "MALLOC_TRACE",
-    "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "BASH_FUNC_*", "ZDOTDIR", "KSH_ENV", "IFS",
+    /* the loader and the C library */
+    "LD_*", "DYLD_*", "GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH", "HOSTALIASES", "LOCALDOMAIN", "NIS_PATH",
+    "RES_OPTIONS", "RESOLV_*", "MALLOC_TRACE", "TZDIR", "TERMINFO", "TERMINFO_DIRS", "TERMCAP", "TERMPATH",
+    /* shells */
+    "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "BASH_FUNC_*", "BASH_LOADABLES_PATH", "ZDOTDIR", "KSH_ENV",
+    "FPATH", "IFS", "CDPATH",
+    /* interpreters and virtual machines */
     "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT", "PYTHONWARNINGS", "PYTHONINSPECT",
-    "PYTHONPLATLIBDIR", "PYTHONEXECUTABLE", "PYTHONCASEOK",
-    "PERL5OPT", "PERL5LIB", "PERLLIB", "PERL5DB", "PERL5SHELL", "RUBYOPT", "RUBYLIB", "RUBYSHELL", "GEM_HOME", "GEM_PATH",
-    "NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE", "BUN_OPTIONS", "DENO_DIR",
+    "PYTHONPLATLIBDIR", "PYTHONEXECUTABLE", "PYTHONCASEOK", "PYTHONPYCACHEPREFIX", "PYTHON_PRESITE", "PYTHONDUMPREFSFILE",
+    "PERL5OPT", "PERL5LIB", "PERLLIB", "PERL5DB", "PERL5SHELL", "PERLDB_OPTS", "PERLIO_DEBUG",
+    "RUBYOPT", "RUBYLIB", "RUBYLIB_PREFIX", "RUBYPATH", "RUBYSHELL", "RUBYGEMS_GEMDEPS", "GEM_HOME", "GEM_PATH", "BUNDLE_*",
+    "NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE", "NODE_COMPILE_CACHE", "NODE_V8_COVERAGE", "ELECTRON_RUN_AS_NODE",
+    "npm_config_*", "NPM_CONFIG_*", "BUN_OPTIONS", "DENO_DIR",
     "LUA_INIT", "LUA_INIT_*", "LUA_PATH", "LUA_PATH_*", "LUA_CPATH", "LUA_CPATH_*",
-    "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "PHPRC", "PHP_INI_SCAN_DIR", "R_PROFILE",
-    "R_PROFILE_USER", "R_ENVIRON", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "TERMINFO", "TERMINFO_DIRS", "TERMCAP",
+    "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "JAVA_OPTS", "JAVA_HOME", "CLASSPATH", "MAVEN_OPTS", "GRADLE_OPTS",
+    "DOTNET_*", "CORECLR_*", "COR_*", "PHPRC", "PHP_INI_SCAN_DIR", "R_PROFILE", "R_PROFILE_USER", "R_ENVIRON", "R_ENVIRON_USER",
+    "R_HOME", "R_LIBS*", "GUILE_LOAD_*", "TCLLIBPATH", "TCL_LIBRARY", "TK_LIBRARY", "ERL_*", "ELIXIR_ERL_OPTIONS", "JULIA_*",
+    "OCAMLRUNPARAM", "CAML_LD_LIBRARY_PATH", "AWKPATH", "AWKLIBPATH",
+    /* libraries with parts to load */
+    "OPENSSL_*", "KRB5_CONFIG", "SASL_PATH", "SASL_CONF_PATH", "GTK_MODULES", "GTK_PATH", "GIO_MODULE_DIR", "GIO_EXTRA_MODULES",
+    "GDK_PIXBUF_MODULE*", "QT_PLUGIN_PATH", "QML2_IMPORT_PATH", "GST_PLUGIN_*", "LIBGL_DRIVERS_PATH", "VK_*",
+    /* tools that run a command, or read options that can name one */
+    "GIT_SSH", "GIT_SSH_COMMAND", "GIT_PROXY_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR", "GIT_PAGER",
+    "GIT_ASKPASS", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR", "GIT_CONFIG", "GIT_CONFIG_*", "GIT_ALLOW_PROTOCOL", "GIT_TRACE*",
+    "SSH_ASKPASS*", "SSH_SK_*", "SSH_PKCS11_HELPER", "RSYNC_RSH", "RSYNC_CONNECT_PROG", "RSYNC_SHELL", "CVS_RSH", "SVN_SSH",
+    "TAR_OPTIONS", "TAPE", "RMT", "ZIPOPT", "LESS*", "MANOPT", "MANPAGER", "MANROFFOPT", "GROFF_*", "VIMINIT", "EXINIT", "VIM",
+    "VIMRUNTIME", "EMACSLOADPATH", "MAKEFLAGS", "GNUMAKEFLAGS", "MFLAGS", "MAKEFILES", "GCC_EXEC_PREFIX", "COMPILER_PATH",
+    "RUSTC*", "RUSTDOC", "CARGO_*", "GOFLAGS", "GOENV", "WGETRC", "SYSTEM_WGETRC", "PSQLRC",
 };
+
+/* No more than these, which take away: no file at all, or the word for not reading one. */
+static int says_nothing(const char *name, const char *value) {
+    return strcmp(value, "/dev/null") == 0 || strcmp(name, "GIT_CONFIG_NOSYSTEM") == 0;
+}
 
 static int is_startup(const char *name) {
     size_t i;
@@ -86,7 +114,7 @@ static int refuse_startup(struct launch *l) {
 
     if (l->program.trusted) return 0;
     for (i = 0; i < o->env_count; i++) {
-        if (o->env[i].value == NULL || !is_startup(o->env[i].name)) continue;
+        if (o->env[i].value == NULL || !is_startup(o->env[i].name) || says_nothing(o->env[i].name, o->env[i].value)) continue;
         mw_err_set(l->err, MW_EDENIED, o->op, o->env[i].name, "denied: it decides what a program loads before it starts");
         return mw_err_hint(l->err, "grant it with --trust-run=%s", l->program.path), MW_EDENIED;
     }

@@ -69,20 +69,33 @@ static int below(const char *name, const char *domain) {
     return n > d + 1 && name[n - d - 1] == '.' && memcmp(name + n - d, domain, d) == 0;
 }
 
-static int fits_addr(const struct mw_rule *r, const struct mw_target *t) {
-    struct mw_net_addr a = r->addr;
+/* How many bits of the target's address the rule names, plus 1; 0: it does not fit. */
+static unsigned fit_addr(const struct mw_rule *r, const struct mw_target *t) {
+    struct mw_net_addr a = r->addr, inner;
+    unsigned before;
 
     if (t->kind == MW_CONNECT && mw_net_wild(&a)) { /* as a destination it is loopback */
         if (a.v6) a.bytes[15] = 1;
         else memcpy(a.bytes, "\x7f\0\0\1", 4);
     }
-    if (mw_net_within(&a, t->addr)) return 1;
+    if (mw_net_within(&a, t->addr)) return a.bits + 1;
+    if (r->effect != MW_DENY) return 0;
     /* "::" takes IPv4 too, as the system has it */
-    return r->effect == MW_DENY && t->wild && (t->addr->v6 || !a.v6);
+    if (t->wild && (t->addr->v6 || !a.v6)) return a.bits + 1;
+    /* A denied IPv4 address is denied by way of a gateway, too; its bits count behind the gateway's own. */
+    before = a.v6 ? 0 : mw_net_inner(t->addr, &inner);
+    return before != 0 && mw_net_within(&a, &inner) ? before + a.bits + 1 : 0;
+}
+
+/* Who denies "localhost" means this machine: also by its addresses, and by other names that lead to them. */
+static unsigned fit_localhost(const struct mw_rule *r, const struct mw_target *t) {
+    if (r->effect != MW_DENY || t->addr == NULL || !mw_net_localhost(r->name) || (t->host != NULL && mw_net_localhost(t->host))) return 0;
+    if (mw_net_loopback(t->addr)) return (t->addr->v6 ? 128 : 8) + 1;
+    return t->wild ? 8 + 1 : 0;
 }
 
 static void fit_net(const struct mw_rule *r, const struct mw_target *t, struct mw_fit *fit) {
-    unsigned port = r->port != MW_ANY_PORT;
+    unsigned port = r->port != MW_ANY_PORT, bits;
 
     if (port && r->port != t->port && !(t->some_port && r->effect == MW_ALLOW)) return;
     switch (r->form) {
@@ -91,9 +104,12 @@ static void fit_net(const struct mw_rule *r, const struct mw_target *t, struct m
         if (t->trail == NULL && t->abstract == NULL) fit->plain = FIT_EVERY + port;
         break;
     case MW_FORM_ADDR:
-        if ((t->addr != NULL && fits_addr(r, t)) || (t->unresolved && r->effect == MW_ALLOW)) fit->addr = 2 * (r->addr.bits + 1) + port;
+        bits = t->addr != NULL ? fit_addr(r, t) : t->unresolved && r->effect == MW_ALLOW ? r->addr.bits + 1 : 0;
+        if (bits != 0) fit->addr = 2 * bits + port;
         break;
     case MW_FORM_HOST:
+        bits = fit_localhost(r, t);
+        if (bits != 0) fit->addr = 2 * bits + port;
         if (t->host != NULL && strcmp(t->host, r->name) == 0) fit->host = 2 * (2 * labels(r->name) + 1) + port;
         break;
     case MW_FORM_SUFFIX:

@@ -97,6 +97,30 @@ int mw_net_wild(const struct mw_net_addr *a) {
     return a->bits == (a->v6 ? 128u : 32u) && memcmp(a->bytes, zero, a->v6 ? 16 : 4) == 0;
 }
 
+unsigned mw_net_inner(const struct mw_net_addr *a, struct mw_net_addr *out) {
+    static const unsigned char nat64[12] = {0, 0x64, 0xff, 0x9b}, local64[6] = {0, 0x64, 0xff, 0x9b, 0, 1}, zero[12];
+    unsigned at = 12;
+
+    memset(out, 0, sizeof *out);
+    if (!a->v6 || a->bits != 128) return 0;
+    if (a->bytes[0] == 0x20 && a->bytes[1] == 0x02) at = 2;
+    else if (memcmp(a->bytes, zero, sizeof zero) == 0 && a->bytes[12] == 0) return 0; /* ::, ::1 */
+    else if (memcmp(a->bytes, nat64, sizeof nat64) != 0 && memcmp(a->bytes, local64, sizeof local64) != 0 && memcmp(a->bytes, zero, sizeof zero) != 0) return 0;
+    memcpy(out->bytes, a->bytes + at, 4);
+    out->bits = 32;
+    return 8 * at;
+}
+
+int mw_net_loopback(const struct mw_net_addr *a) {
+    static const unsigned char one[16] = {[15] = 1};
+    return a->v6 ? a->bits == 128 && memcmp(a->bytes, one, sizeof one) == 0 : a->bits >= 8 && a->bytes[0] == 127;
+}
+
+int mw_net_localhost(const char *name) {
+    size_t n = strlen(name);
+    return n >= 9 && strcmp(name + n - 9, "localhost") == 0 && (n == 9 || name[n - 10] == '.');
+}
+
 int mw_net_host(const char *text, size_t len, char *out, size_t *bad) {
     size_t label = 0;
 

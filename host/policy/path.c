@@ -310,11 +310,16 @@ static int reopen(const struct found *f, int flags) {
     fd = open(self, flags | O_CLOEXEC | O_NOCTTY);
     if (fd >= 0 || errno != ENOENT || f->dir < 0) return fd >= 0 ? fd : -errno;
     /* no /proc: by name, and then look whether it is still the same */
-    fd = openat(f->dir, f->leaf, flags | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+    fd = openat(f->dir, f->leaf, (flags & ~O_TRUNC) | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) return -errno;
     if (fstat(fd, &st) < 0 || st.st_dev != f->st.st_dev || st.st_ino != f->st.st_ino) {
         close(fd);
         return -ESTALE;
+    }
+    if ((flags & O_TRUNC) != 0 && ftruncate(fd, 0) < 0) {
+        int rc = -errno;
+        close(fd);
+        return rc;
     }
     if ((flags & O_NONBLOCK) == 0) (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     return fd;

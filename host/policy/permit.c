@@ -21,6 +21,7 @@ static int read_host(enum mw_kind kind, const char *host, char name[256], struct
     size_t bad, len = strcspn(host, "%"); /* a zone names an interface, not another address */
 
     if (host[0] == 0 || strcmp(host, "*") == 0) return 3;
+    if (host[len] != 0 && (host[len + 1] == 0 || memchr(host, ':', len) == NULL)) return 0;
     if (mw_net_read(host, len, addr)) {
         if (kind == MW_CONNECT && mw_net_wild(addr)) {
             if (addr->v6) addr->bytes[15] = 1;

@@ -139,7 +139,7 @@ static int read_unix(struct reader *in) {
     if (len == 0) return wrong(in, 5, "a path or @name is expected");
     if (path[0] == '@') {
         if (len == 1) return wrong(in, 6, "a name is expected");
-        if (len > 107) return wrong(in, 5, "an abstract name has at most 106 bytes");
+        if (len > 108) return wrong(in, 5, "an abstract name has at most 107 bytes");
         r->form = MW_FORM_ABSTRACT;
         return keep(in, &r->name, path + 1, len - 1);
     }

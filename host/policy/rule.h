@@ -97,6 +97,13 @@ int mw_net_from(const struct sockaddr *sa, socklen_t len, int to, struct mw_net_
 int mw_net_within(const struct mw_net_addr *outer, const struct mw_net_addr *inner);
 /* 1 for 0.0.0.0 and :: (whole addresses, not prefixes). */
 int mw_net_wild(const struct mw_net_addr *a);
+/* The IPv4 address that a whole IPv6 address leads to through a gateway: 64:ff9b::/96 and 64:ff9b:1::/48 (NAT64), 2002::/16 (6to4),
+ * ::a.b.c.d. Returns the bits before it (96, 16), or 0: it holds none. */
+unsigned mw_net_inner(const struct mw_net_addr *a, struct mw_net_addr *out);
+/* 1 for 127.0.0.0/8 and ::1. */
+int mw_net_loopback(const struct mw_net_addr *a);
+/* 1 for "localhost" and what is below it: this machine, whatever a resolver says (RFC 6761). name is canonical. */
+int mw_net_localhost(const char *name);
 /* Lower case, one trailing dot dropped; out has 256 bytes. 1, or 0: not a host name; *bad is the offset of what is wrong. */
 int mw_net_host(const char *text, size_t len, char *out, size_t *bad);
 

@@ -285,13 +285,16 @@ describe("the environment of a child", function()
       io.write(mw.process.run { "env" }.stdout)
       for _, name in ipairs {
         "LD_PRELOAD", "LD_ANYTHING", "BASH_ENV", "PYTHONSTARTUP", "PERL5OPT", "NODE_OPTIONS", "ENV", "GCONV_PATH", "LUA_INIT",
+        "PYTHONPYCACHEPREFIX", "RUBYLIB", "JAVA_TOOL_OPTIONS", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_GLOBAL", "GIT_EXEC_PATH", "LESSOPEN", "LESS", "TAR_OPTIONS", "RSYNC_RSH", "OPENSSL_CONF", "MANOPT", "MAKEFLAGS",
       } do
         local ok, err = pcall(mw.process.run, { "env", env = { [name] = "x" } })
         print(ok, err.code, (err.hint:gsub("=.*", "")))
       end
       print(mw.process.run { "env", env = { LD_PRELOAD = false } }.ok)
+      print(mw.process.run { "env", env = { GIT_CONFIG_GLOBAL = "/dev/null", GIT_CONFIG_NOSYSTEM = "1", PAGER = "cat" } }.ok)
     ]], env = { KEPT_ONE = "1", DROPPED = "2" } })
-    assert.equal("KEPT_ONE=1\n" .. ("false\tEDENIED\tgrant it with --trust-run\n"):rep(9) .. "true\n", r.stdout, r.stderr)
+    assert.equal("KEPT_ONE=1\n" .. ("false\tEDENIED\tgrant it with --trust-run\n"):rep(24) .. "true\ntrue\n", r.stdout, r.stderr)
   end)
 
   it("may hold loader variables for a program that is trusted", function()

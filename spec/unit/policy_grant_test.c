@@ -360,3 +360,90 @@ TEST(lists_of_rules_are_split_at_commas_that_are_not_escaped) {
     CHECK_INT(mw_policy_add(p, MW_READ, MW_ALLOW, "", &err), MW_EINVAL);
     done();
 }
+
+/* ---- Addresses by way of others ------------------------------------------------------------------------------------------ */
+
+static int peer6(enum mw_kind kind, const char *host, const char *addr, int port) {
+    struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_port = htons((unsigned short)port)};
+    REQUIRE(inet_pton(AF_INET6, addr, &sa.sin6_addr) == 1);
+    return mw_permit_addr(p, kind, host, (struct sockaddr *)&sa, sizeof sa, "net connect", &err);
+}
+
+TEST(a_denied_address_is_denied_by_way_of_every_gateway_and_none_is_granted_by_one) {
+    static const char *const ways[] = {"64:ff9b::10.1.2.3", "64:ff9b:1::10.1.2.3", "2002:a01:203::1", "::10.1.2.3", "::ffff:10.1.2.3"};
+    begin();
+    allow(MW_CONNECT, NULL);
+    REQUIRE(mw_policy_add(p, MW_CONNECT, MW_DENY, "10.0.0.0/8", &err) == 0);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        CHECK_INT(peer6(MW_CONNECT, ways[i], ways[i], 80), MW_EDENIED);
+        CHECK_INT(peer6(MW_CONNECT, "example.com", ways[i], 80), MW_EDENIED);
+        CHECK_INT(mw_permit_host(p, MW_CONNECT, ways[i], 80, "net connect", &err), MW_EDENIED);
+        CHECK_INT(mw_policy_covers(p, MW_CONNECT, "[64:ff9b::a01:203]:80", &err), MW_EDENIED);
+    }
+    CHECK_INT(peer6(MW_CONNECT, "64:ff9b::11.1.2.3", "64:ff9b::11.1.2.3", 80), 0);
+    CHECK_INT(peer6(MW_CONNECT, "::1", "::1", 80), 0);
+    allow(MW_CONNECT, "[64:ff9b::/96]"); /* wider than the denial, behind the gateway */
+    CHECK_INT(peer6(MW_CONNECT, ways[0], ways[0], 80), MW_EDENIED);
+    allow(MW_CONNECT, "[64:ff9b::a01:203]");
+    CHECK_INT(peer6(MW_CONNECT, ways[0], ways[0], 80), 0);
+    done();
+
+    begin();
+    allow(MW_CONNECT, "10.0.0.0/8");
+    CHECK_INT(peer6(MW_CONNECT, "::ffff:10.1.2.3", "::ffff:10.1.2.3", 80), 0); /* the same address */
+    for (size_t i = 0; i < 4; i++) CHECK_INT(peer6(MW_CONNECT, ways[i], ways[i], 80), MW_EDENIED);
+    done();
+}
+
+TEST(a_denial_of_localhost_is_of_this_machine_by_whatever_name_or_address) {
+    begin();
+    allow(MW_NET, NULL);
+    REQUIRE(mw_policy_add(p, MW_NET, MW_DENY, "localhost", &err) == 0);
+    CHECK_INT(peer(MW_CONNECT, "localhost", "127.0.0.1", 80), MW_EDENIED);
+    CHECK_INT(peer(MW_CONNECT, "LocalHost.", "127.0.0.1", 80), MW_EDENIED);
+    CHECK_INT(peer(MW_CONNECT, "127.0.0.1", "127.0.0.1", 80), MW_EDENIED);
+    CHECK_INT(peer(MW_CONNECT, "127.9.9.9", "127.9.9.9", 80), MW_EDENIED);
+    CHECK_INT(peer(MW_CONNECT, "0.0.0.0", "0.0.0.0", 80), MW_EDENIED);
+    CHECK_INT(peer6(MW_CONNECT, "::1", "::1", 80), MW_EDENIED);
+    CHECK_INT(peer6(MW_CONNECT, "::", "::", 80), MW_EDENIED);
+    CHECK_INT(peer6(MW_CONNECT, "::ffff:127.0.0.1", "::ffff:127.0.0.1", 80), MW_EDENIED);
+    CHECK_INT(peer(MW_CONNECT, "rebound.example", "127.0.0.1", 80), MW_EDENIED);
+    CHECK_INT(peer(MW_LISTEN, "0.0.0.0", "0.0.0.0", 80), MW_EDENIED);
+    CHECK_INT(peer(MW_CONNECT, "10.0.0.1", "10.0.0.1", 80), 0);
+    allow(MW_CONNECT, "127.0.0.1:8080"); /* more specific */
+    CHECK_INT(peer(MW_CONNECT, "127.0.0.1", "127.0.0.1", 8080), 0);
+    CHECK_INT(peer(MW_CONNECT, "127.0.0.1", "127.0.0.1", 8081), MW_EDENIED);
+    allow(MW_CONNECT, "localhost:8081");
+    CHECK_INT(peer(MW_CONNECT, "localhost", "127.0.0.1", 8081), 0);
+    CHECK_INT(peer(MW_CONNECT, "rebound.example", "127.0.0.1", 8081), MW_EDENIED);
+    done();
+}
+
+TEST(a_zone_belongs_to_an_ipv6_address_and_changes_nothing) {
+    begin();
+    allow(MW_CONNECT, "[fe80::/10],10.0.0.1");
+    REQUIRE(mw_policy_add(p, MW_CONNECT, MW_DENY, "[fe80::1]", &err) == 0);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "fe80::2%eth0", 80, "net connect", &err), 0);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "fe80::1%eth0", 80, "net connect", &err), MW_EDENIED);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "fe80::2%", 80, "net connect", &err), MW_EINVAL);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "10.0.0.1%eth0", 80, "net connect", &err), MW_EINVAL);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "example%2ecom", 80, "net connect", &err), MW_EINVAL);
+    done();
+}
+
+TEST(an_abstract_name_may_be_as_long_as_the_kernel_has_it) {
+    char rule[160] = "unix:@", name[120] = "@";
+    struct mw_place at;
+    begin();
+    memset(rule + 6, 'n', 107);
+    memset(name + 1, 'n', 107);
+    allow(MW_NET, NULL);
+    CHECK_INT(mw_permit_unix(p, MW_CONNECT, name, "net connect", &at, &err), 0);
+    REQUIRE(mw_policy_add(p, MW_NET, MW_DENY, rule, &err) == 0);
+    CHECK_INT(mw_permit_unix(p, MW_CONNECT, name, "net connect", &at, &err), MW_EDENIED);
+    rule[113] = 'n';
+    CHECK_INT(mw_policy_add(p, MW_NET, MW_DENY, rule, &err), MW_EINVAL);
+    name[108] = 'n';
+    CHECK_INT(mw_permit_unix(p, MW_CONNECT, name, "net connect", &at, &err), -ENAMETOOLONG);
+    done();
+}
