@@ -42,6 +42,18 @@ static int fd_at(lua_State *L, struct uv_door *d, int idx, int how, const char *
     return mw_fds_check(&d->fds, fd, how, op, err) < 0 ? -1 : (int)fd;
 }
 
+/* A file's mode. One that others run as its owner outlives every policy: it takes all rights to make. */
+static mode_t mode_at(lua_State *L, struct uv_door *d, int idx, const char *op) {
+    mode_t mode = (mode_t)mw_arg_integer(L, idx, op, "mode", 0, 07777);
+    struct mw_err err;
+
+    if ((mode & (S_ISUID | S_ISGID)) == 0 || mw_policy_is_total(policy(d))) return mode;
+    mw_err_set(&err, MW_EDENIED, op, NULL, "denied: a mode with setuid or setgid");
+    mw_err_hint(&err, "grant it with -A");
+    mw_raise(L, &err);
+    return 0;
+}
+
 /* true, or what failed. */
 static int give_true(lua_State *L, struct uv_door *d, int cb, int rc, const struct mw_err *err) {
     if (rc < 0) return mw_uv_give_err(L, d, cb, err);
@@ -96,7 +108,7 @@ static int flags_of(const char *text) {
 int mw_uv_fs_open(ARGS) {
     const char *path = path_at(L, 1, r->name);
     int cb = callback_at(L, 2, 4, r->name), flags = O_RDONLY, fd;
-    lua_Integer mode = 0666;
+    mode_t mode = 0666;
     struct mw_err err;
 
     (void)raw;
@@ -106,8 +118,8 @@ int mw_uv_fs_open(ARGS) {
     } else if (cb != 2 && !lua_isnoneornil(L, 2)) {
         flags = (int)mw_arg_integer(L, 2, r->name, "flags", 0, INT32_MAX);
     }
-    if (cb != 2 && cb != 3 && !lua_isnoneornil(L, 3)) mode = mw_arg_integer(L, 3, r->name, "mode", 0, 07777);
-    fd = mw_uvfs_open(&d->fds, policy(d), path, flags, (mode_t)mode, &err);
+    if (cb != 2 && cb != 3 && !lua_isnoneornil(L, 3)) mode = mode_at(L, d, 3, r->name);
+    fd = mw_uvfs_open(&d->fds, policy(d), path, flags, mode, &err);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     lua_pushinteger(L, fd);
     return mw_uv_give(L, d, cb, 1);
@@ -221,7 +233,7 @@ int mw_uv_fs_ftruncate(ARGS) {
 
 int mw_uv_fs_fchmod(ARGS) {
     int cb = callback_at(L, 3, 3, r->name), rc;
-    lua_Integer mode = mw_arg_integer(L, 2, r->name, "mode", 0, 07777);
+    mode_t mode = mode_at(L, d, 2, r->name);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     uv_fs_t req;
@@ -416,23 +428,19 @@ int mw_uv_fs_rmdir(ARGS) {
     return give_true(L, d, cb, mw_uvfs_unlink(policy(d), path_at(L, 1, r->name), 1, &err), &err);
 }
 
-static mode_t mode_at(lua_State *L, int idx, const char *op) {
-    return (mode_t)mw_arg_integer(L, idx, op, "mode", 0, 07777);
-}
-
 int mw_uv_fs_mkdir(ARGS) {
     int cb = callback_at(L, 3, 3, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_uvfs_mkdir(policy(d), path_at(L, 1, r->name), mode_at(L, 2, r->name), &err), &err);
+    return give_true(L, d, cb, mw_uvfs_mkdir(policy(d), path_at(L, 1, r->name), mode_at(L, d, 2, r->name), &err), &err);
 }
 int mw_uv_fs_chmod(ARGS) {
     int cb = callback_at(L, 3, 3, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_uvfs_chmod(policy(d), path_at(L, 1, r->name), mode_at(L, 2, r->name), &err), &err);
+    return give_true(L, d, cb, mw_uvfs_chmod(policy(d), path_at(L, 1, r->name), mode_at(L, d, 2, r->name), &err), &err);
 }
 
 int mw_uv_fs_rename(ARGS) {
