@@ -71,6 +71,7 @@ static void finish(mw_process *p) {
     mw_timer_stop(p->host, &p->stage_timer);
     mw_timer_stop(p->host, &p->limit);
     mw_list_remove(&p->link);
+    mw_limits_over(p);
     mw_child_close(&p->child, child_closed);
 }
 
@@ -195,6 +196,7 @@ static void all_closed(struct mw_handle *handle) {
         p->home = NULL;
         finish(p);
     }
+    mw_limits_end(all);
     mw_terminal_back(all);
     mw_process_home_end(all->host);                              /* nobody is left who uses it */
     mw_timer_stop(all->host, &all->sweep);
@@ -216,6 +218,7 @@ int mw_process_setup(mw_host *h, const struct mw_process_setup *s, struct mw_err
     if (all == NULL) return mw_err_set(err, MW_ENOMEM, "process", NULL, NULL);
     all->host = h;
     mw_list_init(&all->all);
+    mw_list_init(&all->pids);
     all->program_fd = all->abi = -1;
     /* The command-line program alone: an embedder's thread may end before its process does. */
     if (mw_host_hooks(h)->signals && syscall(SYS_gettid) == getpid()) all->death_signal = SIGTERM;
@@ -319,6 +322,8 @@ static int run(struct launch *l) {
     for (tries = 0;; tries++) {
         rc = o->detached ? 0 : mw_groups_warden(all, o->op, l->err);
         if (rc < 0) return rc;
+        rc = mw_launch_limits(l, &s);                            /* counts the warden */
+        if (rc < 0) return rc;
         s.warden_fd = o->detached || !all->use_warden ? -1 : mw_warden_fd(all->warden);
         rc = mw_child_start(mw_host_loop(all->host), &s, &l->p->child, on_ending, on_ended, l->err);
         if ((rc != -EPIPE && rc != -EAGAIN) || s.warden_fd < 0 || tries > 0 || l->p->child.watching) break;
@@ -397,6 +402,7 @@ static void undo(mw_process *p) {
     }
     p->closed = 1;
     p->refs++;
+    mw_limits_over(p);
     mw_child_close(&p->child, child_closed);
     mw_process_drop(p);
 }

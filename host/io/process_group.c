@@ -39,6 +39,7 @@ static void sweep(struct mw_timer *t) {
     for (i = 0; i < GROUPS; i++) {
         if (all->orphan[i] && !mw_group_alive(atomic_load(&all->groups[i]))) forget(all, i);
     }
+    mw_limits_sweep(all);
     if (all->orphans > 0) mw_timer_start(all->host, t, mw_host_now(all->host) + SWEEP_NS, sweep);
 }
 

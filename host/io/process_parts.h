@@ -37,6 +37,8 @@ struct mw_processes {
     int abi;                  /* Landlock's; -1: not asked yet */
     int unconfined_told;      /* that script children run without the kernel's half was logged */
     struct mw_cages *cages;   /* built ones; NULL: none yet */
+    struct mw_list pids;      /* of struct mw_pids: control groups of children, and of those not empty yet */
+    unsigned pids_made;
 };
 
 enum stage { STAGE_NONE, STAGE_LINGER, STAGE_ASKED, STAGE_KILLED, STAGE_GIVEN_UP };
@@ -72,6 +74,7 @@ struct mw_process {
     mw_stream *duplex, *feeding;
     int parent_stdio;         /* a script child whose mw.parent is its stdio */
     int pty_fd;               /* lent by the stream or the capture; -1 */
+    struct mw_pids *pids;     /* the control group that counts its processes, or NULL */
 };
 
 /* What one start holds until it is through. */
@@ -93,6 +96,9 @@ struct launch {
     int private_fd;
     char script_dir[PATH_MAX];    /* of a script child: where its modules are */
     mw_cage *cage;            /* NULL: none yet */
+    struct mw_spawn_limit limits[6];
+    int limit_count;
+    int join_fd;              /* of its control group; 0: none */
 };
 
 /* process_group.c */
@@ -124,6 +130,12 @@ int mw_launch_env(struct launch *l);
 int mw_launch_confine(struct launch *l);         /* is it to be confined, and may it be as it asks? 0 or a code */
 int mw_launch_cage(struct launch *l, struct mw_spawn *s);     /* its cage, a kept one if it is still good */
 void mw_cages_free(struct mw_cages *it);         /* NULL is fine */
+/* process_limits.c */
+int mw_launch_limits(struct launch *l, struct mw_spawn *s);   /* what `limits` becomes; after the cage, once for each try */
+void mw_limits_over(mw_process *p);              /* nothing of it is left, or it was never started */
+void mw_limits_sweep(struct mw_processes *all);  /* control groups that have become empty go */
+void mw_limits_end(struct mw_processes *all);    /* all of them, with whoever is left in them */
+
 /* process_home.c */
 void mw_process_home_end(mw_host *h);            /* removed, if there is one */
 
