@@ -1,0 +1,410 @@
+/* Collects and asks the places at which the answer changes: the rules' own, and other names of what is denied.
+ * Knows: confine_points.h, confine_mounts.h, walking. Never: adds anything to a cage; believes what could not be looked at. */
+#include "policy/confine_points.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/confine_mounts.h"
+
+#define SEEK_MAX 50000u          /* entries looked at for other names of what is denied */
+
+static const char op[] = "confine";
+
+static int grown(struct mw_points *ps, void **list, size_t *room, size_t count, size_t size) {
+    void *more;
+
+    if (count < *room) return 0;
+    more = realloc(*list, (*room * 2 + 16) * size);
+    if (more == NULL) return mw_err_set(ps->b->err, MW_ENOMEM, op, NULL, NULL);
+    *list = more;
+    *room = *room * 2 + 16;
+    return 0;
+}
+
+/* 1 if a code says something about us and not about the path. */
+static int ours(int code) {
+    return code == MW_ENOMEM || code == -EMFILE || code == -ENFILE;
+}
+
+/* ---- Asking ------------------------------------------------------------------------------------------------------------------ */
+
+static int says_yes(const struct mw_points *ps, const struct mw_target *t) {
+    struct mw_decision d;
+
+    mw_decide(ps->b->policy, t, &d);
+    if (!ps->loading) return d.verdict == MW_YES;
+    return !(d.verdict == MW_NO && d.rule != NULL && d.rule->form == MW_FORM_PATH && d.rule->spot.place.len > 0);
+}
+
+int mw_points_ask(struct mw_points *ps, const char *path, int special, struct mw_point *out, struct stat *st) {
+    char subject[PATH_MAX + 2];
+    struct mw_target t;
+    struct mw_walk w;
+    int rc = mw_target_path(ps->b->policy, 1u << ps->kind, *path != 0 ? path : "/", MW_WALK_NAME, subject, &w, &t);
+
+    memset(out, 0, sizeof *out);
+    out->special = special;
+    if (ours(rc)) return mw_err_set(ps->b->err, rc, op, path, NULL);
+    out->text = strdup(rc == 0 ? w.trail.text : path);
+    if (out->text == NULL) {
+        if (rc == 0) mw_walk_end(&w);
+        return mw_err_set(ps->b->err, MW_ENOMEM, op, NULL, NULL);
+    }
+    if (rc < 0) { /* too long, or it changes all the time */
+        out->forced = 1;
+        return 0;
+    }
+    t.by_name = 0;
+    t.kind = ps->kind;
+    if (special) t.forbidden = 1;
+    out->yes = says_yes(ps, &t);
+    if (w.fd >= 0 && w.status == 0) {
+        out->node = (struct mw_node){w.st.st_dev, w.st.st_ino};
+        if (st != NULL) *st = w.st;
+    } else if (w.status != MW_ENOENT && w.status != 0) {
+        out->yes = 0; /* out of reach */
+    }
+    mw_walk_end(&w);
+    return out->yes;
+}
+
+int mw_points_add(struct mw_points *ps, const char *text, int special, int forced) {
+    struct mw_point at = {0};
+    int rc = grown(ps, (void **)&ps->at, &ps->room, ps->count, sizeof *ps->at);
+
+    if (rc == 0) rc = mw_points_ask(ps, text, special, &at, NULL);
+    if (rc < 0) {
+        free(at.text);
+        return rc;
+    }
+    if (forced) at.yes = 0, at.forced = 1;
+    ps->at[ps->count++] = at;
+    return 0;
+}
+
+static int add_bad(struct mw_points *ps, const struct mw_node *node) {
+    int rc = grown(ps, (void **)&ps->bad, &ps->bad_room, ps->bad_count, sizeof *ps->bad);
+
+    if (rc < 0 || node->ino == 0) return rc;
+    ps->bad[ps->bad_count++] = *node;
+    return 0;
+}
+
+static int add_sought(struct mw_points *ps, const struct mw_node *node, const char *rest, uint64_t names) {
+    int rc = grown(ps, (void **)&ps->sought, &ps->sought_room, ps->sought_count, sizeof *ps->sought);
+
+    if (rc < 0) return rc;
+    ps->sought[ps->sought_count++] = (struct mw_sought){*node, rest, names};
+    return 0;
+}
+
+/* ---- Collecting ---------------------------------------------------------------------------------------------------------------- */
+
+static int add_alias(void *ud, const char *alias) {
+    return mw_points_add(ud, alias, 0, 0);
+}
+
+/* A denied place, its other names by mounts, and what stands there now. */
+static int add_place(struct mw_points *ps, const struct mw_place_id *at) {
+    size_t i = ps->count;
+    int rc;
+
+    if (at->text == NULL) return 0;
+    rc = mw_points_add(ps, at->text, 0, 0);
+    if (rc == 0 && !ps->at[i].yes) rc = add_bad(ps, &ps->at[i].node);
+    if (rc == 0 && ps->b->mounts != NULL) rc = mw_mounts_aliases(ps->b->mounts, at->text, add_alias, ps);
+    return rc;
+}
+
+/* A name below a folder: the folder may have been moved. */
+static int check_anchor(struct mw_points *ps, const struct mw_place_id *at) {
+    char dir[MW_TRAIL_TEXT];
+    struct stat st;
+
+    if (!at->known || at->text == NULL || at->rest == 0 || at->rest > at->len || at->len >= sizeof dir) return 0;
+    memcpy(dir, at->text, at->rest - 1);
+    dir[at->rest - 1] = 0;
+    if (lstat(dir[0] != 0 ? dir : "/", &st) == 0 && st.st_dev == at->anchor.dev && st.st_ino == at->anchor.ino) return 0;
+    return add_sought(ps, &at->anchor, at->text + at->rest, 1);
+}
+
+/* The denied object itself, wherever it is by now. */
+static int add_object(struct mw_points *ps, const struct mw_rule *r) {
+    const struct mw_spot *s = &r->spot;
+    char self[32], path[MW_TRAIL_TEXT];
+    static const char gone[] = " (deleted)";
+    struct stat st;
+    ssize_t n;
+    int rc;
+
+    if (!s->known) return 0;
+    rc = add_bad(ps, &s->node);
+    if (rc < 0) return rc;
+    if (s->fd < 0) return add_sought(ps, &s->node, NULL, UINT64_MAX); /* not pinned: it was gone when this policy was read */
+    if (fstat(s->fd, &st) < 0) return mw_err_sys(ps->b->err, op, r->text);
+    if (st.st_nlink == 0) return 0;
+    if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) rc = add_sought(ps, &s->node, NULL, st.st_nlink);
+    snprintf(self, sizeof self, "/proc/self/fd/%d", s->fd);
+    n = readlink(self, path, sizeof path - 1);
+    if (n <= 0 || path[0] != '/') return rc == 0 ? add_sought(ps, &s->node, NULL, 1) : rc;
+    path[n] = 0;
+    if ((size_t)n >= sizeof gone && strcmp(path + n - (sizeof gone - 1), gone) == 0) return rc == 0 ? add_sought(ps, &s->node, NULL, st.st_nlink) : rc;
+    if (path[1] == 0) path[0] = 0;
+    if (rc == 0 && strcmp(path, s->place.text) != 0) rc = mw_points_add(ps, path, 0, 0);
+    return rc;
+}
+
+static int add_rule(struct mw_points *ps, const struct mw_rule *r) {
+    int rc;
+
+    if (r->form == MW_FORM_EVERY) return r->effect == MW_ALLOW && !ps->loading ? mw_points_add(ps, "", 0, 0) : 0;
+    if (r->form != MW_FORM_PATH || r->spot.place.text == NULL) return 0;
+    if (r->effect == MW_ALLOW) return ps->loading ? 0 : mw_points_add(ps, r->spot.place.text, 0, 0);
+    rc = add_place(ps, &r->spot.place);
+    if (rc == 0) rc = add_place(ps, &r->spot.link);
+    if (rc == 0) rc = add_object(ps, r);
+    if (rc == 0) rc = check_anchor(ps, &r->spot.place);
+    return rc == 0 ? check_anchor(ps, &r->spot.link) : rc;
+}
+
+static int below(const char *text, const char *dir) {
+    size_t n = strlen(dir);
+    return strncmp(text, dir, n) == 0 && (text[n] == '/' || text[n] == 0);
+}
+
+/* /proc and its like, where a granted place is above them. */
+static int add_special(struct mw_points *ps) {
+    static const char *const always[] = {"/proc", "/sys", "/dev"};
+    size_t granted = ps->count;
+    int rc = 0, root = 0;
+
+    if (ps->everything) return 0;
+    for (size_t i = 0; i < granted; i++) root |= ps->at[i].text[0] == 0 && ps->at[i].yes;
+    for (int i = 0; i < 3 && rc == 0; i++)
+        if (root) rc = mw_points_add(ps, always[i], 1, 0);
+    for (const struct mw_mount *m = ps->b->mounts != NULL ? ps->b->mounts->first : NULL; m != NULL && rc == 0; m = m->next) {
+        int wanted = m->special;
+        for (int i = 0; i < 3; i++) wanted = wanted && !below(m->at, always[i]);
+        for (size_t i = 0; i < granted && wanted; i++)
+            if (ps->at[i].yes && below(m->at, ps->at[i].text)) {
+                rc = mw_points_add(ps, m->at, 1, 0);
+                wanted = 0;
+            }
+    }
+    return rc;
+}
+
+int mw_points_find(struct mw_points *ps) {
+    const struct mw_policy *p = ps->b->policy;
+    struct mw_point root = {0};
+    int rc = mw_points_ask(ps, "", 1, &root, NULL);
+
+    free(root.text);
+    if (rc < 0) return rc;
+    ps->everything = rc;
+    rc = 0;
+    for (const struct mw_layer *l = p->layers; l != NULL && rc == 0; l = l->next) {
+        if (l->all && !ps->loading) rc = mw_points_add(ps, "", 0, 0);
+        for (const struct mw_rule *r = l->rules[ps->kind]; r != NULL && rc == 0; r = r->next) rc = add_rule(ps, r);
+    }
+    for (const struct mw_rule *r = p->drops.rules[ps->kind]; r != NULL && rc == 0; r = r->next) rc = add_rule(ps, r);
+    if (rc == 0 && !ps->loading) rc = add_special(ps);
+    if (rc == 0) mw_points_sort(ps);
+    return rc;
+}
+
+void mw_points_end(struct mw_points *ps) {
+    for (size_t i = 0; i < ps->count; i++) free(ps->at[i].text);
+    free(ps->at);
+    free(ps->bad);
+    free(ps->sought);
+}
+
+/* ---- Looking up ----------------------------------------------------------------------------------------------------------------- */
+
+/* As strcmp, but '/' before everything: a folder stands before what is in it, and that before its neighbours. */
+static int compare(const char *a, const char *b) {
+    while (*a != 0 && *a == *b) a++, b++;
+    if (*a == *b) return 0;
+    if (*a == 0 || *b == 0) return *a == 0 ? -1 : 1;
+    if (*a == '/' || *b == '/') return *a == '/' ? -1 : 1;
+    return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
+}
+
+static int by_text(const void *a, const void *b) {
+    return compare(((const struct mw_point *)a)->text, ((const struct mw_point *)b)->text);
+}
+
+void mw_points_sort(struct mw_points *ps) {
+    size_t n = 0;
+
+    if (ps->count > 1) qsort(ps->at, ps->count, sizeof *ps->at, by_text);
+    for (size_t i = 0; i < ps->count; i++) {
+        struct mw_point *last = n > 0 ? &ps->at[n - 1] : NULL;
+        if (last != NULL && strcmp(last->text, ps->at[i].text) == 0) {
+            last->yes = last->yes && ps->at[i].yes;
+            last->forced |= ps->at[i].forced;
+            free(ps->at[i].text);
+        } else {
+            ps->at[n++] = ps->at[i];
+        }
+    }
+    ps->count = n;
+}
+
+/* The first point that does not stand before `text`. */
+static size_t lower(const struct mw_points *ps, const char *text) {
+    size_t from = 0, to = ps->count;
+
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (compare(ps->at[mid].text, text) < 0) from = mid + 1;
+        else to = mid;
+    }
+    return from;
+}
+
+const struct mw_point *mw_points_at(const struct mw_points *ps, const char *text) {
+    size_t i = lower(ps, text);
+    return i < ps->count && strcmp(ps->at[i].text, text) == 0 ? &ps->at[i] : NULL;
+}
+
+int mw_points_refuse_below(const struct mw_points *ps, const char *text) {
+    for (size_t i = lower(ps, text); i < ps->count && below(ps->at[i].text, text); i++)
+        if (!ps->at[i].yes && strcmp(ps->at[i].text, text) != 0) return 1;
+    return 0;
+}
+
+int mw_points_is_bad(const struct mw_points *ps, const struct stat *st) {
+    for (size_t i = 0; i < ps->bad_count; i++)
+        if (ps->bad[i].dev == st->st_dev && ps->bad[i].ino == st->st_ino) return 1;
+    return 0;
+}
+
+int mw_points_is_root(const struct mw_points *ps, size_t i) {
+    const char *text = ps->at[i].text;
+
+    if (!ps->at[i].yes) return 0;
+    for (size_t j = i; j-- > 0;)
+        if (below(text, ps->at[j].text)) return !ps->at[j].yes; /* the deepest that holds it */
+    return 1;
+}
+
+/* ---- Seeking -------------------------------------------------------------------------------------------------------------------- */
+
+struct seek {
+    struct mw_points *ps;
+    struct mw_points found;      /* added to ps in the end: ps must stay sorted meanwhile */
+    unsigned seen;
+    size_t open;                 /* sought ones that are not wholly found */
+    char text[MW_TRAIL_TEXT];
+    size_t len;
+};
+
+static int remember(struct seek *k, const char *rest, int forced) {
+    char text[2 * MW_TRAIL_TEXT];
+
+    if (rest == NULL) return mw_points_add(&k->found, k->text, 0, forced);
+    snprintf(text, sizeof text, "%s/%s", k->text, rest);
+    return mw_points_add(&k->found, text, 0, forced);
+}
+
+static int look(struct seek *k, const struct stat *st) {
+    struct mw_points *ps = k->ps;
+    int rc = 0;
+
+    k->seen++;
+    for (size_t i = 0; i < ps->sought_count && rc == 0; i++) {
+        struct mw_sought *s = &ps->sought[i];
+        if (s->left == 0 || s->node.dev != st->st_dev || s->node.ino != st->st_ino) continue;
+        if (--s->left == 0) k->open--;
+        rc = remember(k, s->rest, 0);
+    }
+    return rc;
+}
+
+static int seek_in(struct seek *k, int dirfd, const char *name);
+
+static int seek_entries(struct seek *k, DIR *dir) {
+    int rc = 0;
+
+    for (struct dirent *e; rc == 0 && k->open > 0 && k->seen <= SEEK_MAX && (e = readdir(dir)) != NULL;) {
+        size_t before = k->len, n = strlen(e->d_name);
+        const struct mw_point *at;
+        struct stat st;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        if (k->len + n + 2 > sizeof k->text || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) continue;
+        k->text[k->len] = '/';
+        memcpy(k->text + k->len + 1, e->d_name, n + 1);
+        k->len += n + 1;
+        at = mw_points_at(k->ps, k->text);
+        rc = look(k, &st);
+        if (rc == 0 && S_ISDIR(st.st_mode) && (at == NULL || at->yes)) rc = seek_in(k, dirfd(dir), e->d_name);
+        k->len = before;
+        k->text[before] = 0;
+    }
+    return rc;
+}
+
+/* What cannot be listed may hold it: it is refused. */
+static int seek_in(struct seek *k, int dirfd, const char *name) {
+    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc;
+    DIR *dir;
+
+    if (fd < 0) return ours(-errno) ? mw_err_sys(k->ps->b->err, op, k->text) : remember(k, NULL, 1);
+    dir = fdopendir(fd);
+    if (dir == NULL) {
+        close(fd);
+        return mw_err_set(k->ps->b->err, MW_ENOMEM, op, k->text, NULL);
+    }
+    rc = seek_entries(k, dir);
+    closedir(dir);
+    return rc;
+}
+
+static int seek_root(struct seek *k, const struct mw_point *root) {
+    struct stat st;
+    int rc;
+
+    k->len = strlen(root->text);
+    if (k->len >= sizeof k->text) return 0;
+    memcpy(k->text, root->text, k->len + 1);
+    if (lstat(k->len > 0 ? k->text : "/", &st) < 0) return 0;
+    rc = look(k, &st);
+    if (rc == 0 && S_ISDIR(st.st_mode)) rc = seek_in(k, AT_FDCWD, k->len > 0 ? k->text : "/");
+    if (rc == 0 && k->seen > SEEK_MAX && k->open > 0) {
+        k->len = strlen(root->text);
+        k->text[k->len] = 0;
+        mw_cage_note(k->ps->b, "%s: left out, since what is denied may have another name in it, and it is too large to look for it",
+                     k->len > 0 ? k->text : "/");
+        rc = remember(k, NULL, 1);
+    }
+    return rc;
+}
+
+int mw_points_seek(struct mw_points *ps) {
+    struct seek k;
+    int rc = 0;
+
+    if (ps->sought_count == 0) return 0;
+    memset(&k, 0, sizeof k);
+    k.ps = ps;
+    k.found = (struct mw_points){.b = ps->b, .kind = ps->kind, .loading = ps->loading};
+    k.open = ps->sought_count;
+    for (size_t i = 0; i < ps->count && rc == 0 && k.open > 0; i++)
+        if (mw_points_is_root(ps, i)) rc = seek_root(&k, &ps->at[i]);
+    for (size_t i = 0; i < k.found.count && rc == 0; i++) {
+        rc = grown(ps, (void **)&ps->at, &ps->room, ps->count, sizeof *ps->at);
+        if (rc < 0) break;
+        ps->at[ps->count++] = k.found.at[i];
+        k.found.at[i].text = NULL;
+    }
+    mw_points_end(&k.found);
+    mw_points_sort(ps);
+    return rc;
+}

@@ -1,0 +1,58 @@
+/* The places at which a policy's answer changes, for confine_tree.c: collected, asked, sorted.
+ * Knows: confine_parts.h. Never: adds anything to a cage. */
+#ifndef MW_POLICY_CONFINE_POINTS_H
+#define MW_POLICY_CONFINE_POINTS_H
+
+#include "policy/confine_parts.h"
+
+struct mw_point {
+    char *text;                  /* without links; "" is the root */
+    int yes;                     /* the policy grants it */
+    int special;                 /* something like /proc: only "everything" grants it */
+    int forced;                  /* 1: refused whatever the policy says: it could not be looked at */
+    struct mw_node node;         /* what stands there; ino 0: nothing */
+};
+
+/* An object that is denied, and may stand at names that no rule knows. */
+struct mw_sought {
+    struct mw_node node;
+    const char *rest;            /* names below it that are meant; NULL: itself. Lent by the policy */
+    uint64_t left;               /* names of it that were not seen yet */
+};
+
+struct mw_points {
+    struct mw_cage_build *b;
+    enum mw_kind kind;
+    int loading;                 /* 1: granted is what no denial by path refuses (the loading table) */
+    int everything;              /* 1: what no rule can name is granted, too */
+    struct mw_point *at;
+    size_t count, room;
+    struct mw_node *bad;         /* what denials mean, by identity */
+    size_t bad_count, bad_room;
+    struct mw_sought *sought;
+    size_t sought_count, sought_room;
+};
+
+/* Everything that speaks of the kind, asked and sorted. 0 or a code; whatever it says, end it with mw_points_end. */
+int mw_points_find(struct mw_points *ps);
+void mw_points_end(struct mw_points *ps);
+
+/* One more, asked at once. `forced`: refused. Sort again afterwards. */
+int mw_points_add(struct mw_points *ps, const char *text, int special, int forced);
+void mw_points_sort(struct mw_points *ps);
+/* Looks for what is sought below the granted places; adds where it is. */
+int mw_points_seek(struct mw_points *ps);
+
+/* The point at exactly this place, or NULL. */
+const struct mw_point *mw_points_at(const struct mw_points *ps, const char *text);
+/* 1 if something below `text` is refused. */
+int mw_points_refuse_below(const struct mw_points *ps, const char *text);
+/* 1 if it is what a denial means. */
+int mw_points_is_bad(const struct mw_points *ps, const struct stat *st);
+/* The granted point `i` lies in no other granted one (save by way of a refused one). */
+int mw_points_is_root(const struct mw_points *ps, size_t i);
+
+/* Asks about one place. *st (may be NULL) is filled when something stands there: 1 granted, 0 not, or a code. */
+int mw_points_ask(struct mw_points *ps, const char *path, int special, struct mw_point *out, struct stat *st);
+
+#endif
