@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -26,6 +27,7 @@
 #include "io/stdio.h"
 
 #define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
+#define POLICY_MAX (1u << 20)       /* bytes of a policy file */
 
 /* What the assembly keeps beside a host; reached through its hooks' ud. */
 struct assembly {
@@ -48,7 +50,7 @@ const char *mw_version(void) {
 void mw_config_init(struct mw_config *cfg) {
     memset(cfg, 0, sizeof *cfg);
     cfg->size = sizeof *cfg;
-    cfg->parent_fd = cfg->script_fd = cfg->home_fd = -1;
+    cfg->parent_fd = cfg->script_fd = cfg->home_fd = cfg->audit_fd = -1;
     cfg->warden = 1;
     cfg->shutdown_ms = 5000;
 }
@@ -110,6 +112,31 @@ static int furnish(lua_State *L) { /* in a protected call: config */
     return 0;
 }
 
+static void hook_where(void *ud, char *out, size_t size) {
+    struct assembly *a = ud;
+    mw_host_where(a->host, out, size);
+}
+
+/* The policy's lines, under a name of ours that no other host of any process has. */
+static void audit(struct assembly *a) {
+    uint64_t id = 0;
+    char name[24];
+
+    if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id) id = uv_hrtime() ^ (uint64_t)(uintptr_t)a;
+    snprintf(name, sizeof name, "%016llx", (unsigned long long)id);
+    mw_policy_on_where(a->policy, hook_where, a);
+    mw_policy_audit(a->policy, a->cfg.audit_fd, name);
+}
+
+int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err) {
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+    if (fd < 0) return mw_err_sys(err, "audit", path);
+    if (cfg->audit_fd >= 0) close(cfg->audit_fd);
+    cfg->audit_fd = fd;
+    return 0;
+}
+
 /* What is free to read: Lua modules beside the main script, and those of the system. */
 static int free_modules(mw_policy *p, const char *script_path, struct mw_err *err) {
     static const char *const system_dirs[] = {"/usr/local/share/lua/5.4", "/usr/share/lua/5.4"};
@@ -131,6 +158,7 @@ static int free_modules(mw_policy *p, const char *script_path, struct mw_err *er
 static void free_assembly(struct assembly *a) {
     if (a->cfg.script_fd >= 0) close(a->cfg.script_fd);
     if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
+    if (a->cfg.audit_fd >= 0) close(a->cfg.audit_fd);
     mw_policy_free(a->policy);
     free((void *)(uintptr_t)a->cfg.program);
     free(a);
@@ -169,6 +197,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     hooks->signals = a->cfg.signals;
     hooks->pipe_ends = a->cfg.pipe_ends;
     mw_host_set_policy(a->host, a->policy);
+    audit(a);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
     mw_host_set_preempt(a->host, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy) ? MW_PREEMPT_NONE : a->cfg.preempt);
     lua_pushcfunction(mw_host_state(a->host), furnish);
@@ -288,7 +317,7 @@ int mw_host_check(mw_host *h, const char *text, size_t len, const char *name, st
 }
 
 /* The whole of a descriptor; text is malloc'd. */
-static int read_all(int fd, const char *path, char **text, size_t *len, struct mw_err *err) {
+static int read_all(int fd, const char *op, const char *path, size_t max, char **text, size_t *len, struct mw_err *err) {
     char *buf = NULL;
     size_t size = 0, held = 0;
     int rc = 0;
@@ -297,16 +326,16 @@ static int read_all(int fd, const char *path, char **text, size_t *len, struct m
         ssize_t n;
         if (size - held < 4096) {
             char *more = realloc(buf, size = size != 0 ? 2 * size : 16384);
-            if (more == NULL) rc = mw_err_set(err, MW_ENOMEM, "load", path, NULL);
+            if (more == NULL) rc = mw_err_set(err, MW_ENOMEM, op, path, NULL);
             if (more == NULL) break;
             buf = more;
         }
         n = read(fd, buf + held, size - held);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) rc = mw_err_sys(err, "load", path);
+        if (n < 0) rc = mw_err_sys(err, op, path);
         if (n <= 0) break;
         held += (size_t)n;
-        if (held > SCRIPT_MAX) rc = mw_err_setf(err, MW_ELIMIT, "load", path, "more than %u bytes", SCRIPT_MAX);
+        if (held > max) rc = mw_err_setf(err, MW_ELIMIT, op, path, "more than %zu bytes", max);
         if (rc < 0) break;
     }
     if (rc < 0) free(buf);
@@ -323,7 +352,7 @@ static int load_file(mw_host *h, const char *path, int only_check, struct mw_err
     of(h)->cfg.script_fd = -1;
 
     if (fd < 0) return mw_err_sys(err, "load", path);
-    rc = read_all(fd, path, &text, &len, err);
+    rc = read_all(fd, "load", path, SCRIPT_MAX, &text, &len, err);
     close(fd);
     if (rc < 0) return rc;
     snprintf(name, sizeof name, "@%s", path);
@@ -336,6 +365,25 @@ int mw_host_load_file(mw_host *h, const char *path, struct mw_err *err) {
 }
 int mw_host_check_file(mw_host *h, const char *path, struct mw_err *err) {
     return load_file(h, path, 1, err);
+}
+
+int mw_policy_add_file(mw_policy *p, const char *path, struct mw_err *err) {
+    const char *slash = strrchr(path, '/');
+    struct mw_err why;
+    char *text = NULL, *dir = NULL;
+    size_t len = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
+
+    if (fd < 0) return mw_err_sys(err, "policy", path);
+    rc = read_all(fd, "policy", path, POLICY_MAX, &text, &len, err);
+    close(fd);
+    if (rc < 0) return rc;
+    dir = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    rc = dir != NULL ? mw_policy_add_json(p, text, len, dir, &why) : mw_err_set(&why, MW_ENOMEM, NULL, NULL, NULL);
+    if (rc < 0) mw_err_setf(err, rc, NULL, NULL, rc == MW_ENOMEM ? "%s: %s" : "%s:%s", path, why.what);
+    free(text);
+    free(dir);
+    return rc;
 }
 
 struct start_module {
@@ -476,6 +524,7 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->parent_stdio = birth.parent_stdio;
     cfg->script_fd = birth.script_fd;
     cfg->home_fd = birth.home_fd;
+    cfg->audit_fd = birth.audit_fd;
     cfg->limits = birth.limits;
     return 0;
 }

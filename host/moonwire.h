@@ -54,8 +54,16 @@ struct mw_config {
     int home_fd;                     /* -1, or the directory (O_PATH; taken) that the private one of confined programs is made in */
     struct mw_limits limits;         /* what the script may use; 0 (default): as base/limits.h says. .memory wins over memory_limit */
     enum mw_preempt preempt;         /* how limits.step_ns is held */
+    int audit_fd;                    /* -1, or where a line of JSON goes for every decision (taken; O_APPEND): policy.h */
 };
 void mw_config_init(struct mw_config *cfg);
+
+/* mw_policy_add_json of the file at `path` (at most 1 MiB), its relative paths taken from its folder. MW_EINVAL: err->what is
+ * "PATH:LINE:COLUMN: what is wrong". */
+int mw_policy_add_file(mw_policy *p, const char *path, struct mw_err *err);
+
+/* Opens `path` for cfg->audit_fd: appended to, made with mode 0600 if it is not there. Keep it out of the script's write rights. */
+int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err);
 
 /* For a script child: reads what its parent decided (a memfd whose content is sealed; taken) into *cfg and *policy (given; also
  * lent to cfg->policy). cfg is initialized before. MW_EINVAL: anything odd, a missing seal above all. */

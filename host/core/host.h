@@ -56,6 +56,10 @@ const struct mw_limits *mw_host_limits_given(const mw_host *h);    /* as they we
 /* Before another handle is made: 0, or MW_ELIMIT when there are as many as there may be. */
 int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err *err);
 
+/* Where the running script stands: "quest.lua:12", the innermost function that is neither C nor one of our modules. "" when none
+ * runs. Never raises. */
+void mw_host_where(mw_host *h, char *out, size_t size);
+
 /* Monotonic nanoseconds (uv_hrtime). */
 uint64_t mw_host_now(mw_host *h);
 

@@ -81,16 +81,27 @@ static void set(lua_State *L, const char *name, const char *value) {
     lua_setfield(L, -2, name);
 }
 
-/* The first place on the call stack that is the script's own: not C, not one of our embedded modules. "" when there is none. */
-static void push_where(lua_State *L) {
-    lua_Debug ar;
-    for (int level = 0; lua_getstack(L, level, &ar); level++) {
-        lua_getinfo(L, "Sl", &ar);
-        if (ar.currentline <= 0 || strncmp(ar.source, "=[moonwire", 10) == 0) continue;
-        lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-        return;
+/* The first place on the call stack that is the script's own: not C, not one of our embedded modules. 1, or 0: there is none. */
+static int find_where(lua_State *L, lua_Debug *ar) {
+    for (int level = 0; lua_getstack(L, level, ar); level++) {
+        lua_getinfo(L, "Sl", ar);
+        if (ar->currentline > 0 && strncmp(ar->source, "=[moonwire", 10) != 0) return 1;
     }
-    lua_pushliteral(L, "");
+    return 0;
+}
+
+static void push_where(lua_State *L) { /* "" when there is none */
+    lua_Debug ar;
+    if (find_where(L, &ar)) lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    else lua_pushliteral(L, "");
+}
+
+void mw_host_where(mw_host *h, char *out, size_t size) {
+    lua_State *co = atomic_load_explicit(&h->co, memory_order_relaxed);
+    lua_Debug ar;
+
+    if (size > 0) out[0] = 0;
+    if (co != NULL && find_where(co, &ar)) snprintf(out, size, "%s:%d", ar.short_src, ar.currentline);
 }
 
 void mw_err_push(lua_State *L, const struct mw_err *err) {

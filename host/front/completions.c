@@ -7,6 +7,7 @@
 
 /* What a value is: a path can be completed, a program too. */
 static const char *value_of(const struct mw_flag_row *row) {
+    if (row->does == MW_FLAG_POLICY || row->does == MW_FLAG_AUDIT) return "path";
     if (row->does != MW_FLAG_RIGHT) return "";
     switch (row->kind) {
     case MW_READ: case MW_WRITE: case MW_FFI: return "path";
@@ -121,7 +122,7 @@ static void print_fish(FILE *to) {
             if (flag->does == MW_FLAG_LATER || !(flag->commands & 1u << i)) continue;
             fprintf(to, "complete -c moonwire -n '__fish_seen_subcommand_from %s' -l %s", row->name, flag->name + 2);
             if (flag->letter != NULL) fprintf(to, " -s %s", flag->letter + 1);
-            if (flag->takes == MW_VALUE_NEEDED) fputs(" -x", to);
+            if (flag->takes == MW_VALUE_NEEDED) fputs(strcmp(value_of(flag), "path") == 0 ? " -r" : " -x", to);
             if (flag->text != NULL) fprintf(to, " -d '%s'", flag->text);
             fputs("\n", to);
         }

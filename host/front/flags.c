@@ -105,11 +105,17 @@ static int check_value(const struct mw_flags *flags, const struct mw_flag_row *r
     if (row->takes == MW_VALUE_NONE && value != NULL) return refuse(flags, err, "%s takes no value", row->name, "");
     if (row->takes == MW_VALUE_NEEDED && (value == NULL || *value == '\0')) {
         if (row->does == MW_FLAG_LIMIT) return refuse(flags, err, "%s needs a value: %s=memory=64MiB,step=2s", row->name, row->name);
-        return refuse(flags, err, "%s needs a value: %s=2s", row->name, row->name);
+        return refuse(flags, err, row->does == MW_FLAG_TIMEOUT ? "%s needs a value: %s=2s" : "%s needs a value: %s=FILE", row->name, row->name);
     }
     if (row->does == MW_FLAG_RIGHT && value != NULL && *value == '\0') {
         return refuse(flags, err, "%s= names nothing; without the = it means everything", row->name, "");
     }
+    return 0;
+}
+
+static int set_file(struct mw_flags *flags, const char **slot, const struct mw_flag_row *row, const char *value, struct mw_err *err) {
+    if (*slot != NULL) return refuse(flags, err, "%s is given twice", row->name, "");
+    *slot = value;
     return 0;
 }
 
@@ -125,6 +131,8 @@ static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const ch
     case MW_FLAG_NO_PROMPT: flags->no_prompt = 1; return 0;
     case MW_FLAG_TIMEOUT: return set_timeout(flags, value, "--timeout", err);
     case MW_FLAG_LIMIT: return set_limits(flags, value, row->name, err);
+    case MW_FLAG_POLICY: return set_file(flags, &flags->policy, row, value, err);
+    case MW_FLAG_AUDIT: return set_file(flags, &flags->audit, row, value, err);
     case MW_FLAG_LATER: return refuse(flags, err, "%s is not in this version; nothing was run", row->name, "");
     case MW_FLAG_HELP:
         flags->topic = (int)flags->command;

@@ -26,6 +26,7 @@ struct mw_flags {
     struct mw_limits limits;        /* what --limit says; 0: nothing */
     const char **words;             /* args with the command's name before them */
     const char **args;              /* NULL-terminated: SCRIPT ARGS, CODE ARGS, what goes to Busted, SCRIPTs, the shell */
+    const char *policy, *audit;     /* files; NULL: none */
     size_t arg_count;
     size_t arg_first;               /* where args begins in argv (run, eval, child-script) */
 };

@@ -35,6 +35,7 @@ static int make_policy(const struct mw_flags *flags, mw_policy **out, struct mw_
     mw_policy *p = NULL;
     int rc = mw_policy_new(&p, err);
 
+    if (rc == 0 && flags->policy != NULL) rc = mw_policy_add_file(p, flags->policy, err);
     if (rc == 0 && flags->all) rc = mw_policy_add_all(p, err);
     if (rc < 0) mw_report_failure(err);
     for (size_t i = 0; rc == 0 && i < flags->right_count; i++) {
@@ -174,6 +175,10 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
         return err.code == MW_ENOMEM ? STATUS_FAILED : STATUS_USAGE;
     }
     cfg.policy = policy;
+    if (flags->audit != NULL && mw_config_audit(&cfg, flags->audit, &err) < 0) {
+        mw_policy_free(policy);
+        return failed(&err, STATUS_USAGE);
+    }
 
     if (mw_host_new(&cfg, &h, &err) < 0) status = failed(&err, STATUS_FAILED);
     else if (flags->command == MW_CMD_CHECK) status = check_scripts(h, flags);

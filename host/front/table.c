@@ -44,9 +44,11 @@ static const struct mw_flag_row flags[] = {
       "end the run after 250ms, 2s, 5m, 1h; exit status 124", RUNS },
     { "--limit", NULL, MW_FLAG_LIMIT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "NAME=VALUE,...",
       "what the script may use at most; the names are below", RUNS },
+    { "--policy", NULL, MW_FLAG_POLICY, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "FILE",
+      "rights from a JSON file; the other flags only narrow them", RUNS },
+    { "--audit", NULL, MW_FLAG_AUDIT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "FILE",
+      "append a line of JSON for every decision about a right", RUNS },
     { "--help", "-h", MW_FLAG_HELP, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL, "explain this command", TALKS },
-    LATER("--policy", "FILE"),
-    LATER("--audit", "FILE"),
     LATER("--confine", "auto|strict|off"),
     LATER("--trace", "FILE"),
 };

@@ -170,6 +170,7 @@ struct mw_birth {
     int parent_stdio;         /* mw.parent is its standard input and output */
     int script_fd;            /* its script, open for reading, or -1 */
     int home_fd;              /* its parent's private directory, for its own one, or -1 */
+    int audit_fd;             /* its parent's audit, or -1 */
     struct mw_limits limits;  /* the parent's */
 };
 int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err);

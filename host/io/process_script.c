@@ -12,18 +12,18 @@
 #include "io/process_parts.h"
 #include "policy/save.h"
 
-enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4 };
-enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6 };               /* in the child, beside MW_BIRTH_FD */
+enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4, BIRTH_AUDIT = 8 };
+enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6, AUDIT_FD = 7 };               /* in the child, beside MW_BIRTH_FD */
 
 /* What stands before the policy. */
 struct header {
     char magic[8];
     uint32_t version, flags;
-    int32_t script_fd, parent_fd, home_fd, spare;
+    int32_t script_fd, parent_fd, home_fd, audit_fd;
     struct mw_limits limits;         /* the parent's own: a child has no more */
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 3u
+#define VERSION 4u
 #define POLICY_MAX (16 << 20)      /* bytes */
 
 #ifdef F_ADD_SEALS
@@ -45,8 +45,8 @@ int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wi
             char subject[sizeof err->subject];
             snprintf(subject, sizeof subject, "%s %s", mw_kind_name(wishes[i].kind), rule);
             mw_err_set(err, rc, op, subject, "denied: a child gets at most what its parent has");
-            mw_err_hint(err, "grant it with --allow-%s%s%s", mw_kind_name(wishes[i].kind), wishes[i].rule != NULL ? "=" : "",
-                        wishes[i].rule != NULL ? wishes[i].rule : "");
+            char flag[280];
+            if (mw_policy_flag(wishes[i].kind, wishes[i].rule, flag, sizeof flag) < sizeof flag) mw_err_hint(err, "grant it with %s", flag);
         }
     }
     if (rc == 0 && !inherit) rc = mw_policy_narrow(p, err);
@@ -189,7 +189,7 @@ static int make_argv(struct launch *l, const char *name) {
 
 int mw_launch_script(struct launch *l) {
     const struct mw_process_options *o = l->o;
-    struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1, .home_fd = -1 };
+    struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1, .home_fd = -1, .audit_fd = -1 };
     char name[PATH_MAX];
     int fd, rc = full_name(l, name, sizeof name);
 
@@ -221,6 +221,13 @@ int mw_launch_script(struct launch *l) {
         l->count = HOME_FD + 1;
         head.flags |= BIRTH_HOME;
         head.home_fd = HOME_FD;
+    }
+    if (mw_policy_audit_fd(mw_host_policy(l->home->host)) >= 0) {      /* into the same file */
+        while (l->count < AUDIT_FD) l->fds[l->count++] = -1;
+        l->fds[AUDIT_FD] = mw_policy_audit_fd(mw_host_policy(l->home->host));
+        l->count = AUDIT_FD + 1;
+        head.flags |= BIRTH_AUDIT;
+        head.audit_fd = AUDIT_FD;
     }
     fd = write_birth(l, &head);
     if (fd < 0) return fd;
@@ -266,6 +273,8 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     out->parent_fd = head.flags & BIRTH_SOCKET ? head.parent_fd : -1;
     out->parent_stdio = (head.flags & BIRTH_STDIO) != 0;
     out->home_fd = head.flags & BIRTH_HOME ? head.home_fd : -1;
+    out->audit_fd = head.flags & BIRTH_AUDIT ? head.audit_fd : -1;
+    if (out->audit_fd >= 0 && (out->audit_fd <= 2 || fcntl(out->audit_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the audit did not arrive");
     if (out->script_fd >= 0 && (out->script_fd <= 2 || fcntl(out->script_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the script did not arrive");
     if (out->parent_fd >= 0 && (out->parent_fd <= 2 || fcntl(out->parent_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the line to the parent did not arrive");
     if (out->home_fd >= 0 && (out->home_fd <= 2 || fcntl(out->home_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the private directory did not arrive");

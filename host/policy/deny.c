@@ -1,70 +1,171 @@
-/* A denial's words, and the person who may be asked first.
- * Knows: grants. Never: decides. */
+/* How a decision ends: the words of a denial, the flag in them as a shell takes it, and the audit's line.
+ * Knows: grants, audit. Never: decides. */
 #include "policy/deny.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define ASK_MAX 1024             /* bytes of a subject that a person can judge */
+#include "policy/audit.h"
 
-/* The flag that a person would type: "--allow-read=/data/a\,b". Connecting and listening are both --allow-net. */
-static void flag_text(char *out, size_t size, enum mw_kind kind, const char *subject, int forbidden) {
-    enum mw_kind k = kind == MW_CONNECT || kind == MW_LISTEN ? MW_NET : kind;
-    size_t at;
+#define FLAG_MAX 280             /* bytes of a flag in a hint; a longer one could not be copied whole */
 
-    if (forbidden) {
-        snprintf(out, size, "--allow-all");
-        return;
+/* ---- The flag ------------------------------------------------------------------------------------------------------------- */
+
+struct text {
+    char *at;
+    size_t len, size;            /* len: as if there were room */
+};
+
+static void add(struct text *t, const char *from, size_t n) {
+    for (size_t i = 0; i < n; i++, t->len++)
+        if (t->len + 1 < t->size) t->at[t->len] = from[i];
+}
+
+/* The next character of `at`: its length; *shown: it is as it is; else it is written by its bytes. */
+static size_t character(const char *at, size_t left, int *shown) {
+    unsigned char c = (unsigned char)at[0];
+    size_t n = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    char out[24];
+
+    if (n > left) n = 1;
+    if (mw_err_escape(out, sizeof out, at, n) != n) { /* hidden, or no UTF-8 */
+        *shown = 0;
+        if (n > 1 && mw_err_escape(out, sizeof out, at, n) != 4 * n) return 1;
+        return n;
     }
-    at = (size_t)snprintf(out, size, "%s=", mw_rule_flag(k, MW_ALLOW));
-    for (; *subject != 0 && at + 3 < size; subject++) {
-        if (*subject == ',') out[at++] = '\\';
-        out[at++] = *subject;
+    *shown = 1;
+    return n;
+}
+
+enum quoting { PLAIN, SINGLE, BYTES };
+
+static enum quoting quoting_of(const char *subject, size_t len) {
+    static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=@%+";
+    enum quoting q = PLAIN;
+    int shown;
+
+    for (size_t i = 0, n; i < len; i += n) {
+        n = character(subject + i, len - i, &shown);
+        if (!shown) return BYTES;
+        if (n > 1 || strchr(safe, subject[i]) == NULL) q = SINGLE;
     }
-    out[at] = 0;
+    return q;
 }
 
-int mw_ask_possible(const mw_policy *p, const struct mw_decision *d) {
-    return p->ask != NULL && d->verdict == MW_MISS && !d->forbidden && p->layers->next == NULL;
+/* One character of a flag's value inside the quotes of its kind. A comma of its own is `\,` in a list. */
+static void add_character(struct text *t, enum quoting q, const char *at, size_t n, int shown) {
+    char bytes[8];
+
+    if (*at == ',') add(t, q == BYTES ? "\\\\," : "\\,", q == BYTES ? 3 : 2);
+    else if (q == SINGLE && *at == '\'') add(t, "'\\''", 4);
+    else if (q == BYTES && (*at == '\'' || *at == '\\')) add(t, "\\", 1), add(t, at, 1);
+    else if (shown) add(t, at, n);
+    else
+        for (size_t i = 0; i < n; i++) add(t, bytes, (size_t)snprintf(bytes, sizeof bytes, "\\x%02x", (unsigned char)at[i]));
 }
 
-int mw_ask(mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
-    char flag[2 * ASK_MAX + 32];
-    int said;
+static size_t write_flag(char *out, size_t size, enum mw_kind kind, const char *subject) {
+    struct text t = {out, 0, size};
+    const char *flag = mw_rule_flag(kind, MW_ALLOW);
+    size_t len = subject != NULL ? strlen(subject) : 0;
+    enum quoting q = subject != NULL ? quoting_of(subject, len) : PLAIN;
+    int shown;
 
-    if (!mw_ask_possible(p, d) || strlen(subject) > ASK_MAX) return 0;
-    flag_text(flag, sizeof flag, kind, subject, 0);
-    said = p->ask(p->ask_ud, kind, subject, flag);
-    if (said == 2) (void)mw_policy_add_one(p, kind, MW_ALLOW, subject, NULL); /* if that fails, the person is asked again */
-    return said == 1 || said == 2;
+    if (q != PLAIN) add(&t, q == BYTES ? "$'" : "'", q == BYTES ? 2 : 1);
+    add(&t, flag, strlen(flag));
+    if (subject != NULL) add(&t, "=", 1);
+    for (size_t i = 0, n; i < len; i += n) {
+        n = character(subject + i, len - i, &shown);
+        add_character(&t, q, subject + i, n, shown);
+    }
+    if (q != PLAIN) add(&t, "'", 1);
+    if (size > 0) out[t.len < size ? t.len : size - 1] = 0;
+    return t.len;
 }
 
-int mw_deny_decided(struct mw_err *err, const char *op, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
-    char flag[512];
+/* Connecting and listening are --allow-net. */
+static enum mw_kind flag_kind(enum mw_kind kind) { return kind == MW_CONNECT || kind == MW_LISTEN ? MW_NET : kind; }
 
-    mw_err_set(err, MW_EDENIED, op, subject, NULL);
-    if (err == NULL) return MW_EDENIED;
+size_t mw_policy_flag(enum mw_kind kind, const char *subject, char *out, size_t size) {
+    return write_flag(out, size, flag_kind(kind), subject);
+}
+
+/* ---- The hint ------------------------------------------------------------------------------------------------------------- */
+
+static const struct mw_layer *layer_of(const mw_policy *p, unsigned n) {
+    const struct mw_layer *l = p->layers;
+
+    while (n-- > 0 && l->next != NULL) l = l->next;
+    return l;
+}
+
+static void hint_of_denial(struct mw_err *err, const struct mw_layer *l, const char *subject, const struct mw_rule *r, const char *flag) {
+    const char *deny = mw_rule_flag(r->kind, MW_DENY), *equals = r->text != NULL ? "=" : "", *text = r->text != NULL ? r->text : "";
+
+    if (l->origin == MW_FROM_FILE) mw_err_hint(err, "deny = { %s%s%s } in the policy file forbids it", mw_kind_name(r->kind), equals, text);
+    else if (l->origin == MW_FROM_PERMISSIONS) mw_err_hint(err, "the permissions that this script was started with forbid it");
+    else if (r->text != NULL && strcmp(r->text, subject) == 0) mw_err_hint(err, "%s=%s forbids it", deny, text);
+    else mw_err_hint(err, "%s%s%s forbids it, only something more specific than that can grant it, as %s", deny, equals, text, flag);
+}
+
+static void hint(struct mw_err *err, const mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
+    const struct mw_layer *l = layer_of(p, d->layer);
+    const char *name = mw_kind_name(flag_kind(kind));
+    char flag[FLAG_MAX];
+
     if (d->verdict == MW_NO && d->layer == MW_LAYER_OF_DROPS) {
         mw_err_hint(err, "the right was dropped");
-        return MW_EDENIED;
+        return;
     }
-    flag_text(flag, sizeof flag, kind, subject, d->forbidden == MW_FORBIDDEN_ALONE);
-    if (d->verdict == MW_NO && d->rule != NULL && d->rule->text != NULL && d->layer == 0) {
-        mw_err_hint(err, "%s=%s forbids it, only something more specific than that can grant it, as %s", mw_rule_flag(d->rule->kind, MW_DENY),
-                    d->rule->text, flag);
-        if (strcmp(d->rule->text, subject) == 0) mw_err_hint(err, "%s=%s forbids it", mw_rule_flag(d->rule->kind, MW_DENY), subject);
-    } else if (d->layer > 0) {
-        mw_err_hint(err, "grant it with permissions = { %s = ... } where this script is started, as %s does for a whole run", mw_kind_name(kind), flag);
-    } else {
-        mw_err_hint(err, "grant it with %s", flag);
-    }
+    if (d->forbidden == MW_FORBIDDEN_ALONE) snprintf(flag, sizeof flag, "--allow-all");
+    else if (mw_policy_flag(kind, subject, flag, sizeof flag) >= sizeof flag) /* not whole: the flag's name alone */
+        snprintf(flag, sizeof flag, "%s and its whole name", mw_rule_flag(flag_kind(kind), MW_ALLOW));
+    if (d->verdict == MW_NO && d->rule != NULL) hint_of_denial(err, l, subject, d->rule, flag);
+    else if (l->origin == MW_FROM_FILE && d->forbidden == MW_FORBIDDEN_ALONE) mw_err_hint(err, "grant it with --allow-all and no policy file");
+    else if (l->origin == MW_FROM_FILE) mw_err_hint(err, "the policy file does not grant it: add it to its list \"%s\", as %s does without a file", name, flag);
+    else if (l->origin == MW_FROM_PERMISSIONS)
+        mw_err_hint(err, "grant it with permissions = { %s = ... } where this script is started, as %s does for a whole run", name, flag);
+    else mw_err_hint(err, "grant it with %s", flag);
+}
+
+/* ---- The end of a decision ------------------------------------------------------------------------------------------------ */
+
+static int unaudited(struct mw_err *err, const char *op, const char *subject, int code) {
+    return mw_err_setf(err, MW_EDENIED, op, subject, "denied: the audit cannot be written: %s", mw_err_words(code));
+}
+
+static int deny(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kind, const char *subject, enum mw_by by, const struct mw_decision *d) {
+    int rc = mw_audit(p, op, kind, subject, "denied", by, d);
+
+    if (rc < 0) return unaudited(err, op, subject, rc);
+    mw_err_set(err, MW_EDENIED, op, subject, NULL);
+    if (err != NULL) hint(err, p, kind, subject, d);
     return MW_EDENIED;
+}
+
+int mw_deny_decided(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
+    return deny(err, p, op, kind, subject, MW_BY_RULE, d);
+}
+
+int mw_settle(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kind, const char *subject, const struct mw_target *t,
+              const struct mw_decision *d) {
+    enum mw_said said;
+    int rc;
+
+    if (d->verdict == MW_YES) {
+        rc = p->audit_fd < 0 ? 0 : mw_audit(p, op, kind, subject, "granted", MW_BY_RULE, d);
+        return rc == 0 ? 0 : unaudited(err, op, subject, rc);
+    }
+    said = mw_ask(p, kind, subject, t, d, 0);
+    if (said == MW_SAID_NO || said == MW_SAID_NOTHING) return deny(err, p, op, kind, subject, said == MW_SAID_NO ? MW_BY_PERSON : MW_BY_RULE, d);
+    rc = mw_audit(p, op, kind, subject, said == MW_SAID_ALWAYS ? "granted always" : "granted once", MW_BY_PERSON, d);
+    return rc == 0 ? 0 : unaudited(err, op, subject, rc);
 }
 
 int mw_decide_or_ask(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kind, const char *subject, const struct mw_target *t) {
     struct mw_decision d;
 
     mw_decide(p, t, &d);
-    if (d.verdict == MW_YES || mw_ask(p, kind, subject, &d)) return 0;
-    return mw_deny_decided(err, op, kind, subject, &d);
+    if (d.verdict == MW_YES && p->audit_fd < 0) return 0;
+    return mw_settle(err, p, op, kind, subject, t, &d);
 }

@@ -55,8 +55,11 @@ static enum mw_verdict ask_layer(const struct mw_policy *p, const struct mw_laye
     for (unsigned i = 0; (kind = mw_kind_next(t->kind, i)) >= 0; i++)
         for (const struct mw_rule *r = l->rules[kind]; r != NULL; r = r->next)
             if (kind != MW_TRUST || t->kind == MW_TRUST || r->effect == MW_ALLOW) weigh(&b, r, t); /* not trusted is not denied */
-    if (t->module) /* free, so no right that could be dropped; a denial of the very path still counts */
+    if (t->module) { /* free, so no right that could be dropped; a denial of the very path still counts */
+        int grants = b.grants;
         for (const struct mw_rule *r = p->modules; r != NULL; r = r->next) weigh(&b, r, t);
+        b.grants = grants;
+    }
     v = verdict_of(&b, rule);
     if (v == MW_MISS && (l->shape == MW_LAYER_DROPS || (l->shape == MW_LAYER_OPEN && !b.grants))) return MW_YES;
     if (v == MW_YES && t->forbidden && !l->all && l->shape == MW_LAYER_CLOSED) return *rule = NULL, MW_MISS;
@@ -117,11 +120,12 @@ static void layer_empty(struct mw_layer *l) {
     l->count = 0;
 }
 
-int mw_layer_push(struct mw_policy *p, enum mw_shape shape, struct mw_layer **out, struct mw_err *err) {
+int mw_layer_push(struct mw_policy *p, enum mw_shape shape, enum mw_origin origin, struct mw_layer **out, struct mw_err *err) {
     struct mw_layer *l = calloc(1, sizeof *l);
 
     if (l == NULL) return mw_err_set(err, MW_ENOMEM, "policy", NULL, NULL);
     l->shape = shape;
+    l->origin = origin;
     if (p->layers == NULL) p->layers = l;
     else mw_layer_top(p)->next = l;
     p->generation++;
@@ -172,9 +176,11 @@ int mw_policy_new(mw_policy **out, struct mw_err *err) {
 
     if (p == NULL) return mw_err_set(err, MW_ENOMEM, "policy", NULL, NULL);
     p->generation = 1;
+    p->audit_fd = -1;
     p->drops.shape = MW_LAYER_DROPS;
+    p->drops.origin = MW_FROM_DROPS;
     p->path = strdup(path != NULL && *path != 0 ? path : "/usr/local/bin:/usr/bin:/bin");
-    if (p->path == NULL || mw_layer_push(p, MW_LAYER_CLOSED, NULL, NULL) < 0) {
+    if (p->path == NULL || mw_layer_push(p, MW_LAYER_CLOSED, MW_FROM_FLAGS, NULL, NULL) < 0) {
         mw_policy_free(p);
         return mw_err_set(err, MW_ENOMEM, "policy", NULL, NULL);
     }
@@ -196,6 +202,7 @@ void mw_policy_free(mw_policy *p) {
         p->modules = r->next;
         mw_rule_free(r);
     }
+    mw_ask_forget(p);
     free(p->path);
     free(p);
 }
@@ -225,12 +232,14 @@ int mw_policy_copy(const mw_policy *p, mw_policy **out, struct mw_err *err) {
 
     if (c == NULL) return mw_err_set(err, MW_ENOMEM, "policy", NULL, NULL);
     c->generation = 1;
+    c->audit_fd = -1;
     c->drops.shape = MW_LAYER_DROPS;
+    c->drops.origin = MW_FROM_DROPS;
     c->path = strdup(p->path);
     if (c->path == NULL) goto done;
     for (const struct mw_layer *l = p->layers; l != NULL; l = l->next) {
         struct mw_layer *top;
-        rc = mw_layer_push(c, l->shape, &top, NULL);
+        rc = mw_layer_push(c, l->shape, l->origin, &top, NULL);
         if (rc == 0) rc = copy_layer(l, top);
         if (rc < 0) goto done;
     }
@@ -289,7 +298,7 @@ int mw_policy_is_total(const mw_policy *p) {
 }
 
 int mw_policy_narrow(mw_policy *p, struct mw_err *err) {
-    return mw_layer_push(p, MW_LAYER_CLOSED, NULL, err);
+    return mw_layer_push(p, MW_LAYER_CLOSED, MW_FROM_PERMISSIONS, NULL, err);
 }
 
 int mw_policy_drop(mw_policy *p, enum mw_kind kind, const char *rule, struct mw_err *err) {
@@ -303,11 +312,6 @@ int mw_policy_drop(mw_policy *p, enum mw_kind kind, const char *rule, struct mw_
     if (rc == 0) return mw_layer_take_found(p, &p->drops, r, err);
     mw_rule_free(r);
     return rc;
-}
-
-void mw_policy_on_ask(mw_policy *p, mw_policy_ask *ask, void *ud) {
-    p->ask = ask;
-    p->ask_ud = ud;
 }
 
 static void each_in(const struct mw_layer *l, int n, void (*fn)(void *, int, enum mw_kind, enum mw_effect, const char *), void *ud) {

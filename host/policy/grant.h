@@ -11,12 +11,24 @@ enum mw_shape {
     MW_LAYER_DROPS               /* denials alone, which nothing overrides */
 };
 
+/* Where a layer comes from: what a denial's text and an audit line say of it. */
+enum mw_origin { MW_FROM_FLAGS, MW_FROM_FILE, MW_FROM_PERMISSIONS, MW_FROM_DROPS };
+
 struct mw_layer {
     struct mw_layer *next;       /* the one above */
     enum mw_shape shape;
+    enum mw_origin origin;
     int all;                     /* everything, also what no rule can name (-A) */
     unsigned count;              /* rules */
     struct mw_rule *rules[MW_KINDS];
+};
+
+/* What a person granted once, kept for the use that it was meant for. */
+#define MW_ONCE_MAX 8u
+struct mw_once {
+    enum mw_kind kind;
+    int host;                    /* said of a host, and good for its addresses */
+    char *subject;               /* NULL: free */
 };
 
 struct mw_policy {
@@ -28,6 +40,13 @@ struct mw_policy {
     unsigned denials[MW_KINDS];  /* rules that deny, in all layers */
     mw_policy_ask *ask;
     void *ask_ud;
+    struct mw_once once[MW_ONCE_MAX];
+    unsigned once_next;
+    mw_policy_where *where;
+    void *where_ud;
+    int audit_fd;                /* lent; -1: no audit */
+    char audit_host[24];
+    int quiet;                   /* a query is under way: nobody is asked, nothing is audited */
 };
 
 enum mw_verdict { MW_NO, MW_MISS, MW_YES };     /* a denial decides; nothing grants it; granted */
@@ -57,12 +76,15 @@ int mw_layer_take(struct mw_policy *p, struct mw_layer *layer, struct mw_rule *r
 /* Takes a rule whose spot is filled already. */
 int mw_layer_take_found(struct mw_policy *p, struct mw_layer *layer, struct mw_rule *r, struct mw_err *err);
 /* An empty layer on top. */
-int mw_layer_push(struct mw_policy *p, enum mw_shape shape, struct mw_layer **out, struct mw_err *err);
+int mw_layer_push(struct mw_policy *p, enum mw_shape shape, enum mw_origin origin, struct mw_layer **out, struct mw_err *err);
 
 /* Fills r->spot (spot.c). 0, MW_ENOENT for a program that is not there, or a code; err named by the rule's flag. */
 int mw_spot_find(const struct mw_policy *p, struct mw_rule *r, struct mw_err *err);
 /* Fills r->spot of a denied program that was not found: its place alone, by its text. 0 or MW_ENOMEM, ... */
 int mw_spot_unseen(struct mw_rule *r, struct mw_err *err);
+
+/* What was said once is not good for anything any more. */
+void mw_ask_forget(struct mw_policy *p);
 
 /* Walks to `path` and fills the target of `kind` from where it led (path.c); the target lends w. kinds: a set of bits, for "..".
  * subject: PATH_MAX + 2 bytes, the path made absolute. 0 (see w->status; mw_walk_end), MW_EDENIED ("..": no decision needed), or a code. */

@@ -21,6 +21,7 @@ struct mw_target {
     int unresolved;              /* the name's addresses are not known yet: a grant of any address may come to fit */
     int port;                    /* MW_ANY_PORT: every port is meant */
     int some_port;               /* any one port that is granted will do: only the name is looked up */
+    int before;                  /* before resolution: the addresses are asked about in the same name */
     int wild;                    /* listening on every address of the family: a denial of any one of them counts */
     /* run */
     const struct mw_node *node;  /* the program; NULL: none */

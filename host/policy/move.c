@@ -30,7 +30,7 @@ static int find_end(mw_policy *p, unsigned kinds, const char *path, const char *
     struct mw_decision none = {MW_MISS, 0, NULL, 0};
     int rc = mw_target_path(p, kinds, path, MW_WALK_NAME, e->subject, &e->w, &e->t);
 
-    if (rc == MW_EDENIED) return mw_deny_decided(err, op, MW_WRITE, e->subject, &none);
+    if (rc == MW_EDENIED) return mw_deny_decided(err, p, op, MW_WRITE, e->subject, &none);
     if (rc < 0) return mw_err_set(err, rc, op, e->subject, NULL);
     rc = decide_end(p, kinds, op, e, err);
     if (rc < 0) mw_walk_end(&e->w);
@@ -70,7 +70,7 @@ static int denies_below(const struct mw_rule *r, const struct mw_trail *t) {
 }
 
 /* What a denial names must neither move with its folder nor get another folder around its name. */
-static int refuse_denied(const struct mw_policy *p, const char *op, const struct end *e, struct mw_err *err) {
+static int refuse_denied(mw_policy *p, const char *op, const struct end *e, struct mw_err *err) {
     int found = 0;
 
     for (int k = 0; k < MW_KINDS && !found; k++) {
@@ -78,6 +78,7 @@ static int refuse_denied(const struct mw_policy *p, const char *op, const struct
         for (const struct mw_layer *l = p->layers; l != NULL && !found; l = l->next) found = denies_below(l->rules[k], &e->w.trail);
     }
     if (!found) return 0;
+    if (mw_policy_audit_note(p, mw_kind_name(MW_WRITE), op, e->subject, "denied", NULL, err) < 0) return MW_EDENIED;
     mw_err_set(err, MW_EDENIED, op, e->subject, "denied: something below it is denied, and must stay where it is");
     mw_err_hint(err, "move what is in it one by one");
     return MW_EDENIED;

@@ -224,7 +224,7 @@ static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at 
 
     f->fd = f->dir = -1;
     f->status = 0;
-    if ((kinds & ~(1u << MW_READ | 1u << MW_WRITE)) == 0 && find_below(p, kinds, path, how, f)) return 0;
+    if ((kinds & ~(1u << MW_READ | 1u << MW_WRITE)) == 0 && p->audit_fd < 0 && find_below(p, kinds, path, how, f)) return 0;
     rc = mw_target_path(p, kinds, path, how == MW_AT_NAME ? MW_WALK_NAME : MW_WALK_FOLLOW, f->subject, &w, &t);
     if (by_name) t.by_name = 1;
     for (int k = 0; k < MW_KINDS && rc == 0; k++) {
@@ -236,7 +236,7 @@ static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at 
             return rc;
         }
     }
-    if (rc == MW_EDENIED) return mw_deny_decided(err, op, (kinds & 1u << MW_READ) != 0 ? MW_READ : (kinds & 1u << MW_WRITE) != 0 ? MW_WRITE : MW_FFI, f->subject, &none);
+    if (rc == MW_EDENIED) return mw_deny_decided(err, p, op, (kinds & 1u << MW_READ) != 0 ? MW_READ : (kinds & 1u << MW_WRITE) != 0 ? MW_WRITE : MW_FFI, f->subject, &none);
     if (rc < 0) return mw_err_set(err, rc, op, f->subject, NULL);
     f->fd = w.fd;
     f->dir = w.dir;
@@ -401,7 +401,7 @@ int mw_permit_module(mw_policy *p, const char *path, const char *op, int *fd, st
 
     *fd = -1;
     rc = mw_target_path(p, 1u << MW_READ, path, MW_WALK_FOLLOW, f.subject, &w, &t);
-    if (rc == MW_EDENIED) return mw_deny_decided(err, op, MW_READ, f.subject, &none);
+    if (rc == MW_EDENIED) return mw_deny_decided(err, p, op, MW_READ, f.subject, &none);
     if (rc < 0) return mw_err_set(err, rc, op, f.subject, NULL);
     t.kind = MW_READ;
     t.module = is_lua(&w.trail);
@@ -431,7 +431,7 @@ int mw_permit_unix_path(mw_policy *p, enum mw_kind kind, const char *path, const
     int rc = mw_target_path(p, 1u << kind, path, how == MW_AT_NAME ? MW_WALK_NAME : MW_WALK_FOLLOW, subject + 5, &w, &t);
 
     snprintf(f.subject, sizeof f.subject, "%.*s", (int)sizeof f.subject - 1, subject);
-    if (rc == MW_EDENIED) return mw_deny_decided(err, op, kind, subject, &none);
+    if (rc == MW_EDENIED) return mw_deny_decided(err, p, op, kind, subject, &none);
     if (rc < 0) return mw_err_set(err, rc, op, subject, NULL);
     t.kind = kind;
     t.forbidden = 0; /* a socket is named by its rule; /dev/log is one */

@@ -37,10 +37,13 @@ int mw_permit_host(mw_policy *p, enum mw_kind kind, const char *host, int port, 
     struct mw_net_addr addr;
     char subject[NET_TEXT], name[256];
 
-    net_subject(host, port, subject);
+    t.before = 1;
+    if (t.some_port) snprintf(subject, sizeof subject, "%.256s", host);
+    else net_subject(host, port, subject);
     switch (read_host(kind, host, name, &addr)) {
     case 1:
         t.addr = &addr;
+        if (!t.some_port && inet_ntop(addr.v6 ? AF_INET6 : AF_INET, addr.bytes, name, sizeof name) != NULL) net_subject(name, port, subject);
         t.wild = kind == MW_LISTEN && mw_net_wild(&addr);
         break;
     case 2:

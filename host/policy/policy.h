@@ -24,6 +24,11 @@ int mw_policy_copy(const mw_policy *p, mw_policy **out, struct mw_err *err);
 int mw_policy_add(mw_policy *p, enum mw_kind kind, enum mw_effect effect, const char *rules, struct mw_err *err);
 /* One rule, no comma splitting (a list from Lua). */
 int mw_policy_add_one(mw_policy *p, enum mw_kind kind, enum mw_effect effect, const char *rule, struct mw_err *err);
+/* A policy file's text becomes the lowest layer: {"read": ["data", "/etc/hosts"], "net": true, "deny": {"read": ["data/keys"]}}.
+ * Kinds and rules are the flags'; relative paths are taken from `dir` (NULL: the working directory). What is added to p later
+ * (mw_policy_add, mw_policy_add_all) is a layer above it that only narrows: a kind that it grants nothing of stays as the file
+ * has it. p is new, nothing was added to it. MW_EINVAL: err->what begins with "LINE:COLUMN: "; p is of no use then. */
+int mw_policy_add_json(mw_policy *p, const char *text, size_t len, const char *dir, struct mw_err *err);
 /* Everything, also what no rule can name (-A). */
 int mw_policy_add_all(mw_policy *p, struct mw_err *err);
 int mw_policy_is_total(const mw_policy *p);      /* 1 when nothing was ever narrowed from mw_policy_add_all */
@@ -61,8 +66,30 @@ int mw_policy_load(int fd, mw_policy **out, struct mw_err *err);
 const char *mw_kind_name(enum mw_kind kind);            /* "read" ... */
 int mw_kind_of(const char *name);                       /* or -1 */
 
-/* For the program on a terminal: asked when a right is missing. 1 grants once, 2 always until exit, 0 no. */
+/* Somebody to ask when a right is missing: 1 grants once, 2 always until exit, 0 no. Never about what a rule denies, what was dropped,
+ * what a policy file or a child's permissions lack. subject: paths absolute and without links; NULL: everything of the kind. flag:
+ * what would grant it, quoted for a shell. Not copied with the policy. */
 typedef int mw_policy_ask(void *ud, enum mw_kind kind, const char *subject, const char *flag);
 void mw_policy_on_ask(mw_policy *p, mw_policy_ask *ask, void *ud);
+/* The flag that would grant the subject (NULL: everything of the kind), quoted for a shell: '--allow-read=/tmp/a b'. Returns its length;
+ * what does not fit is cut. */
+size_t mw_policy_flag(enum mw_kind kind, const char *subject, char *out, size_t size);
+
+/* Says where the script stands ("quest.lua:12"; out is "" when it does not run), for the audit. size: at least MW_WHERE_MAX. */
+#define MW_WHERE_MAX 256
+typedef void mw_policy_where(void *ud, char *out, size_t size);
+void mw_policy_on_where(mw_policy *p, mw_policy_where *where, void *ud);
+
+/* From here on every decision is a line of JSON in fd (lent; opened with O_APPEND; -1: none), written before what was asked for
+ * happens; if it cannot be written that is refused. host: tells the hosts of a process apart; at most 23 bytes. Queries are no decisions.
+ * {"time", "pid", "host", "kind", "op", "subject", "outcome": "granted" | "denied" | "granted once" | "granted always", "rule": the flag that
+ * decided | "drop" | "permissions" | "--policy..." | "modules" | "prompt" | null, "where"}; a subject that is no UTF-8 also has "subject_hex".
+ * Not copied with the policy. */
+void mw_policy_audit(mw_policy *p, int fd, const char *host);
+int mw_policy_audit_fd(const mw_policy *p);      /* or -1 */
+/* A line about something else: how a child was confined, that the host locked itself. Texts but op may be NULL. 0, or MW_EDENIED (and
+ * err) when it cannot be written: what it tells of must not happen then. Free when there is no audit. */
+int mw_policy_audit_note(mw_policy *p, const char *kind, const char *op, const char *subject, const char *outcome, const char *rule,
+                         struct mw_err *err);
 
 #endif

@@ -231,10 +231,8 @@ int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, st
     }
     mw_decide(p, &t, &d);
     if (missing < 0 && d.verdict != MW_NO && mw_program_named(p, name)) d.verdict = MW_YES;
-    if (d.verdict != MW_YES && !mw_ask(p, MW_RUN, name, &d)) {
-        rc = mw_deny_decided(err, op, MW_RUN, name, &d);
-        goto done;
-    }
+    rc = d.verdict == MW_YES && p->audit_fd < 0 ? 0 : mw_settle(err, p, op, MW_RUN, name, &t, &d);
+    if (rc < 0) goto done;
     if (missing < 0) return mw_err_set(err, missing, op, name, missing == MW_ENOENT ? "no such program" : NULL);
     snprintf(out->path, sizeof out->path, "%s", c.path);
     t.kind = MW_TRUST;

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "policy/audit.h"
 #include "policy/deny.h"
 #include "policy/permit.h"
 
@@ -91,8 +92,11 @@ static int decide_rule(const struct mw_policy *p, const struct mw_rule *r, enum 
 static int may_start(const struct mw_policy *p, const char *name) {
     struct mw_policy *same = (struct mw_policy *)(uintptr_t)p; /* nobody is asked about what is granted or denied */
     struct mw_program it;
-    int rc = mw_permit_exec(same, name, AT_FDCWD, "permissions", &it, NULL);
+    int rc;
 
+    same->quiet++;
+    rc = mw_permit_exec(same, name, AT_FDCWD, "permissions", &it, NULL);
+    same->quiet--;
     mw_program_close(&it);
     return rc != MW_EDENIED;
 }
@@ -116,25 +120,43 @@ static int decide_text(const struct mw_policy *p, enum mw_kind kind, const char 
     return rc;
 }
 
-static enum mw_answer answer_of(const struct mw_policy *p, const struct mw_decision *d) {
-    if (d->verdict == MW_YES) return MW_GRANTED;
-    return mw_ask_possible(p, d) ? MW_PROMPT : MW_DENIED;
-}
-
 enum mw_answer mw_policy_query(const mw_policy *p, enum mw_kind kind, const char *subject) {
     struct mw_decision d;
 
     if (decide_text(p, kind, subject, &d, NULL) < 0) return MW_DENIED;
-    return answer_of(p, &d);
+    if (d.verdict == MW_YES) return MW_GRANTED;
+    return mw_ask_possible(p, subject, &d) ? MW_PROMPT : MW_DENIED;
+}
+
+/* Asks about what the subject leads to, where it is a path or a program. */
+static enum mw_said ask_about(mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
+    enum mw_said said = MW_SAID_NOTHING;
+    struct mw_rule *r = NULL;
+    struct mw_net_addr addr;
+    struct mw_target t;
+    char suffix[260];
+    struct mw_walk w;
+
+    if (mw_rule_parse(kind, MW_ALLOW, subject, subject != NULL ? strlen(subject) : 0, &r, NULL) < 0) return said;
+    w.fd = w.dir = -1;
+    if (!mw_rule_has_spot(r) || r->form == MW_FORM_SOCKETS) said = mw_ask(p, kind, subject, NULL, d, 1);
+    else if (target_of(p, r, kind == MW_NET ? MW_CONNECT : kind, &addr, suffix, &w, &t) == 0) said = mw_ask(p, kind, subject, &t, d, 1);
+    mw_walk_end(&w);
+    mw_rule_free(r);
+    return said;
 }
 
 enum mw_answer mw_policy_request(mw_policy *p, enum mw_kind kind, const char *subject) {
     struct mw_decision d;
 
-    if (decide_text(p, kind, subject, &d, NULL) < 0) return MW_DENIED;
-    if (d.verdict == MW_YES) return MW_GRANTED;
-    if (subject == NULL || !mw_ask(p, kind, subject, &d)) return MW_DENIED;
-    return MW_GRANTED;
+    static const char *const outcomes[] = {"denied", "granted once", "granted always", "denied"};
+    enum mw_said said = MW_SAID_NOTHING;
+    int yes = 0, rc = decide_text(p, kind, subject, &d, NULL);
+
+    if (rc == 0) yes = d.verdict == MW_YES;
+    if (rc == 0 && !yes) said = ask_about(p, kind, subject, &d);
+    rc = mw_audit(p, "permissions.request", kind, subject, yes ? "granted" : outcomes[said], said == MW_SAID_NOTHING ? MW_BY_RULE : MW_BY_PERSON, &d);
+    return rc == 0 && (yes || said == MW_SAID_ONCE || said == MW_SAID_ALWAYS) ? MW_GRANTED : MW_DENIED;
 }
 
 int mw_policy_check_subject(enum mw_kind kind, const char *subject, struct mw_err *err) {

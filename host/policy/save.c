@@ -11,7 +11,7 @@
 #include "policy/grant.h"
 #include "policy/save.h"
 
-#define MAGIC 0x3150574du        /* "MWP1" */
+#define MAGIC 0x3250574du        /* "MWP2" */
 #define SAVED_MAX (16u << 20)    /* bytes */
 #define TEXT_MAX (MW_TRAIL_TEXT + MW_RULE_MAX)
 #define LAYERS_MAX 1024u
@@ -53,6 +53,7 @@ static int put_list(struct mw_bytes *out, const struct mw_rule *r) {
 static int put_layer(struct mw_bytes *out, const struct mw_layer *l) {
     int rc = put(out, l->shape);
 
+    if (rc == 0) rc = put(out, l->origin);
     if (rc == 0) rc = put(out, (uint64_t)l->all);
     if (rc == 0) rc = put(out, l->count);
     for (int k = 0; k < MW_KINDS && rc == 0; k++) rc = put_list(out, l->rules[k]);
@@ -203,9 +204,10 @@ static void get_layer(struct in *in, mw_policy *p, struct mw_layer *l) {
     struct mw_err unused;
 
     l->shape = (enum mw_shape)get(in, MW_LAYER_DROPS);
+    l->origin = (enum mw_origin)get(in, MW_FROM_DROPS);
     l->all = (int)get(in, 1);
     count = get(in, MW_RULES_MAX);
-    if ((l->shape == MW_LAYER_DROPS) != (l == &p->drops) || (l->shape == MW_LAYER_DROPS && l->all)) in->bad = MW_EINVAL;
+    if ((l->shape == MW_LAYER_DROPS) != (l == &p->drops) || (l->origin == MW_FROM_DROPS) != (l == &p->drops) || (l->shape == MW_LAYER_DROPS && l->all)) in->bad = MW_EINVAL;
     for (uint64_t i = 0; i < count && in->bad == 0; i++) {
         struct mw_rule *r = get_rule(in);
         int rc;
@@ -235,7 +237,7 @@ static void get_policy(struct in *in, mw_policy *p) {
     if (layers == 0 && in->bad == 0) in->bad = MW_EINVAL;
     for (uint64_t i = 0; i < layers && in->bad == 0; i++) {
         struct mw_layer *top = p->layers; /* the new policy has one already */
-        if (i > 0) in->bad = mw_layer_push(p, MW_LAYER_CLOSED, &top, NULL);
+        if (i > 0) in->bad = mw_layer_push(p, MW_LAYER_CLOSED, MW_FROM_FLAGS, &top, NULL);
         if (in->bad == 0) get_layer(in, p, top);
     }
     if (in->bad == 0) get_layer(in, p, &p->drops);

@@ -131,8 +131,6 @@ describe("a wrong command line", function()
     { { "run", "--timeout", "x.lua" }, "--timeout needs a value: --timeout=2s", "moonwire help run" },
     { { "run", "--timeout=soon", "x.lua" }, "--timeout=soon is no duration", "moonwire help run" },
     { { "run", "--timeout=0", "x.lua" }, "--timeout=0 is no duration", "moonwire help run" },
-    { { "run", "--policy=p.json", "x.lua" }, "--policy is not in this version; nothing was run", "moonwire help run" },
-    { { "run", "--audit=a", "x.lua" }, "--audit is not in this version; nothing was run", "moonwire help run" },
     { { "run", "--confine=strict", "x.lua" }, "--confine is not in this version; nothing was run", "moonwire help run" },
     { { "run" }, "no script given", "moonwire help run" },
     { { "check" }, "no script given", "moonwire help check" },
