@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/recall.h"
+
 /* ---- The verdict --------------------------------------------------------------------------------------------------------- */
 
 int mw_kind_next(enum mw_kind kind, unsigned i) {
@@ -98,6 +100,15 @@ int mw_decide_any(const struct mw_policy *p, enum mw_kind kind, int (*wanted)(co
                 found = r->effect == MW_ALLOW && wanted(r, ud);
             }
         if (!found && !open) return 0;
+    }
+    return 1;
+}
+
+int mw_layer_every(const struct mw_policy *p, enum mw_kind kind) {
+    for (const struct mw_layer *l = p->layers; l != NULL; l = l->next) {
+        int yes = l->all;
+        for (const struct mw_rule *r = l->rules[kind]; r != NULL && !yes; r = r->next) yes = r->effect == MW_ALLOW && r->form == MW_FORM_EVERY;
+        if (!yes) return 0;
     }
     return 1;
 }
@@ -203,6 +214,7 @@ void mw_policy_free(mw_policy *p) {
         mw_rule_free(r);
     }
     mw_ask_forget(p);
+    mw_recall_free(p->recall);
     free(p->path);
     free(p);
 }

@@ -47,6 +47,7 @@ struct mw_policy {
     int audit_fd;                /* lent; -1: no audit */
     char audit_host[24];
     int quiet;                   /* a query is under way: nobody is asked, nothing is audited */
+    struct mw_recall *recall;    /* directories walked to before; no decision */
 };
 
 enum mw_verdict { MW_NO, MW_MISS, MW_YES };     /* a denial decides; nothing grants it; granted */
@@ -64,6 +65,8 @@ struct mw_decision {
 
 /* What the policy says of a target, asking nobody. */
 void mw_decide(const struct mw_policy *p, const struct mw_target *t, struct mw_decision *out);
+/* 1 if every layer has a grant of the whole kind. */
+int mw_layer_every(const struct mw_policy *p, enum mw_kind kind);
 /* 1 if any layer's rule for the kind (and those that count for it) passes `wanted`. */
 int mw_decide_any(const struct mw_policy *p, enum mw_kind kind, int (*wanted)(const struct mw_rule *r, const void *ud), const void *ud);
 

@@ -4,6 +4,7 @@
 
 #include "policy/deny.h"
 #include "policy/permit.h"
+#include "policy/recall.h"
 
 /* One end: where its name led, once. */
 struct end {
@@ -146,6 +147,7 @@ static int both(mw_policy *p, unsigned kinds, const char *from, const char *to, 
     if (rc == 0) rc = give(&e[0], op, a, err);
     if (rc == 0) rc = give(&e[1], op, b, err);
     if (rc < 0) mw_place_close(a);
+    else mw_recall_forget(p->recall);
     mw_walk_end(&e[0].w);
     mw_walk_end(&e[1].w);
     return rc;

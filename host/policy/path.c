@@ -1,37 +1,19 @@
-/* Permitted paths: found below a held directory when nothing there is denied, else walked; then opened by descriptor.
- * Knows: grants, walking, openat2. Never: opens a name that was not just checked; opens for more than O_PATH save in mw_permit_open
+/* Permitted paths: found by a short way where there is one (below.c, recall.c), else walked; then opened by descriptor.
+ * Knows: grants, walking. Never: opens a name that was not just checked; opens for more than O_PATH save in mw_permit_open
  * and mw_permit_module. */
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "policy/below.h"
 #include "policy/deny.h"
 #include "policy/permit.h"
+#include "policy/recall.h"
 
-#define NAME_FLAGS (O_PATH | O_NOFOLLOW | O_CLOEXEC)
 #define OPEN_TRIES 8             /* how often a name may change under our hands */
-
-/* What was found, by whichever way. */
-struct found {
-    int fd;                      /* the object, or -1 */
-    int dir;                     /* where its name is, or -1 */
-    char leaf[NAME_MAX + 1];
-    struct stat st;              /* when fd >= 0 */
-    int status;                  /* as mw_walk's */
-    char subject[PATH_MAX + 8];  /* the path for messages */
-};
-
-static void found_end(struct found *f) {
-    if (f->fd >= 0) close(f->fd);
-    if (f->dir >= 0) close(f->dir);
-    f->fd = f->dir = -1;
-}
 
 /* ---- The target of a path ------------------------------------------------------------------------------------------------- */
 
@@ -82,8 +64,10 @@ static int may_leave(void *ud, const struct mw_trail *trail) {
     return 1;
 }
 
-int mw_target_path(const struct mw_policy *p, unsigned kinds, const char *path, enum mw_walk_how how, char *subject, struct mw_walk *w,
-                   struct mw_target *t) {
+/* mw_target_path, its parts told apart: look as in mw_recall_walk. */
+static int target(const struct mw_policy *p, unsigned kinds, const char *path, enum mw_walk_how how, int look, char *subject, struct mw_walk *w,
+                  struct mw_target *t) {
+    struct mw_policy *keeper = (struct mw_policy *)(uintptr_t)p; /* what is recalled changes no decision */
     struct leaving it = {p, kinds};
     struct mw_walk_hook hook = {may_leave, &it};
     char text[MW_TRAIL_TEXT];
@@ -91,14 +75,17 @@ int mw_target_path(const struct mw_policy *p, unsigned kinds, const char *path, 
     int rc;
 
     w->fd = w->dir = -1;
-    snprintf(subject, PATH_MAX + 2, "%s", path);
+    mw_subject_copy(subject, path);
     if (*path == 0) return MW_ENOENT;
     if (strlen(path) >= PATH_MAX) return -ENAMETOOLONG;
     rc = mw_walk_absolute(path, text, sizeof text, &cwd_len);
     if (rc < 0) return rc;
-    snprintf(subject, PATH_MAX + 2, "%.*s", PATH_MAX, text);
-    rc = mw_walk(text, cwd_len, how, &hook, w);
-    if (rc < 0) return rc;
+    mw_subject_copy(subject, text);
+    if (!mw_recall_walk(p->recall, text, how, look, w)) {
+        rc = mw_walk(text, cwd_len, how, &hook, w);
+        if (rc < 0) return rc;
+        mw_recall_keep(&keeper->recall, w);
+    }
     memset(t, 0, sizeof *t);
     t->trail = &w->trail;
     t->by_name = how == MW_WALK_NAME;
@@ -107,125 +94,26 @@ int mw_target_path(const struct mw_policy *p, unsigned kinds, const char *path, 
     return 0;
 }
 
-/* ---- Below a held directory ------------------------------------------------------------------------------------------------ */
-
-static int open_below(int dirfd, const char *rest, int flags, int everywhere) {
-    struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC)};
-
-    if (everywhere) return openat(dirfd, rest, flags | O_CLOEXEC);
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-    return (int)syscall(SYS_openat2, dirfd, rest, &how, sizeof how);
-}
-
-/* Does every layer grant the kind for this very directory, so that (without any denial) all below it is granted? */
-static int granted_everywhere(const struct mw_policy *p, enum mw_kind kind, const struct mw_rule *dir) {
-    for (const struct mw_layer *l = p->layers; l != NULL; l = l->next) {
-        int yes = l->all;
-        for (const struct mw_rule *r = l->rules[kind]; r != NULL && !yes; r = r->next)
-            yes = r->effect == MW_ALLOW && (r->form == MW_FORM_EVERY || (r->spot.known && r->spot.node.dev == dir->spot.node.dev && r->spot.node.ino == dir->spot.node.ino));
-        if (!yes) return 0;
-    }
-    return 1;
-}
-
-static unsigned clear_kinds(const struct mw_policy *p, struct mw_rule *r) {
-    struct statfs fs;
-    const char *at = r->spot.place.text;
-
-    if (r->clear_at == p->generation) return r->clear;
-    r->clear_at = p->generation;
-    r->clear = 0;
-    if (r->spot.fd < 0 || !r->spot.is_dir || strcmp(at, r->name) != 0 || strcmp(at, "/") == 0) return 0;
-    if (strncmp(at, "/proc", 5) == 0 || strncmp(at, "/sys", 4) == 0 || strncmp(at, "/dev", 4) == 0) return 0;
-    if (fstatfs(r->spot.fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC) return 0;
-    for (int k = MW_READ; k <= MW_WRITE; k++)
-        if (p->denials[k] == 0 && granted_everywhere(p, (enum mw_kind)k, r)) r->clear |= 1u << k;
-    return r->clear;
-}
-
-static int has_dotdot(const char *path) {
-    for (const char *at = strstr(path, ".."); at != NULL; at = strstr(at + 2, ".."))
-        if ((at == path || at[-1] == '/') && (at[2] == 0 || at[2] == '/')) return 1;
-    return 0;
-}
-
-/* Finds a granted directory that `text` lies below, still where its name says. *rest: what is below it. */
-static const struct mw_rule *held_above(mw_policy *p, unsigned kinds, const char *text, const char **rest) {
-    enum mw_kind first = (kinds & 1u << MW_READ) != 0 ? MW_READ : MW_WRITE;
-    struct stat st;
-
-    for (const struct mw_layer *l = p->layers; l != NULL; l = l->next)
-        for (struct mw_rule *r = l->rules[first]; r != NULL; r = r->next) {
-            size_t n = r->form == MW_FORM_PATH ? strlen(r->name) : 0;
-            if (n == 0 || strncmp(text, r->name, n) != 0 || (text[n] != '/' && text[n] != 0)) continue;
-            if ((clear_kinds(p, r) & kinds) != kinds) continue;
-            if (stat(r->name, &st) < 0 || st.st_dev != r->spot.node.dev || st.st_ino != r->spot.node.ino) continue;
-            *rest = text + n + strspn(text + n, "/");
-            return r;
-        }
-    return NULL;
-}
-
-/* The short way. 1: found; 0: go the long way. */
-static int find_below(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, struct found *f) {
-    char text[MW_TRAIL_TEXT];
-    const char *rest = text;
-    char *slash;
-    int total = mw_policy_is_total(p), base = AT_FDCWD;
-    dev_t dev = 0;
-    size_t cwd_len, n;
-
-    if (strlen(path) >= PATH_MAX || has_dotdot(path) || mw_walk_absolute(path, text, sizeof text, &cwd_len) < 0) return 0;
-    if (!total) {
-        const struct mw_rule *r = held_above(p, kinds, text, &rest);
-        if (r == NULL) return 0;
-        base = r->spot.fd;
-        dev = r->spot.node.dev;
-    }
-    snprintf(f->subject, sizeof f->subject, "%.*s", PATH_MAX, text);
-    f->leaf[0] = 0;
-    if (how == MW_AT_OBJECT) {
-        f->fd = open_below(base, *rest != 0 ? rest : ".", O_PATH, total);
-    } else {
-        n = strlen(rest);
-        if (n == 0 || rest[n - 1] == '/') return 0;
-        slash = strrchr(text, '/');
-        if (strlen(slash + 1) > NAME_MAX) return 0;
-        memcpy(f->leaf, slash + 1, strlen(slash + 1) + 1);
-        if (slash == text) slash++; /* in the root */
-        *slash = 0;
-        f->dir = open_below(base, slash >= rest && *rest != 0 ? rest : ".", O_PATH | O_DIRECTORY, total);
-        if (f->dir < 0) return 0;
-        f->fd = openat(f->dir, f->leaf, NAME_FLAGS);
-        f->status = f->fd < 0 ? -errno : 0;
-        if (f->fd < 0 && f->status != MW_ENOENT) goto no;
-    }
-    if (f->fd < 0 && how == MW_AT_OBJECT) goto no;
-    if (f->fd >= 0) {
-        if (fstat(f->fd, &f->st) < 0) goto no;
-        if (!total && (f->st.st_dev != dev || S_ISCHR(f->st.st_mode) || S_ISBLK(f->st.st_mode))) goto no;
-        if (S_ISLNK(f->st.st_mode) && how != MW_AT_NAME) goto no;
-    }
-    return 1;
-no:
-    found_end(f);
-    f->status = 0;
-    return 0;
+int mw_target_path(const struct mw_policy *p, unsigned kinds, const char *path, enum mw_walk_how how, char *subject, struct mw_walk *w,
+                   struct mw_target *t) {
+    return target(p, kinds, path, how, 0, subject, w, t);
 }
 
 /* ---- Finding --------------------------------------------------------------------------------------------------------------- */
 
-/* by_name: what stands at the name is to be replaced, so that a right to the object alone is not enough. */
-static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, int by_name, const char *op, struct found *f, struct mw_err *err) {
+/* by_name: what stands at the name is to be replaced, so that a right to the object alone is not enough. look: a regular file need
+ * not be opened. */
+static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, int by_name, int look, const char *op, struct mw_found *f,
+                     struct mw_err *err) {
     struct mw_decision none = {MW_MISS, 0, NULL, 0};
     struct mw_walk w;
     struct mw_target t;
     int rc;
 
     f->fd = f->dir = -1;
-    f->status = 0;
-    if ((kinds & ~(1u << MW_READ | 1u << MW_WRITE)) == 0 && p->audit_fd < 0 && find_below(p, kinds, path, how, f)) return 0;
-    rc = mw_target_path(p, kinds, path, how == MW_AT_NAME ? MW_WALK_NAME : MW_WALK_FOLLOW, f->subject, &w, &t);
+    f->status = f->seen = 0;
+    if (p->audit_fd < 0 && mw_find_below(p, kinds, path, how, look, f)) return 0;
+    rc = target(p, kinds, path, how == MW_AT_NAME ? MW_WALK_NAME : MW_WALK_FOLLOW, look, f->subject, &w, &t);
     if (by_name) t.by_name = 1;
     for (int k = 0; k < MW_KINDS && rc == 0; k++) {
         if ((kinds & 1u << k) == 0) continue;
@@ -241,8 +129,9 @@ static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at 
     f->fd = w.fd;
     f->dir = w.dir;
     f->st = w.st;
+    f->seen = w.seen;
     f->status = w.status;
-    memcpy(f->leaf, w.leaf, sizeof f->leaf);
+    memcpy(f->leaf, w.leaf, strlen(w.leaf) + 1);
     return 0;
 }
 
@@ -256,7 +145,7 @@ void mw_place_name(const struct mw_place *at, char out[MW_PLACE_NAME]) {
 }
 
 /* Hands the place out of `f`. */
-static int give_place(struct found *f, enum mw_at how, const char *op, struct mw_place *out, struct mw_err *err) {
+static int give_place(struct mw_found *f, enum mw_at how, const char *op, struct mw_place *out, struct mw_err *err) {
     int missing = f->status == MW_ENOENT && f->dir >= 0;
 
     if (f->status < 0 && !(missing && how != MW_AT_OBJECT)) return mw_err_set(err, f->status, op, f->subject, NULL);
@@ -272,14 +161,14 @@ static int give_place(struct found *f, enum mw_at how, const char *op, struct mw
 }
 
 int mw_permit_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at how, const char *op, struct mw_place *out, struct mw_err *err) {
-    struct found f;
-    int rc = find_path(p, kinds, path, how, how != MW_AT_OBJECT, op, &f, err);
+    struct mw_found f;
+    int rc = find_path(p, kinds, path, how, how != MW_AT_OBJECT, 0, op, &f, err);
 
     out->fd = -1;
     out->leaf[0] = 0;
     if (rc < 0) return rc;
     rc = give_place(&f, how, op, out, err);
-    found_end(&f);
+    mw_found_end(&f);
     return rc;
 }
 
@@ -300,33 +189,36 @@ static int refuse_type(const struct stat *st, int flags, const char *op, const c
     return 0;
 }
 
-/* Opens the very object that was found, for real. */
-static int reopen(const struct found *f, int flags) {
-    char self[32];
+/* Opens the name and looks whether it is what was found: a regular file, so that opening alone does nothing to it (a file is cut
+ * afterwards). MW_EAGAIN: it is another one now. */
+static int open_same(const struct mw_found *f, int flags) {
+    int rc = 0, fd = openat(f->dir, f->leaf, (flags & ~O_TRUNC) | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
     struct stat st;
+
+    if (fd < 0) return errno == ENOENT || errno == ELOOP || errno == ENXIO ? MW_EAGAIN : -errno;
+    if (fstat(fd, &st) < 0) rc = -errno;
+    else if (st.st_dev != f->st.st_dev || st.st_ino != f->st.st_ino || !S_ISREG(st.st_mode)) rc = MW_EAGAIN;
+    else if ((flags & O_TRUNC) != 0 && ftruncate(fd, 0) < 0) rc = -errno;
+    else if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) rc = -errno;
+    if (rc == 0) return fd;
+    close(fd);
+    return rc;
+}
+
+/* Opens the very object that was found, for real. */
+static int reopen(const struct mw_found *f, int flags) {
+    char self[32];
     int fd;
 
+    if (f->seen) return open_same(f, flags);
     snprintf(self, sizeof self, "/proc/self/fd/%d", f->fd);
     fd = open(self, flags | O_CLOEXEC | O_NOCTTY);
-    if (fd >= 0 || errno != ENOENT || f->dir < 0) return fd >= 0 ? fd : -errno;
-    /* no /proc: by name, and then look whether it is still the same */
-    fd = openat(f->dir, f->leaf, (flags & ~O_TRUNC) | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) return -errno;
-    if (fstat(fd, &st) < 0 || st.st_dev != f->st.st_dev || st.st_ino != f->st.st_ino) {
-        close(fd);
-        return -ESTALE;
-    }
-    if ((flags & O_TRUNC) != 0 && ftruncate(fd, 0) < 0) {
-        int rc = -errno;
-        close(fd);
-        return rc;
-    }
-    if ((flags & O_NONBLOCK) == 0) (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-    return fd;
+    if (fd >= 0 || errno != ENOENT || f->dir < 0 || !S_ISREG(f->st.st_mode)) return fd >= 0 ? fd : -errno;
+    return open_same(f, flags); /* no /proc */
 }
 
 /* One try. A descriptor, or a code; MW_EAGAIN: the name changed meanwhile. */
-static int open_found(struct found *f, int flags, mode_t mode, int regular, const char *op, struct mw_err *err) {
+static int open_found(struct mw_found *f, int flags, mode_t mode, int regular, const char *op, struct mw_err *err) {
     int fd;
 
     if (f->status == MW_ENOENT && f->dir >= 0 && (flags & O_CREAT) != 0) {
@@ -341,13 +233,13 @@ static int open_found(struct found *f, int flags, mode_t mode, int regular, cons
     fd = regular ? refuse_type(&f->st, flags, op, f->subject, err) : 0;
     if (fd < 0) return fd;
     fd = reopen(f, flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW));
-    return fd >= 0 ? fd : mw_err_set(err, fd, op, f->subject, NULL);
+    return fd >= 0 || fd == MW_EAGAIN ? fd : mw_err_set(err, fd, op, f->subject, NULL);
 }
 
 int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int regular, const char *op, int *fd, struct mw_err *err) {
     unsigned kinds = kinds_of(flags);
     enum mw_at how = MW_AT_OBJECT;
-    struct found f;
+    struct mw_found f;
     int rc = MW_EAGAIN;
 
     *fd = -1;
@@ -355,11 +247,11 @@ int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int r
     if ((flags & O_NOFOLLOW) != 0 || ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)) how = MW_AT_NAME;
     else if ((flags & O_CREAT) != 0) how = MW_AT_CREATE;
     for (int tries = 0; tries < OPEN_TRIES && rc == MW_EAGAIN; tries++) {
-        rc = find_path(p, kinds, path, how, 0, op, &f, err);
+        rc = find_path(p, kinds, path, how, 0, tries == 0, op, &f, err);
         if (rc < 0) return rc;
         rc = open_found(&f, flags, mode, regular, op, err);
         if (rc == MW_EAGAIN) mw_err_set(err, rc, op, f.subject, "changed again and again while it was opened");
-        found_end(&f);
+        mw_found_end(&f);
     }
     if (rc < 0) return rc;
     *fd = rc;
@@ -394,7 +286,7 @@ static int is_lua(const struct mw_trail *t) {
 
 int mw_permit_module(mw_policy *p, const char *path, const char *op, int *fd, struct mw_err *err) {
     struct mw_decision none = {MW_MISS, 0, NULL, 0};
-    struct found f;
+    struct mw_found f;
     struct mw_walk w;
     struct mw_target t;
     int rc;
@@ -409,11 +301,12 @@ int mw_permit_module(mw_policy *p, const char *path, const char *op, int *fd, st
     f.fd = w.fd;
     f.dir = w.dir;
     f.st = w.st;
+    f.seen = 0;
     f.status = w.status;
     memcpy(f.leaf, w.leaf, sizeof f.leaf);
     if (rc == 0 && f.status == 0 && !S_ISREG(f.st.st_mode)) f.status = MW_ENOENT; /* a directory called x.lua is no module */
     if (rc == 0) rc = open_found(&f, O_RDONLY, 0, 1, op, err);
-    found_end(&f);
+    mw_found_end(&f);
     if (rc < 0) return rc;
     *fd = rc;
     return 0;
@@ -427,7 +320,7 @@ int mw_permit_unix_path(mw_policy *p, enum mw_kind kind, const char *path, const
     char subject[PATH_MAX + 16] = "unix:";
     struct mw_walk w;
     struct mw_target t;
-    struct found f;
+    struct mw_found f;
     int rc = mw_target_path(p, 1u << kind, path, how == MW_AT_NAME ? MW_WALK_NAME : MW_WALK_FOLLOW, subject + 5, &w, &t);
 
     snprintf(f.subject, sizeof f.subject, "%.*s", (int)sizeof f.subject - 1, subject);
@@ -441,6 +334,6 @@ int mw_permit_unix_path(mw_policy *p, enum mw_kind kind, const char *path, const
     f.status = w.status;
     memcpy(f.leaf, w.leaf, sizeof f.leaf);
     if (rc == 0) rc = give_place(&f, how, op, out, err);
-    found_end(&f);
+    mw_found_end(&f);
     return rc;
 }

@@ -51,7 +51,7 @@ static void trail_reset(struct mw_trail *t, const struct stat *root) {
     t->step[0] = (struct mw_step){{root->st_dev, root->st_ino}, 0, 1, 0};
 }
 
-static int trail_push(struct mw_trail *t, const char *name, size_t len) {
+int mw_trail_push(struct mw_trail *t, const char *name, size_t len) {
     struct mw_step *s = &t->step[t->count];
 
     if (t->count >= MW_TRAIL_MAX || t->len + len + 2 > sizeof t->text) return -ENAMETOOLONG;
@@ -83,7 +83,7 @@ static int trail_push_rest(struct mw_trail *t, const char *rest) {
         if (n == 2 && rest[0] == '.' && rest[1] == '.') {
             if (t->count > floor) trail_pop(t);
         } else if (n > 0 && !(n == 1 && rest[0] == '.')) {
-            int rc = trail_push(t, rest, n);
+            int rc = mw_trail_push(t, rest, n);
             if (rc < 0) return rc;
         }
         rest += n;
@@ -196,7 +196,7 @@ static int stop(struct walker *k, const char *leaf, int status) {
     struct mw_trail *t = &k->w->trail;
     int rc = enough(status) ? status : 0;
 
-    if (rc == 0 && leaf != NULL) rc = trail_push(t, leaf, strlen(leaf));
+    if (rc == 0 && leaf != NULL) rc = mw_trail_push(t, leaf, strlen(leaf));
     if (rc == 0) rc = trail_push_rest(t, k->rest);
     if (rc == -ENAMETOOLONG) rc = 0; /* said by status */
     k->w->status = status;
@@ -206,7 +206,7 @@ static int stop(struct walker *k, const char *leaf, int status) {
 /* The last name has been reached: `fd` is it (taken), or -1 and the code why not. */
 static int arrive(struct walker *k, const char *leaf, int fd, const struct stat *st, int code) {
     struct mw_walk *w = k->w;
-    int rc = trail_push(&w->trail, leaf, strlen(leaf));
+    int rc = mw_trail_push(&w->trail, leaf, strlen(leaf));
 
     snprintf(w->leaf, sizeof w->leaf, "%s", leaf);
     w->dir = k->fd;
@@ -291,7 +291,7 @@ static int step(struct walker *k, enum mw_walk_how how) {
     } else if (last) {
         return (rc = arrive(k, name, fd, &st, 0)) < 0 ? rc : 1;
     } else {
-        rc = S_ISDIR(st.st_mode) ? trail_push(&w->trail, name, strlen(name)) : -ENOTDIR;
+        rc = S_ISDIR(st.st_mode) ? mw_trail_push(&w->trail, name, strlen(name)) : -ENOTDIR;
         if (rc == 0) {
             trail_know(&w->trail, fd, &st);
             step_to(k, fd);
@@ -302,10 +302,10 @@ static int step(struct walker *k, enum mw_walk_how how) {
     return (rc = stop(k, name, rc)) < 0 ? rc : 1;
 }
 
-static void blank(struct mw_walk *w) {
+void mw_walk_blank(struct mw_walk *w) {
     w->fd = w->dir = -1;
     w->leaf[0] = 0;
-    w->status = w->want_dir = 0;
+    w->status = w->want_dir = w->seen = 0;
     memset(&w->link, 0, sizeof w->link);
     w->trail.count = 0;
     w->trail.len = 0;
@@ -319,7 +319,7 @@ int mw_walk(const char *path, size_t cwd_len, enum mw_walk_how how, const struct
 
     if (len >= sizeof k.buf) return -ENAMETOOLONG;
     for (int tries = 0; tries < 4 && rc == MW_EAGAIN; tries++) {
-        blank(w);
+        mw_walk_blank(w);
         memcpy(k.buf, path, len + 1);
         k.w = w;
         k.rest = k.buf;

@@ -35,7 +35,8 @@ struct mw_walk {
     int fd;                      /* the object, or -1: it is not there */
     int dir;                     /* the directory that holds it, or -1: not reached */
     char leaf[NAME_MAX + 1];     /* its name there; "." when it has none (the root) */
-    struct stat st;              /* of the object, when fd >= 0 */
+    int seen;                    /* recall.c: a regular file that was looked at and not opened */
+    struct stat st;              /* of the object, when fd >= 0, or seen */
     int status;                  /* 0: it is there. -ENOENT with dir >= 0: only the last name is missing. Else what stopped the walk. */
     int want_dir;                /* the path ended with a slash */
     struct mw_place_id link;     /* where the first link was that the last name led through; text is lent from `link_text` */
@@ -53,6 +54,10 @@ struct mw_walk_hook {
  * no memory, a directory that moved under our feet again and again (MW_EAGAIN). On 0 end with mw_walk_end. */
 int mw_walk(const char *path, size_t cwd_len, enum mw_walk_how how, const struct mw_walk_hook *hook, struct mw_walk *w);
 void mw_walk_end(struct mw_walk *w);
+
+/* For who fills a walk otherwise: an empty one; one more step of a trail, not known yet (0, -ENAMETOOLONG). */
+void mw_walk_blank(struct mw_walk *w);
+int mw_trail_push(struct mw_trail *t, const char *name, size_t len);
 
 /* Makes `path` absolute against the working directory, drops "." and doubled slashes, keeps "..". out has `size` bytes.
  * *cwd_len: how much of it is the working directory's. 0, -ENAMETOOLONG, or getcwd's code. */
