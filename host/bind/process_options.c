@@ -229,7 +229,7 @@ static int read_signal(lua_State *L, int idx, const char *op) {
 }
 
 static void refuse_later(lua_State *L, int idx, const char *op) {
-    static const char *const later[] = { "sandbox", "limits", "share", NULL };
+    static const char *const later[] = { "share", NULL };
     int i;
 
     for (i = 0; later[i] != NULL; i++) {

@@ -199,6 +199,7 @@ static void all_closed(struct mw_handle *handle) {
     mw_limits_end(all);
     mw_terminal_back(all);
     mw_process_home_end(all->host);                              /* nobody is left who uses it */
+    mw_cages_free(all->cages);
     mw_timer_stop(all->host, &all->sweep);
     mw_processes_set(all->host, NULL);
     if (all->null_fd >= 0) close(all->null_fd);
@@ -319,6 +320,8 @@ static int run(struct launch *l) {
     s.tty_fd = STDIN_FILENO;
     s.nofile = (rlim_t)all->child_files;
     s.death_signal = o->detached ? 0 : all->death_signal;
+    rc = mw_launch_cage(l, &s);
+    if (rc < 0) return rc;
     for (tries = 0;; tries++) {
         rc = o->detached ? 0 : mw_groups_warden(all, o->op, l->err);
         if (rc < 0) return rc;
@@ -415,6 +418,7 @@ int mw_process_start(mw_host *h, const struct mw_process_options *o, mw_process 
     else if ((l.p = make(h, o)) == NULL) rc = mw_err_set(err, MW_ENOMEM, o->op, o->argv[0], NULL);
     else rc = resolve(&l);                                       /* the rights first, always */
     if (rc == 0) rc = check_size(&l);
+    if (rc == 0) rc = mw_launch_confine(&l);
     if (rc == 0 && o->script) rc = mw_launch_script(&l);
     if (rc == 0) rc = mw_launch_env(&l);
     if (rc == 0) {
@@ -436,6 +440,7 @@ int mw_process_start(mw_host *h, const struct mw_process_options *o, mw_process 
     }
     mw_place_close(&l.cwd);
     mw_program_close(&l.program);
+    mw_cage_drop(l.cage);
     free(l.argv);
     free(l.envp);
     if (rc == 0) *out = l.p;

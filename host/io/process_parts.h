@@ -35,7 +35,6 @@ struct mw_processes {
     struct mw_timer terminal; /* looks whether it was stopped */
     int death_signal;         /* of children, when our thread ends; 0: none */
     int abi;                  /* Landlock's; -1: not asked yet */
-    int unconfined_told;      /* that script children run without the kernel's half was logged */
     struct mw_cages *cages;   /* built ones; NULL: none yet */
     struct mw_list pids;      /* of struct mw_pids: control groups of children, and of those not empty yet */
     unsigned pids_made;

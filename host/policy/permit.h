@@ -60,7 +60,8 @@ struct mw_program {
     char path[PATH_MAX];         /* its name, for messages and argv[0] of an interpreter */
     char script[PATH_MAX];       /* the #! file's path, or "" */
     char arg[256];               /* the #! line's argument, or "" */
-    int trusted;                 /* a --trust-run rule covers it */
+    int trusted;                 /* a --trust-run rule covers it, or all is granted */
+    int trusted_by_rule;         /* 1: a rule: of -A with something denied a program is no trusted one */
 };
 /* name: resolved in our own PATH, or a path when it has a slash (relative to dirfd, AT_FDCWD for the working directory).
  * MW_ENOENT when allowed and missing; MW_EDENIED first. */

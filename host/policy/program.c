@@ -213,6 +213,18 @@ static int interpret(mw_policy *p, struct candidate *c, char line[LINE_MAX_BYTES
 
 /* ---- The face ------------------------------------------------------------------------------------------------------------ */
 
+/* Does a rule say so, beside a layer that grants everything? */
+static int is_trusted_by_rule(const struct mw_policy *p, const struct mw_target *t) {
+    struct mw_fit fit;
+
+    for (const struct mw_layer *l = p->layers; l != NULL; l = l->next)
+        for (const struct mw_rule *r = l->rules[MW_TRUST]; r != NULL; r = r->next) {
+            mw_match(r, t, &fit);
+            if (r->effect == MW_ALLOW && fit.plain > 0) return 1;
+        }
+    return 0;
+}
+
 int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, struct mw_program *out, struct mw_err *err) {
     struct candidate c = {.fd = -1};
     struct mw_target t = {.kind = MW_RUN, .port = MW_ANY_PORT};
@@ -238,6 +250,7 @@ int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, st
     t.kind = MW_TRUST;
     mw_decide(p, &t, &d);
     out->trusted = d.verdict == MW_YES;
+    out->trusted_by_rule = out->trusted && is_trusted_by_rule(p, &t);
     rc = read_line(c.fd, line, &interpreter, &arg);
     if (rc < 0) rc = mw_err_set(err, rc, op, c.path, "its #! line cannot be used");
     if (rc == 1) {

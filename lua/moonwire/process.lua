@@ -199,7 +199,9 @@ end
 -- Pipelines -------------------------------------------------------------------------------------------------------------
 
 --- Options that hold for the pipeline as a whole, and for each stage that does not say otherwise.
-local common = { "cwd", "env", "clear_env", "timeout", "kill_after", "kill_signal", "max_output", "on_overflow", "name" }
+local common = {
+  "cwd", "env", "clear_env", "timeout", "kill_after", "kill_signal", "max_output", "on_overflow", "name", "sandbox", "limits",
+}
 local whole = { stdin = true, stdout = true, stderr = true, check = true, tee = true }
 for i = 1, #common do whole[common[i]] = true end
 

@@ -133,7 +133,7 @@ describe("the more specific rule", function()
     assert(mw.process.run { "mv", path("a/secret"), path("a/moved"), check = true })
     assert.equal("k\n", granted(rights, "print(mw.fs.read(arg[1]))", path("a/moved/key"))) -- another run: a rule is a name when it starts
     assert(mw.process.run { "mv", path("a/moved"), path("a/secret"), check = true })
-    assert.equal("false\n", granted({ "--allow-run=mv", rights[1], rights[2] }, [[
+    assert.equal("false\n", granted({ "--trust-run=mv", rights[1], rights[2] }, [[
       mw.process.run{ "mv", arg[1], arg[2], check = true }
       print((pcall(mw.fs.read, arg[2] .. "/key")))
     ]], path("a/secret"), path("a/moved")))

@@ -58,6 +58,19 @@ local function family()
   assert(r.stdout == "word\n", r.stderr)
 end
 
+local function confined()
+  local box = { read = { "/etc" }, connect = { 80 }, env = "PATH" }
+  for _ = 1, 2 do
+    local r, err = mw.process.run { "echo", "hi", timeout = 10, sandbox = box, limits = { files = 64 } }
+    if not r and err.code == "EOPNOTSUPP" then return end
+    assert(r, err)
+    assert(r.stdout == "hi\n")
+  end
+  local rights = { read = { "/etc" }, run = { "true" }, env = { "HOME" } }
+  local r = assert(mw.process.run { script = "fail_alloc_child.lua", "word", timeout = 10, permissions = rights })
+  assert(r.stdout == "word\n", r.stderr)
+end
+
 local function handles()
   local dir <close> = assert(mw.fs.tempdir())
   local srv <close> = assert(mw.net.listen("unix:" .. tostring(dir.path) .. "/socket", { mode = "0600", unlink = true }))
@@ -78,7 +91,9 @@ local function handles()
   mw.log.info("passed", { what = mw.inspect { got:stats() } })
 end
 
-local steps = { frames = frames, tasks = tasks, files = files, children = children, family = family, handles = handles }
+local steps = {
+  frames = frames, tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
+}
 for _, name in ipairs { ... } do
   if name == "frames" then frames "tcp://127.0.0.1:0" else steps[name]() end
 end

@@ -22,6 +22,25 @@
 ---@field detached? boolean                 true: a session of its own that outlives us
 ---@field pty? boolean|{ rows?: integer, cols?: integer }  a terminal of its own; `child.tty`, or run's stdout
 ---@field name? string                      for logs
+---@field sandbox? moonwire.process.Sandbox  narrows what the kernel lets a program do; a script child takes `permissions`
+---@field limits? moonwire.process.Limits   of the kernel's resources
+
+--- A program that is not trusted (--trust-run) is held by the kernel to the script's own rights; this narrows them. What the
+--- script itself has not raises EDENIED. Its HOME and TMPDIR are a private directory, unless `env` names them.
+---@class moonwire.process.Sandbox
+---@field read? string|string[]|boolean     files and folders, as for --allow-read. One of read and write mentioned: the other is none,
+---@field write? string|string[]|boolean    and nothing else can be reached; neither: as the script may. true: all of the kind
+---@field connect? integer[]|false          TCP ports; each needs a right for every host there. Not mentioned: those of the script
+---@field listen? integer[]|false           likewise; 0: a port that the kernel chooses
+---@field env? string|string[]|false        names and PREFIX_* that it inherits
+---@field unix? boolean                     Unix sockets by name; takes a right for the whole net, or trust
+---@field metadata? boolean                 chmod, chown, utime, xattr, without a write right of its own; takes a write right of the script
+
+---@class moonwire.process.Limits
+---@field memory? integer|string            address space of each process: "512MiB"; beyond it the program's own allocations fail
+---@field cpu? number|string                processor time of each process, in whole seconds; then signal "XCPU", or "KILL"
+---@field files? integer                    descriptors of each process
+---@field processes? integer                it and its descendants together; beyond it the program's own fork fails
 
 ---@class moonwire.process.Result
 ---@field ok boolean        exit code 0, in time

@@ -1,0 +1,356 @@
+/* Which cage a child gets: whether it is confined at all, what `sandbox` narrows, and the cages that are kept for the next one.
+ * Knows: io/process_parts.h, policy, policy/confine. Never: gives more than the script has; starts what it cannot confine. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/process_parts.h"
+#include "policy/grant.h"
+
+#define KEPT 16               /* cages of a host: one for each program that it starts in turn */
+#define KEY_MAX 4096          /* bytes; what is made of more is not kept */
+
+/* A cage, and all that it was made from. */
+struct kept {
+    mw_cage *cage;            /* NULL: free */
+    mw_policy *policy;        /* narrowed from the host's; NULL: the host's own */
+    unsigned generation;      /* of the host's policy */
+    unsigned used;            /* when, on the clock of uses */
+    size_t len;
+    char *key;
+};
+struct mw_cages {
+    struct kept all[KEPT];
+    unsigned clock;
+};
+
+static void forget(struct kept *k) {
+    mw_cage_drop(k->cage);
+    mw_policy_free(k->policy);
+    free(k->key);
+    memset(k, 0, sizeof *k);
+}
+
+void mw_cages_free(struct mw_cages *it) {
+    int i;
+
+    for (i = 0; it != NULL && i < KEPT; i++) forget(&it->all[i]);
+    free(it);
+}
+
+/* ---- May it ask for that? ------------------------------------------------------------------------------------------------- */
+
+static int any_rule(const struct mw_rule *r, const void *ud) {
+    (void)r;
+    (void)ud;
+    return 1;
+}
+
+static const mw_policy *ours(const struct launch *l) {
+    return mw_host_policy(l->home->host);
+}
+
+static int too_much(struct launch *l, const char *what, const char *rule) {
+    char subject[sizeof l->err->subject];
+
+    snprintf(subject, sizeof subject, "%s %s", what, rule != NULL ? rule : "everything");
+    return mw_err_set(l->err, MW_EDENIED, l->o->op, subject, "denied: a sandbox gives at most what the script has");
+}
+
+static int check_rule(struct launch *l, enum mw_kind kind, const char *rule) {
+    int rc = mw_policy_covers(ours(l), kind, rule, l->err);
+
+    if (rc != MW_EDENIED) return rc;
+    too_much(l, mw_kind_name(kind), rule);
+    return mw_err_hint(l->err, "grant it with --allow-%s%s%s", mw_kind_name(kind), rule != NULL ? "=" : "", rule != NULL ? rule : "");
+}
+
+/* The kernel holds ports, not hosts. */
+static int check_ports(struct launch *l, enum mw_kind kind, const uint16_t *ports, size_t count) {
+    char port[16];
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        if (mw_confine_covers_port(ours(l), kind, ports[i])) continue;
+        snprintf(port, sizeof port, ":%u", ports[i]);
+        too_much(l, mw_kind_name(kind), port);
+        return mw_err_hint(l->err, "the kernel knows ports and no hosts: grant it for all of them with --allow-%s=%s", mw_kind_name(kind), port);
+    }
+    return 0;
+}
+
+static int check_sandbox(struct launch *l) {
+    const struct mw_sandbox *s = &l->o->sandbox;
+    size_t i;
+    int rc = check_ports(l, MW_CONNECT, s->connect, s->connect_count);
+
+    if (rc == 0) rc = check_ports(l, MW_LISTEN, s->listen, s->listen_count);
+    for (i = 0; rc == 0 && i < s->env_count; i++) rc = check_rule(l, MW_ENV, s->env[i]);
+    if (rc < 0) return rc;
+    if (s->unix_sockets && !l->program.trusted_by_rule &&
+        !(mw_confine_covers_port(ours(l), MW_CONNECT, -1) && mw_confine_covers_port(ours(l), MW_LISTEN, -1))) {
+        mw_err_set(l->err, MW_EDENIED, l->o->op, "unix", "denied: what listens at a Unix socket may do anything for it");
+        return mw_err_hint(l->err, "grant it with --allow-net for everything, or with --trust-run=%s", l->program.path);
+    }
+    if (s->metadata && !mw_decide_any(ours(l), MW_WRITE, any_rule, NULL)) {
+        mw_err_set(l->err, MW_EDENIED, l->o->op, "metadata", "denied: modes, owners and times are written");
+        return mw_err_hint(l->err, "grant some --allow-write");
+    }
+    return 0;
+}
+
+/* ---- Is it confined? -------------------------------------------------------------------------------------------------------- */
+
+/* -A grants trust as well, but where something was taken from it that must hold for programs. */
+static int has_trust_rule(const mw_policy *p) {
+    const struct mw_layer *layer;
+    const struct mw_rule *r;
+
+    for (layer = p->layers; layer != NULL; layer = layer->next) {
+        for (r = layer->rules[MW_TRUST]; r != NULL; r = r->next) {
+            if (r->effect == MW_ALLOW) return 1;
+        }
+    }
+    return 0;
+}
+
+static int trusts_all(const mw_policy *p) {
+    return mw_policy_is_total(p) || (has_trust_rule(p) && mw_policy_query(p, MW_TRUST, NULL) == MW_GRANTED);
+}
+
+/* 1: it can be. 0: a script child goes without the kernel's half, as its user trusts every program. Or a code. */
+static int able(struct launch *l) {
+    const struct mw_process_options *o = l->o;
+    struct mw_processes *all = l->home;
+
+    if (all->abi < 0) all->abi = mw_confine_abi();
+    if (mw_spawn_confines() && all->abi > 0) return 1;
+    if (o->script && trusts_all(ours(l))) return 0;
+    mw_err_set(l->err, -EOPNOTSUPP, o->op, o->argv[0],
+               mw_spawn_confines() ? "this kernel cannot confine it: Landlock is missing or switched off" : "this build cannot confine it");
+    if (o->script) return mw_err_hint(l->err, "--trust-run would start it without");
+    if (o->sandbox.given && (l->program.trusted_by_rule || mw_policy_is_total(ours(l)))) return mw_err_hint(l->err, "without `sandbox` it would run with all rights of its user");
+    return mw_err_hint(l->err, "--trust-run=%s would start it with all rights of its user", o->argv[0]);
+}
+
+/* A trusted program must not be bound by the cage of a script that starts it, so such a script has none. */
+static int is_free(const struct launch *l) {
+    const struct mw_process_options *o = l->o;
+
+    if (o->script) return mw_policy_is_total(o->policy) || (has_trust_rule(o->policy) && mw_decide_any(o->policy, MW_TRUST, any_rule, NULL));
+    return !o->sandbox.given && (l->program.trusted_by_rule || mw_policy_is_total(ours(l)));
+}
+
+int mw_launch_confine(struct launch *l) {
+    int rc = l->o->sandbox.given ? check_sandbox(l) : 0;
+
+    if (rc < 0 || is_free(l)) return rc;
+    rc = able(l);
+    if (rc <= 0) return rc;
+    l->confined = 1;
+    if (!l->o->script || mw_process_may_run(l->o->policy)) l->private_dir = mw_process_home(l->home->host, &l->private_fd);
+    return 0;
+}
+
+/* ---- What a cage is made from -------------------------------------------------------------------------------------------- */
+
+/* The bytes that tell one cage from another. */
+struct key {
+    size_t len;
+    int full;                 /* too long, or made from what may change unseen: not to be kept */
+    char at[KEY_MAX];
+};
+
+static void put(struct key *k, const void *data, size_t len) {
+    if (len > sizeof k->at - k->len) k->full = 1;
+    if (k->full) return;
+    memcpy(k->at + k->len, data, len);
+    k->len += len;
+}
+
+static void put_text(struct key *k, const char *text) {
+    if (text != NULL) put(k, text, strlen(text));
+    put(k, "", 1);
+}
+
+static void put_rules(struct key *k, const struct mw_grant_wish *wishes, size_t count) {
+    char here[PATH_MAX];
+    size_t i;
+    int relative = 0;
+
+    put(k, &count, sizeof count);
+    for (i = 0; i < count; i++) {
+        unsigned char kind[2] = { (unsigned char)wishes[i].kind, wishes[i].rule != NULL };
+        put(k, kind, sizeof kind);
+        put_text(k, wishes[i].rule);
+        if (wishes[i].rule != NULL && wishes[i].rule[0] != '/') relative = 1;
+    }
+    if (!relative) return;
+    if (getcwd(here, sizeof here) == NULL) k->full = 1;
+    else put_text(k, here);
+}
+
+static void put_ports(struct key *k, const uint16_t *ports, size_t count) {
+    char given = ports != NULL;
+
+    put(k, &given, 1);
+    put(k, &count, sizeof count);
+    if (count > 0) put(k, ports, count * sizeof *ports);
+}
+
+static void make_key(const struct launch *l, const struct mw_cage_wish *w, struct key *k) {
+    const struct mw_process_options *o = l->o;
+    unsigned char bits[8] = { (unsigned char)w->who, (unsigned char)w->unix_sockets, (unsigned char)w->metadata, (unsigned char)w->one_process,
+                              w->home != NULL, (unsigned char)o->sandbox.given, (unsigned char)o->sandbox.files_given, (unsigned char)o->inherit };
+    struct stat st;
+
+    k->len = 0;
+    k->full = w->tty != NULL || fstat(w->program_fd, &st) < 0;  /* a terminal's number comes back, the terminal does not */
+    put(k, bits, sizeof bits);
+    if (k->full) return;
+    put(k, &st.st_dev, sizeof st.st_dev);
+    put(k, &st.st_ino, sizeof st.st_ino);
+    put_text(k, w->program);
+    put_text(k, w->script);
+    put_text(k, w->also_read != NULL ? w->also_read[0] : NULL);
+    put_ports(k, w->connect, w->connect_count);
+    put_ports(k, w->listen, w->listen_count);
+    if (o->sandbox.files_given) put_rules(k, o->sandbox.files, o->sandbox.file_count);
+    if (o->script) put_rules(k, o->wishes, o->wish_count);
+}
+
+/* The host's policy, less every file that `sandbox` does not list. */
+static int narrow(struct launch *l, mw_policy **out) {
+    static const enum mw_kind rest[] = { MW_NET, MW_RUN, MW_ENV, MW_SYS, MW_SHARE };
+    const struct mw_sandbox *s = &l->o->sandbox;
+    mw_policy *p = NULL;
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; rc == 0 && i < s->file_count; i++) rc = check_rule(l, s->files[i].kind, s->files[i].rule);
+    if (rc == 0) rc = mw_policy_copy(ours(l), &p, l->err);
+    if (rc == 0) rc = mw_policy_narrow(p, l->err);
+    for (i = 0; rc == 0 && i < s->file_count; i++) rc = mw_policy_add_one(p, s->files[i].kind, MW_ALLOW, s->files[i].rule, l->err);
+    for (i = 0; rc == 0 && i < sizeof rest / sizeof *rest; i++) rc = mw_policy_add(p, rest[i], MW_ALLOW, NULL, l->err);
+    if (rc < 0) mw_policy_free(p);
+    else *out = p;
+    return rc;
+}
+
+/* ---- The kept ones -------------------------------------------------------------------------------------------------------- */
+
+static struct kept *find(struct mw_cages *it, const struct key *k) {
+    int i;
+
+    for (i = 0; it != NULL && !k->full && i < KEPT; i++) {
+        struct kept *one = &it->all[i];
+        if (one->cage != NULL && one->len == k->len && memcmp(one->key, k->at, k->len) == 0) return one;
+    }
+    return NULL;
+}
+
+static int is_good(const struct launch *l, const struct kept *one) {
+    return one->generation == ours(l)->generation && mw_cage_fresh(one->cage, one->policy != NULL ? one->policy : ours(l));
+}
+
+/* Its own place, a free one, or that of the one used longest ago. */
+static struct kept *place_for(struct mw_cages *it, const struct key *k) {
+    struct kept *one = find(it, k);
+    int i;
+
+    if (one != NULL) return one;
+    for (one = &it->all[0], i = 1; one->cage != NULL && i < KEPT; i++) {
+        if (it->all[i].cage == NULL || it->all[i].used < one->used) one = &it->all[i];
+    }
+    return one;
+}
+
+/* 1: cage and policy are taken. 0: not kept, since there is no memory or the key says so: they are for this start alone. */
+static int keep(struct launch *l, const struct key *k, mw_cage *cage, mw_policy *policy) {
+    struct mw_processes *all = l->home;
+    char *key = k->full ? NULL : malloc(k->len);
+    struct kept *one;
+
+    if (key != NULL && all->cages == NULL) all->cages = calloc(1, sizeof *all->cages);
+    if (key == NULL || all->cages == NULL) {
+        free(key);
+        return 0;
+    }
+    one = place_for(all->cages, k);
+    forget(one);
+    memcpy(key, k->at, k->len);
+    *one = (struct kept){ cage, policy, ours(l)->generation, ++all->cages->clock, k->len, key };
+    return 1;
+}
+
+static int build(struct launch *l, const struct key *k, struct mw_cage_wish *w) {
+    const struct mw_process_options *o = l->o;
+    mw_policy *policy = NULL;
+    mw_cage *cage = NULL;
+    int rc = 0;
+
+    if (o->sandbox.files_given) rc = narrow(l, &policy);
+    else if (o->script) rc = mw_policy_copy(o->policy, &policy, l->err);
+    if (rc < 0) return rc;
+    w->policy = policy != NULL ? policy : ours(l);
+    rc = mw_cage_new(w, &cage, l->err);
+    if (rc == 0) l->cage = mw_cage_keep(cage);
+    if (rc == 0 && keep(l, k, cage, policy)) return 0;
+    mw_cage_drop(cage);
+    mw_policy_free(policy);
+    if (rc == -EOPNOTSUPP && !o->script) mw_err_hint(l->err, "--trust-run=%s would start it with all rights of its user", o->argv[0]);
+    return rc;
+}
+
+/* ---- The face --------------------------------------------------------------------------------------------------------------- */
+
+static void wish_of(struct launch *l, const char *const *dirs, const char *tty, struct mw_cage_wish *w) {
+    const struct mw_process_options *o = l->o;
+
+    w->who = o->script ? MW_CAGE_SCRIPT : MW_CAGE_PROGRAM;
+    w->abi = l->home->abi;
+    w->unix_sockets = o->sandbox.unix_sockets;
+    w->metadata = o->sandbox.metadata;
+    w->connect = o->sandbox.connect;
+    w->connect_count = o->sandbox.connect_count;
+    w->listen = o->sandbox.listen;
+    w->listen_count = o->sandbox.listen_count;
+    w->one_process = o->limits.processes == 1;
+    w->program_fd = l->program.fd;
+    w->program = l->program.path;
+    w->script = !o->script && l->program.script[0] != '\0' ? l->program.script : NULL;
+    w->home = l->private_dir;
+    w->home_fd = l->private_fd;
+    w->tty = tty;
+    w->also_read = o->script ? dirs : NULL;
+}
+
+int mw_launch_cage(struct launch *l, struct mw_spawn *s) {
+    const char *dirs[2] = { l->script_dir, NULL };
+    char tty[64];
+    struct mw_cage_wish w;
+    struct kept *one;
+    struct key key;
+    int rc = 0;
+
+    if (!l->confined) return 0;
+    if (l->o->pty && ptsname_r(l->p->pty_fd, tty, sizeof tty) != 0) return mw_err_sys(l->err, l->o->op, "pseudo-terminal");
+    memset(&w, 0, sizeof w);
+    wish_of(l, dirs, l->o->pty ? tty : NULL, &w);
+    make_key(l, &w, &key);
+    one = find(l->home->cages, &key);
+    if (one != NULL && is_good(l, one)) {
+        one->used = ++l->home->cages->clock;
+        l->cage = mw_cage_keep(one->cage);
+    } else {
+        rc = build(l, &key, &w);
+    }
+    if (rc < 0) return rc;
+    s->confine = 1;
+    s->ruleset = mw_cage_ruleset(l->cage);
+    s->filter = mw_cage_filter(l->cage);
+    return 0;
+}
