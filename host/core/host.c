@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "core/heap.h"
 #include "core/inside.h"
 #include "core/poll.h"
 #include "core/raise.h"
@@ -36,6 +37,13 @@ void mw_co_mark(lua_State *co, uintptr_t bit, int on) {
 }
 
 /* ---- Memory of the Lua state ------------------------------------------------------------------------------------------ */
+
+/* malloc where its blocks are watched one by one: by a sanitizer, or by whoever fails the n-th of them. */
+#if defined(MW_DEBUG) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PLAIN 1
+#else
+#define PLAIN 0
+#endif
 
 static void *plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     (void)ud;
@@ -435,8 +443,12 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     int rc;
 
     if (h == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
-    h->alloc = alloc != NULL ? alloc : plain_alloc;
+    h->alloc = alloc != NULL ? alloc : PLAIN ? plain_alloc : mw_heap_alloc;
     h->alloc_ud = alloc_ud;
+    if (h->alloc == mw_heap_alloc && (h->alloc_ud = h->memory = mw_heap_new()) == NULL) {
+        free(h);
+        return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    }
     if (limits != NULL) h->limits = h->limits_given = *limits;
     mw_limits_fill(&h->limits);
     h->limit = (size_t)h->limits.memory;
@@ -449,6 +461,7 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     mw_list_init(&h->dusk);
     rc = open_loop(h, loop, err);
     if (rc < 0 && h->open_handles == 0) {
+        mw_heap_free(h->memory);
         free(h);
         return rc;
     }
@@ -492,6 +505,8 @@ static void free_host(mw_host *h) {
     mw_step_begin(h);
     if (h->L != NULL) lua_close(h->L);
     h->L = NULL;
+    mw_heap_free(h->memory);
+    h->memory = NULL;
     mw_tick_stop(h);
     close_adopted(h); /* what a finalizer opened */
     mw_timers_free(h);

@@ -73,6 +73,7 @@ struct mw_host {
     struct mw_policy *policy;
     lua_Alloc alloc;
     void *alloc_ud;
+    struct mw_heap *memory;         /* NULL: the memory is somebody else's, or malloc's */
     struct mw_limits limits, limits_given;
     size_t used, limit;             /* bytes of the Lua state */
     int refused;                    /* an allocation was, because of the limit */

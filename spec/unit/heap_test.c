@@ -1,0 +1,111 @@
+/* The memory of a Lua state: blocks keep what is in them, do not meet, and give their pages back.
+ * Knows: core/heap. Never: Lua. */
+#include "core/heap.h"
+
+#include <stdint.h>
+
+#include "support/check.h"
+
+enum { BLOCKS = 20000 };
+
+struct block {
+    unsigned char *at;
+    size_t size;
+    unsigned char mark;
+};
+
+static uint64_t seed = 88172645463325252u;
+static unsigned any(unsigned n) { /* the same numbers every run */
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (unsigned)(seed % n);
+}
+
+static size_t any_size(void) {
+    static const size_t edges[] = { 1, 15, 16, 17, 255, 256, 257, 511, 513, 1023, 1025, MW_HEAP_SMALL - 1, MW_HEAP_SMALL, MW_HEAP_SMALL + 1 };
+
+    switch (any(4)) {
+    case 0: return edges[any(sizeof edges / sizeof *edges)];
+    case 1: return 1 + any(5000);
+    default: return 1 + any(200);
+    }
+}
+
+static void fill(struct block *b) {
+    b->mark = (unsigned char)any(256);
+    memset(b->at, b->mark, b->size);
+}
+
+static int whole(const struct block *b, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if (b->at[i] != b->mark) return 0;
+    return 1;
+}
+
+TEST(blocks_keep_what_is_in_them_whatever_happens_to_others) {
+    struct block *blocks = calloc(BLOCKS, sizeof *blocks);
+    mw_heap *heap = mw_heap_new();
+    int broken = 0, aligned = 1;
+
+    REQUIRE(heap != NULL && blocks != NULL);
+    for (int round = 0; round < 200000; round++) {
+        struct block *b = &blocks[any(BLOCKS)];
+        size_t size = any_size();
+        if (b->at == NULL) {
+            b->at = mw_heap_alloc(heap, NULL, any(10), size);
+        } else if (any(2)) {
+            broken += !whole(b, b->size);
+            CHECK(mw_heap_alloc(heap, b->at, b->size, 0) == NULL);
+            b->at = NULL;
+            continue;
+        } else {
+            b->at = mw_heap_alloc(heap, b->at, b->size, size);
+            REQUIRE(b->at != NULL);
+            broken += !whole(b, b->size < size ? b->size : size);
+        }
+        REQUIRE(b->at != NULL);
+        aligned &= (uintptr_t)b->at % 16 == 0;
+        b->size = size;
+        fill(b);
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        if (blocks[i].at == NULL) continue;
+        broken += !whole(&blocks[i], blocks[i].size);
+        mw_heap_alloc(heap, blocks[i].at, blocks[i].size, 0);
+    }
+    CHECK_INT(broken, 0);
+    CHECK(aligned);
+    mw_heap_free(heap);
+    free(blocks);
+}
+
+TEST(pages_without_a_live_block_go_back_to_the_system) {
+    void **blocks = calloc(200000, sizeof *blocks);
+    mw_heap *heap = mw_heap_new();
+    size_t most;
+
+    REQUIRE(heap != NULL && blocks != NULL);
+    for (int i = 0; i < 200000; i++) REQUIRE((blocks[i] = mw_heap_alloc(heap, NULL, 0, 64)) != NULL);
+    most = mw_heap_held(heap);
+    CHECK(most >= (size_t)200000 * 64 && most < (size_t)200000 * 64 * 5 / 4);
+    for (int i = 0; i < 200000; i += 2) mw_heap_alloc(heap, blocks[i], 64, 0);
+    CHECK(mw_heap_held(heap) == most);
+    for (int i = 1; i < 200000; i += 2) mw_heap_alloc(heap, blocks[i], 64, 0);
+    CHECK(mw_heap_held(heap) <= (size_t)2 << 20);
+    for (int i = 0; i < 200000; i++) REQUIRE((blocks[i] = mw_heap_alloc(heap, NULL, 0, 1500)) != NULL);
+    for (int i = 200000; i-- > 0;) mw_heap_alloc(heap, blocks[i], 1500, 0);
+    CHECK(mw_heap_held(heap) <= (size_t)2 << 20);
+    mw_heap_free(heap);
+    free(blocks);
+}
+
+TEST(a_heap_that_ends_takes_its_small_blocks_along) {
+    mw_heap *heap = mw_heap_new();
+
+    REQUIRE(heap != NULL);
+    for (int i = 0; i < 5000; i++) CHECK(mw_heap_alloc(heap, NULL, 0, 1 + any(MW_HEAP_SMALL)) != NULL);
+    CHECK(mw_heap_alloc(heap, NULL, 0, 0) == NULL);
+    mw_heap_free(heap);
+    mw_heap_free(NULL);
+}
