@@ -179,7 +179,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     }
     if (a->cfg.limits.memory == 0) a->cfg.limits.memory = a->cfg.memory_limit;
     rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
-    if (rc == 0) rc = free_modules(a->policy, cfg->script_path, err);
+    if (rc == 0) rc = free_modules(a->policy, a->cfg.no_script_modules ? NULL : cfg->script_path, err);
     if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &a->cfg.limits, &a->host, err);
     if (rc < 0) {
         free_assembly(a);
@@ -525,6 +525,7 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->script_fd = birth.script_fd;
     cfg->home_fd = birth.home_fd;
     cfg->audit_fd = birth.audit_fd;
+    cfg->no_script_modules = !birth.modules;
     cfg->limits = birth.limits;
     return 0;
 }

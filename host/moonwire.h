@@ -54,6 +54,7 @@ struct mw_config {
     int home_fd;                     /* -1, or the directory (O_PATH; taken) that the private one of confined programs is made in */
     struct mw_limits limits;         /* what the script may use; 0 (default): as base/limits.h says. .memory wins over memory_limit */
     enum mw_preempt preempt;         /* how limits.step_ns is held */
+    int no_script_modules;           /* 1: Lua modules beside the script are not free to read; 0 (default): they are */
     int audit_fd;                    /* -1, or where a line of JSON goes for every decision (taken; O_APPEND): policy.h */
 };
 void mw_config_init(struct mw_config *cfg);

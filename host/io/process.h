@@ -171,6 +171,7 @@ struct mw_birth {
     int script_fd;            /* its script, open for reading, or -1 */
     int home_fd;              /* its parent's private directory, for its own one, or -1 */
     int audit_fd;             /* its parent's audit, or -1 */
+    int modules;              /* 1: Lua modules beside its script are free to read */
     struct mw_limits limits;  /* the parent's */
 };
 int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err);

@@ -93,7 +93,7 @@ struct launch {
     int confined;             /* 1: it gets a cage */
     const char *private_dir;  /* NULL: none */
     int private_fd;
-    char script_dir[PATH_MAX];    /* of a script child: where its modules are */
+    char script_dir[PATH_MAX];    /* of a script child: where its modules are; "": nowhere */
     mw_cage *cage;            /* NULL: none yet */
     struct mw_spawn_limit limits[6];
     int limit_count;

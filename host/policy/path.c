@@ -280,6 +280,21 @@ int mw_policy_free_module_dir(mw_policy *p, const char *dir, struct mw_err *err)
     return 0;
 }
 
+int mw_policy_reads_modules(const mw_policy *p, const char *dir) {
+    struct mw_decision said = {MW_MISS, 0, NULL, 0};
+    char subject[PATH_MAX + 2];
+    struct mw_target t;
+    struct mw_walk w;
+    int rc = mw_target_path(p, 1u << MW_READ, dir, MW_WALK_FOLLOW, subject, &w, &t);
+
+    if (rc < 0) return 0;
+    t.kind = MW_READ;
+    t.module = 1;
+    mw_decide(p, &t, &said);
+    mw_walk_end(&w);
+    return said.verdict == MW_YES;
+}
+
 static int is_lua(const struct mw_trail *t) {
     return t->len > 4 && memcmp(t->text + t->len - 4, ".lua", 4) == 0;
 }

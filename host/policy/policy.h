@@ -41,6 +41,8 @@ int mw_policy_drop(mw_policy *p, enum mw_kind kind, const char *rule, struct mw_
 /* Lua modules (*.lua) below `dir` are free to read for `require`: the main script's directory, the built-in module path. No rule
  * and no right: nothing else below it can be read, and mw_policy_drop does not end it. Copied with the policy, not saved: a child has its own. */
 int mw_policy_free_module_dir(mw_policy *p, const char *dir, struct mw_err *err);
+/* 1 if Lua modules below `dir` may be read, by right or because they are free: then a child's may be too. Asks nobody. */
+int mw_policy_reads_modules(const mw_policy *p, const char *dir);
 
 /* Is what `rule` names allowed by p, so that a child may be given it? MW_EDENIED if not: it asks for more than its parent has.
  * Denials below it are no obstacle: they bind the child too, since its layer only stands on top. rule NULL: the whole kind. */
