@@ -187,6 +187,29 @@ static int descriptors(int argc, char **argv) {
         }
     return found ? 0 : -EBADF;
 }
+/* Runs the rest with descriptors open that nobody closed. */
+static int with_descriptors(int argc, char **argv) {
+    (void)argc;
+    for (int fd = 3; fd < 12; fd++)
+        if (dup2(2, fd) < 0) return -errno;
+    execv(argv[0], argv);
+    return -errno;
+}
+/* A sealed descriptor where a moonwire child expects its birth: breakout birth PROGRAM SCRIPT BYTES-IN-HEXADECIMAL. */
+static int birth(int argc, char **argv) {
+    const char *hex = word_at(argc, argv, 2, "");
+    int fd = memfd_create("x", MFD_ALLOW_SEALING);
+    char *words[] = { (char *)(unsigned long)"moonwire", (char *)(unsigned long)"child-script", argv[1],
+                      (char *)(unsigned long)"return 1", NULL };
+
+    if (argc < 2 || fd < 0) return -EINVAL;
+    for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+        if (write(fd, &(char){ (char)byte }, 1) != 1) return -errno;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) return -errno;
+    if (fd != 3 && dup2(fd, 3) < 0) return -errno;
+    execv(argv[0], words);
+    return -errno;
+}
 static int environment(int argc, char **argv) {
     const char *value = getenv(word_at(argc, argv, 0, ""));
     if (value == NULL) return -ENOENT;
@@ -228,7 +251,7 @@ const struct attempt process_attempts[] = {
     { "ptrace-parent", trace_parent }, { "vm-read", read_memory }, { "vm-write", write_memory }, { "pidfd-getfd", steal_descriptor },
     { "proc", of_proc }, { "proc-parent", parent_proc }, { "nice", nice_it }, { "prlimit", limit_it }, { "affinity", pin_it },
     { "scheduler", schedule_it }, { "kcmp", compare_it }, { "exec", execute }, { "loader", by_loader }, { "memory-exec", from_memory },
-    { "gain-root", gain_root }, { "setuid-to", set_user }, { "core", dumpable }, { "descriptors", descriptors },
+    { "gain-root", gain_root }, { "setuid-to", set_user }, { "core", dumpable }, { "descriptors", descriptors }, { "with-descriptors", with_descriptors }, { "birth", birth },
     { "env", environment }, { "whole-env", whole_environment }, { "tiocsti", push_input }, { "tiocsti-high", push_input_high },
     { "tioclinux", push_console }, { "setsid", session }, { NULL, NULL }
 };
