@@ -2,7 +2,7 @@
 local mw = require "moonwire"
 local process, fs = mw.process, mw.fs
 local program = os.getenv("MOONWIRE") or "moonwire"
-local confined = dofile "spec/support/confined.lua"
+local confined, unconfined = dofile("spec/support/confined.lua")(pending)
 
 local dir, temp
 before_each(function()
@@ -122,6 +122,38 @@ describe("a program that a script may run", function()
   it("makes no new namespaces", confined(function()
     assert.equal("false\n", main(both, "print(run { 'unshare', '-Ur', 'true' }.ok)"))
   end))
+end)
+
+describe("where nothing can be confined", function()
+  local text = [[
+    local run = require("moonwire").process.run
+    local function try(o) local r, e = run(o) print(r and r.ok, e and e.code, e and e.hint) end
+    try { "true" }
+    try { "true", sandbox = {} }
+    try { script = "spec/support/fail_alloc_child.lua", permissions = "inherit" }
+  ]]
+  local trust, bare = "--trust-run=true would start it with all rights of its user", "--trust-run would start it without"
+  local no_box = "without `sandbox` it would run with all rights of its user"
+
+  --- The same, run by `before`, under `right`.
+  local function try(before, right)
+    local command = { timeout = 60, stdin = text, table.unpack(before) }
+    for _, word in ipairs { program, "run", "--allow-read=spec", "--allow-env", right, "-" } do command[#command + 1] = word end
+    local r = assert(process.run(command))
+    assert.equal("", r.stderr)
+    return r.stdout
+  end
+  local function refuses(before)
+    assert.equal(("nil\tEOPNOTSUPP\t%s\n"):rep(3):format(trust, trust, bare), try(before, "--allow-run=true"))
+    assert.equal(("true\tnil\tnil\nnil\tEOPNOTSUPP\t%s\ntrue\tnil\tnil\n"):format(no_box), try(before, "--trust-run"))
+    assert.equal(("true\tnil\tnil\nnil\tEOPNOTSUPP\t%s\ntrue\tnil\tnil\n"):format(no_box), try(before, "-A"))
+  end
+
+  it("nothing starts but what is trusted: by a kernel without Landlock", confined(function()
+    refuses { (os.getenv("MOONWIRE_BUILD") or program:match "^(.*)/") .. "/attack/without_landlock" }
+  end))
+
+  it("nothing starts but what is trusted: by a build that cannot", unconfined(function() refuses {} end))
 end)
 
 describe("the private directory of confined programs", function()

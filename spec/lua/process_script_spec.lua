@@ -2,6 +2,7 @@
 local mw = require "moonwire"
 local process, fs = mw.process, mw.fs
 local program = os.getenv("MOONWIRE") or "moonwire"
+local confined = dofile("spec/support/confined.lua")(pending)
 
 local dir
 
@@ -21,7 +22,7 @@ describe("a script child", function()
   before_each(function() dir = assert(fs.tempdir()) end)
   after_each(function() dir:close() end)
 
-  it("runs without a run right, with its arguments, beside our script", function()
+  it("runs without a run right, with its arguments, beside our script", confined(function()
     assert.equal("0\tchild.lua\ta b\t2\n", main({}, [[
       local r = mw.process.run { script = "child.lua", "a b", 2 }
       print(r.code, (r.stdout:gsub("\n", "")))
@@ -29,7 +30,7 @@ describe("a script child", function()
     assert.equal("true\n", main({}, "print(mw.process.script { 'child.lua', 'x' }.ok)", {
       ["child.lua"] = "assert(... == 'x' and arg[1] == 'x')",
     }))
-  end)
+  end))
 
   it("has no rights unless some are given", function()
     assert.equal("EDENIED\nEDENIED\nEDENIED\n", main({ "-A" }, "io.write(mw.process.run { script = 'child.lua' }.stdout)", {
@@ -43,7 +44,7 @@ describe("a script child", function()
       ]] }))
   end)
 
-  it("has what it is given, and all of ours with \"inherit\"", function()
+  it("has what it is given, and all of ours with \"inherit\"", confined(function()
     local child = { ["child.lua"] = [[
       local mw = require "moonwire"
       print(pcall(mw.process.run, { "true" }), (pcall(mw.process.run, { "false" })), (pcall(mw.fs.read, "/etc/passwd")))
@@ -53,7 +54,7 @@ describe("a script child", function()
     assert.truthy(main(rights, text:format "{ run = { 'true' } }", child):find("^true\t.*false\tfalse\n$"))
     assert.truthy(main(rights, text:format "{ read = { '/etc/passwd' } }", child):find("^false\t.*false\ttrue\n$"))
     assert.truthy(main(rights, text:format "'inherit'", child):find("^true\t.*true\ttrue\n$"))
-  end)
+  end))
 
   it("cannot get more than its parent has: asking is an error that names it", function()
     assert.equal("false\tEDENIED\nfalse\tEDENIED\nfalse\tEINVAL\n", main({ "--allow-read=/etc" }, [[
@@ -64,7 +65,7 @@ describe("a script child", function()
     ]], { ["child.lua"] = "" }))
   end)
 
-  it("passes no more on to its own children", function()
+  it("passes no more on to its own children", confined(function()
     assert.equal("grandchild\tEDENIED\n", main({ "--allow-run=true,false" }, [[
       io.write(mw.process.run { script = "child.lua", permissions = { run = { "true" } } }.stdout)
     ]], {
@@ -78,9 +79,9 @@ describe("a script child", function()
         assert(mw.process.run { "true" }.ok)
         print("grandchild", select(2, pcall(mw.process.run, { "false" })).code)
       ]] }))
-  end)
+  end))
 
-  it("talks to us through mw.parent and child:stream()", function()
+  it("talks to us through mw.parent and child:stream()", confined(function()
     local child = { ["child.lua"] = [[
       local mw = require "moonwire"
       for line in mw.parent:lines() do mw.parent:write("got ", line, "\n") end
@@ -107,24 +108,24 @@ describe("a script child", function()
       print(c:wait().code)
       io.write(c.stderr:read("a"))
     ]], child))
-  end)
+  end))
 
-  it("whose stdin and stdout are pipes may print and read as any program", function()
+  it("whose stdin and stdout are pipes may print and read as any program", confined(function()
     assert.equal("HELLO\n", main({}, [[
       local c <close> = assert(mw.process.spawn { script = "child.lua", stdin = "pipe", stdout = "pipe" })
       c.stdin:write("hello\n")
       c.stdin:close()
       io.write(c.stdout:read("a"))
     ]], { ["child.lua"] = "for line in io.lines() do print(line:upper()) end" }))
-  end)
+  end))
 
-  it("sees the end of mw.parent when nobody talks to it", function()
+  it("sees the end of mw.parent when nobody talks to it", confined(function()
     assert.equal("\n0\n", main({}, "local r = mw.process.run { script = 'child.lua' } io.write(r.stdout) print(r.code)", {
       ["child.lua"] = "print(require('moonwire').parent:read('a'))",
     }))
-  end)
+  end))
 
-  it("outside our folder needs a read right, also by a link", function()
+  it("outside our folder needs a read right, also by a link", confined(function()
     local other <close> = assert(fs.tempdir())
     assert(fs.write(other.path .. "/far.lua", "print('far')"))
     assert(process.run { "ln", "-s", other.path .. "/far.lua", dir.path .. "/link.lua" })
@@ -136,9 +137,9 @@ describe("a script child", function()
     ]]):format(other.path)
     assert.equal("false\tEDENIED\nfalse\tEDENIED\n", main({}, text))
     assert.equal("true\t0\ntrue\t0\n", main({ "--allow-read=" .. other.path .. "," .. dir.path }, text))
-  end)
+  end))
 
-  it("that is missing, a folder or broken is told of", function()
+  it("that is missing, a folder or broken is told of", confined(function()
     assert(fs.mkdir(dir.path .. "/folder.lua"))
     assert.equal("nil\tENOENT\nnil\tENOENT\n1\n", main({}, [[
       local _, err = mw.process.run { script = "missing.lua" }
@@ -147,7 +148,7 @@ describe("a script child", function()
       print(_, err.code)
       print(mw.process.run { script = "broken.lua" }.code)
     ]], { ["broken.lua"] = "this is no Lua" }))
-  end)
+  end))
 
   it("is refused to who is no parent", function()
     local r = assert(process.run { program, "child-script", "/etc/passwd" })
