@@ -5,4 +5,4 @@ cache = false
 exclude_files = { "build*", "lua/moonwire/meta" }
 ignore = { "211/_.*" }                      -- a name for what is only closed
 files["spec"] = { std = "+busted", ignore = { "512" } }
-files["spec/attack"] = { std = "+busted", ignore = { "512" }, max_line_length = 190 }   -- an attempt reads best as a row of a table
+files["spec/attack"] = { std = "+busted", ignore = { "512" }, max_line_length = 200 }   -- an attempt reads best as a row of a table

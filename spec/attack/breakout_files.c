@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/fs.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -170,6 +172,19 @@ static int send_contents(int argc, char **argv) {
     return fd < 0 ? -errno : answer(sendfile(1, fd, NULL, 100));
 }
 
+/* Undoing a freeze that is none: EINVAL to who may, EPERM to who may not. */
+static int thaw(int argc, char **argv) {
+    int fd = open(PATH(0), O_RDONLY);
+    if (fd < 0) return -errno;
+    return ioctl(fd, FITHAW, 0) == 0 || errno == EINVAL ? 0 : -errno;
+}
+static int change_flags(int argc, char **argv) {
+    int fd = open(PATH(0), O_RDONLY), flags = 0;
+    if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0) return -errno;
+    flags ^= FS_NOATIME_FL;
+    return answer(ioctl(fd, FS_IOC_SETFLAGS, &flags));
+}
+
 /* Swaps two names for ever, telling when it has begun; what it races against ends it. */
 static int flip(int argc, char **argv) {
     const char *a = PATH(0), *b = PATH(1);
@@ -201,5 +216,5 @@ const struct attempt files_attempts[] = {
     { "move-climb", move_and_climb }, { "chmod", change_mode }, { "chmod-fd", change_mode_by_descriptor },
     { "chown", change_owner }, { "touch", change_times }, { "xattr", set_attribute }, { "setuid", make_setuid },
     { "handle", open_by_handle }, { "bind-mount", mount_bind }, { "open-tree", open_tree_call }, { "chroot", change_root },
-    { "watch", watch }, { "sendfile", send_contents }, { "flip", flip }, { "rotate", rotate }, { NULL, NULL }
+    { "watch", watch }, { "sendfile", send_contents }, { "thaw", thaw }, { "chattr", change_flags }, { "flip", flip }, { "rotate", rotate }, { NULL, NULL }
 };

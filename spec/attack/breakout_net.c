@@ -133,6 +133,7 @@ static int pair_of(int argc, char **argv, int type) {
 
     if (socketpair(AF_UNIX, type, 0, ends) < 0) return -errno;
     if (dial(ends[0], &to, len) == 0) return 0;
+    if ((type & 0xf) != SOCK_DGRAM) return -errno;       /* these take no notice of a name */
     return answer(sendto(ends[0], "in", 2, 0, (struct sockaddr *)&to, len));
 }
 static int pair_datagram(int argc, char **argv) { return pair_of(argc, argv, SOCK_DGRAM); }

@@ -238,6 +238,16 @@ static int push_console(int argc, char **argv) {
     (void)argc, (void)argv;
     return answer(ioctl(0, TIOCLINUX, what));
 }
+/* Somebody else's controlling terminal, by force (as root). */
+static int steal_terminal(int argc, char **argv) {
+    pid_t pid = fork();
+    (void)argc, (void)argv;
+    if (pid == 0) {
+        setsid();
+        _exit(ioctl(0, TIOCSCTTY, 1) < 0 ? errno : 0);
+    }
+    return became(pid);
+}
 static int session(int argc, char **argv) {
     pid_t pid = fork();
     (void)argc, (void)argv;
@@ -253,5 +263,5 @@ const struct attempt process_attempts[] = {
     { "scheduler", schedule_it }, { "kcmp", compare_it }, { "exec", execute }, { "loader", by_loader }, { "memory-exec", from_memory },
     { "gain-root", gain_root }, { "setuid-to", set_user }, { "core", dumpable }, { "descriptors", descriptors }, { "with-descriptors", with_descriptors }, { "birth", birth },
     { "env", environment }, { "whole-env", whole_environment }, { "tiocsti", push_input }, { "tiocsti-high", push_input_high },
-    { "tioclinux", push_console }, { "setsid", session }, { NULL, NULL }
+    { "tioclinux", push_console }, { "setsid", session }, { "steal-tty", steal_terminal }, { NULL, NULL }
 };

@@ -194,6 +194,7 @@ end
 
 -- Running -------------------------------------------------------------------------------------------------------------------
 
+--- What $W and its like stand for, and what the attempt's arguments are.
 local function names(base, w)
   return { W = w.dir, H = base.helper, M = base.program, T = tostring(w.port or 1), U = tostring(w.udp_port or 1),
     P = tostring(w.victim and w.victim.pid or 1), N = w.name or "mw-nobody" }
@@ -254,7 +255,7 @@ local function faults(attempt, w, r, granted)
   local why = text:match("\nREFUSED ([^\n]*)")
   if not why then return bad("IT CAME THROUGH") end
   local wanted = attempt.refused or "^EDENIED"
-  if attempt.cage and not w.mode.landlock then wanted = "^EOPNOTSUPP" end
+  if attempt.cage and not w.mode.landlock then wanted = { "^EOPNOTSUPP", "^EDENIED", "^EINVAL" } end
   if not matches(why, wanted) then return bad("it was refused for another reason than " .. (type(wanted) == "table" and table.concat(wanted, " or ") or wanted)) end
   if why:find("^EDENIED") and not why:find("refused EDENIED", 1, true) and r.code ~= 77 then return bad("the exit status is not 77") end
   local now = attempt.moving and w.before or table.concat(picture(w.dir, {}, w.keep), "\n")
