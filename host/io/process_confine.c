@@ -329,7 +329,11 @@ static void wish_of(struct launch *l, const char *const *dirs, const char *tty, 
 }
 
 int mw_launch_cage(struct launch *l, struct mw_spawn *s) {
-    const char *dirs[2] = { l->script_dir, NULL };
+#ifdef __SANITIZE_ADDRESS__
+    const char *dirs[] = { l->script_dir, "/proc", NULL };       /* AddressSanitizer looks for its own stack there */
+#else
+    const char *dirs[] = { l->script_dir, NULL };
+#endif
     char tty[64];
     struct mw_cage_wish w;
     struct kept *one;
