@@ -119,8 +119,8 @@ false	EDENIED	metadata	grant some --allow-write
 
   it("binds a program that is trusted, too", confined(function()
     assert.equal("true\nfalse\n", main({ "--trust-run=ls" }, [[
-      print(run { "ls", "/root/.." }.ok)
-      print(run { "ls", "/root/..", sandbox = {} }.ok)
+      print(run { "ls", "/var" }.ok)
+      print(run { "ls", "/var", sandbox = {} }.ok)
     ]]))
   end))
 
