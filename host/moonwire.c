@@ -38,6 +38,8 @@ struct assembly {
     int deadline_status;
     const char *deadline_why;
     int denied;                     /* an EDENIED reached the error hook */
+    mw_host_ask *ask;
+    void *ask_ud;
 };
 
 #define TEXT_OF(x) #x
@@ -115,6 +117,25 @@ static int furnish(lua_State *L) { /* in a protected call: config */
 static void hook_where(void *ud, char *out, size_t size) {
     struct assembly *a = ud;
     mw_host_where(a->host, out, size);
+}
+
+static int hook_ask(void *ud, enum mw_kind kind, const char *subject, const char *flag) {
+    struct assembly *a = ud;
+    char where[MW_WHERE_MAX];
+    int said;
+
+    if (mw_host_ending(a->host)) return 0;
+    mw_host_where(a->host, where, sizeof where);
+    mw_host_pause(a->host);
+    said = a->ask(a->host, kind, subject, where, flag, a->ask_ud);
+    mw_host_resume(a->host);
+    return said;
+}
+void mw_host_on_ask(mw_host *h, mw_host_ask *ask, void *ud) {
+    struct assembly *a = of(h);
+    a->ask = ask;
+    a->ask_ud = ud;
+    mw_policy_on_ask(a->policy, ask != NULL ? hook_ask : NULL, a);
 }
 
 /* The policy's lines, under a name of ours that no other host of any process has. */

@@ -112,6 +112,15 @@ int mw_host_timeout_ms(mw_host *h);
 void mw_host_interrupt(mw_host *h, int status, const char *why);
 /* The same after a time; the run ends with `status`. 0 ns is off. */
 int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struct mw_err *err);
+/* A person to ask when a right is missing, before anything of what needs it was done: 0 no, 1 once, 2 always until the host ends.
+ * subject: what was found, paths absolute and without links; NULL: everything of the kind; raw bytes of a script's choosing, so escape
+ * them (mw_err_escape). where: the script's line, or "". flag: what would grant it, quoted for a shell. Called on the host's thread from
+ * inside a step; while it lasts the host's clock stands still (on a borrowed loop: but for the loop's own timers). The loop must not
+ * be turned, nor the host called, save mw_host_interrupt. Never asked: what a rule denies or was dropped, what a policy file or a
+ * child's permissions lack. ask NULL (default): nobody, denied. */
+typedef int mw_host_ask(mw_host *, enum mw_kind kind, const char *subject, const char *where, const char *flag, void *ud);
+void mw_host_on_ask(mw_host *h, mw_host_ask *ask, void *ud);
+
 /* Ends every child's group with KILL, now. Async-signal-safe. */
 void mw_host_kill_children(mw_host *h);
 

@@ -126,8 +126,7 @@ void mw_host_set_preempt(mw_host *h, enum mw_preempt how) {
     mw_hook_watch(h->L);
 }
 uint64_t mw_host_now(mw_host *h) {
-    (void)h;
-    return uv_hrtime();
+    return uv_hrtime() - h->paused;
 }
 unsigned mw_host_failures(mw_host *h) {
     return h->failures;
@@ -247,7 +246,7 @@ static void on_check(uv_check_t *it) {
     mw_host *h = it->data;
 
     take_interrupt(h); /* what came in this turn's callbacks is not overtaken by its tasks */
-    if (h->until == 0 || uv_hrtime() < h->until) drain(h);
+    if (h->until == 0 || mw_host_now(h) < h->until) drain(h);
     else end_turn(h); /* the tasks of this turn have had their time before */
 }
 static void on_prepare(uv_prepare_t *it) {
@@ -274,6 +273,10 @@ int mw_host_exit_code(mw_host *h, int *code) {
     return h->exiting;
 }
 
+int mw_host_ending(mw_host *h) {
+    return h->exiting || h->closing || atomic_load(&h->interrupted) != 0;
+}
+
 /* A root with nothing but daemons left has ended. */
 static int alive(mw_host *h) {
     if (h->root->live == 0 && !mw_list_empty(&h->root->tasks)) mw_scope_cancel_daemons(h->root);
@@ -291,7 +294,7 @@ int mw_host_in_turn(const mw_host *h) {
 int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
     uv_timer_t *bound = &h->bound;
 
-    h->until = budget_ns != 0 ? uv_hrtime() + budget_ns : 0;
+    h->until = budget_ns != 0 ? mw_host_now(h) + budget_ns : 0;
     h->turning = 1;
     mw_tick_start(h);
     take_interrupt(h);
@@ -325,10 +328,10 @@ static int any_busy(const mw_host *h) {
 
 /* The tasks have ended; what they handed over may still be on its way. An interrupt ends the wait. */
 static void finish_handles(mw_host *h) {
-    uint64_t now, until = uv_hrtime() + LAST_WORDS_NS;
+    uint64_t now, until = mw_host_now(h) + LAST_WORDS_NS;
 
     h->turning = 1;
-    while (!h->exiting && any_busy(h) && (now = uv_hrtime()) < until) {
+    while (!h->exiting && any_busy(h) && (now = mw_host_now(h)) < until) {
         uv_update_time(h->loop);
         uv_timer_start(&h->bound, on_turn_timer, (until - now) / 1000000 + 1, 0);
         uv_run(h->loop, UV_RUN_ONCE);
@@ -341,7 +344,7 @@ int mw_host_loop_run(mw_host *h) {
     int timeout_ms = -1;
 
     do {
-        uint64_t now = uv_hrtime();
+        uint64_t now = mw_host_now(h);
         if (!h->exiting) continue;
         if (h->grace_at == 0) h->grace_at = now + h->grace_ns;
         if (timeout_ms >= 0 && now >= h->grace_at) break; /* cleanup has had its time, and one turn at least */
@@ -525,14 +528,14 @@ void mw_host_destroy(mw_host *h, unsigned grace_ms) {
             mw_host_exit(h, 0, "the host is shutting down");
             h->grace_at = 0;
         }
-        if (h->grace_at == 0) h->grace_at = uv_hrtime() + (uint64_t)grace_ms * 1000000u + 1;
+        if (h->grace_at == 0) h->grace_at = mw_host_now(h) + (uint64_t)grace_ms * 1000000u + 1;
         if (h->owns_loop) mw_host_loop_run(h);
         kill_tasks(h);
     }
     h->closing = 1;
     close_adopted(h);
-    until = uv_hrtime() + DRAIN_NS;
-    while (h->works > 0 && h->owns_loop && uv_hrtime() < until) {
+    until = mw_host_now(h) + DRAIN_NS;
+    while (h->works > 0 && h->owns_loop && mw_host_now(h) < until) {
         uv_timer_start(&h->bound, on_turn_timer, 50, 0);
         uv_run(h->loop, UV_RUN_ONCE);
     }
@@ -573,7 +576,7 @@ static void close_stage(uv_idle_t *it) {
     if (h->close_stage == 0) { /* tasks may still clean up */
         mw_task_drain(h, 0);
         end_turn(h);
-        if (alive(h) && uv_hrtime() < h->grace_at) return; /* again on the next turn */
+        if (alive(h) && mw_host_now(h) < h->grace_at) return; /* again on the next turn */
         kill_tasks(h);
         close_adopted(h);
     }
@@ -591,7 +594,7 @@ void mw_host_destroy_later(mw_host *h, unsigned grace_ms, void (*cb)(void *), vo
     h->close_ud = ud;
     h->ending = 1;
     mw_host_exit(h, 0, "the host is shutting down");
-    h->grace_at = uv_hrtime() + (uint64_t)grace_ms * 1000000u + 1;
+    h->grace_at = mw_host_now(h) + (uint64_t)grace_ms * 1000000u + 1;
     uv_check_stop(&h->check);
     uv_idle_stop(&h->idle);
     h->idling = 1; /* the stage owns the idle handle from here */

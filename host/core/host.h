@@ -19,7 +19,6 @@ struct mw_scope;
 struct mw_hooks {
     void *ud;                                                     /* first argument of each */
     int (*furnish)(void *ud, lua_State *L, struct mw_err *err);   /* opens the doors in a fresh state */
-    int (*ask)(void *ud, const char *kind, const char *subject, const char *where); /* 1 yes, 0 no */
     void (*log)(void *ud, int level, const char *line, size_t len);                 /* MW_LOG_... ; whole (base/text.h), no newline */
     int log_json;                                                 /* 1: lines are JSON objects; 0: for a person to read */
     int signals;                                                  /* 1: scripts may take signals of the process (mw.on_signal) */
@@ -60,8 +59,14 @@ int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err 
  * runs. Never raises. */
 void mw_host_where(mw_host *h, char *out, size_t size);
 
-/* Monotonic nanoseconds (uv_hrtime). */
+/* Monotonic nanoseconds, without those between mw_host_pause and mw_host_resume. */
 uint64_t mw_host_now(mw_host *h);
+/* Between the two, which may nest, the host's clock stands still, and so do the timers of a loop of its own: a person is asked. Nothing
+ * turns the loop meanwhile. */
+void mw_host_pause(mw_host *h);
+void mw_host_resume(mw_host *h);
+/* 1 once the run is to end, or was interrupted: nobody is asked any more. */
+int mw_host_ending(mw_host *h);
 
 /* A resource that must not outlive its host: put the node first in it or find it by MW_LIST_ENTRY.
  * close() is called once at teardown if it is still adopted; it must disown (or be idempotent) and must not free memory that

@@ -109,6 +109,8 @@ struct mw_host {
     struct mw_timer **heap;
     unsigned timers, heap_size;
     uint64_t armed;                 /* what the uv_timer is set to; 0: stopped */
+    uint64_t paused, paused_at;     /* ns that the clock stood still; since when it does */
+    int pausing;
     uv_check_t check;
     uv_idle_t idle;
     uv_prepare_t prepare;

@@ -310,7 +310,7 @@ int mw_task_drain(mw_host *h, uint64_t until) {
     while (!mw_list_empty(&h->ready) && count < MW_TURN_MAX) {
         step(h, MW_LIST_ENTRY(h->ready.next, mw_task, queue));
         count++;
-        if (until != 0 && uv_hrtime() >= until) break;
+        if (until != 0 && mw_host_now(h) >= until) break;
     }
     h->draining = 0;
     return count;

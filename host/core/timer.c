@@ -65,7 +65,7 @@ void mw_timer_stop(mw_host *h, struct mw_timer *t) {
 
 static void on_timer(uv_timer_t *timer) {
     mw_host *h = timer->data;
-    uint64_t now = uv_hrtime();
+    uint64_t now = mw_host_now(h);
 
     h->armed = 0;
     while (h->timers > 0 && h->heap[1]->at <= now) {
@@ -86,9 +86,40 @@ void mw_timers_arm(mw_host *h) {
     at = h->heap[1]->at;
     if (at == h->armed) return;
     h->armed = at;
-    now = uv_hrtime();
+    now = mw_host_now(h);
     uv_update_time(h->loop);
     uv_timer_start(&h->timer, on_timer, at <= now ? 0 : (at - now + 999999) / 1000000, 0);
+}
+
+/* ---- A clock that stands still -------------------------------------------------------------------------------------------- */
+
+/* A timer of the loop's user ran on meanwhile: it has as long to go as before. */
+static void put_off(uv_handle_t *it, void *ud) {
+    const uint64_t *ms = ud;
+    uv_timer_t *t = (uv_timer_t *)it;
+
+    uint64_t at, now = uv_now(it->loop);
+
+    if (it->type != UV_TIMER || !uv_is_active(it) || uv_is_closing(it)) return;
+    at = t->timeout + *ms;
+    uv_timer_start(t, t->timer_cb, at > now ? at - now : 0, t->repeat);
+}
+
+void mw_host_pause(mw_host *h) {
+    if (h->pausing++ > 0) return;
+    uv_update_time(h->loop);
+    h->paused_at = uv_hrtime();
+}
+
+void mw_host_resume(mw_host *h) {
+    uint64_t before = uv_now(h->loop), ms;
+
+    if (--h->pausing > 0) return;
+    h->paused += uv_hrtime() - h->paused_at;
+    uv_update_time(h->loop);
+    ms = uv_now(h->loop) - before;
+    if (h->owns_loop && ms > 0) uv_walk(h->loop, put_off, &ms);
+    h->armed = 0;
 }
 
 int mw_timers_init(mw_host *h) {

@@ -88,7 +88,7 @@ int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContex
     }
     if (w != NULL) mw_list_add(&w->parked, &t->queue);
     if (deadline != MW_NEVER) {
-        if (deadline <= uv_hrtime() || mw_timer_start(h, &t->deadline, deadline, timed_out) < 0) mw_task_ready(t, MW_ETIMEDOUT);
+        if (deadline <= mw_host_now(h) || mw_timer_start(h, &t->deadline, deadline, timed_out) < 0) mw_task_ready(t, MW_ETIMEDOUT);
     } else if (w == NULL) {
         mw_task_ready(t, 0);
     }

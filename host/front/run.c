@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "front/prompt.h"
 #include "front/report.h"
 #include "front/script.h"
 #include "front/signals.h"
@@ -95,6 +96,7 @@ static int run_host(mw_host *h, const struct mw_flags *flags) {
     if (rc < 0) return failed(&err, load_status(&err));
     clock_gettime(CLOCK_MONOTONIC, &began);
     mw_signals_watch(h);
+    if (mw_prompt_possible(flags)) mw_prompt_watch(h);
     if (flags->timeout_ns > 0) mw_signals_deadline(flags->timeout_ns, STATUS_TIMED_OUT);
     rc = mw_host_run(h, &status, &err);
     mw_signals_forget();

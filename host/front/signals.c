@@ -3,7 +3,8 @@
  * Never: does more in a handler than the two calls of moonwire.h that allow it. */
 #include "front/signals.h"
 
-#include <signal.h>
+#include "front/prompt.h"
+
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,6 +17,7 @@ static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 static struct {
     _Atomic(mw_host *) host;
     atomic_int seen, late;      /* late: the status of a run that took too long */
+    struct itimerval left;      /* of the time that stands still */
 } watch;
 
 static void on_alarm(int number) {
@@ -35,6 +37,7 @@ static void on_signal(int number) {
         mw_host_interrupt(h, 128 + number, number == SIGINT ? "interrupted" : number == SIGTERM ? "terminated" : "hung up");
     } else {
         if (h != NULL) mw_host_kill_children(h);
+        mw_prompt_restore();
         signal(number, SIG_DFL);
         raise(number); /* held back until this handler returns */
     }
@@ -66,6 +69,23 @@ void mw_signals_deadline(uint64_t ns, int status) {
     act.sa_flags = SA_RESTART;
     sigaction(SIGALRM, &act, NULL);
     setitimer(ITIMER_REAL, &when, NULL);
+}
+
+void mw_signals_pause(void) {
+    static const struct itimerval off;
+    setitimer(ITIMER_REAL, &off, &watch.left);
+}
+void mw_signals_resume(void) { setitimer(ITIMER_REAL, &watch.left, NULL); }
+
+int mw_signals_seen(void) { return atomic_load(&watch.seen) > 0; }
+
+void mw_signals_hold(int on, sigset_t *was) {
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    for (size_t i = 0; i < SIGNALS; i++) sigaddset(&ours, signals[i]);
+    if (on) pthread_sigmask(SIG_BLOCK, &ours, was);
+    else pthread_sigmask(SIG_SETMASK, was, NULL);
 }
 
 void mw_signals_forget(void) { atomic_store(&watch.host, NULL); }

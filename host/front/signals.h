@@ -4,6 +4,8 @@
 #ifndef MW_FRONT_SIGNALS_H
 #define MW_FRONT_SIGNALS_H
 
+#include <signal.h>
+
 #include "moonwire.h"
 
 /* From now on the first INT, TERM or HUP cancels the host's run, which ends with 128 + the signal; a second one ends every
@@ -13,6 +15,14 @@ void mw_signals_watch(mw_host *h);
 /* After `ns` the run is cancelled and ends with `status`, whatever the script is doing: a timer on the loop would never come
  * while Lua runs in a circle. After mw_signals_watch. */
 void mw_signals_deadline(uint64_t ns, int status);
+
+/* Between the two the time of mw_signals_deadline stands still: a person is asked. */
+void mw_signals_pause(void);
+void mw_signals_resume(void);
+/* 1 once a signal has asked the run to end. Blocks (on 1) or lets through (on 0) those that do, so that whoever waits for one in
+ * ppoll(2) misses none; `was`: the mask before. */
+int mw_signals_seen(void);
+void mw_signals_hold(int on, sigset_t *was);
 
 /* The host is about to go: a signal now simply ends the process. */
 void mw_signals_forget(void);

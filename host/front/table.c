@@ -39,7 +39,7 @@ static const struct mw_flag_row flags[] = {
     RIGHT("ffi", MW_FFI, "PATH,...", "load these native modules; native code voids every promise"),
     { "--allow-all", "-A", MW_FLAG_ALL, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL, "everything", RUNS },
     { "--no-prompt", NULL, MW_FLAG_NO_PROMPT, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL,
-      "never ask for a missing right; this version never does", RUNS },
+      "never ask for a missing right; otherwise run and eval do, on a terminal", RUNS },
     { "--timeout", NULL, MW_FLAG_TIMEOUT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "DURATION",
       "end the run after 250ms, 2s, 5m, 1h; exit status 124", RUNS },
     { "--limit", NULL, MW_FLAG_LIMIT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "NAME=VALUE,...",

@@ -117,7 +117,7 @@ enum mw_said mw_ask(mw_policy *p, enum mw_kind kind, const char *subject, const 
     const char *real;
     int said;
 
-    if (!mw_ask_possible(p, NULL, d)) return MW_SAID_NOTHING;
+    if (!mw_ask_possible(p, subject, d)) return MW_SAID_NOTHING;
     real = real_subject(kind, subject, t, text, sizeof text);
     if (real != NULL && strlen(real) > ASK_MAX) return MW_SAID_NOTHING;
     if (real == NULL || !said_before(p, kind, real, t)) {

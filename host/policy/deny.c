@@ -169,3 +169,10 @@ int mw_decide_or_ask(struct mw_err *err, mw_policy *p, const char *op, enum mw_k
     if (d.verdict == MW_YES && p->audit_fd < 0) return 0;
     return mw_settle(err, p, op, kind, subject, t, &d);
 }
+
+int mw_decide_unasked(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kind, const char *subject, const struct mw_target *t) {
+    struct mw_decision d;
+
+    mw_decide(p, t, &d);
+    return d.verdict == MW_YES ? mw_settle(err, p, op, kind, subject, t, &d) : mw_deny_decided(err, p, op, kind, subject, &d);
+}

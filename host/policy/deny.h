@@ -20,6 +20,8 @@ int mw_settle(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kin
               const struct mw_decision *d);
 /* Decides `t`, and settles. */
 int mw_decide_or_ask(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kind, const char *subject, const struct mw_target *t);
+/* The same, asking nobody: a name that is only tried, and leads to nothing. */
+int mw_decide_unasked(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kind, const char *subject, const struct mw_target *t);
 /* Settles what is denied whatever a person would say. Returns MW_EDENIED: denied, and the flag (or whatever else) that would grant it. */
 int mw_deny_decided(struct mw_err *err, mw_policy *p, const char *op, enum mw_kind kind, const char *subject, const struct mw_decision *d);
 

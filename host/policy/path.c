@@ -118,7 +118,7 @@ static int find_path(mw_policy *p, unsigned kinds, const char *path, enum mw_at 
     for (int k = 0; k < MW_KINDS && rc == 0; k++) {
         if ((kinds & 1u << k) == 0) continue;
         t.kind = (enum mw_kind)k;
-        rc = mw_decide_or_ask(err, p, op, t.kind, f->subject, &t);
+        rc = (k == MW_FFI && w.fd < 0 ? mw_decide_unasked : mw_decide_or_ask)(err, p, op, t.kind, f->subject, &t);
         if (rc < 0) {
             mw_walk_end(&w);
             return rc;
@@ -312,7 +312,7 @@ int mw_permit_module(mw_policy *p, const char *path, const char *op, int *fd, st
     if (rc < 0) return mw_err_set(err, rc, op, f.subject, NULL);
     t.kind = MW_READ;
     t.module = is_lua(&w.trail);
-    rc = mw_decide_or_ask(err, p, op, MW_READ, f.subject, &t);
+    rc = (w.fd >= 0 ? mw_decide_or_ask : mw_decide_unasked)(err, p, op, MW_READ, f.subject, &t);
     f.fd = w.fd;
     f.dir = w.dir;
     f.st = w.st;

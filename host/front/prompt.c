@@ -1,0 +1,227 @@
+/* The question on the terminal. What was typed before it was there is thrown away, and it comes only after a moment without keys, so
+ * that nobody answers a question they have not seen; everything of the script's choosing is shown by its bytes where a terminal would
+ * obey it, hide it or draw nothing.
+ * Knows: moonwire.h, termios(3).
+ * Never: takes anything but a whole line for an answer; leaves the terminal otherwise than it was. */
+#include "front/prompt.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "front/report.h"
+#include "front/signals.h"
+
+#define QUIET_MS 100            /* without a key before a question */
+#define RESTLESS_MS 5000        /* keys keep coming for so long: no question, and no */
+#define TRIES 10                /* answers that are none, then it is no */
+#define SHOWN_MAX (8 * 1024)    /* bytes of a line that is shown */
+
+enum { NO, ONCE, ALWAYS, AGAIN, ENDED };
+
+/* A signal that ends the process finds the terminal's modes here. */
+static struct {
+    struct termios was;
+    atomic_int changed;
+} terminal;
+
+/* ---- The terminal --------------------------------------------------------------------------------------------------------- */
+
+int mw_prompt_possible(const struct mw_flags *flags) {
+    return (flags->command == MW_CMD_RUN || flags->command == MW_CMD_EVAL) && !flags->no_prompt && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+/* In the background, or while a child has the terminal, changing its modes would stop us: then nobody is asked. */
+static int in_foreground(void) {
+    pid_t group = tcgetpgrp(STDIN_FILENO);
+
+    return group < 0 ? errno == ENOTTY : group == getpgrp(); /* ENOTTY: a terminal that is nobody's */
+}
+
+static int set_modes(const struct termios *modes, int how) {
+    sigset_t out, was;
+    int rc;
+
+    sigemptyset(&out); /* whoever fell into the background meanwhile is not stopped by it */
+    sigaddset(&out, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &out, &was);
+    do rc = tcsetattr(STDIN_FILENO, how, modes);
+    while (rc < 0 && errno == EINTR);
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+    return rc;
+}
+
+void mw_prompt_restore(void) {
+    if (atomic_load(&terminal.changed)) set_modes(&terminal.was, TCSANOW);
+}
+
+/* Keys one by one and unseen (while waiting for quiet), or whole lines as a shell's user knows them, whatever a script left behind. */
+static struct termios modes_for(int lines) {
+    struct termios t = terminal.was;
+
+    t.c_iflag = (t.c_iflag | ICRNL) & ~(tcflag_t)(IGNCR | INLCR | ISTRIP);
+    t.c_oflag |= OPOST | ONLCR;
+    t.c_lflag = (t.c_lflag | ISIG) & ~(tcflag_t)(NOFLSH | ICANON | ECHO | ECHONL);
+    if (lines) t.c_lflag |= ICANON | ECHO | ECHOE | ECHOK | ECHOCTL;
+    t.c_cc[VEOF] = 4;
+    t.c_cc[VINTR] = 3;
+    t.c_cc[VEOL] = t.c_cc[VEOL2] = _POSIX_VDISABLE;
+    if (!lines) t.c_cc[VMIN] = 0, t.c_cc[VTIME] = 0;
+    return t;
+}
+
+/* ---- What is shown -------------------------------------------------------------------------------------------------------- */
+
+/* Characters of other scripts that draw nothing or sit on their neighbour; mw_err_escape has shown the rest. */
+static int blank(unsigned c) {
+    return c == 0xa0 || (c >= 0x300 && c <= 0x36f) || c == 0x115f || c == 0x1160 || c == 0x1680 || (c >= 0x1ab0 && c <= 0x1aff) ||
+           (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f || (c >= 0x20d0 && c <= 0x20ff) || c == 0x2800 || c == 0x3000 ||
+           c == 0x3164 || (c >= 0xfe00 && c <= 0xfe0f) || c == 0xffa0 || c >= 0xe0000;
+}
+
+/* Copies `text` (valid UTF-8), blanks and all but the first of several spaces by their bytes: nothing else begins a new line. */
+static void show(char *out, size_t size, const char *text) {
+    size_t used = 0;
+
+    for (const unsigned char *at = (const unsigned char *)text; *at != 0;) {
+        size_t n = *at < 0x80 ? 1 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+        unsigned c = n == 1 ? *at : *at & (0x7fu >> n);
+        for (size_t i = 1; i < n; i++) c = c << 6 | (at[i] & 0x3fu);
+        if (used + 4 * n + 1 > size) break;
+        if (blank(c) || (c == ' ' && used > 0 && out[used - 1] == ' ')) {
+            for (size_t i = 0; i < n; i++) used += (size_t)snprintf(out + used, 5, "\\x%02x", at[i]);
+        } else {
+            memcpy(out + used, at, n);
+            used += n;
+        }
+        at += n;
+    }
+    out[used] = 0;
+}
+
+static void put(const char *text) {
+    size_t len = strlen(text);
+
+    while (len > 0) {
+        ssize_t n = write(STDERR_FILENO, text, len);
+        struct pollfd full = { STDERR_FILENO, POLLOUT, 0 };
+        if (n > 0) text += n, len -= (size_t)n;
+        else if (n < 0 && errno == EAGAIN) poll(&full, 1, 1000);
+        else if (n < 0 && errno != EINTR) return;
+    }
+}
+
+static void put_shown(const char *text) {
+    char escaped[SHOWN_MAX], shown[SHOWN_MAX];
+
+    mw_err_escape(escaped, sizeof escaped, text, strlen(text));
+    show(shown, sizeof shown, escaped);
+    put(shown);
+}
+
+static void put_question(enum mw_kind kind, const char *subject, const char *where, const char *flag) {
+    put("moonwire: ");
+    put_shown(where[0] != '\0' ? where : "the script");
+    put(" asks: ");
+    put(mw_kind_name(kind));
+    put(" ");
+    put_shown(subject != NULL ? subject : "(everything)");
+    put("\n          ");
+    put_shown(flag);
+    put(" would grant it\n          y once, a always until exit, n no: ");
+}
+
+/* ---- What is answered ----------------------------------------------------------------------------------------------------- */
+
+/* Waits for a key. 1: there is one; 0: time is up; -1: a signal wants the run to end, or the terminal is gone. */
+static int wait_key(int ms, const sigset_t *mask) {
+    struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+    struct pollfd key = { STDIN_FILENO, POLLIN, 0 };
+
+    for (;;) {
+        int n = mw_signals_seen() ? -1 : ppoll(&key, 1, ms >= 0 ? &time : NULL, mask);
+        if (n < 0 && errno == EINTR && !mw_signals_seen()) continue;
+        if (n <= 0 || (key.revents & POLLIN) == 0) return n == 0 ? 0 : -1;
+        return 1;
+    }
+}
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Throws away what was typed, until nothing comes for a moment: AGAIN. Or what it is instead of an answer. */
+static int wait_quiet(const sigset_t *mask) {
+    struct termios keys = modes_for(0);
+    uint64_t until = now_ms() + RESTLESS_MS;
+    char unread[256];
+    int n;
+
+    if (set_modes(&keys, TCSAFLUSH) < 0) return ENDED;
+    while ((n = wait_key(QUIET_MS, mask)) == 1) {
+        if (read(STDIN_FILENO, unread, sizeof unread) == 0) return ENDED;
+        if (now_ms() > until) return put("moonwire: keys kept coming, so nobody was asked\n"), NO;
+        tcflush(STDIN_FILENO, TCIFLUSH);
+    }
+    return n == 0 ? AGAIN : ENDED;
+}
+
+static int read_answer(const sigset_t *mask) {
+    char line[256];
+    ssize_t n;
+
+    do {
+        if (wait_key(-1, mask) < 0) return ENDED;
+        n = read(STDIN_FILENO, line, sizeof line);
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    if (n <= 0) return ENDED;
+    if (n != 2 || line[1] != '\n' || wait_key(0, mask) != 0) return AGAIN; /* what comes in the same breath is no answer to this */
+    switch (line[0]) {
+    case 'y': return ONCE;
+    case 'a': return ALWAYS;
+    case 'n': return NO;
+    default: return AGAIN;
+    }
+}
+
+static int ask_once(enum mw_kind kind, const char *subject, const char *where, const char *flag, const sigset_t *mask) {
+    struct termios lines = modes_for(1);
+
+    int answer = wait_quiet(mask);
+
+    if (answer != AGAIN) return answer;
+    if (set_modes(&lines, TCSAFLUSH) < 0) return ENDED;
+    put_question(kind, subject, where, flag); /* from here nothing is thrown away: whoever waits for it answers at once */
+    answer = read_answer(mask);
+    if (answer == ENDED) put("\n");
+    return answer;
+}
+
+static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *where, const char *flag, void *ud) {
+    int answer = AGAIN;
+    sigset_t mask;
+
+    (void)h;
+    (void)ud;
+    if (!in_foreground() || tcgetattr(STDIN_FILENO, &terminal.was) < 0) return NO;
+    mw_signals_pause();
+    mw_signals_hold(1, &mask);
+    atomic_store(&terminal.changed, 1);
+    for (int i = 0; i < TRIES && answer == AGAIN; i++) {
+        if (i > 0) put("          y, a or n, and Enter\n");
+        answer = ask_once(kind, subject, where, flag, &mask);
+    }
+    set_modes(&terminal.was, TCSADRAIN);
+    atomic_store(&terminal.changed, 0);
+    mw_signals_hold(0, &mask);
+    mw_signals_resume();
+    return answer == ONCE || answer == ALWAYS ? answer : NO;
+}
+
+void mw_prompt_watch(mw_host *h) { mw_host_on_ask(h, ask, NULL); }
