@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/index.h"
 #include "policy/recall.h"
 
 /* ---- The verdict --------------------------------------------------------------------------------------------------------- */
@@ -18,17 +19,18 @@ int mw_kind_next(enum mw_kind kind, unsigned i) {
 
 /* The best fit in each dimension, of grants ([MW_ALLOW]) and denials ([MW_DENY]). */
 struct best {
+    const struct mw_target *target;
     struct mw_fit fit[2];
     const struct mw_rule *plain[2], *host[2], *addr[2];
-    int grants;                  /* the layer has a grant of the kind at all */
 };
 
-static void weigh(struct best *b, const struct mw_rule *r, const struct mw_target *t) {
+static void weigh(void *ud, const struct mw_rule *r) {
+    struct best *b = ud;
     struct mw_fit fit;
     int e = r->effect == MW_DENY;
 
-    if (!e) b->grants = 1;
-    mw_match(r, t, &fit);
+    if (r->kind == MW_TRUST && e && b->target->kind != MW_TRUST) return; /* not trusted is not denied */
+    mw_match(r, b->target, &fit);
     if (fit.plain > b->fit[e].plain) b->fit[e].plain = fit.plain, b->plain[e] = r;
     if (fit.host > b->fit[e].host) b->fit[e].host = fit.host, b->host[e] = r;
     if (fit.addr > b->fit[e].addr) b->fit[e].addr = fit.addr, b->addr[e] = r;
@@ -50,20 +52,22 @@ static enum mw_verdict verdict_of(const struct best *b, const struct mw_rule **r
 static enum mw_verdict ask_layer(const struct mw_policy *p, const struct mw_layer *l, const struct mw_target *t, const struct mw_rule **rule) {
     struct best b;
     enum mw_verdict v;
+    unsigned grants = 0;         /* the layer has a grant of the kind at all */
     int kind;
 
     memset(&b, 0, sizeof b);
+    b.target = t;
     if (l->all) b.fit[MW_ALLOW].plain = 1; /* as the bare flag of every kind */
-    for (unsigned i = 0; (kind = mw_kind_next(t->kind, i)) >= 0; i++)
-        for (const struct mw_rule *r = l->rules[kind]; r != NULL; r = r->next)
-            if (kind != MW_TRUST || t->kind == MW_TRUST || r->effect == MW_ALLOW) weigh(&b, r, t); /* not trusted is not denied */
-    if (t->module) { /* free, so no right that could be dropped; a denial of the very path still counts */
-        int grants = b.grants;
-        for (const struct mw_rule *r = p->modules; r != NULL; r = r->next) weigh(&b, r, t);
-        b.grants = grants;
+    for (unsigned i = 0; (kind = mw_kind_next(t->kind, i)) >= 0; i++) {
+        grants += l->grants[kind];
+        if (l->index[kind] != NULL) mw_index_each(l->index[kind], t, weigh, &b);
+        else
+            for (const struct mw_rule *r = l->rules[kind]; r != NULL; r = r->next) weigh(&b, r);
     }
+    if (t->module) /* free, so no right that could be dropped; a denial of the very path still counts */
+        for (const struct mw_rule *r = p->modules; r != NULL; r = r->next) weigh(&b, r);
     v = verdict_of(&b, rule);
-    if (v == MW_MISS && (l->shape == MW_LAYER_DROPS || (l->shape == MW_LAYER_OPEN && !b.grants))) return MW_YES;
+    if (v == MW_MISS && (l->shape == MW_LAYER_DROPS || (l->shape == MW_LAYER_OPEN && grants == 0))) return MW_YES;
     if (v == MW_YES && t->forbidden && !l->all && l->shape == MW_LAYER_CLOSED) return *rule = NULL, MW_MISS;
     return v;
 }
@@ -128,6 +132,7 @@ static void layer_empty(struct mw_layer *l) {
             l->rules[k] = r->next;
             mw_rule_free(r);
         }
+    for (int k = 0; k < MW_KINDS; k++) mw_index_free(l->index[k]);
     l->count = 0;
 }
 
@@ -149,21 +154,40 @@ static int same_rule(const struct mw_rule *a, const struct mw_rule *b) {
     return a->spot.known == b->spot.known && a->spot.node.dev == b->spot.node.dev && a->spot.node.ino == b->spot.node.ino;
 }
 
+/* Adds the rule at the end. Where there is no memory for an index, each rule is asked. */
+static void append(struct mw_layer *l, struct mw_rule *r) {
+    enum mw_kind k = r->kind;
+    const struct mw_rule *from = l->counts[k] == MW_INDEX_FROM ? l->rules[k] : r;
+
+    r->next = NULL;
+    if (l->last[k] == NULL) l->rules[k] = r;
+    else l->last[k]->next = r;
+    l->last[k] = r;
+    l->count++;
+    if (r->effect == MW_ALLOW) l->grants[k]++;
+    if (l->counts[k]++ < MW_INDEX_FROM || (from == r && l->index[k] == NULL)) return;
+    for (; from != NULL; from = from->next)
+        if (mw_index_add(&l->index[k], from) < 0) {
+            mw_index_free(l->index[k]);
+            l->index[k] = NULL;
+            return;
+        }
+}
+
 int mw_layer_take_found(struct mw_policy *p, struct mw_layer *layer, struct mw_rule *r, struct mw_err *err) {
-    struct mw_rule **end = &layer->rules[r->kind];
     unsigned max = layer->shape == MW_LAYER_DROPS ? MW_DROPS_MAX : MW_RULES_MAX;
 
-    for (; *end != NULL; end = &(*end)->next)
-        if (same_rule(*end, r) && layer->shape == MW_LAYER_DROPS) { /* said already */
-            mw_rule_free(r);
-            return 0;
-        }
+    if (layer->shape == MW_LAYER_DROPS)
+        for (const struct mw_rule *said = layer->rules[r->kind]; said != NULL; said = said->next)
+            if (same_rule(said, r)) { /* said already */
+                mw_rule_free(r);
+                return 0;
+            }
     if (layer->count >= max) {
         mw_rule_free(r);
         return mw_err_setf(err, MW_ELIMIT, "policy", NULL, "more than %u rules in a layer", max);
     }
-    *end = r;
-    layer->count++;
+    append(layer, r);
     if (r->effect == MW_DENY) p->denials[r->kind]++;
     p->generation++;
     return 0;
@@ -230,11 +254,13 @@ static int copy_list(const struct mw_rule *from, struct mw_rule **to) {
 
 static int copy_layer(const struct mw_layer *from, struct mw_layer *to) {
     to->all = from->all;
-    to->count = from->count;
-    for (int k = 0; k < MW_KINDS; k++) {
-        int rc = copy_list(from->rules[k], &to->rules[k]);
-        if (rc < 0) return rc;
-    }
+    for (int k = 0; k < MW_KINDS; k++)
+        for (const struct mw_rule *r = from->rules[k]; r != NULL; r = r->next) {
+            struct mw_rule *c;
+            int rc = mw_rule_copy(r, &c);
+            if (rc < 0) return rc;
+            append(to, c);
+        }
     return 0;
 }
 

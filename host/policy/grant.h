@@ -21,6 +21,9 @@ struct mw_layer {
     int all;                     /* everything, also what no rule can name (-A) */
     unsigned count;              /* rules */
     struct mw_rule *rules[MW_KINDS];
+    struct mw_rule *last[MW_KINDS];      /* of the list */
+    unsigned counts[MW_KINDS], grants[MW_KINDS];  /* rules of a kind, and those of them that allow */
+    struct mw_index *index[MW_KINDS];    /* of the list, when it is long; NULL: ask each rule */
 };
 
 /* What a person granted once, kept for the use that it was meant for. */

@@ -190,7 +190,7 @@ static int refuse_type(const struct stat *st, int flags, const char *op, const c
 }
 
 /* Opens the name and looks whether it is what was found: a regular file, so that opening alone does nothing to it (a file is cut
- * afterwards). MW_EAGAIN: it is another one now. */
+ * afterwards). O_NONBLOCK, lest it be a FIFO meanwhile, stays: to a regular file it says nothing. MW_EAGAIN: it is another one now. */
 static int open_same(const struct mw_found *f, int flags) {
     int rc = 0, fd = openat(f->dir, f->leaf, (flags & ~O_TRUNC) | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
     struct stat st;
@@ -199,7 +199,6 @@ static int open_same(const struct mw_found *f, int flags) {
     if (fstat(fd, &st) < 0) rc = -errno;
     else if (st.st_dev != f->st.st_dev || st.st_ino != f->st.st_ino || !S_ISREG(st.st_mode)) rc = MW_EAGAIN;
     else if ((flags & O_TRUNC) != 0 && ftruncate(fd, 0) < 0) rc = -errno;
-    else if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) rc = -errno;
     if (rc == 0) return fd;
     close(fd);
     return rc;

@@ -3,29 +3,47 @@
 #include "policy/permit.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "policy/deny.h"
 #include "policy/grant.h"
+#include "policy/index.h"
+#include "policy/recall.h"
 
 #define LINE_MAX_BYTES 256       /* of a #! line, as the kernel has it */
 
 /* ---- Finding ------------------------------------------------------------------------------------------------------------- */
 
-/* Walks to a file that may be executed. */
-static int try(const char *path, size_t cwd_len, struct mw_walk *w) {
+/* May the file be executed by us? */
+static int executable(const struct mw_walk *w) {
     char self[32];
-    int rc = mw_walk(path, cwd_len, MW_WALK_FOLLOW, NULL, w);
 
-    if (rc < 0) return rc;
+    if (syscall(SYS_faccessat2, w->fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0) return 1;
+    if (errno != EACCES) { /* an old kernel: by the descriptor's name */
+        snprintf(self, sizeof self, "/proc/self/fd/%d", w->fd);
+        if (faccessat(AT_FDCWD, self, X_OK, AT_EACCESS) == 0) return 1;
+    }
+    return errno != EACCES && (w->st.st_mode & 0111) != 0;
+}
+
+/* Walks to a file that may be executed. */
+static int try(const struct mw_policy *p, const char *path, size_t cwd_len, struct mw_walk *w) {
+    struct mw_policy *keeper = (struct mw_policy *)(uintptr_t)p; /* what is recalled changes no decision */
+    int rc = 0;
+
+    if (!mw_recall_walk(p->recall, path, MW_WALK_FOLLOW, 0, w)) {
+        rc = mw_walk(path, cwd_len, MW_WALK_FOLLOW, NULL, w);
+        if (rc < 0) return rc;
+        mw_recall_keep(&keeper->recall, w);
+    }
     rc = w->status;
     if (rc == 0 && !S_ISREG(w->st.st_mode)) rc = S_ISDIR(w->st.st_mode) ? -EISDIR : -EACCES;
-    if (rc == 0) {
-        snprintf(self, sizeof self, "/proc/self/fd/%d", w->fd);
-        if (faccessat(AT_FDCWD, self, X_OK, AT_EACCESS) < 0 && (errno == EACCES || (w->st.st_mode & 0111) == 0)) rc = -EACCES;
-    }
+    if (rc == 0 && !executable(w)) rc = -EACCES;
     if (rc < 0) mw_walk_end(w);
     return rc;
 }
@@ -37,7 +55,7 @@ int mw_program_find(const struct mw_policy *p, const char *name, char path[MW_TR
     if (len == 0) return MW_ENOENT;
     if (strchr(name, '/') != NULL) {
         rc = mw_walk_absolute(name, path, MW_TRAIL_TEXT, &cwd_len);
-        return rc < 0 ? rc : try(path, cwd_len, w);
+        return rc < 0 ? rc : try(p, path, cwd_len, w);
     }
     if (len > NAME_MAX) return -ENAMETOOLONG;
     for (const char *dir = p->path; *dir != 0;) {
@@ -46,7 +64,7 @@ int mw_program_find(const struct mw_policy *p, const char *name, char path[MW_TR
             memcpy(path, dir, n);
             path[n] = '/';
             memcpy(path + n + 1, name, len + 1);
-            rc = try(path, 0, w);
+            rc = try(p, path, 0, w);
             if (rc == 0 || rc == -EMFILE || rc == -ENFILE || rc == MW_ENOMEM) return rc;
             if (rc == -EACCES) found = rc;
         }
@@ -56,14 +74,28 @@ int mw_program_find(const struct mw_policy *p, const char *name, char path[MW_TR
     return found;
 }
 
+struct pin {
+    const char *name;
+    const struct mw_rule *rule;  /* the first that grants it */
+};
+
+static void pin(void *ud, const struct mw_rule *r) {
+    struct pin *it = ud;
+    if (it->rule == NULL && r->effect == MW_ALLOW && r->form == MW_FORM_PROGRAM && r->spot.fd >= 0 && strcmp(r->text, it->name) == 0) it->rule = r;
+}
+
 /* A grant that names `name` itself: what it pinned at the start is what is run, so PATH is searched once. */
 static const struct mw_rule *pinned(const mw_policy *p, const char *name) {
+    struct pin it = {name, NULL};
     int k;
 
     for (const struct mw_layer *l = p->layers; l != NULL; l = l->next)
-        for (unsigned i = 0; (k = mw_kind_next(MW_RUN, i)) >= 0; i++)
-            for (const struct mw_rule *r = l->rules[k]; r != NULL; r = r->next)
-                if (r->effect == MW_ALLOW && r->form == MW_FORM_PROGRAM && r->spot.fd >= 0 && strcmp(r->text, name) == 0) return r;
+        for (unsigned i = 0; (k = mw_kind_next(MW_RUN, i)) >= 0; i++) {
+            if (l->index[k] != NULL) mw_index_written(l->index[k], name, pin, &it);
+            else
+                for (const struct mw_rule *r = l->rules[k]; r != NULL; r = r->next) pin(&it, r);
+            if (it.rule != NULL) return it.rule;
+        }
     return NULL;
 }
 
@@ -104,11 +136,14 @@ static int candidate_of_rule(const struct mw_rule *r, struct candidate *c) {
 }
 
 static int find(const mw_policy *p, const char *name, int dirfd, struct candidate *c) {
-    const struct mw_rule *r = strchr(name, '/') == NULL ? pinned(p, name) : NULL;
+    const struct mw_rule *r = name[0] == '/' || strchr(name, '/') == NULL ? pinned(p, name) : NULL;
     char path[MW_TRAIL_TEXT], self[32];
     struct mw_walk w;
+    struct stat st;
     int rc;
 
+    /* By its path, as it was granted: while that still leads to what was pinned. */
+    if (r != NULL && name[0] == '/' && (stat(name, &st) < 0 || st.st_dev != r->spot.node.dev || st.st_ino != r->spot.node.ino)) r = NULL;
     if (r != NULL) return candidate_of_rule(r, c);
     if (strchr(name, '/') == NULL || name[0] == '/' || dirfd == AT_FDCWD) {
         rc = mw_program_find(p, name, path, &w);
@@ -121,7 +156,7 @@ static int find(const mw_policy *p, const char *name, int dirfd, struct candidat
         if (path[0] != '/' || (size_t)n + strlen(name) + 2 > sizeof path) return -ENAMETOOLONG;
         path[n] = '/';
         memcpy(path + n + 1, name, strlen(name) + 1);
-        rc = try(path, (size_t)n, &w);
+        rc = try(p, path, (size_t)n, &w);
     }
     if (rc < 0) return rc;
     rc = candidate_of_walk(path, &w, c);
@@ -175,6 +210,25 @@ static int read_line(int fd, char line[LINE_MAX_BYTES + 1], char **interpreter, 
     return 1;
 }
 
+/* What changed less than this ago may change again without another ctime. */
+#define SETTLED_S 3
+
+/* read_line of a program that `rule` (or NULL) names: what was no script stays none until the file changes. */
+static int first_line(int fd, const struct mw_rule *rule, char line[LINE_MAX_BYTES + 1], char **interpreter, char **arg) {
+    struct mw_rule *keeper = (struct mw_rule *)(uintptr_t)rule; /* what is kept changes no decision */
+    struct timespec now;
+    struct stat st;
+    int rc, known = keeper != NULL && keeper->spot.known && fstat(fd, &st) == 0 && st.st_ino == keeper->spot.node.ino && st.st_dev == keeper->spot.node.dev;
+
+    if (known && keeper->binary.sec == st.st_ctim.tv_sec && keeper->binary.nsec == st.st_ctim.tv_nsec && keeper->binary.size == st.st_size) return 0;
+    rc = read_line(fd, line, interpreter, arg);
+    if (!known || rc != 0 || clock_gettime(CLOCK_REALTIME, &now) < 0 || now.tv_sec < st.st_ctim.tv_sec + SETTLED_S) return rc;
+    keeper->binary.sec = st.st_ctim.tv_sec;
+    keeper->binary.nsec = st.st_ctim.tv_nsec;
+    keeper->binary.size = st.st_size;
+    return 0;
+}
+
 static int is_env(const char *path) {
     return strcmp(path, "/usr/bin/env") == 0 || strcmp(path, "/bin/env") == 0;
 }
@@ -182,7 +236,7 @@ static int is_env(const char *path) {
 /* Puts the interpreter of the script `c` in its place. */
 static int interpret(mw_policy *p, struct candidate *c, char line[LINE_MAX_BYTES + 1], char *interpreter, const char *arg, const char *op,
                      struct mw_program *out, struct mw_err *err) {
-    struct candidate i = {.fd = -1};
+    struct candidate i;
     struct mw_target t = {.kind = MW_RUN, .port = MW_ANY_PORT};
     struct stat st;
     char *unused;
@@ -190,6 +244,7 @@ static int interpret(mw_policy *p, struct candidate *c, char line[LINE_MAX_BYTES
 
     if (is_env(interpreter) && !plain_env && p->denials[MW_RUN] > 0) return mw_err_set(err, -ENOEXEC, op, c->path, "its #! line hides the interpreter that a denial could name");
     if (interpreter[0] != '/') return mw_err_set(err, -ENOEXEC, op, c->path, "its #! line names no absolute path");
+    i.fd = -1;
     rc = find(p, plain_env ? arg : interpreter, AT_FDCWD, &i);
     if (rc == MW_ENOENT) return mw_err_setf(err, rc, op, c->path, "its interpreter %s does not exist", plain_env ? arg : interpreter);
     if (rc < 0) return mw_err_set(err, rc, op, c->path, NULL);
@@ -226,14 +281,16 @@ static int is_trusted_by_rule(const struct mw_policy *p, const struct mw_target 
 }
 
 int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, struct mw_program *out, struct mw_err *err) {
-    struct candidate c = {.fd = -1};
+    struct candidate c;
     struct mw_target t = {.kind = MW_RUN, .port = MW_ANY_PORT};
     struct mw_decision d;
+    const struct mw_rule *rule;
     char line[LINE_MAX_BYTES + 1], *interpreter = NULL, *arg = NULL;
     int missing, rc;
 
-    memset(out, 0, sizeof *out);
-    out->fd = -1;
+    c.fd = out->fd = -1;
+    out->path[0] = out->script[0] = out->arg[0] = 0; /* not all of it: it is large */
+    out->trusted = out->trusted_by_rule = 0;
     if (name[0] == 0) return mw_err_set(err, MW_EINVAL, op, name, "the program's name is empty");
     if (strlen(name) >= PATH_MAX) return mw_err_set(err, -ENAMETOOLONG, op, name, NULL);
     missing = find(p, name, dirfd, &c);
@@ -246,12 +303,13 @@ int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, st
     rc = d.verdict == MW_YES && p->audit_fd < 0 ? 0 : mw_settle(err, p, op, MW_RUN, name, &t, &d);
     if (rc < 0) goto done;
     if (missing < 0) return mw_err_set(err, missing, op, name, missing == MW_ENOENT ? "no such program" : NULL);
-    snprintf(out->path, sizeof out->path, "%s", c.path);
+    memcpy(out->path, c.path, strlen(c.path) + 1);
+    rule = d.rule;
     t.kind = MW_TRUST;
     mw_decide(p, &t, &d);
     out->trusted = d.verdict == MW_YES;
     out->trusted_by_rule = out->trusted && is_trusted_by_rule(p, &t);
-    rc = read_line(c.fd, line, &interpreter, &arg);
+    rc = first_line(c.fd, rule, line, &interpreter, &arg);
     if (rc < 0) rc = mw_err_set(err, rc, op, c.path, "its #! line cannot be used");
     if (rc == 1) {
         rc = interpret(p, &c, line, interpreter, arg, op, out, err);

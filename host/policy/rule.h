@@ -69,7 +69,12 @@ struct mw_rule {
     int port;                    /* net; MW_ANY_PORT */
     struct mw_net_addr addr;     /* MW_FORM_ADDR */
     struct mw_spot spot;         /* paths, programs, sockets */
-    unsigned clear_at, clear;    /* path.c's: bits of kinds that nothing below is refused, as of generation clear_at */
+    struct {                     /* program.c's: the file that was last seen to have no #! line */
+        time_t sec;              /* its ctime; 0: none was */
+        long nsec;
+        off_t size;
+    } binary;
+    unsigned clear_at, clear;    /* below.c's: bits of kinds that nothing below is refused, as of generation clear_at */
 };
 
 /* Parses one rule (len bytes of text; NULL: everything). The spot is left empty. *out is given: mw_rule_free.

@@ -107,6 +107,9 @@ static int run_name(void) {
     return exec_name("cat");
 }
 static int run_path(void) {
+    return exec_name("/bin/ls");
+}
+static int run_other_path(void) {
     return exec_name("/bin/cat");
 }
 
@@ -140,6 +143,7 @@ static void rules(int count, int denials) {
     rule(MW_ENV, MW_ALLOW, "LC_*");
     rule(MW_SYS, MW_ALLOW, "hostname");
     rule(MW_RUN, MW_ALLOW, "cat");
+    rule(MW_RUN, MW_ALLOW, "/bin/ls");
     for (int i = 0; i < denials; i++) {
         snprintf(text, sizeof text, "%s/sub/deep/secret%d", root, i);
         rule(MW_READ, MW_DENY, text);
@@ -175,7 +179,8 @@ static void rows(int count, int denials) {
     row("a variable, by query", asked_variable);
     row("a fact of the system", fact);
     row("a program by its name", run_name);
-    row("a program by its path", run_path);
+    row("a program by the path that is granted", run_path);
+    row("a program by another path, with a link", run_other_path);
 }
 
 static void put(const char *name, mode_t mode) {
