@@ -28,9 +28,9 @@ static const luaL_Reg doors[] = {
     {"uv", mw_door_uv},
 };
 
-/* Lua's own libraries that need no guard. */
+/* Lua's own libraries that need no guard, or none but an end. */
 static const luaL_Reg plain[] = {
-    {LUA_GNAME, luaopen_base}, {LUA_STRLIBNAME, luaopen_string}, {LUA_TABLIBNAME, luaopen_table}, {LUA_MATHLIBNAME, luaopen_math},
+    {LUA_GNAME, luaopen_base}, {LUA_STRLIBNAME, mw_std_open_string}, {LUA_TABLIBNAME, mw_std_open_table}, {LUA_MATHLIBNAME, luaopen_math},
     {LUA_UTF8LIBNAME, luaopen_utf8}, {LUA_COLIBNAME, mw_coroutine_open},
 };
 

@@ -16,6 +16,8 @@ void mw_std_set_script_dir(lua_State *L, const char *dir);
 
 /* The parts, for mw_std_open: each pushes its table. */
 int mw_std_open_io(lua_State *L);
+int mw_std_open_string(lua_State *L);      /* these two are opened before it, as plain libraries are */
+int mw_std_open_table(lua_State *L);
 int mw_std_open_os(lua_State *L);
 int mw_std_open_debug(lua_State *L);
 int mw_std_open_package(lua_State *L);     /* and sets the global require */

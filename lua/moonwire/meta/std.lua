@@ -160,3 +160,77 @@ function file:seek(whence, offset) end
 function file:setvbuf(mode, size) end
 
 return file
+
+--- The functions below, and setmetatable, are Lua 5.4's in what they do and say; they end with ELIMIT where Lua's own would go on
+--- for hours: patterns that backtrack without end, lengths that __len makes up.
+
+---@param s string
+---@param pattern string
+---@param init? integer
+---@param plain? boolean
+---@return integer? first
+---@return integer? last
+---@return any ... captures
+function string.find(s, pattern, init, plain) end
+
+---@param s string
+---@param pattern string
+---@param init? integer
+---@return any ... captures, or nil
+function string.match(s, pattern, init) end
+
+---@param s string
+---@param pattern string
+---@param init? integer
+---@return fun(): any
+function string.gmatch(s, pattern, init) end
+
+---@param s string
+---@param pattern string
+---@param repl string|number|table|function
+---@param n? integer
+---@return string
+---@return integer count
+function string.gsub(s, pattern, repl, n) end
+
+---@param s string
+---@param n integer
+---@param sep? string
+---@return string
+function string.rep(s, n, sep) end
+
+---@param list table
+---@param pos integer
+---@param value any
+---@overload fun(list: table, value: any)
+function table.insert(list, pos, value) end
+
+---@param list table
+---@param pos? integer
+---@return any
+function table.remove(list, pos) end
+
+---@param a1 table
+---@param f integer
+---@param e integer
+---@param t integer
+---@param a2? table
+---@return table
+function table.move(a1, f, e, t, a2) end
+
+---@param list table
+---@param sep? string
+---@param i? integer
+---@param j? integer
+---@return string
+function table.concat(list, sep, i, j) end
+
+---@param list table
+---@param i? integer
+---@param j? integer
+---@return any ...
+function table.unpack(list, i, j) end
+
+---@param list table
+---@param comp? fun(a: any, b: any): boolean
+function table.sort(list, comp) end
