@@ -239,14 +239,14 @@ int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int r
     unsigned kinds = kinds_of(flags);
     enum mw_at how = MW_AT_OBJECT;
     struct mw_found f;
-    int rc = MW_EAGAIN;
+    int rc = MW_EAGAIN, cut_unread = (flags & O_ACCMODE) == O_RDONLY && (flags & O_TRUNC) != 0; /* only open(2) itself cuts that */
 
     *fd = -1;
     if ((flags & O_PATH) != 0 || (flags & O_TMPFILE) == O_TMPFILE) return mw_err_set(err, MW_EINVAL, op, path, "such flags are not for opening");
     if ((flags & O_NOFOLLOW) != 0 || ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)) how = MW_AT_NAME;
     else if ((flags & O_CREAT) != 0) how = MW_AT_CREATE;
     for (int tries = 0; tries < OPEN_TRIES && rc == MW_EAGAIN; tries++) {
-        rc = find_path(p, kinds, path, how, 0, tries == 0, op, &f, err);
+        rc = find_path(p, kinds, path, how, 0, tries == 0 && !cut_unread, op, &f, err);
         if (rc < 0) return rc;
         rc = open_found(&f, flags, mode, regular, op, err);
         if (rc == MW_EAGAIN) mw_err_set(err, rc, op, f.subject, "changed again and again while it was opened");

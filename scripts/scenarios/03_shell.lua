@@ -2,13 +2,13 @@
 -- rights: --allow-run=sh
 local mw = require "moonwire"
 
-local list = ({ linux = "ls / | sort", macos = "ls / | sort", windows = "dir /b C:\\" })[mw.platform.os]
+local list = ({ linux = "ls /usr | sort", macos = "ls /usr | sort", windows = "dir /b C:\\" })[mw.platform.os]
 assert(list, "no command for " .. mw.platform.os)
 
 -- PATH is no right of this script, so the command brings its own.
 local r = assert(mw.process.sh { list, env = { PATH = "/usr/bin:/bin" }, timeout = 5 })
-assert(r.ok and r.stdout:find("\ntmp\n"), "the listing looks wrong: " .. r.stdout .. r.stderr)
-print("on " .. mw.platform.os .. ": " .. select(2, r.stdout:gsub("\n", "")) .. " entries in the root folder")
+assert(r.ok and ("\n" .. r.stdout):find("\nbin\n"), "the listing looks wrong: " .. r.stdout .. r.stderr)
+print("on " .. mw.platform.os .. ": " .. select(2, r.stdout:gsub("\n", "")) .. " entries in /usr")
 
 -- %s becomes one quoted argument, whatever is in it.
 local evil = "it's; echo hacked $(echo hacked) `echo hacked` \\"
