@@ -4,7 +4,8 @@
  * Knows: numbers of x86-64 and arm64. Never: instructions.
  *
  * Left out on purpose: landlock_*, seccomp and prctl (children confine their own), memfd_* (what is executed from there stays in
- * the cage), capset, set*id (only ever down, under no_new_privs), mknod (Landlock), setsid (as the README says), aio, pidfd_open. */
+ * the cage), capset, set*id (only ever down, under no_new_privs), mknod (Landlock), setsid (as the README says), aio, pidfd_open,
+ * and calls without code in today's kernels (uselib, lookup_dcookie, _sysctl ...), unless their numbers lie among refused ones. */
 #include "policy/confine_calls.h"
 
 #include "policy/confine.h"
@@ -29,10 +30,13 @@ const struct mw_call mw_calls[] = {
     CALL(mount_setattr, 442, 442, EPERM, 0, 0),
     CALL(setns, 308, 268, EPERM, 0, 0),
     CALL(unshare, 272, 97, EPERM, 0, 0),
-    /* What is mounted and which namespaces there are: /proc is shut, so these say nothing either. */
+    /* What is mounted, which namespaces and security modules there are: /proc is shut, so these say nothing either. */
     CALL(statmount, 457, 457, EPERM, 0, 0),
     CALL(listmount, 458, 458, EPERM, 0, 0),
     CALL(listns, 470, 470, EPERM, 0, 0),
+    CALL(lsm_get_self_attr, 459, 459, EPERM, 0, 0),
+    CALL(lsm_set_self_attr, 460, 460, EPERM, 0, 0),
+    CALL(lsm_list_modules, 461, 461, EPERM, 0, 0),
     /* File handles reach an inode past every path. */
     CALL(name_to_handle_at, 303, 264, EPERM, 0, 0),
     CALL(open_by_handle_at, 304, 265, EPERM, 0, 0),
@@ -48,7 +52,6 @@ const struct mw_call mw_calls[] = {
     CALL(bpf, 321, 280, EPERM, 0, 0),
     CALL(perf_event_open, 298, 241, EPERM, 0, 0),
     CALL(syslog, 103, 116, EPERM, 0, 0),
-    CALL(lookup_dcookie, 212, 18, EPERM, 0, 0),
     /* Read and write without a filter in between, page faults as a service: where most ways out of a kernel began. ENOSYS: libraries
      * do without. */
     CALL(io_uring_setup, 425, 425, ENOSYS, 0, 0),
@@ -85,8 +88,6 @@ const struct mw_call mw_calls[] = {
     CALL(modify_ldt, 154, -1, EPERM, 0, 0),
     CALL(vhangup, 153, 58, EPERM, 0, 0),
     CALL(nfsservctl, 180, 42, EPERM, 0, 0),
-    CALL(uselib, 134, -1, EPERM, 0, 0),
-    CALL(lsm_set_self_attr, 460, 460, EPERM, 0, 0),
     /* System V and POSIX queues, memory and semaphores: named across the whole machine, no rule of ours or Landlock's. */
     CALL(shmget, 29, 194, EPERM, 0, 0),
     CALL(shmat, 30, 196, EPERM, 0, 0),
@@ -137,8 +138,8 @@ const struct mw_call mw_calls[] = {
     CHECK(sendmmsg, 307, 269, SENDTO, 0, 0),
     /* Typing into a terminal, its line discipline; the list of network interfaces; metadata and owners of descriptors. */
     CHECK(ioctl, 16, 29, IOCTL, 0, 0),
-    /* Metadata: Landlock does not hold it, and a name is enough. Reading extended attributes by name is answered as by a file system
-     * that has none, which every tool expects; through an open file it is free. */
+    /* Metadata: Landlock does not hold it, and a name is enough. Extended attributes are read as from a file system that has none,
+     * which every tool expects. */
     CALL(chmod, 90, -1, EPERM, MW_FILTER_METADATA, 0),
     CALL(fchmod, 91, 52, EPERM, MW_FILTER_METADATA, 0),
     CALL(fchmodat, 268, 53, EPERM, MW_FILTER_METADATA, 0),
@@ -162,10 +163,12 @@ const struct mw_call mw_calls[] = {
     CALL(file_setattr, 469, 469, EPERM, MW_FILTER_METADATA, 0),
     CALL(getxattr, 191, 8, EOPNOTSUPP, MW_FILTER_METADATA, 0),
     CALL(lgetxattr, 192, 9, EOPNOTSUPP, MW_FILTER_METADATA, 0),
-    CALL(getxattrat, 464, 464, EOPNOTSUPP, MW_FILTER_METADATA, 0),
+    CALL(fgetxattr, 193, 10, EOPNOTSUPP, MW_FILTER_METADATA, 0),
     CALL(listxattr, 194, 11, EOPNOTSUPP, MW_FILTER_METADATA, 0),
     CALL(llistxattr, 195, 12, EOPNOTSUPP, MW_FILTER_METADATA, 0),
-    CALL(listxattrat, 465, 465, EOPNOTSUPP, MW_FILTER_METADATA, 0),
+    CALL(flistxattr, 196, 13, EOPNOTSUPP, MW_FILTER_METADATA, 0),
+    CALL(getxattrat, 464, 464, EPERM, MW_FILTER_METADATA, 0),
+    CALL(listxattrat, 465, 465, EPERM, MW_FILTER_METADATA, 0),
     /* Truncating a file that may only be read: Landlock holds it from version 3 on. openat2 has its flags in memory. */
     CALL(truncate, 76, 45, EPERM, 0, MW_FILTER_OLD_TRUNCATE),
     CHECK(open, 2, -1, OPEN, 0, MW_FILTER_OLD_TRUNCATE),

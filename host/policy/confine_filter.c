@@ -2,14 +2,16 @@
  * Knows: confine_calls.h, linux/filter.h, linux/seccomp.h. Never: which call is bad.
  *
  * The kernel walks a new filter once for each of some 450 numbers, to learn which it need not ask about again: that, and compiling
- * it, is what a filter costs a spawn. So each comparison halves the *numbers* that are left, not the ranges, and what many leaves
- * share (the answers, the checks of arguments) is written once. It is written from its end to its beginning: every jump goes
- * forward, to what is there already. See seccomp(2), bpf(4). */
+ * it, is what a filter costs a spawn. So each comparison halves the *numbers* that are left, not the ranges; a single number
+ * between its likes takes one comparison instead of two; and what many leaves share (the answers, the checks of arguments) is
+ * written once. It is written from its end to its beginning: every jump goes forward, to what is there already. See seccomp(2). */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "policy/confine.h"
@@ -155,41 +157,55 @@ static void make_ranges(struct writer *w, enum mw_call_arch arch) {
     if (arch == MW_CALL_X86_64) add_range(w, X32, 1, MW_CALL_KILL);
 }
 
-/* The range whose beginning halves the numbers of first..last best. */
+/* 1: range i is a single number between two of one verdict. */
+static int bead(const struct writer *w, int first, int last, int i) {
+    return i > first && i < last && w->ranges[i].weight == 1 && w->ranges[i - 1].verdict == w->ranges[i + 1].verdict;
+}
+
+/* The range whose beginning halves the numbers of first..last best, beside no bead if that can be. */
 static int middle(const struct writer *w, int first, int last) {
-    int all = 0, left = 0, best = first + 1, i;
+    int all = 0, left = 0, least = INT_MAX, best = first + 1, i;
 
     for (i = first; i <= last; i++) all += w->ranges[i].weight;
-    for (i = first; i < last; i++) {
-        int over = 2 * left - all, now;
-        left += w->ranges[i].weight;
-        now = 2 * left - all;
-        if (now < 0) {
-            best = i + 1;
-            continue;
-        }
-        if (i == first || now < -over) best = i + 1;
-        break;
+    for (i = first + 1; i <= last; i++) {
+        int over;
+        left += w->ranges[i - 1].weight;
+        over = abs(2 * left - all) + (bead(w, first, last, i - 1) || bead(w, first, last, i) ? all : 0);
+        if (over >= least) continue;
+        least = over;
+        best = i;
     }
     return best;
 }
 
+/* Beads of one verdict's string, up to two: asked for one after the other, that takes half the comparisons. */
+static int beads(const struct writer *w, int first, int last) {
+    int i;
+
+    if (last - first != 2 && last - first != 4) return 0;
+    for (i = first + 1; i < last; i += 2) {
+        if (!bead(w, first, last, i)) return 0;
+    }
+    return 1;
+}
+
 /* The tree over the ranges first..last; where it begins. */
 static int tree(struct writer *w, int first, int last) {
-    const struct range *r = &w->ranges[first];
-    int cut, yes, no;
+    const struct range *r = w->ranges;
+    int i, cut, yes, no;
 
-    if (first == last) return goal(w, r->verdict);
-    if (last - first == 2 && r[0].verdict == r[2].verdict && r[1].weight == 1) {      /* one number between its likes */
-        no = goal(w, r[0].verdict);
-        yes = goal(w, r[1].verdict);
-        compare(w, BPF_JEQ, r[1].from, yes, no);
+    if (first == last) return goal(w, r[first].verdict);
+    if (beads(w, first, last)) {
+        for (no = goal(w, r[first].verdict), i = last - 1; i > first; i -= 2, no = w->at) {
+            yes = goal(w, r[i].verdict);
+            compare(w, BPF_JEQ, r[i].from, yes, no);
+        }
         return w->at;
     }
     cut = middle(w, first, last);
     yes = tree(w, cut, last);
     no = tree(w, first, cut - 1);
-    compare(w, BPF_JGE, w->ranges[cut].from, yes, no);
+    compare(w, BPF_JGE, r[cut].from, yes, no);
     return w->at;
 }
 
