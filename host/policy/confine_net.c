@@ -148,6 +148,17 @@ static int sees_interfaces(const struct mw_policy *p) {
     return d.verdict == MW_YES;
 }
 
+/* 1: every file may be read, with no exception. */
+static int reads_all(const struct mw_policy *p) {
+    if (mw_policy_query(p, MW_READ, NULL) != MW_GRANTED) return 0;
+    for (const struct mw_rule *r = p->drops.rules[MW_READ]; r != NULL; r = r->next)
+        if (r->effect == MW_DENY) return 0;
+    for (const struct mw_layer *l = p->layers; l != NULL; l = l->next)
+        for (const struct mw_rule *r = l->rules[MW_READ]; r != NULL; r = r->next)
+            if (r->effect == MW_DENY) return 0;
+    return 1;
+}
+
 unsigned mw_cage_filter_flags(struct mw_cage_build *b) {
     const struct mw_cage_wish *w = b->wish;
     const struct mw_policy *p = b->policy;
@@ -159,10 +170,11 @@ unsigned mw_cage_filter_flags(struct mw_cage_build *b) {
         listen = connect && all_ports(b, MW_LISTEN);
     }
     if (connect || listen) flags |= MW_FILTER_TCP;
-    if (listen) flags |= MW_FILTER_LISTEN;
+    if (listen || b->unix_sockets) flags |= MW_FILTER_LISTEN;    /* a Unix socket's name is its file's, or checked by the script's C half */
     if (script ? either(p, any_ip) : all_ports(b, MW_CONNECT) && all_ports(b, MW_LISTEN)) flags |= MW_FILTER_UDP;
     if (b->unix_sockets) flags |= MW_FILTER_UNIX;
     if (w->metadata || grants_any(p, MW_WRITE, any_rule, NULL)) flags |= MW_FILTER_METADATA;
+    if (script ? grants_any(p, MW_READ, any_rule, NULL) : reads_all(p)) flags |= MW_FILTER_WATCH;    /* a script's C half knows the folder */
     if (sees_interfaces(p)) flags |= MW_FILTER_NETLINK;
     if (w->one_process) flags |= MW_FILTER_ONE_PROCESS;
     if (w->abi < 3) flags |= MW_FILTER_OLD_TRUNCATE;
