@@ -155,6 +155,10 @@ int mw_process_may_run(const mw_policy *p);
 const char *mw_process_home(mw_host *h, int *fd);
 /* It is to be made in the directory `dir` (O_PATH; taken) instead of $TMPDIR or /tmp: a script child's, in its parent's. */
 int mw_process_home_in(mw_host *h, int dir, struct mw_err *err);
+/* What limits.processes takes, and a host that has locked itself cannot reach any more: the list of tasks, opened; for a superuser
+ * whose scripts may start programs, a control group of its own (*folder, lent until the host ends: in it others are made, and the
+ * host's end removes it; NULL: none). Limits that then cannot hold refuse their start. */
+void mw_process_before_lock(mw_host *h, const char **folder);
 
 /* ---- Script children ---------------------------------------------------------------------------------------------------- */
 

@@ -2,9 +2,9 @@
  * Knows: io/process_parts.h, setrlimit(2), proc(5), cgroups(7). Never: starts a child whose limit cannot hold.
  *
  * RLIMIT_NPROC counts all tasks of the user, wherever they are, and does not bind a superuser: so an ordinary user's limit is what
- * there is now and what was asked for, and a superuser's child gets a folder of its own in the pids hierarchy. The folder is made
- * for the start, and goes once nobody is left in it: at the child's end, at a later start, at the host's end; of a host that was
- * killed, by the next one that needs such folders. */
+ * there is now and what was asked for, and a superuser's child gets a control group of its own in the pids hierarchy: a folder below
+ * one of its host's. The folders are made when they are needed (the host's before the host locks itself), and go once nobody is left
+ * in them: at the child's end, at a later start, at the host's end; those of a host that was killed, when the next one makes its own. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +18,7 @@
 
 #include "io/process_parts.h"
 
-#define FOLDER "moonwire-"    /* + our number - which */
+#define FOLDER "moonwire-"    /* and the number of our process; below it one for each child, by count */
 #define END_TRIES 200         /* at the host's end: how often a folder is tried, 5 ms apart */
 #define END_STEP_US 5000
 
@@ -31,38 +31,28 @@ struct mw_pids {
 
 /* ---- Tasks of the user -------------------------------------------------------------------------------------------------- */
 
-/* "Uid: REAL ..." and "Threads: N" of /proc/PID/status. 0: not ours, or gone. */
-static long tasks_of(int proc, const char *pid, unsigned me) {
-    char path[32], text[2048];
-    const char *uid, *threads;
-    ssize_t n;
-    int fd;
+/* /proc/PID/task belongs to the user of the process and has a folder for each of its tasks, beside "." and "..". */
+static long tasks_of(int proc, const char *pid, uid_t me) {
+    char path[32];
+    struct stat st;
 
-    snprintf(path, sizeof path, "%.20s/status", pid);
-    fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
-    n = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (n <= 0) return 0;
-    text[n] = '\0';
-    uid = strstr(text, "\nUid:");
-    threads = strstr(text, "\nThreads:");
-    if (uid == NULL || threads == NULL || strtoul(uid + 5, NULL, 10) != me) return 0;
-    return strtol(threads + 9, NULL, 10);
+    snprintf(path, sizeof path, "%.20s/task", pid);
+    return fstatat(proc, path, &st, 0) < 0 || st.st_uid != me ? 0 : (long)st.st_nlink - 2;
 }
 
 /* How many there are now; -1: it cannot be told. */
-static long count_tasks(void) {
-    DIR *proc = opendir("/proc");
+static long count_tasks(struct mw_processes *all) {
+    DIR *proc = all->proc != NULL ? all->proc : opendir("/proc");
     struct dirent *it;
-    long all = 0;
+    long n = 0;
 
     if (proc == NULL) return -1;
+    rewinddir(proc);
     while ((it = readdir(proc)) != NULL) {
-        if (it->d_name[0] >= '1' && it->d_name[0] <= '9') all += tasks_of(dirfd(proc), it->d_name, (unsigned)getuid());
+        if (it->d_name[0] >= '1' && it->d_name[0] <= '9') n += tasks_of(dirfd(proc), it->d_name, getuid());
     }
-    closedir(proc);
-    return all > 0 ? all : -1;                           /* at least we are there: else it is no proc(5) */
+    if (proc != all->proc) closedir(proc);
+    return n > 0 ? n : -1;                               /* at least we are there: else it is no proc(5) */
 }
 
 /* ---- Control groups ----------------------------------------------------------------------------------------------------- */
@@ -94,7 +84,21 @@ static int get_file(const char *folder, const char *name, char *text, size_t siz
     return 0;
 }
 
-/* Folders of hosts that are gone: their number is nobody's now. Those in use stay by themselves. */
+/* A host's folder, and its children's: those in use stay by themselves. */
+static void remove_tree(const char *folder) {
+    char path[PATH_MAX];
+    struct dirent *it;
+    DIR *dir = opendir(folder);
+
+    while (dir != NULL && (it = readdir(dir)) != NULL) {
+        if (it->d_name[0] < '0' || it->d_name[0] > '9') continue;
+        if (snprintf(path, sizeof path, "%s/%s", folder, it->d_name) < (int)sizeof path) rmdir(path);
+    }
+    if (dir != NULL) closedir(dir);
+    rmdir(folder);
+}
+
+/* Folders of hosts that are gone: their number is nobody's now. */
 static void remove_stale(const char *parent) {
     char path[PATH_MAX];
     struct dirent *it;
@@ -105,22 +109,23 @@ static void remove_stale(const char *parent) {
         if (strncmp(it->d_name, FOLDER, strlen(FOLDER)) != 0) continue;
         pid = strtol(it->d_name + strlen(FOLDER), NULL, 10);
         if (pid <= 1 || kill((pid_t)pid, 0) == 0 || errno != ESRCH) continue;
-        if (snprintf(path, sizeof path, "%s/%s", parent, it->d_name) < (int)sizeof path) rmdir(path);
+        if (snprintf(path, sizeof path, "%s/%s", parent, it->d_name) < (int)sizeof path) remove_tree(path);
     }
     if (dir != NULL) closedir(dir);
 }
 
-/* A folder with pids.max below `parent`: 0 and its path, or a code. */
-static int make_below(struct launch *l, const char *parent, char path[PATH_MAX], uint64_t most) {
-    struct mw_processes *all = l->home;
-    char text[32];
+/* The host's folder below `parent`: 0, or a code. It must have the controller, and hand it on (version 1 always does). */
+static int make_below(struct mw_processes *all, const char *parent) {
+    char path[PATH_MAX], file[PATH_MAX + 16];
     int rc;
 
-    if (all->pids_made == 0) remove_stale(parent);
-    if (snprintf(path, PATH_MAX, "%s/" FOLDER "%d-%u", parent, (int)getpid(), ++all->pids_made) >= PATH_MAX) return -ENAMETOOLONG;
-    if (mkdir(path, 0755) < 0) return -errno;
-    snprintf(text, sizeof text, "%llu", (unsigned long long)most);
-    rc = put_file(path, "pids.max", text);
+    remove_stale(parent);
+    if (snprintf(path, PATH_MAX, "%s/" FOLDER "%d", parent, (int)getpid()) >= PATH_MAX) return -ENAMETOOLONG;
+    if (mkdir(path, 0755) < 0 && errno != EEXIST) return -errno;     /* another host of this process has made it */
+    snprintf(file, sizeof file, "%s/pids.max", path);
+    rc = access(file, W_OK) < 0 ? -errno : put_file(path, "cgroup.subtree_control", "+pids");
+    if (rc == -ENOENT && access(file, W_OK) == 0) rc = 0;
+    if (rc == 0 && (all->pids_dir = strdup(path)) == NULL) rc = MW_ENOMEM;
     if (rc < 0) rmdir(path);
     return rc;
 }
@@ -145,29 +150,47 @@ static int own_place(const char *which, char *place, size_t size) {
 }
 
 /* Version 2: below our own place if that hands the controller on (only a place without processes, or the root, may), or beside it. */
-static int make_v2(struct launch *l, char path[PATH_MAX], uint64_t most) {
+static int make_v2(struct mw_processes *all) {
     char place[1024], parent[1200], *last;
     int rc = own_place("", place, sizeof place);
 
     if (rc < 0) return rc;
     snprintf(parent, sizeof parent, "/sys/fs/cgroup%s", place);
-    rc = make_below(l, parent, path, most);
-    if (rc == -ENOENT && put_file(parent, "cgroup.subtree_control", "+pids") == 0) rc = make_below(l, parent, path, most);
+    rc = make_below(all, parent);
+    if (rc == -ENOENT && put_file(parent, "cgroup.subtree_control", "+pids") == 0) rc = make_below(all, parent);
     last = strrchr(place, '/');
     if (rc == 0 || last == NULL) return rc;
     *last = '\0';
     snprintf(parent, sizeof parent, "/sys/fs/cgroup%s", place);
-    return make_below(l, parent, path, most);
+    return make_below(all, parent);
 }
 
-static int make_v1(struct launch *l, char path[PATH_MAX], uint64_t most) {
+static int make_v1(struct mw_processes *all) {
     char place[1024], parent[1200];
     int rc = own_place("pids", place, sizeof place);
 
     if (rc < 0) return rc;
     snprintf(parent, sizeof parent, "/sys/fs/cgroup/pids%s", place);
-    rc = make_below(l, parent, path, most);
-    return rc == -ENOENT && place[0] != '\0' ? make_below(l, "/sys/fs/cgroup/pids", path, most) : rc;   /* a place told from outside */
+    rc = make_below(all, parent);
+    return rc == -ENOENT && place[0] != '\0' ? make_below(all, "/sys/fs/cgroup/pids") : rc;     /* a place told from outside */
+}
+
+static int host_folder(struct mw_processes *all) {
+    int rc = all->pids_dir != NULL ? 0 : make_v1(all);
+
+    return rc < 0 && rc != MW_ENOMEM && make_v2(all) == 0 ? 0 : rc;
+}
+
+void mw_process_before_lock(mw_host *h, const char **folder) {
+    struct mw_processes *all = mw_processes_of(h);
+
+    *folder = NULL;
+    if (all == NULL || !mw_process_may_run(mw_host_policy(h))) return;
+    if (getuid() != 0) {
+        if (all->proc == NULL) all->proc = opendir("/proc");
+    } else if (host_folder(all) == 0) {
+        *folder = all->pids_dir;
+    }
 }
 
 static int cannot(struct launch *l, const char *why) {
@@ -175,13 +198,39 @@ static int cannot(struct launch *l, const char *why) {
     return mw_err_hint(l->err, "processes = 1 is held where children are confined");
 }
 
+/* A folder of the child's own: its path, or a code. */
+static int child_folder(struct launch *l, char path[PATH_MAX]) {
+    struct mw_processes *all = l->home;
+    char most[32];
+    int rc, tries;
+
+    snprintf(most, sizeof most, "%llu", (unsigned long long)l->o->limits.processes);
+    for (tries = 0; tries < 100; tries++) {
+        rc = host_folder(all);
+        if (rc < 0) return rc;
+        if (snprintf(path, PATH_MAX, "%s/%u", all->pids_dir, ++all->pids_made) >= PATH_MAX) return -ENAMETOOLONG;
+        if (mkdir(path, 0755) == 0) {
+            rc = put_file(path, "pids.max", most);
+            if (rc < 0) rmdir(path);
+            return rc;
+        }
+        if (errno == ENOENT && tries < 2) {              /* another host of this process has ended, and taken it along */
+            free(all->pids_dir);
+            all->pids_dir = NULL;
+        } else if (errno != EEXIST) {
+            return -errno;
+        }
+    }
+    return -EEXIST;
+}
+
 static int make_folder(struct launch *l) {
     char path[PATH_MAX], procs[PATH_MAX + 16];
     struct mw_pids *pids;
-    int rc = make_v1(l, path, l->o->limits.processes), fd;
+    int rc = child_folder(l, path), fd;
 
-    if (rc < 0 && make_v2(l, path, l->o->limits.processes) == 0) rc = 0;
-    if (rc == -EACCES) return cannot(l, "it takes a control group, which is out of reach (the host has locked itself?)");
+    if (rc == MW_ENOMEM) return mw_err_set(l->err, rc, l->o->op, l->o->argv[0], NULL);
+    if (rc == -EACCES) return cannot(l, "its control group is out of reach (a host that has locked itself?)");
     if (rc < 0) return cannot(l, "a superuser's processes are counted by a control group (cgroups), and none can be made");
     snprintf(procs, sizeof procs, "%s/cgroup.procs", path);
     fd = open(procs, O_WRONLY | O_CLOEXEC);
@@ -255,6 +304,11 @@ void mw_limits_end(struct mw_processes *all) {
         mw_list_remove(&pids->link);
         free(pids);                                      /* the next host that needs one removes it */
     }
+    if (all->pids_dir != NULL) rmdir(all->pids_dir);
+    free(all->pids_dir);
+    all->pids_dir = NULL;
+    if (all->proc != NULL) closedir(all->proc);
+    all->proc = NULL;
 }
 
 /* ---- The start ---------------------------------------------------------------------------------------------------------- */
@@ -287,7 +341,7 @@ static int limit_processes(struct launch *l) {
 
     if (most == 1 && l->confined) return 0;                       /* the filter's: it forks nothing at all */
     if (!count_binds(l)) return l->p->pids != NULL ? 0 : make_folder(l);
-    now = count_tasks();
+    now = count_tasks(l->home);
     if (now < 0) return cannot(l, "the tasks of this user cannot be counted (/proc is out of reach)");
     limit(l, RLIMIT_NPROC, (uint64_t)now + most, (uint64_t)now + most);
     return 0;

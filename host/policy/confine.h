@@ -37,6 +37,7 @@ struct mw_cage_wish {
     const char *home;            /* private writable directory, or NULL */
     int home_fd;                 /* O_PATH of it, when there is one: allow this, since its name may have been taken by another */
     const char *tty;             /* the pty's slave, or NULL */
+    const char *groups;          /* MW_CAGE_HOST: a control group's folder, in which it makes others and which it removes; or NULL */
     const char *const *also_read;    /* more that may be read (and executed, if it is a program): NULL-terminated, or NULL */
 };
 

@@ -140,6 +140,19 @@ static int temporary(struct mw_cage_build *b) {
     return access != 0 ? mw_cage_allow_path(b, dir, access, 0) : 0;
 }
 
+/* A control group for the host's children. */
+static int control_group(struct mw_cage_build *b) {
+    char above[PATH_MAX];
+    const char *folder = b->wish->groups, *last = folder != NULL ? strrchr(folder, '/') : NULL;
+    int rc;
+
+    if (last == NULL || last == folder || last - folder >= (ptrdiff_t)sizeof above) return 0;
+    memcpy(above, folder, (size_t)(last - folder));
+    above[last - folder] = '\0';
+    rc = mw_cage_allow_path(b, folder, LL_READ | LL_WRITE_FILE | LL_MAKE_DIR | LL_REMOVE_DIR, 0);
+    return rc < 0 ? rc : mw_cage_allow_path(b, above, LL_REMOVE_DIR, 0);
+}
+
 int mw_cage_host(struct mw_cage_build *b) {
     static const char *const facts[] = {"/proc/stat", "/proc/loadavg", "/proc/uptime", "/proc/version", "/sys/fs/cgroup"};
     static const char *const terminals[] = {"/dev/tty", "/dev/ptmx", "/dev/pts"};
@@ -154,5 +167,6 @@ int mw_cage_host(struct mw_cage_build *b) {
     if (rc == 0) rc = programs_anywhere(b);
     if (rc == 0) rc = mw_cage_allow_path(b, "/proc/self/exe", LL_READ_FILE | LL_EXECUTE, 0);
     if (rc == 0) rc = temporary(b);
+    if (rc == 0) rc = control_group(b);
     return rc;
 }
