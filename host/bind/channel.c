@@ -2,6 +2,7 @@
  * Knows: bind/frame, bind/stream, io/stream, core, lua.h.
  * Never: copies a byte but into the Lua string; wakes a task for a part of a frame. */
 #include "bind/channel.h"
+#include "core/hook.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -311,6 +312,7 @@ int mw_channel_recv_raw(lua_State *L) {
 
 /* ch:recv{ timeout = } -> data, fields... | nil (the end) | nil, err                               [-0, +n, y] */
 static int channel_recv(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, channel_recv);
     static const char *const known[] = {"timeout", NULL};
     struct mw_channel *ch = mw_channel_check(L, 1);
     uint64_t deadline = MW_NEVER;
@@ -365,6 +367,7 @@ static int step_used_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int step_messages(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, step_messages);
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
 
     if (at_hand(ch)) return push_frame(L, ch, 0);
@@ -378,6 +381,7 @@ static int step_messages(lua_State *L) {
 }
 
 static int step_views(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, step_views);
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
 
     if (at_hand(ch)) return push_frame(L, ch, lua_upvalueindex(3));

@@ -5,6 +5,7 @@
 
 #include "bind/arg.h"
 #include "bind/channel.h"
+#include "core/hook.h"
 
 enum { GATHER = 16 * 1024 };      /* bytes: smaller frames of one turn go out together */
 
@@ -66,6 +67,7 @@ int mw_channel_send_raw(lua_State *L) {
 /* ch:send(data, fields..., { timeout = }) -> ch | nil, err                                         [-0, +1|2, y]
  * The time is for waiting until the peer has taken enough of what was sent before: after ETIMEDOUT nothing was sent. */
 int mw_channel_send(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, mw_channel_send);
     static const char *const known[] = {"timeout", NULL};
     struct mw_channel *ch = mw_box_self(L, MW_CHANNEL_TYPE);
     uint64_t deadline = MW_NEVER;

@@ -6,6 +6,7 @@
 
 #include "bind/arg.h"
 #include "bind/fs.h"
+#include "core/hook.h"
 
 #define LINE_MAX_BYTES (1u << 20)    /* a line unless told */
 #define UNTIL_MAX (64u << 10)        /* read_until unless told */
@@ -191,6 +192,7 @@ static int line_at_hand(lua_State *L, mw_file *f) {
 /* file:read(format?, { max, timeout }?) -> bytes | nil | nil, err           [-0, +1|2, y]
  * format: "l" (default), "L", "a", or a number of bytes; a leading "*" as in older Luas is taken too. */
 static int file_read(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, file_read);
     static const char *const known[] = { "max", "timeout", NULL };
     static const char *const formats[] = { "l", "L", "a", NULL };
     uint64_t fallback = LINE_MAX_BYTES, max;
@@ -228,6 +230,7 @@ static int file_read(lua_State *L) {
 
 /* file:read_some(max?, { timeout }?) -> bytes | nil | nil, err              [-0, +1|2, y] */
 static int file_read_some(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, file_read_some);
     static const char *const known[] = { "timeout", NULL };
     uint64_t max = MW_FILE_STEP;
 
@@ -244,6 +247,7 @@ static int file_read_some(lua_State *L) {
 
 /* file:read_exact(n, { timeout }?) -> n bytes | nil, err (EEOF: there are fewer; they stay)      [-0, +1|2, y] */
 static int file_read_exact(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, file_read_exact);
     static const char *const known[] = { "timeout", NULL };
     lua_Integer n;
 
@@ -260,6 +264,7 @@ static int file_read_exact(lua_State *L) {
 
 /* file:read_until(delimiter, { max, timeout }?) -> bytes without it | nil (the end) | nil, err (EEOF, EFRAME above max)  [-0, +1|2, y] */
 static int file_read_until(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, file_read_until);
     static const char *const known[] = { "max", "timeout", NULL };
     size_t len;
 
@@ -329,6 +334,7 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
 
 /* file:write(...) -> file | nil, err                                       [-0, +1|2, y] */
 static int file_write(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, file_write);
     int n = lua_gettop(L);
     mw_file *f = self(L);
 

@@ -259,6 +259,7 @@ void mw_std_open(lua_State *L) {
     lua_pushcclosure(L, std_collectgarbage, 1);
     lua_setfield(L, -2, "collectgarbage");
     lua_pop(L, 1);
+    mw_std_open_gc(L);
     open_warnings(L);
     guard_strings(L);
     open_table(L, LUA_LOADLIBNAME, mw_std_open_package);

@@ -14,6 +14,8 @@ void mw_std_open(lua_State *L);
 /* Where `require` looks first: the main script's folder ("" or NULL: there is none). Called once.               [-0, +0, e] */
 void mw_std_set_script_dir(lua_State *L, const char *dir);
 
+/* Replaces the global setmetatable.                                                                     [-0, +0, e] */
+void mw_std_open_gc(lua_State *L);
 /* The parts, for mw_std_open: each pushes its table. */
 int mw_std_open_io(lua_State *L);
 int mw_std_open_string(lua_State *L);      /* these two are opened before it, as plain libraries are */

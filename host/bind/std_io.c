@@ -9,6 +9,7 @@
 #include "bind/arg.h"
 #include "bind/std.h"
 #include "bind/std_file.h"
+#include "core/hook.h"
 #include "core/host.h"
 #include "core/task.h"
 #include "io/osfile.h"
@@ -93,10 +94,12 @@ static void push_default(lua_State *L, const char *key) {
 }
 
 static int f_read(lua_State *L) { /* file:read(...) -> values | nil | nil, message, errno                            [-0, +n, y] */
+    if (mw_step_is_long(L)) return mw_step_share(L, f_read);
     mw_std_file_check(L, 1);
     return mw_std_file_read(L, lua_gettop(L), MW_READ_PLAIN);
 }
 static int io_read(lua_State *L) { /* read(...): of the default input                                                [-0, +n, y] */
+    if (mw_step_is_long(L)) return mw_step_share(L, io_read);
     push_default(L, &input_key);
     lua_insert(L, 1);
     return f_read(L);
@@ -104,6 +107,7 @@ static int io_read(lua_State *L) { /* read(...): of the default input           
 
 /* The step of lines(): upvalues file, close, n, formats...                                                          [-0, +n, y] */
 static int next_line(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, next_line);
     int n = (int)lua_tointeger(L, lua_upvalueindex(3)), close = lua_toboolean(L, lua_upvalueindex(2));
     struct mw_std_file *box;
 
@@ -238,16 +242,19 @@ static int write_all(lua_State *L, enum write_for what) {
 }
 
 static int f_write(lua_State *L) { /* file:write(...) -> file | nil, message, errno                                  [-0, +1|3, y] */
+    if (mw_step_is_long(L)) return mw_step_share(L, f_write);
     mw_std_file_check(L, 1);
     return write_all(L, FOR_FILE);
 }
 static int io_write(lua_State *L) { /* write(...): to the default output                                             [-0, +1|3, y] */
+    if (mw_step_is_long(L)) return mw_step_share(L, io_write);
     push_default(L, &output_key);
     lua_insert(L, 1);
     return f_write(L);
 }
 
 int mw_std_print(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, mw_std_print);
     int n = lua_gettop(L);
     luaL_Buffer b;
 

@@ -1,6 +1,7 @@
 /* Streams in Lua: the box, writing, closing, handles, looking. (Reading: bind/stream_read.c.)
  * Knows: io/stream, core/task, bind/arg, lua.h. Never: a syscall, a decision about the bytes. */
 #include "bind/stream.h"
+#include "core/hook.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -98,6 +99,7 @@ static int written(lua_State *L, mw_stream *s, int crowded) {
 /* stream:write(...) -> stream | nil, err                                      [-0, +1|2, ey]
  * Strings and numbers; one call is one piece, whoever else writes. */
 static int stream_write(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, stream_write);
     struct mw_stream_box *box = own_box(L);
     mw_stream *s = box->s;
     size_t total = 0;

@@ -9,6 +9,7 @@
 
 #include "bind/arg.h"
 #include "bind/stream_box.h"
+#include "core/hook.h"
 
 #define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
@@ -315,6 +316,7 @@ static size_t max_of(lua_State *L, int idx, const char *op, uint64_t most, uint6
 /* stream:read(fmt, opts) -> string | number | nil (the end) | nil, err        [-0, +1|2, ey]
  * fmt: "l" (default) a line, "L" with its end, "a" all, "n" a number, or how many bytes. opts: timeout, max. */
 static int stream_read(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, stream_read);
     struct mw_stream_box *box = mw_stream_box_at(L, 1);
     struct mw_read r = { .kind = MW_READ_LINE, .n = MIB };
     const char *fmt;
@@ -343,6 +345,7 @@ static int stream_read(lua_State *L) {
 
 /* stream:read_some(max, opts) -> string | nil (the end) | nil, err            [-0, +1|2, ey] */
 static int stream_read_some(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, stream_read_some);
     struct mw_stream_box *box = mw_stream_box_at(L, 1);
     struct mw_read r = { .kind = MW_READ_SOME, .n = MIB };
 
@@ -353,6 +356,7 @@ static int stream_read_some(lua_State *L) {
 
 /* stream:read_exact(n, opts) -> string | nil, err                             [-0, +1|2, ey] */
 static int stream_read_exact(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, stream_read_exact);
     struct mw_stream_box *box = mw_stream_box_at(L, 1);
     struct mw_read r = { .kind = MW_READ_EXACT };
 
@@ -373,6 +377,7 @@ static int stream_peek(lua_State *L) {
 
 /* stream:read_until(delim, opts) -> string | nil (the end) | nil, err         [-0, +1|2, ey] */
 static int stream_read_until(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, stream_read_until);
     struct mw_stream_box *box = mw_stream_box_at(L, 1);
     struct mw_read r = { .kind = MW_READ_UNTIL };
 
@@ -393,6 +398,7 @@ struct lines {
 
 /* The iterator of lines. Its first half is the way that nearly all lines take: one is there, whole.   [-0, +1, ey] */
 static int next_line(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, next_line);
     struct mw_stream_box *box = lua_touserdata(L, lua_upvalueindex(1));
     const struct lines *how = lua_touserdata(L, lua_upvalueindex(2));
     struct mw_read r = { .kind = MW_READ_LINE, .raises = 1, .n = how->max };

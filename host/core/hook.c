@@ -113,6 +113,14 @@ int mw_step_is_long(lua_State *L) {
     return mw_wait_possible(L) && mw_task_cancelling(h->running) == NULL;
 }
 
+static int again(lua_State *L, int code, lua_KContext ctx) {
+    (void)code;
+    return ((lua_CFunction)ctx)(L);
+}
+int mw_step_share(lua_State *L, lua_CFunction fn) {
+    return mw_wait_pass(L, (lua_KContext)fn, again);
+}
+
 /* ---- Striking -------------------------------------------------------------------------------------------------------- */
 
 static int raise_cancel(lua_State *L, mw_host *h, const char *op, const char *subject) {
@@ -252,7 +260,8 @@ int mw_call_apart(lua_State *L, int nargs) {
     status = lua_resume(co, L, nargs + 1, &n);
     atomic_store_explicit(&h->co, was, memory_order_relaxed);
     h->apart--;
-    if (was != NULL && mw_hook_due(h)) mw_hook_resumed(was);
+    if (was != NULL && atomic_load(&h->overdue) && h->running != NULL && h->running->strikes == 0) lua_sethook(was, strike, LUA_MASKCOUNT, 1);
+    else if (was != NULL && mw_hook_due(h)) mw_hook_resumed(was);
     failed = status != LUA_OK || !lua_toboolean(co, -n);
     if (failed) lua_xmove(co, L, 1);                    /* [co error] */
     lua_remove(L, failed ? -2 : -1);

@@ -20,9 +20,12 @@ static inline void mw_budget_spend(struct mw_budget *b, int steps) {
     if ((b->left -= steps) <= 0) mw_budget_look(b);
 }
 
-/* 1 when the running step has used a tenth of its time or more and may wait: a primitive that has worked for the script then
- * lets others run (mw_wait_pass), and what follows is another step. */
+/* The first statement of a primitive that often has its result at hand and does not wait: when the running step has used a tenth
+ * of its time or more, others run first, and the primitive, called once more with the arguments it had, begins another step. So a
+ * script that works through a long file line by line is none that computes without end.
+ *     if (mw_step_is_long(L)) return mw_step_share(L, stream_read);                                             [-0, +?, y] */
 int mw_step_is_long(lua_State *L);
+int mw_step_share(lua_State *L, lua_CFunction again);
 
 /* Calls a function with `nargs` arguments (popped) for which L has no hooks, as in a finalizer: in a coroutine of its own, where
  * it can be stopped. It cannot wait. Returns 0, or 1 with the error's value pushed; -1: not called, too many were stopped. */

@@ -234,3 +234,11 @@ function table.unpack(list, i, j) end
 ---@param list table
 ---@param comp? fun(a: any, b: any): boolean
 function table.sort(list, comp) end
+
+--- As Lua's own. A __gc that `metatable` has now is called for the table when nothing refers to it any longer, as code that can be
+--- stopped: it is under the step limit, and may not wait.
+---@generic T: table
+---@param table T
+---@param metatable table?
+---@return T
+function setmetatable(table, metatable) end
