@@ -550,6 +550,9 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->limits = birth.limits;
     return 0;
 }
+void mw_host_hold_children(mw_host *h, int on) {
+    mw_process_hold(h, on);
+}
 void mw_host_kill_children(mw_host *h) {
     mw_process_kill_all(h);
 }

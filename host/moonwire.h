@@ -121,6 +121,10 @@ int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struc
 typedef int mw_host_ask(mw_host *, enum mw_kind kind, const char *subject, const char *where, const char *flag, void *ud);
 void mw_host_on_ask(mw_host *h, mw_host_ask *ask, void *ud);
 
+/* For a mw_host_ask that asks on a terminal: stops the children's groups (on) so that none writes over the question, and lets them go
+ * on. Detached ones are not touched. */
+void mw_host_hold_children(mw_host *h, int on);
+
 /* Ends every child's group with KILL, now. Async-signal-safe. */
 void mw_host_kill_children(mw_host *h);
 

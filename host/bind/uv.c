@@ -504,7 +504,7 @@ int mw_uv_new_pipe(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua
         struct mw_err err;
 
         if (!mw_policy_is_total(mw_host_policy(d->host))) {
-            mw_err_set(&err, MW_EDENIED, r->name, "ipc", "denied: descriptors that arrive over it are checked by nobody");
+            mw_policy_refuse(mw_host_policy(d->host), NULL, r->name, "ipc", "denied: descriptors that arrive over it are checked by nobody", &err);
             mw_err_hint(&err, "grant it with --allow-all");
             return mw_raise(L, &err);
         }

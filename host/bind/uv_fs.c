@@ -48,7 +48,7 @@ static mode_t mode_at(lua_State *L, struct uv_door *d, int idx, const char *op) 
     struct mw_err err;
 
     if ((mode & (S_ISUID | S_ISGID)) == 0 || mw_policy_is_total(policy(d))) return mode;
-    mw_err_set(&err, MW_EDENIED, op, NULL, "denied: a mode with setuid or setgid");
+    mw_policy_refuse(policy(d), "write", op, NULL, "denied: a mode with setuid or setgid", &err);
     mw_err_hint(&err, "grant it with -A");
     mw_raise(L, &err);
     return 0;

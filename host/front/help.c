@@ -67,6 +67,13 @@ static const char rights_text[] =
     "    Without a list a right is for everything. Lists are separated by commas (`\\,` is a comma); a flag may be repeated.\n"
     "    The more specific rule wins; of two alike, the deny. Each has its opposite:\n";
 
+static const char prompt_text[] =
+    "\n    On a terminal `run` and `eval` ask for a right that is missing and that no flag denies: y grants it once, a until exit,\n"
+    "    n not at all. Nobody is asked otherwise, nor with --no-prompt; then it is denied.\n"
+    "    --policy=FILE is JSON: {\"read\": [\"data\", \"/etc/hosts\"], \"net\": true, \"deny\": {\"read\": [\"data/keys\"]}}. true means\n"
+    "    everything; relative paths start at the file. What it does not grant no flag grants, -A included; a kind that flags\n"
+    "    allow something of is cut down to both.\n";
+
 static const char status_text[] =
     "\nExit status\n"
     "    0 done   1 the script failed   2 wrong usage   77 a right was denied   124 timed out\n"
@@ -160,6 +167,7 @@ void mw_help_print(FILE *to, int topic) {
     fputs(texts[topic], to);
     print_options(to, (enum mw_command)topic);
     if (topic == MW_CMD_COMPLETIONS) return;
+    if (topic == MW_CMD_RUN) fputs(prompt_text, to);
     if (topic != MW_CMD_CHECK) print_limits(to);
     fputs(status_text, to);
     fputs(environment_text, to);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <time.h>
@@ -123,7 +124,16 @@ static void put_shown(const char *text) {
     put(shown);
 }
 
+/* Whatever the script has written before: no colour of its own, no other alphabet, no margins, and nothing below or beside. */
+static const char *fresh_page(void) {
+    const char *term = getenv("TERM");
+
+    if (term == NULL || *term == '\0' || strcmp(term, "dumb") == 0) return "";
+    return "\033[!p\033[0m\033(B\017\033[?7h\033]104\033\\\033]110\033\\\033]111\033\\\r\n\033[J";
+}
+
 static void put_question(enum mw_kind kind, const char *subject, const char *where, const char *flag) {
+    put(fresh_page());
     put("moonwire: ");
     put_shown(where[0] != '\0' ? where : "the script");
     put(" asks: ");
@@ -207,10 +217,10 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
     int answer = AGAIN;
     sigset_t mask;
 
-    (void)h;
     (void)ud;
     if (!in_foreground() || tcgetattr(STDIN_FILENO, &terminal.was) < 0) return NO;
     mw_signals_pause();
+    mw_host_hold_children(h, 1);
     mw_signals_hold(1, &mask);
     atomic_store(&terminal.changed, 1);
     for (int i = 0; i < TRIES && answer == AGAIN; i++) {
@@ -219,6 +229,7 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
     }
     set_modes(&terminal.was, TCSADRAIN);
     atomic_store(&terminal.changed, 0);
+    mw_host_hold_children(h, 0);
     mw_signals_hold(0, &mask);
     mw_signals_resume();
     return answer == ONCE || answer == ALWAYS ? answer : NO;

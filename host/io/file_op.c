@@ -353,7 +353,7 @@ static int check_below(mw_host *h, const struct mw_place *at, const char *path, 
     free(tree);
     if (d->rc < 0) return mw_err_set(err, d->rc, op, path, NULL);
     if (!d->below) return 0;
-    mw_err_set(err, MW_EDENIED, op, path, "denied: something below it must not be written");
+    mw_policy_refuse(mw_host_policy(h), "write", op, path, "denied: something below it must not be written", err);
     return mw_err_hint(err, "grant it with --allow-write=%s and no --deny-write below it", path);
 }
 

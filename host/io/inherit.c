@@ -55,7 +55,7 @@ int mw_inherit(mw_policy *p, int fd, const char *op, const char *subject, int *r
     int rc;
 
     if (fd >= 0 && !mw_policy_is_total(p)) {
-        mw_err_set(err, MW_EDENIED, op, subject, NULL);
+        mw_policy_refuse(p, NULL, op, subject, NULL, err);
         return mw_err_hint(err, "grant it with -A"), MW_EDENIED;
     }
     *rfd = *wfd = -1;

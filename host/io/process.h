@@ -26,6 +26,8 @@ struct mw_process_setup {
 int mw_process_setup(mw_host *h, const struct mw_process_setup *s, struct mw_err *err);
 /* KILL to every group of the host's children. Async-signal-safe. */
 void mw_process_kill_all(mw_host *h);
+/* Stops every child's group (on), or lets those go on that it stopped. */
+void mw_process_hold(mw_host *h, int on);
 
 enum mw_stdio_kind {
     MW_STDIO_NULL,

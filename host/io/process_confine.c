@@ -57,15 +57,17 @@ static int too_much(struct launch *l, const char *what, const char *rule) {
     char subject[sizeof l->err->subject];
 
     snprintf(subject, sizeof subject, "%s %s", what, rule != NULL ? rule : "everything");
-    return mw_err_set(l->err, MW_EDENIED, l->o->op, subject, "denied: a sandbox gives at most what the script has");
+    return mw_policy_refuse(mw_host_policy(l->home->host), what, l->o->op, subject, "denied: a sandbox gives at most what the script has", l->err);
 }
 
 static int check_rule(struct launch *l, enum mw_kind kind, const char *rule) {
     int rc = mw_policy_covers(ours(l), kind, rule, l->err);
+    char flag[280];
 
     if (rc != MW_EDENIED) return rc;
     too_much(l, mw_kind_name(kind), rule);
-    return mw_err_hint(l->err, "grant it with --allow-%s%s%s", mw_kind_name(kind), rule != NULL ? "=" : "", rule != NULL ? rule : "");
+    if (mw_policy_flag(kind, rule, flag, sizeof flag) >= sizeof flag) return MW_EDENIED;
+    return mw_err_hint(l->err, "grant it with %s", flag), MW_EDENIED;
 }
 
 /* The kernel holds ports, not hosts. */
@@ -92,11 +94,11 @@ static int check_sandbox(struct launch *l) {
     if (rc < 0) return rc;
     if (s->unix_sockets && !l->program.trusted_by_rule &&
         !(mw_confine_covers_port(ours(l), MW_CONNECT, -1) && mw_confine_covers_port(ours(l), MW_LISTEN, -1))) {
-        mw_err_set(l->err, MW_EDENIED, l->o->op, "unix", "denied: what listens at a Unix socket may do anything for it");
+        mw_policy_refuse(mw_host_policy(l->home->host), "net", l->o->op, "unix", "denied: what listens at a Unix socket may do anything for it", l->err);
         return mw_err_hint(l->err, "grant it with --allow-net for everything, or with --trust-run=%s", l->program.path);
     }
     if (s->metadata && !mw_decide_any(ours(l), MW_WRITE, any_rule, NULL)) {
-        mw_err_set(l->err, MW_EDENIED, l->o->op, "metadata", "denied: modes, owners and times are written");
+        mw_policy_refuse(mw_host_policy(l->home->host), "write", l->o->op, "metadata", "denied: modes, owners and times are written", l->err);
         return mw_err_hint(l->err, "grant some --allow-write");
     }
     return 0;

@@ -29,6 +29,7 @@ struct mw_processes {
     mw_warden *warden;
     _Atomic pid_t groups[GROUPS];     /* 0: free; read by signal handlers */
     unsigned char orphan[GROUPS];     /* its leader was reaped */
+    unsigned char held[GROUPS];       /* stopped by mw_process_hold */
     unsigned orphans;
     struct mw_timer sweep;
     pid_t on_terminal;        /* the child that has our terminal, or may ask for it; 0: none */

@@ -44,7 +44,7 @@ int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wi
             const char *rule = wishes[i].rule != NULL ? wishes[i].rule : "everything";
             char subject[sizeof err->subject];
             snprintf(subject, sizeof subject, "%s %s", mw_kind_name(wishes[i].kind), rule);
-            mw_err_set(err, rc, op, subject, "denied: a child gets at most what its parent has");
+            mw_policy_refuse(mw_host_policy(h), mw_kind_name(wishes[i].kind), op, subject, "denied: a child gets at most what its parent has", err);
             char flag[280];
             if (mw_policy_flag(wishes[i].kind, wishes[i].rule, flag, sizeof flag) < sizeof flag) mw_err_hint(err, "grant it with %s", flag);
         }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/policy.h"
+
 static const struct { char name[6]; int number; } names[] = {
     { "HUP", SIGHUP },   { "INT", SIGINT },   { "QUIT", SIGQUIT }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },
     { "TERM", SIGTERM }, { "CONT", SIGCONT }, { "TSTP", SIGTSTP }, { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU }, { "WINCH", SIGWINCH },
@@ -78,7 +80,7 @@ int mw_signal_open(mw_host *h, const char *name, mw_signal **out, struct mw_err 
 
     if (at < 0) return mw_err_set(err, MW_EINVAL, "on_signal", name, "not a signal that a script may take (\"HUP\", \"USR1\", \"TERM\", ...)");
     if (!mw_host_hooks(h)->signals) {
-        mw_err_set(err, MW_EDENIED, "on_signal", name, NULL);
+        mw_policy_refuse(mw_host_policy(h), NULL, "on_signal", name, NULL, err);
         return mw_err_hint(err, "the program around this host keeps signals to itself");
     }
     rc = mw_host_room(h, "on_signal", name, err);

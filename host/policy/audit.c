@@ -157,6 +157,11 @@ int mw_policy_audit_note(mw_policy *p, const char *kind, const char *op, const c
     return mw_err_setf(err, MW_EDENIED, op, subject, "denied: the audit cannot be written: %s", mw_err_words(rc));
 }
 
+int mw_policy_refuse(mw_policy *p, const char *kind, const char *op, const char *subject, const char *what, struct mw_err *err) {
+    if (mw_policy_audit_note(p, kind, op, subject, "denied", NULL, err) < 0) return MW_EDENIED;
+    return mw_err_set(err, MW_EDENIED, op, subject, what);
+}
+
 void mw_policy_audit(mw_policy *p, int fd, const char *host) {
     p->audit_fd = fd;
     snprintf(p->audit_host, sizeof p->audit_host, "%s", host);

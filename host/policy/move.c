@@ -79,8 +79,7 @@ static int refuse_denied(mw_policy *p, const char *op, const struct end *e, stru
         for (const struct mw_layer *l = p->layers; l != NULL && !found; l = l->next) found = denies_below(l->rules[k], &e->w.trail);
     }
     if (!found) return 0;
-    if (mw_policy_audit_note(p, mw_kind_name(MW_WRITE), op, e->subject, "denied", NULL, err) < 0) return MW_EDENIED;
-    mw_err_set(err, MW_EDENIED, op, e->subject, "denied: something below it is denied, and must stay where it is");
+    mw_policy_refuse(p, mw_kind_name(MW_WRITE), op, e->subject, "denied: something below it is denied, and must stay where it is", err);
     mw_err_hint(err, "move what is in it one by one");
     return MW_EDENIED;
 }

@@ -93,5 +93,7 @@ int mw_policy_audit_fd(const mw_policy *p);      /* or -1 */
  * err) when it cannot be written: what it tells of must not happen then. Free when there is no audit. */
 int mw_policy_audit_note(mw_policy *p, const char *kind, const char *op, const char *subject, const char *outcome, const char *rule,
                          struct mw_err *err);
+/* A refusal that no rule's decision is: the audit's line, and err filled with `what` (NULL: "denied"). Returns MW_EDENIED. */
+int mw_policy_refuse(mw_policy *p, const char *kind, const char *op, const char *subject, const char *what, struct mw_err *err);
 
 #endif

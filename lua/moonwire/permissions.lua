@@ -1,9 +1,11 @@
 --- What this script may do: asked, asked for, and given up. The kinds and the subjects are those of the flags:
---- `--allow-read=/data` is `"read", "/data"`. Rights only shrink; a request grows them only by what a person allows.
+--- `--allow-read=/data` is `"read", "/data"`. Rights only shrink; a request grows them only by what a person allows. A person is
+--- asked by `moonwire run` and `eval` on a terminal, about what no rule speaks of: never about what a rule denies, what was
+--- dropped, what a policy file or a script child's `permissions` lack.
 local _, core = ...
 local policy = core.policy
 
----@alias moonwire.Kind "read"|"write"|"net"|"connect"|"listen"|"run"|"env"|"sys"|"share"|"ffi"
+---@alias moonwire.Kind "read"|"write"|"net"|"connect"|"listen"|"run"|"trust"|"env"|"sys"|"share"|"ffi"
 
 ---@class moonwire.Permission
 ---@field kind moonwire.Kind
@@ -15,13 +17,14 @@ local policy = core.policy
 local permissions = {}
 
 --- What would happen now, without asking anybody: `query("net", "example.com:443")`. A host name is not resolved: a right to its
---- addresses alone does not count.
+--- addresses alone does not count. "prompt": a person would be asked.
 ---@param kind moonwire.Kind
 ---@param subject? string  nil: everything of the kind
 ---@return "granted"|"denied"|"prompt"
 function permissions.query(kind, subject) return policy.query(kind, subject) end
 
---- The same, but asks the person at the terminal if there is one.
+--- The same, but asks the person at the terminal if there is one. Their "always" lasts until the exit; their "once" is kept for the
+--- next use of just that: ask, then use it.
 ---@param kind moonwire.Kind
 ---@param subject? string
 ---@return "granted"|"denied"

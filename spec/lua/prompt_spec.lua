@@ -243,6 +243,44 @@ describe("a missing right on a terminal", function()
     assert.truthy(rest(child):find("true\tthe data", 1, true))
   end)
 
+  it("is shown alone: children stand still until it is answered, who stood still before still does", function()
+    local function state(pid) return (assert(mw.fs.read("/proc/" .. pid .. "/stat")):match "%) (%a)") end
+    local child <close> = start({ "--trust-run=sh" }, [[
+      local loud <close> = mw.process.spawn{ "sh", "-c", "while read x; do echo loud $x; done", stdin = "pipe", stdout = "inherit" }
+      local still <close> = mw.process.spawn{ "sh", "-c", "kill -STOP $$; echo never", stdout = "inherit" }
+      print(loud.pid, still.pid)
+      io.read "l"
+      pcall(mw.fs.read, arg[1])
+      loud.stdin:write "one\n"
+      loud.stdin:close()
+      loud:wait()
+      print "ask again"
+      pcall(mw.fs.read, arg[1])
+      still:kill "KILL"]], path "data")
+    local loud, still = expect(child, "\r\n"):match "(%d+)\t(%d+)"
+    repeat mw.task.sleep(0.01) until state(still) == "T"
+    answer(child, "\n")
+    expect(child, END)
+    assert.same({ "T", "T" }, { state(loud), state(still) })
+    answer(child, "n\n")
+    expect(child, "loud one\r\n")
+    expect(child, END)
+    assert.equal("T", state(still))
+    answer(child, "n\n")
+    assert.equal(0, select(2, rest(child)))
+  end)
+
+  it("begins on a page of its own, whatever the script wrote before", function()
+    local child <close> = assert(process.spawn {
+      program, "eval", "io.write('\27[8m\27(0') " .. read, path "data", pty = true, env = { TERM = "xterm" },
+    })
+    local asked = expect(child, END)
+    local reset = asked:find("\27[0m", 1, true)
+    assert.truthy(reset and reset > asked:find("\27(0", 1, true) and reset < asked:find("asks: read", 1, true), asked)
+    answer(child, "n\n")
+    rest(child)
+  end)
+
   it("stops the clock: no deadline passes while a person is asked", function()
     local child <close> = start({ "--timeout=1s" }, [[
       local uv = require "uv"
