@@ -195,6 +195,21 @@ static void put_rules(struct key *k, const struct mw_grant_wish *wishes, size_t 
     else put_text(k, here);
 }
 
+/* Which objects the rules of a script child pinned just now: another one of the same name makes another cage. */
+static void put_pinned(struct key *k, const mw_policy *p) {
+    const struct mw_layer *top = mw_layer_top(p);
+    const struct mw_rule *r;
+    int kind;
+
+    for (kind = 0; kind < MW_KINDS; kind++) {
+        for (r = top->rules[kind]; r != NULL; r = r->next) {
+            if (!mw_rule_has_spot(r) || !r->spot.known) continue;
+            put(k, &r->spot.node.dev, sizeof r->spot.node.dev);
+            put(k, &r->spot.node.ino, sizeof r->spot.node.ino);
+        }
+    }
+}
+
 static void put_ports(struct key *k, const uint16_t *ports, size_t count) {
     char given = ports != NULL;
 
@@ -222,6 +237,7 @@ static void make_key(const struct launch *l, const struct mw_cage_wish *w, struc
     put_ports(k, w->listen, w->listen_count);
     if (o->sandbox.files_given) put_rules(k, o->sandbox.files, o->sandbox.file_count);
     if (o->script) put_rules(k, o->wishes, o->wish_count);
+    if (o->script && !o->inherit) put_pinned(k, o->policy);
 }
 
 /* The host's policy, less every file that `sandbox` does not list. */
