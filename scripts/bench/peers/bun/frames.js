@@ -1,0 +1,70 @@
+// frames send SOCKET COUNT SIZE.   frames take SOCKET COUNT SIZE objects|in-place: a view for each frame's data, or none.
+import { HEAD, Inbox, must, result, seconds } from "./common.js";
+
+const [what, unix, ...rest] = process.argv.slice(2), [count, size] = rest.map(Number), how = rest[2];
+const FRAME = HEAD + size;
+
+function take() {
+  let frames = 0, bytes = 0, sum = 0, since = 0;
+  function onMessage(kind, data) {
+    frames++;
+    bytes += data.length;
+    sum += kind + data[0];
+  }
+  const inbox = new Inbox(how === "objects"
+    ? (chunk, from, to) => onMessage(chunk[from], chunk.subarray(from + HEAD, to))
+    : (chunk, from, to) => {
+      frames++;
+      bytes += to - from - HEAD;
+      sum += chunk[from] + chunk[from + HEAD];
+    });
+  const server = Bun.listen({
+    unix,
+    socket: {
+      data(_, chunk) {
+        if (since === 0) since = seconds();
+        inbox.take(chunk);
+      },
+      close() {
+        const all = seconds() - since;
+        let want = 0;
+        for (let i = 0; i < count; i++) want += 1 + i % 100 + (i & 255);
+        must(frames === count && bytes === count * size && sum === want, "other frames came than were sent");
+        result({ count, seconds: all });
+        server.stop(true);
+      },
+    },
+  });
+  console.log("ready");
+}
+
+function send() {
+  const perBatch = Math.max(1, Math.floor(131072 / FRAME)), data = new Uint8Array(size).fill(120);
+  const buffer = new Uint8Array(perBatch * FRAME);
+  let made = 0, at = 0, length = 0;
+
+  function batch() {
+    at = length = 0;
+    for (const stop = Math.min(count, made + perBatch); made < stop; made++, length += FRAME) {
+      buffer[length] = 1 + made % 100;
+      buffer[length + 1] = size;
+      buffer[length + 2] = size >> 8;
+      buffer[length + 3] = size >> 16;
+      buffer[length + 4] = size >> 24;
+      buffer.set(data, length + HEAD);
+      buffer[length + HEAD] = made;
+    }
+  }
+  function feed(conn) {
+    for (;;) {
+      if (at === length) batch();
+      if (at === length) return conn.end();
+      at += Math.max(conn.write(buffer, at, length - at), 0);
+      if (at < length) return; // drain goes on
+    }
+  }
+  Bun.connect({ unix, socket: { open: feed, drain: feed, data() {} } });
+}
+
+if (what === "take") take();
+else send();

@@ -1,0 +1,4 @@
+/* Nothing: what a process costs. */
+int main(void) {
+    return 0;
+}

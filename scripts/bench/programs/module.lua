@@ -1,0 +1,2 @@
+-- As good as nothing: what the module costs.
+require "moonwire"
