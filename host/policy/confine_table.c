@@ -153,7 +153,7 @@ static int load_also(struct mw_cage_build *b, const char *path) {
     int rc = stat(path, &st);
 
     if (rc < 0) return 0;
-    return mw_cage_allow_path(b, path, LL_READ | (S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0 ? LL_EXECUTE : 0), 1);
+    return mw_cage_loading_tree(b, path, LL_READ | (S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0 ? LL_EXECUTE : 0), 1);
 }
 
 int mw_cage_loading(struct mw_cage_build *b) {

@@ -190,6 +190,28 @@ TEST(what_is_denied_in_a_granted_folder_stays_closed) {
     end();
 }
 
+TEST(what_is_denied_in_a_folder_of_modules_stays_closed) {
+    mw_policy *p = policy();
+    struct mw_cage_wish w = wish_of(p);
+    const char *also[2] = {NULL, NULL};
+    mw_cage *c;
+
+    begin();
+    dir("d");
+    file("d/module.lua");
+    file("d/secret");
+    add(p, MW_READ, MW_DENY, at("d/secret"));
+    w.who = MW_CAGE_SCRIPT;
+    also[0] = at("d");
+    w.also_read = also;
+    c = cage_of(&w);
+    CHECK_INT(worn(c, do_read, at("d/module.lua")), 0);
+    CHECK_INT(worn(c, do_read, at("d/secret")), EACCES);
+    mw_cage_drop(c);
+    mw_policy_free(p);
+    end();
+}
+
 TEST(a_write_right_alone_does_not_read) {
     mw_policy *p = policy();
     struct pair to;
