@@ -25,6 +25,7 @@
 #include "core/timer.h"
 #include "io/process.h"
 #include "io/stdio.h"
+#include "policy/confine.h"
 
 #define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
 #define POLICY_MAX (1u << 20)       /* bytes of a policy file */
@@ -40,6 +41,7 @@ struct assembly {
     int denied;                     /* an EDENIED reached the error hook */
     mw_host_ask *ask;
     void *ask_ud;
+    mw_cage *lock;                  /* that this process wears; NULL: none */
 };
 
 #define TEXT_OF(x) #x
@@ -180,6 +182,7 @@ static void free_assembly(struct assembly *a) {
     if (a->cfg.script_fd >= 0) close(a->cfg.script_fd);
     if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
     if (a->cfg.audit_fd >= 0) close(a->cfg.audit_fd);
+    mw_cage_drop(a->lock);
     mw_policy_free(a->policy);
     free((void *)(uintptr_t)a->cfg.program);
     free(a);
@@ -278,6 +281,56 @@ int mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud, struct mw_err *err
     if (it->a->deadline.slot != 0) mw_timer_stop(h, &it->a->deadline);
     mw_host_destroy_later(h, it->a->cfg.shutdown_ms, closed, it);
     return 0;
+}
+
+/* ---- The lock -------------------------------------------------------------------------------------------------------------- */
+
+#define ALSO_MAX 4096u              /* names that a lock also leaves readable */
+
+/* If it cannot be written, nothing that it would have told of can be done either: the policy refuses it. */
+static void note(struct assembly *a, const char *subject, const char *outcome) {
+    (void)mw_policy_audit_note(a->policy, "confine", "host lock", subject, outcome, NULL, NULL);
+}
+static void note_of_cage(void *ud, const char *text) {
+    note(ud, text, "locked");
+}
+
+static int lock(struct assembly *a, struct mw_cage_wish *w, const char *const *also_read, struct mw_err *err) {
+    const char **also;
+    size_t n = 0, i = 0;
+    int rc;
+
+    while (also_read != NULL && also_read[n] != NULL && n < ALSO_MAX) n++;
+    also = calloc(n + 2, sizeof *also);
+    if (also == NULL) return mw_err_set(err, MW_ENOMEM, "confine", NULL, NULL);
+    if (a->cfg.program != NULL) also[i++] = a->cfg.program;
+    for (size_t from = 0; from < n; from++) also[i++] = also_read[from];
+    w->also_read = also;
+    rc = mw_cage_new(w, &a->lock, err);
+    free((void *)also);
+    if (rc == 0) rc = mw_cage_lock_self(a->lock, err);
+    if (rc == 0) {
+        note(a, "process", "locked");
+        mw_cage_each_note(a->lock, note_of_cage, a);
+    }
+    if (rc < 0) {
+        mw_cage_drop(a->lock);
+        a->lock = NULL;
+    }
+    return rc;
+}
+
+int mw_host_confine(mw_host *h, const char *const *also_read, struct mw_err *err) {
+    struct assembly *a = of(h);
+    struct mw_cage_wish w = {.who = MW_CAGE_HOST, .policy = a->policy, .abi = mw_confine_abi(), .program_fd = -1, .home_fd = -1};
+
+    if (a->lock != NULL) return mw_err_set(err, MW_EINVAL, "confine", NULL, "locked already");
+    if (w.abi > 0 && mw_process_may_run(a->policy)) w.home = mw_process_home(h, &w.home_fd);
+    return lock(a, &w, also_read, err);
+}
+
+void mw_host_unconfined(mw_host *h, const char *why) {
+    note(of(h), why, "not locked");
 }
 
 /* ---- Loading ------------------------------------------------------------------------------------------------------------ */

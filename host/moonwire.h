@@ -80,6 +80,16 @@ void mw_host_free(mw_host *h);
  * asked before. */
 int mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud, struct mw_err *err);
 
+/* Locks this very process with what the host's policy grants, what the host itself needs, and what its children need to load: from
+ * then on the kernel refuses everything else to the whole process, whatever happens to our code. For good; it binds the calling
+ * thread and those that it starts, so call it before any other thread starts and before a script runs.
+ * also_read: more files and folders that stay readable (the script, if it is loaded later), NULL-terminated; NULL: none. Children's private directory is made now.
+ * -EOPNOTSUPP: this kernel has no Landlock. MW_EINVAL: a --trust-run rule: what it starts could not have all rights of the user.
+ * -E2BIG: 16 locks nest at most. Nothing is locked then. See landlock(7). */
+int mw_host_confine(mw_host *h, const char *const *also_read, struct mw_err *err);
+/* Notes in the audit that it is not locked, and why. */
+void mw_host_unconfined(mw_host *h, const char *why);
+
 /* Compiles (text only) and starts as a task of the root scope; it runs in steps. MW_ELUA with the message on a syntax error.
  * `name` as Lua wants it: "@file.lua", "=stdin". */
 int mw_host_load_string(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err);

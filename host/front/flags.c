@@ -105,6 +105,7 @@ static int check_value(const struct mw_flags *flags, const struct mw_flag_row *r
     if (row->takes == MW_VALUE_NONE && value != NULL) return refuse(flags, err, "%s takes no value", row->name, "");
     if (row->takes == MW_VALUE_NEEDED && (value == NULL || *value == '\0')) {
         if (row->does == MW_FLAG_LIMIT) return refuse(flags, err, "%s needs a value: %s=memory=64MiB,step=2s", row->name, row->name);
+        if (row->does == MW_FLAG_CONFINE) return refuse(flags, err, "%s needs a value: %s=strict", row->name, row->name);
         return refuse(flags, err, row->does == MW_FLAG_TIMEOUT ? "%s needs a value: %s=2s" : "%s needs a value: %s=FILE", row->name, row->name);
     }
     if (row->does == MW_FLAG_RIGHT && value != NULL && *value == '\0') {
@@ -117,6 +118,15 @@ static int set_file(struct mw_flags *flags, const char **slot, const struct mw_f
     if (*slot != NULL) return refuse(flags, err, "%s is given twice", row->name, "");
     *slot = value;
     return 0;
+}
+
+static int set_confine(struct mw_flags *flags, const char *value, struct mw_err *err) {
+    static const char *const words[] = { "auto", "strict", "off" };     /* as enum mw_confine */
+
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(value, words[i]) == 0) return flags->confine = (enum mw_confine)i, 0;
+    }
+    return refuse(flags, err, "--confine=%s: auto, strict or off is expected", value, "");
 }
 
 static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const char *arg, const char *value, struct mw_err *err) {
@@ -132,6 +142,7 @@ static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const ch
     case MW_FLAG_TIMEOUT: return set_timeout(flags, value, "--timeout", err);
     case MW_FLAG_LIMIT: return set_limits(flags, value, row->name, err);
     case MW_FLAG_POLICY: return set_file(flags, &flags->policy, row, value, err);
+    case MW_FLAG_CONFINE: return set_confine(flags, value, err);
     case MW_FLAG_AUDIT: return set_file(flags, &flags->audit, row, value, err);
     case MW_FLAG_LATER: return refuse(flags, err, "%s is not in this version; nothing was run", row->name, "");
     case MW_FLAG_HELP:

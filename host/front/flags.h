@@ -13,6 +13,8 @@ struct mw_right {
     const char *text;               /* the whole argument, for messages */
 };
 
+enum mw_confine { MW_CONFINE_AUTO, MW_CONFINE_STRICT, MW_CONFINE_OFF };
+
 struct mw_flags {
     enum mw_command command;
     int topic;                      /* MW_CMD_HELP: on which command; -1: all of them */
@@ -27,6 +29,7 @@ struct mw_flags {
     const char **words;             /* args with the command's name before them */
     const char **args;              /* NULL-terminated: SCRIPT ARGS, CODE ARGS, what goes to Busted, SCRIPTs, the shell */
     const char *policy, *audit;     /* files; NULL: none */
+    enum mw_confine confine;
     size_t arg_count;
     size_t arg_first;               /* where args begins in argv (run, eval, child-script) */
 };

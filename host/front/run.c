@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "front/lock.h"
 #include "front/prompt.h"
 #include "front/report.h"
 #include "front/script.h"
@@ -86,12 +87,14 @@ static int load(mw_host *h, const struct mw_flags *flags, struct mw_err *err) {
 }
 
 /* The clock and the signals are ours before the script's first line, so that Ctrl-C cleans up from there on. */
-static int run_host(mw_host *h, const struct mw_flags *flags) {
+static int run_host(mw_host *h, const struct mw_flags *flags, const mw_policy *policy) {
     struct timespec began, ended;
     struct mw_err err;
     uint64_t took_ns;
     int status = 0, rc;
 
+    status = mw_lock(h, flags, policy); /* before a task is there that could run */
+    if (status != 0) return status;
     rc = load(h, flags, &err);
     if (rc < 0) return failed(&err, load_status(&err));
     clock_gettime(CLOCK_MONOTONIC, &began);
@@ -185,7 +188,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     if (mw_host_new(&cfg, &h, &err) < 0) status = failed(&err, STATUS_FAILED);
     else if (flags->command == MW_CMD_CHECK) status = check_scripts(h, flags);
     else if (flags->command == MW_CMD_TEST && mw_host_preload(h, busted, &err) < 0) status = no_busted(&err);
-    else status = run_host(h, flags);
+    else status = run_host(h, flags, policy);
 
     mw_host_free(h);
     mw_policy_free(policy);

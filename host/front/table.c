@@ -48,8 +48,9 @@ static const struct mw_flag_row flags[] = {
       "rights from a JSON file; the other flags only narrow them", RUNS },
     { "--audit", NULL, MW_FLAG_AUDIT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "FILE",
       "append a line of JSON for every decision about a right", RUNS },
+    { "--confine", NULL, MW_FLAG_CONFINE, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "auto|strict|off",
+      "the kernel holds moonwire itself to the rights: auto: where nobody can be asked", RUNS },
     { "--help", "-h", MW_FLAG_HELP, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL, "explain this command", TALKS },
-    LATER("--confine", "auto|strict|off"),
     LATER("--trace", "FILE"),
 };
 

@@ -176,7 +176,7 @@ static int fill(struct mw_cage_build *b) {
     int rc = make_ruleset(b);
 
     if (rc == 0) rc = mw_cage_trees(b, MW_READ, LL_READ);
-    if (rc == 0) rc = mw_cage_trees(b, MW_WRITE, write);
+    if (rc == 0) rc = mw_cage_trees(b, MW_WRITE, b->wish->who == MW_CAGE_HOST ? write | LL_READ_DIR : write); /* to remove a folder, it is listed */
     if (rc == 0) rc = mw_cage_loading(b);
     if (rc == 0) rc = mw_cage_net_ports(b);
     if (rc == 0 && b->unix_sockets) rc = mw_cage_allow_path(b, "/", LL_RESOLVE_UNIX, 0);
@@ -186,11 +186,20 @@ static int fill(struct mw_cage_build *b) {
     return rc;
 }
 
+static int trusts_any(const mw_policy *p) {
+    for (const struct mw_layer *l = p->layers; l != NULL; l = l->next)
+        for (const struct mw_rule *r = l->rules[MW_TRUST]; r != NULL; r = r->next)
+            if (r->effect == MW_ALLOW) return 1;
+    return 0;
+}
+
 int mw_cage_new(const struct mw_cage_wish *wish, mw_cage **out, struct mw_err *err) {
     struct mw_cage_build b = {.wish = wish, .policy = wish->policy, .err = err};
     int rc;
 
     *out = NULL;
+    if (wish->who == MW_CAGE_HOST && trusts_any(wish->policy))
+        return mw_err_set(err, MW_EINVAL, op, NULL, "--trust-run starts programs with all rights of the user, which a locked host cannot give");
     if (wish->abi < 1) return mw_err_set(err, -EOPNOTSUPP, op, NULL, "this kernel has no Landlock");
     b.cage = calloc(1, sizeof *b.cage);
     if (b.cage == NULL) return mw_err_set(err, MW_ENOMEM, op, NULL, NULL);

@@ -70,16 +70,6 @@ void mw_cage_each_note(const mw_cage *c, void (*fn)(void *ud, const char *note),
  * what the kernel can hold. port -1: every port, UDP and all. */
 int mw_confine_covers_port(const mw_policy *p, enum mw_kind kind, int port);
 
-/* ---- The loading table ---------------------------------------------------------------------------------------------------- */
-
-/* What any confined program may open, whatever the rights: one row a path. */
-struct mw_loading_row {
-    const char *path;            /* NULL ends the table */
-    int write, execute;          /* beside reading */
-    const char *why;
-};
-const struct mw_loading_row *mw_loading_table(void);     /* static */
-
 /* ---- The filter (confine_filter.c) ------------------------------------------------------------------------------------------ */
 
 /* What a filter lets through beyond the ordinary. */

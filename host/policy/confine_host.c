@@ -38,12 +38,12 @@ static int parent_of(const char *path, char dir[PATH_MAX]) {
 
 /* What a folder gets that something is made in, replaced in, or will come to be in. Our own check keeps that to the name. */
 int mw_cage_host_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, int missing) {
-    uint64_t replace = LL_WRITE_FILE | LL_TRUNCATE | LL_MAKE_REG | LL_REMOVE_FILE, access;
+    uint64_t replace = LL_WRITE_FILE | LL_TRUNCATE | LL_MAKE_REG | LL_REMOVE_FILE | LL_READ_DIR, access;
     char dir[PATH_MAX];
 
     if (!parent_of(path, dir)) return 0;
     if (kind == MW_WRITE) {
-        access = missing ? LL_WRITE : replace;
+        access = missing ? LL_WRITE | LL_READ_DIR : replace;
     } else {
         access = may(b, MW_WRITE, path) ? LL_READ : missing && strcmp(dir, "/") != 0 && !mw_cage_is_home(dir) ? LL_READ_FILE : 0;
         if (strcmp(dir, "/") == 0) access &= LL_READ_FILE;

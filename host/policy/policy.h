@@ -65,6 +65,14 @@ void mw_policy_each(const mw_policy *p, void (*fn)(void *ud, int layer, enum mw_
 int mw_policy_save(const mw_policy *p, int fd, struct mw_err *err);
 int mw_policy_load(int fd, mw_policy **out, struct mw_err *err);
 
+/* What any confined program may open, whatever the rights (a denial of the very path, or of one above it, takes it away): a row a path. */
+struct mw_loading_row {
+    const char *path;            /* NULL ends the table */
+    int write, execute;          /* beside reading */
+    const char *why;
+};
+const struct mw_loading_row *mw_loading_table(void);     /* static */
+
 const char *mw_kind_name(enum mw_kind kind);            /* "read" ... */
 int mw_kind_of(const char *name);                       /* or -1 */
 
