@@ -94,7 +94,7 @@ local function main()
   local o, why = options.read(arg)
   if not o then return wrong_usage(why) end
   if o.help then return print(options.help) end
-  o.limit = 120 -- seconds for one measurement
+  o.limit = o.smoke and 40 or 120 -- seconds for one measurement
   local found, workloads
   found, why = peers.find(o)
   if found then workloads, why = chosen(require "workloads", o.words) end

@@ -60,6 +60,14 @@ function way.alone(o, workload, entry, n)
   return run(joined(program(workload, entry), workload.args(n, entry.how, o.smoke)), o.limit)
 end
 
+--- Runs what asks a server; if that fails, what the server said is part of the story.
+local function asked(server, command, limit)
+  local ok, said = pcall(run, command, limit)
+  if ok then return said end
+  server:stop()
+  error(("%s\nthe server said: %s"):format(said, server.stdout:read("a", { timeout = 10 }) or ""), 0)
+end
+
 local function ended(server, limit)
   local text = server.stdout:read("a", { timeout = limit })
   local result = assert(server:wait { timeout = limit })
@@ -72,7 +80,7 @@ function way.pair(o, workload, entry, n, socket)
   local before = workload.before and joined(load, workload.before) or {}
   local command = program(workload, entry)
   local server <close> = serve(joined(before, command, workload.serve(socket, n, entry.how)), o.limit)
-  local said = run(joined(before, command, workload.ask(socket, n)), o.limit)
+  local said = asked(server, joined(before, command, workload.ask(socket, n)), o.limit)
   return workload.result == "serve" and ended(server, o.limit) or said
 end
 
@@ -81,7 +89,7 @@ function way.load(o, workload, entry, n, socket)
   local before = workload.before and joined(load, workload.before) or {}
   local command = program(workload, entry)
   local server <close>, port = serve(joined(before, command, workload.serve(socket, n, entry.how)), o.limit)
-  return run(joined(load, workload.ask(port ~= "" and port or socket, n, server.pid)), o.limit)
+  return asked(server, joined(load, workload.ask(port ~= "" and port or socket, n, server.pid)), o.limit)
 end
 
 local count = 0
