@@ -94,7 +94,8 @@ static int check_sandbox(struct launch *l) {
     if (rc < 0) return rc;
     if (s->unix_sockets && !l->program.trusted_by_rule &&
         !(mw_confine_covers_port(ours(l), MW_CONNECT, -1) && mw_confine_covers_port(ours(l), MW_LISTEN, -1))) {
-        mw_policy_refuse(mw_host_policy(l->home->host), "net", l->o->op, "unix", "denied: what listens at a Unix socket may do anything for it", l->err);
+        mw_policy_refuse(mw_host_policy(l->home->host), "net", l->o->op, "unix",
+                         "denied: what listens at a Unix socket may do anything for it", l->err);
         return mw_err_hint(l->err, "grant it with --allow-net for everything, or with --trust-run=%s", l->program.path);
     }
     if (s->metadata && !mw_decide_any(ours(l), MW_WRITE, any_rule, NULL)) {
@@ -134,7 +135,9 @@ static int able(struct launch *l) {
     mw_err_set(l->err, -EOPNOTSUPP, o->op, o->argv[0],
                mw_spawn_confines() ? "this kernel cannot confine it: Landlock is missing or switched off" : "this build cannot confine it");
     if (o->script) return mw_err_hint(l->err, "--trust-run would start it without");
-    if (o->sandbox.given && (l->program.trusted_by_rule || mw_policy_is_total(ours(l)))) return mw_err_hint(l->err, "without `sandbox` it would run with all rights of its user");
+    if (o->sandbox.given && (l->program.trusted_by_rule || mw_policy_is_total(ours(l)))) {
+        return mw_err_hint(l->err, "without `sandbox` it would run with all rights of its user");
+    }
     return mw_err_hint(l->err, "--trust-run=%s would start it with all rights of its user", o->argv[0]);
 }
 
@@ -149,10 +152,10 @@ static int is_free(const struct launch *l) {
 int mw_launch_confine(struct launch *l) {
     int rc = l->o->sandbox.given ? check_sandbox(l) : 0;
 
-    if (rc < 0 || is_free(l)) return rc;
-    rc = able(l);
-    if (rc <= 0) return rc;
-    l->confined = 1;
+    if (rc == 0 && !is_free(l)) rc = able(l);
+    if (rc < 0) return rc;
+    l->confined = rc;
+    if (!l->confined) return 0;
     if (!l->o->script || mw_process_may_run(l->o->policy)) l->private_dir = mw_process_home(l->home->host, &l->private_fd);
     return 0;
 }
@@ -304,8 +307,19 @@ static int keep(struct launch *l, const struct key *k, mw_cage *cage, mw_policy 
     return 1;
 }
 
+struct notes {
+    struct launch *l;
+    int rc;
+};
+static void note(void *ud, const char *text) {
+    struct notes *n = ud;
+
+    if (n->rc == 0) n->rc = mw_policy_audit_note(mw_host_policy(n->l->home->host), "confine", n->l->o->op, text, "left out", NULL, n->l->err);
+}
+
 static int build(struct launch *l, const struct key *k, struct mw_cage_wish *w) {
     const struct mw_process_options *o = l->o;
+    struct notes notes = { l, 0 };
     mw_policy *policy = NULL;
     mw_cage *cage = NULL;
     int rc = 0;
@@ -315,7 +329,11 @@ static int build(struct launch *l, const struct key *k, struct mw_cage_wish *w) 
     if (rc < 0) return rc;
     w->policy = policy != NULL ? policy : ours(l);
     rc = mw_cage_new(w, &cage, l->err);
-    if (rc == 0) l->cage = mw_cage_keep(cage);
+    if (rc == 0) {
+        l->cage = mw_cage_keep(cage);
+        mw_cage_each_note(cage, note, &notes);
+        rc = notes.rc;
+    }
     if (rc == 0 && keep(l, k, cage, policy)) return 0;
     mw_cage_drop(cage);
     mw_policy_free(policy);
@@ -324,6 +342,13 @@ static int build(struct launch *l, const struct key *k, struct mw_cage_wish *w) 
 }
 
 /* ---- The face --------------------------------------------------------------------------------------------------------------- */
+
+/* Into the audit: how it starts. A start that cannot be told of is refused. */
+static int tell(struct launch *l, const char *outcome) {
+    const char *what = l->o->script ? l->o->argv[0] : l->program.path;
+
+    return mw_policy_audit_note(mw_host_policy(l->home->host), "confine", l->o->op, what, outcome, NULL, l->err);
+}
 
 static void wish_of(struct launch *l, const char *const *dirs, const char *tty, struct mw_cage_wish *w) {
     const struct mw_process_options *o = l->o;
@@ -358,7 +383,7 @@ int mw_launch_cage(struct launch *l, struct mw_spawn *s) {
     struct key key;
     int rc = 0;
 
-    if (!l->confined) return 0;
+    if (!l->confined) return tell(l, "not confined");
     if (l->o->pty && ptsname_r(l->p->pty_fd, tty, sizeof tty) != 0) return mw_err_sys(l->err, l->o->op, "pseudo-terminal");
     memset(&w, 0, sizeof w);
     wish_of(l, dirs, l->o->pty ? tty : NULL, &w);
@@ -370,6 +395,7 @@ int mw_launch_cage(struct launch *l, struct mw_spawn *s) {
     } else {
         rc = build(l, &key, &w);
     }
+    if (rc == 0) rc = tell(l, "confined");
     if (rc < 0) return rc;
     s->confine = 1;
     s->ruleset = mw_cage_ruleset(l->cage);

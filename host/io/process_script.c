@@ -40,13 +40,13 @@ int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wi
 
     for (i = 0; rc == 0 && !inherit && i < count; i++) {
         rc = mw_policy_covers(p, wishes[i].kind, wishes[i].rule, err);
-        if (rc == MW_EDENIED && err != NULL) {
+        if (rc == MW_EDENIED) {
             const char *rule = wishes[i].rule != NULL ? wishes[i].rule : "everything";
-            char subject[sizeof err->subject];
+            char subject[256];
             snprintf(subject, sizeof subject, "%s %s", mw_kind_name(wishes[i].kind), rule);
             mw_policy_refuse(mw_host_policy(h), mw_kind_name(wishes[i].kind), op, subject, "denied: a child gets at most what its parent has", err);
-            char flag[280];
-            if (mw_policy_flag(wishes[i].kind, wishes[i].rule, flag, sizeof flag) < sizeof flag) mw_err_hint(err, "grant it with %s", flag);
+            mw_err_hint(err, "grant it with --allow-%s%s%s", mw_kind_name(wishes[i].kind), wishes[i].rule != NULL ? "=" : "",
+                        wishes[i].rule != NULL ? wishes[i].rule : "");
         }
     }
     if (rc == 0 && !inherit) rc = mw_policy_narrow(p, err);

@@ -156,6 +156,30 @@ describe("where nothing can be confined", function()
   it("nothing starts but what is trusted: by a build that cannot", unconfined(function() refuses {} end))
 end)
 
+describe("the audit", function()
+  it("tells how each child starts, and what of the rights is left out", confined(function()
+    main({ "--allow-run", "--trust-run=cat", "--allow-read=DIR", "--deny-read=DIR/secret", "--audit=DIR/out/audit" }, [[
+      run { "ls" }
+      run { "cat" }
+      pcall(run, { "ls", sandbox = { write = { "DIR" } } })
+    ]])
+    local told = {}
+    for line in io.lines(dir.path .. "/out/audit") do
+      local subject, outcome = line:match '"op":"process run","subject":"([^"]*)","outcome":"([^"]*)"'
+      if subject then told[#told + 1] = subject:gsub(".*/", ""):gsub(":.*", ""):gsub("^moonwire.*", "folder") .. " " .. outcome end
+    end
+    assert.equal("ls granted, folder left out, ls confined, cat granted, cat not confined, ls granted, folder denied",
+      table.concat(told, ", "))
+  end))
+
+  it("that cannot be written stops the start", confined(function()
+    local r = assert(process.run { program, "run", "--allow-run=true", "--audit=/dev/full", "-", timeout = 60, stdin = [[
+      print(select(2, pcall(require("moonwire").process.run, { "true" })).code)
+    ]] })
+    assert.equal("EDENIED\n", r.stdout, r.stderr)
+  end))
+end)
+
 describe("the private directory of confined programs", function()
   it("is their HOME and TMPDIR, for them alone, one for a host, and gone with it", confined(function()
     local out = main({ "--allow-run", "--allow-env" }, [[
