@@ -18,6 +18,7 @@
 #include "front/signals.h"
 
 #define QUIET_MS 100            /* without a key before a question */
+#define SIGNAL_MS 250           /* a signal that another thread took is seen after so long */
 #define RESTLESS_MS 5000        /* keys keep coming for so long: no question, and no */
 #define TRIES 10                /* answers that are none, then it is no */
 #define SHOWN_MAX (8 * 1024)    /* bytes of a line that is shown */
@@ -149,12 +150,12 @@ static void put_question(enum mw_kind kind, const char *subject, const char *whe
 
 /* Waits for a key. 1: there is one; 0: time is up; -1: a signal wants the run to end, or the terminal is gone. */
 static int wait_key(int ms, const sigset_t *mask) {
-    struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+    const struct timespec time = { 0, (ms >= 0 ? ms : SIGNAL_MS) * 1000000l };
     struct pollfd key = { STDIN_FILENO, POLLIN, 0 };
 
     for (;;) {
-        int n = mw_signals_seen() ? -1 : ppoll(&key, 1, ms >= 0 ? &time : NULL, mask);
-        if (n < 0 && errno == EINTR && !mw_signals_seen()) continue;
+        int n = mw_signals_seen() ? -1 : ppoll(&key, 1, &time, mask);
+        if ((n < 0 && errno == EINTR && !mw_signals_seen()) || (n == 0 && ms < 0)) continue;
         if (n <= 0 || (key.revents & POLLIN) == 0) return n == 0 ? 0 : -1;
         return 1;
     }
