@@ -153,6 +153,23 @@ describe("an audit", function()
     assert.same({ 2, 2 }, { count(hosts), count(pids) })
   end)
 
+  it("says of a start whether it is confined, and what its cage leaves out", function()
+    local r = run({ "--allow-run=true", "--trust-run=echo", "--allow-read=" .. dir.path, "--deny-read=" .. path "data" }, [[
+      mw.process.run{ "true" }
+      mw.process.run{ "echo" }]])
+    assert.equal("", r.stderr)
+    local told = {}
+    for text in io.lines(path "audit") do
+      local line = decode(text)
+      if line.kind == "confine" and line.op == "process run" then
+        told[#told + 1] = ("%s %s %s"):format(line.outcome, line.subject:match "[^/]*$", line.rule or "-")
+      end
+    end
+    assert.equal("confined true -", told[1])
+    assert.equal("unconfined echo --trust-run", told[#told])
+    assert.truthy(#told > 2) -- the folder with a denied name in it
+  end)
+
   it("is JSON whatever the subject", function()
     local names = { 'quote"\\', "line\nbreak\t\27[31m", "bidi\u{202e}x", "caf\u{e9}", "bad\xff\xc3", ("x"):rep(250) }
     for _, name in ipairs(names) do
