@@ -20,7 +20,7 @@ attack.class("bytecode", attack.each({ flags = "--allow-read=$W --allow-write=$W
   { "dofile of a binary chunk", "mw.fs.write(W .. '/out/b', " .. HEADER .. ") return dofile(W .. '/out/b') or true" },
   { "require of a binary module", "mw.fs.write(W .. '/out/b.lua', " .. HEADER .. ") package.path = W .. '/out/?.lua'"
     .. " return require('b')" },
-  { "a script child that is bytecode", "mw.fs.write(W .. '/out/b.lua', " .. HEADER .. ")"
+  { "a script child that is bytecode", script = true, "mw.fs.write(W .. '/out/b.lua', " .. HEADER .. ")"
     .. " local r = assert(mw.process.run { script = W .. '/out/b.lua' }) if r.code == 0 then return true end"
     .. " return nil, { code = 'exit', message = r.stderr }" },
   { "string.dump", "return string.dump" },

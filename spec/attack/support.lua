@@ -15,6 +15,7 @@
 ---   cage     a confined program: without Landlock its start is refused
 ---   script   a confined script: without Landlock it is started under --trust-run, which leaves it its C half
 ---   later    function(w): when the world stands; w.flipper is ended with it. moving = true: it changes by itself
+---   exit     the status of a start that must fail before the script runs
 ---   env, stdin, cwd, needs (a program without which it is skipped), only ("root", "user"), check = function(world, text, granted)
 local mw = require "moonwire"
 local uv = require "uv"
@@ -33,15 +34,15 @@ local here = uv.cwd() .. "/spec/attack/"
 --- As whom, and with what kernel, the attempts run.
 local function modes()
   local root = uv.getuid() == 0
-  local first, second = { landlock = true }, { landlock = false }
-  if not root then return { first, second } end
+  local first, second, locked = { landlock = true }, { landlock = false }, { landlock = true, locked = true, user = root }
+  if not root then return { first, second, locked } end
   if sanitized then return { first, { landlock = false, user = true } } end
-  return { first, second, { landlock = true, user = true }, { landlock = false, user = true } }
+  return { first, second, locked, { landlock = false, user = true } }
 end
 
 local function name_of(mode)
-  return ("as %s, %s Landlock"):format(mode.user and "an ordinary user" or uv.getuid() == 0 and "root" or "this user",
-    mode.landlock and "with" or "without")
+  return ("as %s, %s Landlock%s"):format(mode.user and "an ordinary user" or uv.getuid() == 0 and "root" or "this user",
+    mode.landlock and "with" or "without", mode.locked and ", the host locked" or "")
 end
 
 -- Worlds --------------------------------------------------------------------------------------------------------------------
@@ -216,6 +217,7 @@ local function command(base, w, attempt, flags)
   if not mode.landlock then add(base.without) end
   if attempt.through then add(base.helper, attempt.through) end
   add(base.program, "run")
+  if not mode.locked then add("--confine=off") end      -- what holds then is the C half alone
   for _, flag in ipairs(words(flags, known)) do add(flag) end
   if attempt.script and not mode.landlock then add("--trust-run") end
   add("--", w.dir .. "/app/main.lua")
@@ -252,6 +254,10 @@ local function faults(attempt, w, r, granted)
     return nil
   end
   if text:find(w.secret, 1, true) then return bad("THE SECRET IS OUT") end
+  if attempt.exit then
+    if text:find("\nTHROUGH ", 1, true) then return bad("IT CAME THROUGH") end
+    return r.code ~= attempt.exit and bad("the exit status is not " .. attempt.exit) or nil
+  end
   local why = text:match("\nREFUSED ([^\n]*)")
   if not why then return bad("IT CAME THROUGH") end
   local wanted = attempt.refused or "^EDENIED"
@@ -299,7 +305,7 @@ end
 local function has_control(attempt, mode)
   if not attempt.grant then return false end
   if mode.user and attempt.control == "root" then return false end
-  return mode.landlock or not attempt.cage or attempt.grant:find("--trust-run", 1, true) ~= nil
+  return mode.landlock or not attempt.cage
 end
 
 local function make_base(mode)
