@@ -321,7 +321,6 @@ static int run(struct launch *l) {
     s.nofile = (rlim_t)all->child_files;
     s.death_signal = o->detached ? 0 : all->death_signal;
     rc = mw_launch_cage(l, &s);
-    if (rc == 0) rc = mw_launch_note(l);
     if (rc < 0) return rc;
     for (tries = 0;; tries++) {
         rc = o->detached ? 0 : mw_groups_warden(all, o->op, l->err);

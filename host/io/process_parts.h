@@ -129,9 +129,6 @@ int mw_launch_own(struct launch *l, int fd);     /* closed when the start is thr
 /* process_env.c */
 int mw_launch_env(struct launch *l);
 
-/* process_note.c: lines of the audit; a line that cannot be written refuses the start */
-int mw_launch_note(struct launch *l);
-
 /* process_confine.c */
 int mw_launch_confine(struct launch *l);         /* is it to be confined, and may it be as it asks? 0 or a code */
 int mw_launch_cage(struct launch *l, struct mw_spawn *s);     /* its cage, a kept one if it is still good */
