@@ -217,6 +217,10 @@ const struct mw_call_args mw_call_checks[MW_CALL_CHECKS] = {
         FITS_UNLESS(MW_FILTER_METADATA, EQ, 0x401c5820, EPERM),      /* FS_IOC_FSSETXATTR */
         FITS_UNLESS(MW_FILTER_METADATA, EQ, 0x40806685, EPERM),      /* FS_IOC_ENABLE_VERITY: no writing ever after */
         FITS_UNLESS(MW_FILTER_METADATA, EQ, 0x800c6613, EPERM),      /* FS_IOC_SET_ENCRYPTION_POLICY */
+        FITS_UNLESS(MW_FILTER_METADATA, EQ, 0x4008941a, EPERM),      /* BTRFS_IOC_SUBVOL_SETFLAGS: no writing to all of it */
+        FITS_UNLESS(MW_FILTER_METADATA, EQ, 0x40047211, EPERM),      /* FAT_IOCTL_SET_ATTRIBUTES */
+        FITS(FROM, 0x50009500, ALLOW),
+        FITS(FROM, 0x50009400, EPERM),                               /* btrfs: makes and removes volumes in a folder only read */
         FITS_UNLESS(MW_FILTER_NETLINK, FROM, 0x8a00, ALLOW),
         FITS_UNLESS(MW_FILTER_NETLINK, FROM, 0x890b, EPERM),         /* SIOCADDRT ... : routes and interfaces through any socket */
         FITS_WITH(MW_FILTER_OLD_SIGNALS, EQ, 0x8901, EPERM),         /* FIOSETOWN, SIOCSPGRP: see fcntl */

@@ -49,7 +49,7 @@ struct mw_call_test {
     uint32_t value;
 };
 /* Loads the low word of an argument (the kernel's own reading of an int), masks it, takes the first test that fits. */
-#define MW_CALL_TESTS 12
+#define MW_CALL_TESTS 16
 struct mw_call_args {
     uint8_t arg, otherwise;
     uint32_t mask;            /* 0: none */

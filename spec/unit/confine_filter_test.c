@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/fsverity.h>
+#include <linux/msdos_fs.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -129,12 +131,18 @@ static uint32_t want_socket(unsigned flags, const uint32_t *a) {
 }
 
 static uint32_t want_ioctl(unsigned flags, uint32_t request) {
-    static const uint32_t metadata[] = { FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY, FS_IOC_SET_ENCRYPTION_POLICY };
+    static const uint32_t metadata[] = { FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY,
+                                         FS_IOC_SET_ENCRYPTION_POLICY, BTRFS_IOC_SUBVOL_SETFLAGS, FAT_IOCTL_SET_ATTRIBUTES };
+    static const uint32_t volumes[] = { BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SUBVOL_CREATE, BTRFS_IOC_SNAP_DESTROY, BTRFS_IOC_SNAP_CREATE_V2,
+                                        BTRFS_IOC_SUBVOL_CREATE_V2, BTRFS_IOC_SNAP_DESTROY_V2, BTRFS_IOC_DEFRAG, 0x50009400, 0x500094ff };
     size_t i;
 
     if (request == TIOCSTI || request == TIOCLINUX || request == TIOCSETD) return FAILS(EPERM);
     for (i = 0; i < sizeof metadata / sizeof metadata[0]; i++) {
         if (request == metadata[i] && !(flags & MW_FILTER_METADATA)) return FAILS(EPERM);
+    }
+    for (i = 0; i < sizeof volumes / sizeof volumes[0]; i++) {
+        if (request == volumes[i]) return FAILS(EPERM);
     }
     if (request >= 0x890b && request <= 0x89ff && !(flags & MW_FILTER_NETLINK)) return FAILS(EPERM);
     if ((request == FIOSETOWN || request == SIOCSPGRP) && (flags & MW_FILTER_OLD_SIGNALS)) return FAILS(EPERM);
@@ -297,7 +305,9 @@ TEST(the_arguments_of_checked_calls_are_judged_as_the_plain_list_does) {
         0, 1, 2, 3, 5, 6, 8, 10, 15, 16, 17, 58, 262, 0xffffffff, 0x800, 0x80801, 0x80002, 0x80805, 01000, 01001, 01002, 01003, 0x20008,
         0x10000, 0x11000, 0x20000, 0x8000, 0x10000000, 0x40000000, 0x2000000, 0x20000000, 0x5412, 0x541c, 0x5413, 0x541b, 0x5423, 0x8901,
         0x8902, 0x890a, 0x890b, 0x89ff, 0x8a00, FS_IOC_SETFLAGS, FS_IOC_GETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION,
-        FS_IOC_ENABLE_VERITY, FS_IOC_SET_ENCRYPTION_POLICY, 19, 31
+        FS_IOC_ENABLE_VERITY, FS_IOC_SET_ENCRYPTION_POLICY, 19, 31, BTRFS_IOC_SUBVOL_SETFLAGS, FAT_IOCTL_SET_ATTRIBUTES,
+        BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SUBVOL_CREATE, BTRFS_IOC_SNAP_DESTROY, BTRFS_IOC_SNAP_CREATE_V2, BTRFS_IOC_SUBVOL_CREATE_V2,
+        BTRFS_IOC_SNAP_DESTROY_V2, BTRFS_IOC_DEFRAG, 0x50009400, 0x500094ff, 0x500093ff, 0x50009500, FICLONE, 0x8a01, 0x5401
     };
     static const int checked[] = {
         N_clone, N_socket, N_socketpair, N_sendto, N_sendmsg, N_sendmmsg, N_ioctl, N_personality, N_setpriority, N_ioprio_set, N_prlimit64,
