@@ -325,7 +325,10 @@ int mw_host_confine(mw_host *h, const char *const *also_read, struct mw_err *err
     struct mw_cage_wish w = {.who = MW_CAGE_HOST, .policy = a->policy, .abi = mw_confine_abi(), .program_fd = -1, .home_fd = -1};
 
     if (a->lock != NULL) return mw_err_set(err, MW_EINVAL, "confine", NULL, "locked already");
-    if (w.abi > 0 && mw_process_may_run(a->policy)) w.home = mw_process_home(h, &w.home_fd);
+    if (w.abi > 0 && mw_process_may_run(a->policy)) {
+        w.home = mw_process_home(h, &w.home_fd);
+        mw_process_before_lock(h, &w.groups);
+    }
     return lock(a, &w, also_read, err);
 }
 

@@ -29,6 +29,51 @@ struct mw_pids {
     char path[];
 };
 
+/* What a host that locks itself opens or makes before, and any host at first need. */
+struct counting {
+    struct mw_handle handle;
+    mw_host *host;
+    DIR *proc;                /* /proc; NULL: opened each time */
+    char *dir;                /* the control group that holds the children's; NULL: none yet */
+    unsigned made;            /* of them */
+};
+
+static const char slot_key;
+
+static void counting_end(mw_host *h) {
+    struct counting *it = mw_host_slot(h, &slot_key);
+
+    if (it == NULL) return;
+    mw_host_slot_set(h, &slot_key, NULL);
+    mw_host_disown(&it->handle);
+    if (it->proc != NULL) closedir(it->proc);
+    if (it->dir != NULL) rmdir(it->dir);
+    free(it->dir);
+    free(it);
+}
+
+static void at_teardown(struct mw_handle *handle) {
+    struct counting *it = MW_LIST_ENTRY(handle, struct counting, handle);
+
+    if (mw_processes_of(it->host) == NULL) counting_end(it->host);   /* else once the children have ended */
+}
+
+/* NULL: no memory. */
+static struct counting *counting_of(mw_host *h) {
+    struct counting *it = mw_host_slot(h, &slot_key);
+
+    if (it != NULL || mw_host_closing(h)) return it;
+    it = calloc(1, sizeof *it);
+    if (it == NULL) return NULL;
+    it->host = h;
+    if (mw_host_slot_set(h, &slot_key, it) < 0) {
+        free(it);
+        return NULL;
+    }
+    mw_host_adopt(h, &it->handle, at_teardown);
+    return it;
+}
+
 /* ---- Tasks of the user -------------------------------------------------------------------------------------------------- */
 
 /* /proc/PID/task belongs to the user of the process and has a folder for each of its tasks, beside "." and "..". */
@@ -41,8 +86,9 @@ static long tasks_of(int proc, const char *pid, uid_t me) {
 }
 
 /* How many there are now; -1: it cannot be told. */
-static long count_tasks(struct mw_processes *all) {
-    DIR *proc = all->proc != NULL ? all->proc : opendir("/proc");
+static long count_tasks(mw_host *h) {
+    const struct counting *c = mw_host_slot(h, &slot_key);
+    DIR *held = c != NULL ? c->proc : NULL, *proc = held != NULL ? held : opendir("/proc");
     struct dirent *it;
     long n = 0;
 
@@ -51,7 +97,7 @@ static long count_tasks(struct mw_processes *all) {
     while ((it = readdir(proc)) != NULL) {
         if (it->d_name[0] >= '1' && it->d_name[0] <= '9') n += tasks_of(dirfd(proc), it->d_name, getuid());
     }
-    if (proc != all->proc) closedir(proc);
+    if (proc != held) closedir(proc);
     return n > 0 ? n : -1;                               /* at least we are there: else it is no proc(5) */
 }
 
@@ -115,7 +161,7 @@ static void remove_stale(const char *parent) {
 }
 
 /* The host's folder below `parent`: 0, or a code. It must have the controller, and hand it on (version 1 always does). */
-static int make_below(struct mw_processes *all, const char *parent) {
+static int make_below(struct counting *it, const char *parent) {
     char path[PATH_MAX], file[PATH_MAX + 16];
     int rc;
 
@@ -125,7 +171,7 @@ static int make_below(struct mw_processes *all, const char *parent) {
     snprintf(file, sizeof file, "%s/pids.max", path);
     rc = access(file, W_OK) < 0 ? -errno : put_file(path, "cgroup.subtree_control", "+pids");
     if (rc == -ENOENT && access(file, W_OK) == 0) rc = 0;
-    if (rc == 0 && (all->pids_dir = strdup(path)) == NULL) rc = MW_ENOMEM;
+    if (rc == 0 && (it->dir = strdup(path)) == NULL) rc = MW_ENOMEM;
     if (rc < 0) rmdir(path);
     return rc;
 }
@@ -150,46 +196,46 @@ static int own_place(const char *which, char *place, size_t size) {
 }
 
 /* Version 2: below our own place if that hands the controller on (only a place without processes, or the root, may), or beside it. */
-static int make_v2(struct mw_processes *all) {
+static int make_v2(struct counting *it) {
     char place[1024], parent[1200], *last;
     int rc = own_place("", place, sizeof place);
 
     if (rc < 0) return rc;
     snprintf(parent, sizeof parent, "/sys/fs/cgroup%s", place);
-    rc = make_below(all, parent);
-    if (rc == -ENOENT && put_file(parent, "cgroup.subtree_control", "+pids") == 0) rc = make_below(all, parent);
+    rc = make_below(it, parent);
+    if (rc == -ENOENT && put_file(parent, "cgroup.subtree_control", "+pids") == 0) rc = make_below(it, parent);
     last = strrchr(place, '/');
     if (rc == 0 || last == NULL) return rc;
     *last = '\0';
     snprintf(parent, sizeof parent, "/sys/fs/cgroup%s", place);
-    return make_below(all, parent);
+    return make_below(it, parent);
 }
 
-static int make_v1(struct mw_processes *all) {
+static int make_v1(struct counting *it) {
     char place[1024], parent[1200];
     int rc = own_place("pids", place, sizeof place);
 
     if (rc < 0) return rc;
     snprintf(parent, sizeof parent, "/sys/fs/cgroup/pids%s", place);
-    rc = make_below(all, parent);
-    return rc == -ENOENT && place[0] != '\0' ? make_below(all, "/sys/fs/cgroup/pids") : rc;     /* a place told from outside */
+    rc = make_below(it, parent);
+    return rc == -ENOENT && place[0] != '\0' ? make_below(it, "/sys/fs/cgroup/pids") : rc;     /* a place told from outside */
 }
 
-static int host_folder(struct mw_processes *all) {
-    int rc = all->pids_dir != NULL ? 0 : make_v1(all);
+static int host_folder(struct counting *it) {
+    int rc = it->dir != NULL ? 0 : make_v1(it);
 
-    return rc < 0 && rc != MW_ENOMEM && make_v2(all) == 0 ? 0 : rc;
+    return rc < 0 && rc != MW_ENOMEM && make_v2(it) == 0 ? 0 : rc;
 }
 
 void mw_process_before_lock(mw_host *h, const char **folder) {
-    struct mw_processes *all = mw_processes_of(h);
+    struct counting *it = counting_of(h);
 
     *folder = NULL;
-    if (all == NULL || !mw_process_may_run(mw_host_policy(h))) return;
+    if (it == NULL) return;
     if (getuid() != 0) {
-        if (all->proc == NULL) all->proc = opendir("/proc");
-    } else if (host_folder(all) == 0) {
-        *folder = all->pids_dir;
+        if (it->proc == NULL) it->proc = opendir("/proc");
+    } else if (host_folder(it) == 0) {
+        *folder = it->dir;
     }
 }
 
@@ -200,23 +246,24 @@ static int cannot(struct launch *l, const char *why) {
 
 /* A folder of the child's own: its path, or a code. */
 static int child_folder(struct launch *l, char path[PATH_MAX]) {
-    struct mw_processes *all = l->home;
+    struct counting *it = counting_of(l->home->host);
     char most[32];
     int rc, tries;
 
+    if (it == NULL) return MW_ENOMEM;
     snprintf(most, sizeof most, "%llu", (unsigned long long)l->o->limits.processes);
     for (tries = 0; tries < 100; tries++) {
-        rc = host_folder(all);
+        rc = host_folder(it);
         if (rc < 0) return rc;
-        if (snprintf(path, PATH_MAX, "%s/%u", all->pids_dir, ++all->pids_made) >= PATH_MAX) return -ENAMETOOLONG;
+        if (snprintf(path, PATH_MAX, "%s/%u", it->dir, ++it->made) >= PATH_MAX) return -ENAMETOOLONG;
         if (mkdir(path, 0755) == 0) {
             rc = put_file(path, "pids.max", most);
             if (rc < 0) rmdir(path);
             return rc;
         }
         if (errno == ENOENT && tries < 2) {              /* another host of this process has ended, and taken it along */
-            free(all->pids_dir);
-            all->pids_dir = NULL;
+            free(it->dir);
+            it->dir = NULL;
         } else if (errno != EEXIST) {
             return -errno;
         }
@@ -304,11 +351,7 @@ void mw_limits_end(struct mw_processes *all) {
         mw_list_remove(&pids->link);
         free(pids);                                      /* the next host that needs one removes it */
     }
-    if (all->pids_dir != NULL) rmdir(all->pids_dir);
-    free(all->pids_dir);
-    all->pids_dir = NULL;
-    if (all->proc != NULL) closedir(all->proc);
-    all->proc = NULL;
+    counting_end(all->host);
 }
 
 /* ---- The start ---------------------------------------------------------------------------------------------------------- */
@@ -341,7 +384,7 @@ static int limit_processes(struct launch *l) {
 
     if (most == 1 && l->confined) return 0;                       /* the filter's: it forks nothing at all */
     if (!count_binds(l)) return l->p->pids != NULL ? 0 : make_folder(l);
-    now = count_tasks(l->home);
+    now = count_tasks(l->home->host);
     if (now < 0) return cannot(l, "the tasks of this user cannot be counted (/proc is out of reach)");
     limit(l, RLIMIT_NPROC, (uint64_t)now + most, (uint64_t)now + most);
     return 0;

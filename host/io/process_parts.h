@@ -3,7 +3,6 @@
 #ifndef MW_IO_PROCESS_PARTS_H
 #define MW_IO_PROCESS_PARTS_H
 
-#include <dirent.h>
 #include <stdatomic.h>
 
 #include "base/list.h"
@@ -39,9 +38,6 @@ struct mw_processes {
     int abi;                  /* Landlock's; -1: not asked yet */
     struct mw_cages *cages;   /* built ones; NULL: none yet */
     struct mw_list pids;      /* of struct mw_pids: control groups of children, and of those not empty yet */
-    char *pids_dir;           /* where they are, or NULL */
-    unsigned pids_made;
-    DIR *proc;                /* /proc, opened before the host locked itself; NULL: not needed */
 };
 
 enum stage { STAGE_NONE, STAGE_LINGER, STAGE_ASKED, STAGE_KILLED, STAGE_GIVEN_UP };
