@@ -127,6 +127,9 @@ static int own_process(struct mw_cage_build *b) {
 
     b->cage->hold_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (b->cage->hold_fd < 0) return errno == EMFILE || errno == ENFILE ? mw_err_sys(b->err, "confine", "/proc/self") : 0;
+#ifdef __SANITIZE_ADDRESS__
+    if (mw_cage_allow_path(b, "/proc", LL_READ, 0) < 0) return MW_ENOMEM;     /* where children of ours look for their own stacks */
+#endif
     return fstat(b->cage->hold_fd, &st) < 0 ? 0 : mw_cage_allow(b, b->cage->hold_fd, st.st_mode, LL_READ);
 }
 
