@@ -58,6 +58,8 @@ int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err 
 /* Where the running script stands: "quest.lua:12", the innermost function that is neither C nor one of our modules. "" when none
  * runs. Never raises. */
 void mw_host_where(mw_host *h, char *out, size_t size);
+/* Where it stood when it asked for what the loop does now: the answer of mw_host_where while no Lua runs. Lent; NULL: nowhere. */
+void mw_host_stand(mw_host *h, const char *where);
 
 /* Monotonic nanoseconds, without those between mw_host_pause and mw_host_resume. */
 uint64_t mw_host_now(mw_host *h);

@@ -71,6 +71,7 @@ struct mw_host {
     lua_State *L;
     struct mw_hooks hooks;
     struct mw_policy *policy;
+    const char *stand;              /* see mw_host_stand */
     lua_Alloc alloc;
     void *alloc_ud;
     struct mw_heap *memory;         /* NULL: the memory is somebody else's, or malloc's */

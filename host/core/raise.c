@@ -101,7 +101,12 @@ void mw_host_where(mw_host *h, char *out, size_t size) {
     lua_Debug ar;
 
     if (size > 0) out[0] = 0;
-    if (co != NULL && find_where(co, &ar)) snprintf(out, size, "%s:%d", ar.short_src, ar.currentline);
+    if (co == NULL) snprintf(out, size, "%s", h->stand != NULL ? h->stand : "");
+    else if (find_where(co, &ar)) snprintf(out, size, "%s:%d", ar.short_src, ar.currentline);
+}
+
+void mw_host_stand(mw_host *h, const char *where) {
+    h->stand = where;
 }
 
 void mw_err_push(lua_State *L, const struct mw_err *err) {

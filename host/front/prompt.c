@@ -1,10 +1,11 @@
-/* The question on the terminal. What was typed before it was there is thrown away, and it comes only after a moment without keys, so
- * that nobody answers a question they have not seen; everything of the script's choosing is shown by its bytes where a terminal would
- * obey it, hide it or draw nothing.
+/* The question on the terminal. What was typed before it was there is thrown away, and it comes only after a moment without
+ * keys, so that nobody answers a question they have not seen; everything of the script's choosing is shown by its bytes where
+ * a terminal would obey it, hide it or draw nothing.
  * Knows: moonwire.h, termios(3).
  * Never: takes anything but a whole line for an answer; leaves the terminal otherwise than it was. */
 #include "front/prompt.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "front/report.h"
 #include "front/signals.h"
 
 #define QUIET_MS 100            /* without a key before a question */
@@ -25,8 +25,10 @@
 
 enum { NO, ONCE, ALWAYS, AGAIN, ENDED };
 
-/* A signal that ends the process finds the terminal's modes here. */
+/* The terminal by descriptors of our own: what a script makes of 0 and 2 answers no question. A signal that ends the process
+ * finds its modes here. */
 static struct {
+    int in, out;
     struct termios was;
     atomic_int changed;
 } terminal;
@@ -34,12 +36,14 @@ static struct {
 /* ---- The terminal --------------------------------------------------------------------------------------------------------- */
 
 int mw_prompt_possible(const struct mw_flags *flags) {
-    return (flags->command == MW_CMD_RUN || flags->command == MW_CMD_EVAL) && !flags->no_prompt && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+    int talks = flags->command == MW_CMD_RUN || flags->command == MW_CMD_EVAL;
+
+    return talks && !flags->no_prompt && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
 
 /* In the background, or while a child has the terminal, changing its modes would stop us: then nobody is asked. */
 static int in_foreground(void) {
-    pid_t group = tcgetpgrp(STDIN_FILENO);
+    pid_t group = tcgetpgrp(terminal.in);
 
     return group < 0 ? errno == ENOTTY : group == getpgrp(); /* ENOTTY: a terminal that is nobody's */
 }
@@ -51,7 +55,7 @@ static int set_modes(const struct termios *modes, int how) {
     sigemptyset(&out); /* whoever fell into the background meanwhile is not stopped by it */
     sigaddset(&out, SIGTTOU);
     pthread_sigmask(SIG_BLOCK, &out, &was);
-    do rc = tcsetattr(STDIN_FILENO, how, modes);
+    do rc = tcsetattr(terminal.in, how, modes);
     while (rc < 0 && errno == EINTR);
     pthread_sigmask(SIG_SETMASK, &was, NULL);
     return rc;
@@ -61,7 +65,7 @@ void mw_prompt_restore(void) {
     if (atomic_load(&terminal.changed)) set_modes(&terminal.was, TCSANOW);
 }
 
-/* Keys one by one and unseen (while waiting for quiet), or whole lines as a shell's user knows them, whatever a script left behind. */
+/* Keys one by one and unseen (while waiting for quiet), or whole lines as a shell's user knows them, whatever a script left. */
 static struct termios modes_for(int lines) {
     struct termios t = terminal.was;
 
@@ -81,8 +85,8 @@ static struct termios modes_for(int lines) {
 /* Characters of other scripts that draw nothing or sit on their neighbour; mw_err_escape has shown the rest. */
 static int blank(unsigned c) {
     return c == 0xa0 || (c >= 0x300 && c <= 0x36f) || c == 0x115f || c == 0x1160 || c == 0x1680 || (c >= 0x1ab0 && c <= 0x1aff) ||
-           (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f || (c >= 0x20d0 && c <= 0x20ff) || c == 0x2800 || c == 0x3000 ||
-           c == 0x3164 || (c >= 0xfe00 && c <= 0xfe0f) || c == 0xffa0 || c >= 0xe0000;
+           (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f || (c >= 0x20d0 && c <= 0x20ff) || c == 0x2800 ||
+           c == 0x3000 || c == 0x3164 || (c >= 0xfe00 && c <= 0xfe0f) || c == 0xffa0 || c >= 0xe0000;
 }
 
 /* Copies `text` (valid UTF-8), blanks and all but the first of several spaces by their bytes: nothing else begins a new line. */
@@ -109,8 +113,8 @@ static void put(const char *text) {
     size_t len = strlen(text);
 
     while (len > 0) {
-        ssize_t n = write(STDERR_FILENO, text, len);
-        struct pollfd full = { STDERR_FILENO, POLLOUT, 0 };
+        ssize_t n = write(terminal.out, text, len);
+        struct pollfd full = { terminal.out, POLLOUT, 0 };
         if (n > 0) text += n, len -= (size_t)n;
         else if (n < 0 && errno == EAGAIN) poll(&full, 1, 1000);
         else if (n < 0 && errno != EINTR) return;
@@ -151,7 +155,7 @@ static void put_question(enum mw_kind kind, const char *subject, const char *whe
 /* Waits for a key. 1: there is one; 0: time is up; -1: a signal wants the run to end, or the terminal is gone. */
 static int wait_key(int ms, const sigset_t *mask) {
     const struct timespec time = { 0, (ms >= 0 ? ms : SIGNAL_MS) * 1000000l };
-    struct pollfd key = { STDIN_FILENO, POLLIN, 0 };
+    struct pollfd key = { terminal.in, POLLIN, 0 };
 
     for (;;) {
         int n = mw_signals_seen() ? -1 : ppoll(&key, 1, &time, mask);
@@ -176,9 +180,9 @@ static int wait_quiet(const sigset_t *mask) {
 
     if (set_modes(&keys, TCSAFLUSH) < 0) return ENDED;
     while ((n = wait_key(QUIET_MS, mask)) == 1) {
-        if (read(STDIN_FILENO, unread, sizeof unread) == 0) return ENDED;
+        if (read(terminal.in, unread, sizeof unread) == 0) return ENDED;
         if (now_ms() > until) return put("moonwire: keys kept coming, so nobody was asked\n"), NO;
-        tcflush(STDIN_FILENO, TCIFLUSH);
+        tcflush(terminal.in, TCIFLUSH);
     }
     return n == 0 ? AGAIN : ENDED;
 }
@@ -189,10 +193,10 @@ static int read_answer(const sigset_t *mask) {
 
     do {
         if (wait_key(-1, mask) < 0) return ENDED;
-        n = read(STDIN_FILENO, line, sizeof line);
+        n = read(terminal.in, line, sizeof line);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
     if (n <= 0) return ENDED;
-    if (n != 2 || line[1] != '\n' || wait_key(0, mask) != 0) return AGAIN; /* what comes in the same breath is no answer to this */
+    if (n != 2 || line[1] != '\n' || wait_key(0, mask) != 0) return AGAIN; /* more in the same breath: no answer to this */
     switch (line[0]) {
     case 'y': return ONCE;
     case 'a': return ALWAYS;
@@ -219,7 +223,7 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
     sigset_t mask;
 
     (void)ud;
-    if (!in_foreground() || tcgetattr(STDIN_FILENO, &terminal.was) < 0) return NO;
+    if (!in_foreground() || tcgetattr(terminal.in, &terminal.was) < 0) return NO;
     mw_signals_pause();
     mw_host_hold_children(h, 1);
     mw_signals_hold(1, &mask);
@@ -236,4 +240,8 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
     return answer == ONCE || answer == ALWAYS ? answer : NO;
 }
 
-void mw_prompt_watch(mw_host *h) { mw_host_on_ask(h, ask, NULL); }
+void mw_prompt_watch(mw_host *h) {
+    terminal.in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    terminal.out = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (terminal.in >= 0 && terminal.out >= 0) mw_host_on_ask(h, ask, NULL); /* else nobody can be asked */
+}

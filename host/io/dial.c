@@ -50,6 +50,7 @@ struct mw_dial {
     struct mw_wait done;
     struct mw_dial_options opt;
     struct mw_err err;               /* why it failed */
+    char where[96];                  /* the script's line: its addresses are decided later, in the loop's time */
     char subject[];                  /* the address as text */
 };
 
@@ -189,8 +190,11 @@ static void tune(const mw_dial *d, int fd) {
 static int try_one(mw_dial *d, const struct mw_address *to) {
     struct pollfd now = {.events = POLLOUT};
     struct mw_err err;
-    int rc = mw_permit_addr(mw_host_policy(d->host), MW_CONNECT, d->lookup->host, &to->at.any, to->len, OP, &err);
+    int rc;
 
+    mw_host_stand(d->host, d->where);
+    rc = mw_permit_addr(mw_host_policy(d->host), MW_CONNECT, d->lookup->host, &to->at.any, to->len, OP, &err);
+    mw_host_stand(d->host, NULL);
     if (rc < 0) {
         if (telling(rc) > telling(d->err.code)) d->err = err;
         return rc;
@@ -259,6 +263,7 @@ static int open_tcp(mw_dial *d, const struct mw_endpoint *to, struct mw_err *err
     int rc = mw_lookup_open(d->host, MW_CONNECT, to, OP, &d->lookup, err);
 
     if (rc < 0) return rc;
+    mw_host_where(d->host, d->where, sizeof d->where);
     if (!d->lookup->pending) {
         try_next(d);
         return 0;

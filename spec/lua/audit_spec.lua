@@ -112,13 +112,15 @@ describe("an audit", function()
     local port = server:address():match ":(%d+)$"
     assert(mw.fs.write(path "other.lua", "return 1"))
     local r, all = run({ "--allow-net=127.0.0.1,localhost", "--allow-run=true" }, [[
-      assert(mw.net.connect("tcp://127.0.0.1:" .. arg[1]))
+      assert(mw.net.connect("tcp://127.0.0.1:" .. arg[1])):close() assert(mw.net.connect("tcp://localhost:" .. arg[1])):close()
       mw.process.run{ "true" }
       require "other"]], port)
     assert.equal("", r.stderr)
     local told = table.concat(story(all), "\n")
     local tried = "connect | net connect | 127.0.0.1:" .. port .. " | granted | --allow-net=127.0.0.1 | script.lua:2"
     assert.truthy(told:find(tried, 1, true), told)
+    tried = tried:gsub("127.0.0.1", "localhost")
+    assert.equal(2, select(2, told:gsub(tried:gsub("%p", "%%%0"), ""))) -- the name, then the address that was tried
     assert.truthy(told:find("run | process run | true | granted | --allow-run=true | script.lua:3", 1, true), told)
     assert.truthy(told:find("read | require | " .. path "other.lua" .. " | granted | modules | script.lua:4", 1, true), told)
     os.remove(path "audit")

@@ -270,6 +270,17 @@ describe("a missing right on a terminal", function()
     assert.equal(0, select(2, rest(child)))
   end)
 
+  it("is asked for where the person sits, whatever the script makes of its standard streams", function()
+    local child <close> = start({ "--trust-run=sh" }, [[
+      io.stdin:close()
+      io.stderr:close()
+      local other <close> = mw.process.spawn{ "sh", "-c", "echo y; echo y; exec cat", pty = true }
+      print(mw.fs.read(arg[1]))]], path "data")
+    expect(child, END)
+    answer(child, "y\n")
+    assert.truthy(rest(child):find("the data", 1, true))
+  end)
+
   it("begins on a page of its own, whatever the script wrote before", function()
     local child <close> = assert(process.spawn {
       program, "eval", "io.write('\27[8m\27(0') " .. read, path "data", pty = true, env = { TERM = "xterm" },
