@@ -133,13 +133,37 @@ static int check_anchor(struct mw_points *ps, const struct mw_place_id *at) {
     return add_sought(ps, &at->anchor, at->text + at->rest, 1);
 }
 
+/* Where a held object is by now: 1, or 0: it has no name any more, or none that is known. */
+static int name_now(int fd, char path[MW_TRAIL_TEXT]) {
+    static const char gone[] = " (deleted)";
+    char self[32];
+    ssize_t n;
+
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    n = readlink(self, path, MW_TRAIL_TEXT - 1);
+    if (n <= 0 || path[0] != '/') return 0;
+    path[n] = 0;
+    if ((size_t)n >= sizeof gone && strcmp(path + n - (sizeof gone - 1), gone) == 0) return 0;
+    if (path[1] == 0) path[0] = 0;
+    return 1;
+}
+
+/* What is granted, also where it was moved to. */
+static int add_grant(struct mw_points *ps, const struct mw_rule *r) {
+    const struct mw_spot *s = &r->spot;
+    char path[MW_TRAIL_TEXT];
+    size_t i = ps->count;
+    int rc = mw_points_add(ps, s->place.text, 0, 0);
+
+    if (rc < 0 || s->fd < 0 || (ps->at[i].node.dev == s->node.dev && ps->at[i].node.ino == s->node.ino)) return rc;
+    return name_now(s->fd, path) ? mw_points_add(ps, path, 0, 0) : 0;
+}
+
 /* The denied object itself, wherever it is by now. */
 static int add_object(struct mw_points *ps, const struct mw_rule *r) {
     const struct mw_spot *s = &r->spot;
-    char self[32], path[MW_TRAIL_TEXT];
-    static const char gone[] = " (deleted)";
+    char path[MW_TRAIL_TEXT];
     struct stat st;
-    ssize_t n;
     int rc;
 
     if (!s->known) return 0;
@@ -149,12 +173,7 @@ static int add_object(struct mw_points *ps, const struct mw_rule *r) {
     if (fstat(s->fd, &st) < 0) return mw_err_sys(ps->b->err, op, r->text);
     if (st.st_nlink == 0) return 0;
     if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) rc = add_sought(ps, &s->node, NULL, st.st_nlink);
-    snprintf(self, sizeof self, "/proc/self/fd/%d", s->fd);
-    n = readlink(self, path, sizeof path - 1);
-    if (n <= 0 || path[0] != '/') return rc == 0 ? add_sought(ps, &s->node, NULL, 1) : rc;
-    path[n] = 0;
-    if ((size_t)n >= sizeof gone && strcmp(path + n - (sizeof gone - 1), gone) == 0) return rc == 0 ? add_sought(ps, &s->node, NULL, st.st_nlink) : rc;
-    if (path[1] == 0) path[0] = 0;
+    if (rc == 0 && !name_now(s->fd, path)) return add_sought(ps, &s->node, NULL, st.st_nlink);
     if (rc == 0 && strcmp(path, s->place.text) != 0) rc = mw_points_add(ps, path, 0, 0);
     return rc;
 }
@@ -164,7 +183,7 @@ static int add_rule(struct mw_points *ps, const struct mw_rule *r) {
 
     if (r->form == MW_FORM_EVERY) return r->effect == MW_ALLOW && !ps->loading ? mw_points_add(ps, "", 0, 0) : 0;
     if (r->form != MW_FORM_PATH || r->spot.place.text == NULL) return 0;
-    if (r->effect == MW_ALLOW) return ps->loading ? 0 : mw_points_add(ps, r->spot.place.text, 0, 0);
+    if (r->effect == MW_ALLOW) return ps->loading ? 0 : add_grant(ps, r);
     rc = add_place(ps, &r->spot.place);
     if (rc == 0) rc = add_place(ps, &r->spot.link);
     if (rc == 0) rc = add_object(ps, r);
