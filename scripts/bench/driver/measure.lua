@@ -60,12 +60,19 @@ function way.alone(o, workload, entry, n)
   return run(joined(program(workload, entry), workload.args(n, entry.how, o.smoke)), o.limit)
 end
 
+--- pcall, but for the end of it all (Ctrl-C).
+local function attempt(f, ...)
+  local ok, got = pcall(f, ...)
+  if not ok and type(got) ~= "string" and got.code == "ECANCELED" then error(got, 0) end
+  return ok, got
+end
+
 --- Runs what asks a server; if that fails, what the server said is part of the story.
 local function asked(server, command, limit)
-  local ok, said = pcall(run, command, limit)
+  local ok, said = attempt(run, command, limit)
   if ok then return said end
   server:stop()
-  error(("%s\nthe server said: %s"):format(said, server.stdout:read("a", { timeout = 10 }) or ""), 0)
+  error(("%s\nthe server said: %s"):format(tostring(said), server.stdout:read("a", { timeout = 10 }) or ""), 0)
 end
 
 local function ended(server, limit)
@@ -100,7 +107,7 @@ local count = 0
 function measure.once(o, workload, entry, n)
   count = count + 1
   local socket = ("%s/%d.sock"):format(o.work, count) -- a new one each time: nobody waits for another to remove it
-  local ok, got = pcall(function() return numbers(way[workload.way](o, workload, entry, n, socket)) end)
+  local ok, got = attempt(function() return numbers(way[workload.way](o, workload, entry, n, socket)) end)
   if not ok then return nil, tostring(got) end
   for _, figure in ipairs(workload.figures) do
     local value = figure.of(got)
