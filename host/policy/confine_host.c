@@ -72,7 +72,9 @@ int mw_cage_host_whole(struct mw_cage_build *b, enum mw_kind kind, const char *p
 static int socket_rule(struct mw_cage_build *b, const struct mw_rule *r) {
     char dir[PATH_MAX];
 
-    if (r->effect != MW_ALLOW || r->spot.place.text == NULL) return 0;
+    if (r->effect != MW_ALLOW) return 0;
+    if (r->form == MW_FORM_EVERY) return mw_cage_allow_path(b, "/", LL_MAKE_SOCK | LL_REMOVE_FILE, 0);
+    if (r->spot.place.text == NULL) return 0;
     if (r->form == MW_FORM_SOCKETS) return mw_cage_allow_path(b, r->spot.place.text, LL_MAKE_SOCK | LL_REMOVE_FILE, 0);
     if (r->form != MW_FORM_SOCKET || !parent_of(r->spot.place.text, dir)) return 0;
     return mw_cage_allow_path(b, dir, LL_MAKE_SOCK | LL_REMOVE_FILE, 0);

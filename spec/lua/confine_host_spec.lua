@@ -156,6 +156,16 @@ describe("the host's own lock", function()
       end]], path "sock"))
   end)
 
+  it("lets Unix sockets be made anywhere, and removed again, by who may listen everywhere", function()
+    for _, right in ipairs { "--allow-net", "--allow-listen" } do
+      assert.equal("true true\n", said({ "--confine=strict", "--allow-read", right }, [[
+        local server = assert(mw.net.listen("unix:" .. arg[1]))
+        local made = fs.stat(arg[1]) ~= nil
+        server:close()
+        print(made, fs.stat(arg[1]) == nil)]], path "sock"):gsub("\t", " "))
+    end
+  end)
+
   it("lets specs be found and read", function()
     assert(mw.fs.write(path "one_spec.lua", "describe('x', function() it('y', function() assert.equal(1, 1) end) end)"))
     local r = assert(mw.process.run { program, "test", "--confine=strict", path "one_spec.lua", stdin = "null", timeout = 60 })
