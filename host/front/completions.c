@@ -51,7 +51,7 @@ static void print_bash(FILE *to) {
           "  elif [[ $command == completions ]] && ((COMP_CWORD == 2)); then COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$cur\"))\n"
           "  elif [[ $command == help ]] && ((COMP_CWORD == 2)); then COMPREPLY=($(compgen -W '", to);
     print_commands(to);
-    fputs("' -- \"$cur\"))\n"
+    fputs(" confinement' -- \"$cur\"))\n"
           "  elif ((COMP_CWORD == 1)); then COMPREPLY=($(compgen -f -W '", to);
     print_commands(to);
     fputs("' -- \"$cur\"))\n"
@@ -128,7 +128,7 @@ static void print_fish(FILE *to) {
         }
     }
     fputs("complete -c moonwire -n '__fish_seen_subcommand_from completions' -f -a 'bash zsh fish'\n"
-          "complete -c moonwire -n '__fish_seen_subcommand_from help' -f -a 'run eval test check completions'\n"
+          "complete -c moonwire -n '__fish_seen_subcommand_from help' -f -a 'run eval test check completions confinement'\n"
           "complete -c moonwire -n __fish_use_subcommand -l version -d 'print the version'\n", to);
 }
 

@@ -184,6 +184,7 @@ static int help_topic(struct mw_flags *flags, struct mw_err *err) {
     int topic;
 
     if (flags->topic >= 0 || flags->arg_count == 0) return 0;
+    if (strcmp(flags->args[0], "confinement") == 0) return flags->topic = MW_TOPIC_CONFINEMENT, 0;
     topic = mw_table_command_of(flags->args[0]);
     if (topic < 0 || mw_table_command((enum mw_command)topic)->summary == NULL) {
         if (mw_table_later(flags->args[0])) return refuse(flags, err, "%s is not in this version", flags->args[0], "");

@@ -17,7 +17,8 @@ static const char about[] =
     "\n"
     "What a script lacks it is told: the error names the flag that would give it.\n"
     "\n"
-    "`moonwire help run` lists the rights; `moonwire help COMMAND` explains a command.\n";
+    "`moonwire help run` lists the rights; `moonwire help COMMAND` explains a command; `moonwire help confinement` tells what\n"
+    "the kernel holds of them.\n";
 
 static const char run_text[] =
     "Runs SCRIPT; `-` reads it from standard input. ARGS are the script's: `arg[1]`, `...`. Options stand before SCRIPT;\n"
@@ -62,6 +63,25 @@ static const char completions_text[] =
     "    source <(moonwire completions bash)                                          in ~/.bashrc\n"
     "    moonwire completions zsh > ~/.zfunc/_moonwire                                a folder of your $fpath\n"
     "    moonwire completions fish > ~/.config/fish/completions/moonwire.fish\n";
+
+static const char confinement_text[] =
+    "confinement: what the kernel holds beside moonwire's own checks (Landlock and seccomp, Linux)\n"
+    "\n"
+    "Every program started under --allow-run, and all that it starts, is held to the script's rights: files and folders; TCP only\n"
+    "at ports that are granted for all hosts (--allow-net=:443, or sandbox = { connect = {443} } below such a right); UDP only\n"
+    "under --allow-net for everything; Unix sockets by name only with sandbox = { unix = true }. HOME and TMPDIR are a private\n"
+    "folder that is removed at the end. --trust-run=PROGRAM starts a program without all that, with your own rights.\n"
+    "\n"
+    "A script child is held to its permissions: files and TCP ports by the kernel, hosts and socket paths by its own moonwire.\n"
+    "\n"
+    "moonwire itself is held to its script's rights with --confine=strict, and by --confine=auto (the default) where standard\n"
+    "input or standard error is no terminal, or with --no-prompt; not with --trust-run or -A. --audit=FILE tells.\n"
+    "\n"
+    "The kernel only allows, and below a folder. Where something is denied inside a granted folder, that folder is opened up:\n"
+    "everything else that is in it stays allowed to children, but they cannot list it, nor make, nor use what comes later in it.\n"
+    "Where the kernel has no Landlock, a child that would be confined is not started. That a file exists is not hidden.\n"
+    "\n"
+    "What any confined program may open to load, whatever the rights (a denial of the very path takes it away):\n";
 
 static const char rights_text[] =
     "    Without a list a right is for everything. Lists are separated by commas (`\\,` is a comma); a flag may be repeated.\n"
@@ -137,6 +157,18 @@ static void print_limits(FILE *to) {
     }
 }
 
+static void print_confinement(FILE *to) {
+    char rights[32];
+
+    fputs(confinement_text, to);
+    for (const struct mw_loading_row *row = mw_loading_table(); row->path != NULL; row++) {
+        snprintf(rights, sizeof rights, "read%s%s", row->execute ? ", execute" : "", row->write ? ", write" : "");
+        fprintf(to, "    %-26s %-15s %s\n", row->path, rights, row->why);
+    }
+    fputs("\nand: the program itself; the programs of --allow-run, and P for those in P/bin, P/sbin, P/shims, unless P is /, a home\n"
+          "folder or the one for temporary files; the script of a #! program; its terminal, with pty = true.\n", to);
+}
+
 static void print_program(FILE *to) {
     fputs("moonwire: Lua scripts that run processes and talk over pipes and sockets, with the rights you give them\n\n", to);
     for (int i = 0; i < MW_COMMANDS; i++) {
@@ -156,6 +188,10 @@ void mw_help_print(FILE *to, int topic) {
     };
     const struct mw_command_row *row;
 
+    if (topic == MW_TOPIC_CONFINEMENT) {
+        print_confinement(to);
+        return;
+    }
     if (topic < 0 || topic >= MW_COMMANDS || texts[topic] == NULL) {
         print_program(to);
         return;

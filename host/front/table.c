@@ -11,7 +11,7 @@ static const struct mw_command_row commands[MW_COMMANDS] = {
     [MW_CMD_TEST] = { "test", "test [rights] [options] [busted options] [FILES]", "run specs with Busted, inside a host" },
     [MW_CMD_CHECK] = { "check", "check SCRIPT...", "compile scripts without running them" },
     [MW_CMD_COMPLETIONS] = { "completions", "completions bash|zsh|fish", "print completions for a shell" },
-    [MW_CMD_HELP] = { "help", "help [COMMAND]", "explain a command" },
+    [MW_CMD_HELP] = { "help", "help [COMMAND|confinement]", "explain a command, or what the kernel holds" },
     [MW_CMD_VERSION] = { NULL, "--version", "print the version" },
     [MW_CMD_CHILD] = { "child-script", "child-script SCRIPT [ARGS]", NULL },
 };

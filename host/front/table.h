@@ -12,6 +12,8 @@ enum mw_command {
     MW_COMMANDS
 };
 
+enum { MW_TOPIC_CONFINEMENT = MW_COMMANDS };    /* `help confinement`: a topic that is no command */
+
 struct mw_command_row {
     const char *name;               /* NULL: has no word of its own (--version) */
     const char *usage;              /* what follows `moonwire ` */

@@ -50,6 +50,16 @@ TEST(the_help_promises_nothing_of_later_versions) {
     }
 }
 
+TEST(the_help_on_confinement_prints_the_whole_loading_table) {
+    const char *got = help(MW_TOPIC_CONFINEMENT);
+
+    CHECK(strstr(got, "--confine=strict") != NULL);
+    for (const struct mw_loading_row *row = mw_loading_table(); row->path != NULL; row++) {
+        CHECK(strstr(got, row->path) != NULL);
+        CHECK(strstr(got, row->why) != NULL);
+    }
+}
+
 TEST(the_general_help_names_every_command_and_every_exit_status) {
     static const char *const statuses[] = { "0 done", "1 the script failed", "2 wrong", "77 ", "124 ", "126 ", "127 ", "128+n" };
     const char *got = help(-1);
@@ -62,7 +72,7 @@ TEST(the_general_help_names_every_command_and_every_exit_status) {
 }
 
 TEST(a_line_of_help_fits_a_wide_terminal) {
-    for (int command = -1; command < MW_COMMANDS; command++) {
+    for (int command = -1; command <= MW_TOPIC_CONFINEMENT; command++) {
         const char *line = help(command);
         while (*line != '\0') {
             size_t len = strcspn(line, "\n");
