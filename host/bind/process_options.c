@@ -12,6 +12,7 @@
 #include "bind/stream.h"
 
 #define ARG_MAX_BYTES (1u << 20)      /* of one argument: the kernel's own limit comes first, as E2BIG */
+#define ARGS_MAX 65536
 #define OUTPUT_DEFAULT (8u << 20)
 #define OUTPUT_MAX ((uint64_t)1 << 40)
 #define KILL_AFTER_NS 5000000000u
@@ -67,7 +68,7 @@ static void read_argv(lua_State *L, int idx, struct mw_process_options *o) {
     if (n + first < 1) mw_raise_inval(L, o->op, "a program is missing: { \"echo\", \"hello\" }");
     for (lua_pushnil(L), i = 0; lua_next(L, idx) != 0; lua_pop(L, 1)) i += lua_isinteger(L, -2);
     if (i != n) mw_raise_inval(L, o->op, "there is a hole in the arguments");
-    if (n > 65536) mw_raise_inval(L, o->op, "%I arguments, at most 65536 are allowed", (LUAI_UACINT)n);
+    if (n > ARGS_MAX) mw_raise_inval(L, o->op, "%I arguments, at most %d are allowed", (LUAI_UACINT)n, ARGS_MAX);
     lua_createtable(L, (int)(n + first), 0);                         /* [args] */
     if (script != NULL) {
         lua_pushstring(L, script);
@@ -241,9 +242,10 @@ static void refuse_later(lua_State *L, int idx, const char *op) {
 /* No allocation below runs a finalizer that could reach the copy: what was read stays as it was read. */
 void mw_process_options_copy(lua_State *L, int idx, int depth) {
     int from = lua_absindex(L, idx);
+    size_t n = lua_rawlen(L, from);
 
     luaL_checkstack(L, 6, "options");
-    lua_createtable(L, (int)lua_rawlen(L, from), 4);                  /* [copy] */
+    lua_createtable(L, n <= ARGS_MAX ? (int)n : 0, 4);                /* [copy]; a border says little of a table with holes */
     for (lua_pushnil(L); lua_next(L, from) != 0;) {                   /* [copy key value] */
         if (depth > 0 && lua_type(L, -1) == LUA_TTABLE) {
             mw_process_options_copy(L, -1, depth - 1);

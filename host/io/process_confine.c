@@ -12,6 +12,7 @@
 
 #define KEPT 16               /* cages of a host: one for each program that it starts in turn */
 #define KEY_MAX 4096          /* bytes; what is made of more is not kept */
+#define RULES_MAX 64          /* of one that is kept: each may hold a descriptor */
 
 /* A cage, and all that it was made from. */
 struct kept {
@@ -34,10 +35,14 @@ static void forget(struct kept *k) {
     memset(k, 0, sizeof *k);
 }
 
-void mw_cages_free(struct mw_cages *it) {
+static void forget_all(struct mw_cages *it) {
     int i;
 
     for (i = 0; it != NULL && i < KEPT; i++) forget(&it->all[i]);
+}
+
+void mw_cages_free(struct mw_cages *it) {
+    forget_all(it);
     free(it);
 }
 
@@ -187,7 +192,8 @@ static void put_rules(struct key *k, const struct mw_grant_wish *wishes, size_t 
     int relative = 0;
 
     put(k, &count, sizeof count);
-    for (i = 0; i < count; i++) {
+    if (count > RULES_MAX) k->full = 1;
+    for (i = 0; !k->full && i < count; i++) {
         unsigned char kind[2] = { (unsigned char)wishes[i].kind, wishes[i].rule != NULL };
         put(k, kind, sizeof kind);
         put_text(k, wishes[i].rule);
@@ -394,6 +400,10 @@ int mw_launch_cage(struct launch *l, struct mw_spawn *s) {
         l->cage = mw_cage_keep(one->cage);
     } else {
         rc = build(l, &key, &w);
+        if (rc == -EMFILE || rc == -ENFILE) {                       /* those that are kept hold descriptors */
+            forget_all(l->home->cages);
+            rc = build(l, &key, &w);
+        }
     }
     if (rc == 0) rc = tell(l, "confined");
     if (rc < 0) return rc;
