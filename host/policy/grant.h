@@ -104,6 +104,9 @@ int mw_permit_unix_path(mw_policy *p, enum mw_kind kind, const char *path, const
 /* Finds a program in our PATH, or by path when it has a slash, links followed (program.c): 0 with `w` walked (mw_walk_end) and
  * `path` as it was found, absolute; MW_ENOENT; or a code. */
 int mw_program_find(const struct mw_policy *p, const char *name, char path[MW_TRAIL_TEXT], struct mw_walk *w);
+/* What mw_permit_exec decides about a name before it looks at a #! line: MW_RUN, or MW_TRUST (which needs run, too). 0, or the code
+ * of a name that leads nowhere; d says even then whether it is denied. */
+int mw_program_decide(const struct mw_policy *p, const char *name, enum mw_kind kind, struct mw_decision *d);
 /* 1 if a grant of every layer could have meant `name`: that there is no such program is no secret then. */
 int mw_program_named(const struct mw_policy *p, const char *name);
 /* 1 if the code says something about the name that was looked up, and not about us (descriptors, memory). */

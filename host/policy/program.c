@@ -135,7 +135,7 @@ static int candidate_of_rule(const struct mw_rule *r, struct candidate *c) {
     return c->fd < 0 ? -errno : 0;
 }
 
-static int find(const mw_policy *p, const char *name, int dirfd, struct candidate *c) {
+static int find(const struct mw_policy *p, const char *name, int dirfd, struct candidate *c) {
     const struct mw_rule *r = name[0] == '/' || strchr(name, '/') == NULL ? pinned(p, name) : NULL;
     char path[MW_TRAIL_TEXT], self[32];
     struct mw_walk w;
@@ -268,6 +268,34 @@ static int interpret(mw_policy *p, struct candidate *c, char line[LINE_MAX_BYTES
 
 /* ---- The face ------------------------------------------------------------------------------------------------------------ */
 
+/* Finds the program and decides about running it. 0, or why it is not found. */
+static int decide(const struct mw_policy *p, const char *name, int dirfd, struct candidate *c, struct mw_target *t, struct mw_decision *d) {
+    int missing = find(p, name, dirfd, c);
+
+    if (missing == 0) {
+        t->node = &c->node;
+        t->program = c->real;
+    }
+    mw_decide(p, t, d);
+    if (missing < 0 && d->verdict != MW_NO && mw_program_named(p, name)) d->verdict = MW_YES;
+    return missing;
+}
+
+int mw_program_decide(const struct mw_policy *p, const char *name, enum mw_kind kind, struct mw_decision *d) {
+    struct mw_target t = {.kind = MW_RUN, .port = MW_ANY_PORT};
+    struct candidate c;
+    int rc;
+
+    c.fd = -1;
+    rc = strlen(name) >= PATH_MAX ? -ENAMETOOLONG : decide(p, name, AT_FDCWD, &c, &t, d);
+    if (rc == 0 && kind == MW_TRUST && d->verdict == MW_YES) {
+        t.kind = MW_TRUST;
+        mw_decide(p, &t, d);
+    }
+    if (c.fd >= 0) close(c.fd);
+    return rc;
+}
+
 /* Does a rule say so, beside a layer that grants everything? */
 static int is_trusted_by_rule(const struct mw_policy *p, const struct mw_target *t) {
     struct mw_fit fit;
@@ -293,13 +321,7 @@ int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, st
     out->trusted = out->trusted_by_rule = 0;
     if (name[0] == 0) return mw_err_set(err, MW_EINVAL, op, name, "the program's name is empty");
     if (strlen(name) >= PATH_MAX) return mw_err_set(err, -ENAMETOOLONG, op, name, NULL);
-    missing = find(p, name, dirfd, &c);
-    if (missing == 0) {
-        t.node = &c.node;
-        t.program = c.real;
-    }
-    mw_decide(p, &t, &d);
-    if (missing < 0 && d.verdict != MW_NO && mw_program_named(p, name)) d.verdict = MW_YES;
+    missing = decide(p, name, dirfd, &c, &t, &d);
     rc = d.verdict == MW_YES && p->audit_fd < 0 ? 0 : mw_settle(err, p, op, MW_RUN, name, &t, &d);
     if (rc < 0) goto done;
     if (missing < 0) return mw_err_set(err, missing, op, name, missing == MW_ENOENT ? "no such program" : NULL);

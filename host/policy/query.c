@@ -59,13 +59,13 @@ static int target_of(const struct mw_policy *p, const struct mw_rule *r, enum mw
     return rc;
 }
 
-/* Below a directory of sockets: any name in it stands for all. */
+/* Below a directory of sockets: a name that no file has stands for all. */
 static void stand_in(const struct mw_rule *r, struct mw_walk *w) {
     struct mw_trail *t = &w->trail;
 
-    if (r->form != MW_FORM_SOCKETS || t->count >= MW_TRAIL_MAX || t->len + 3 > sizeof t->text) return;
-    memcpy(t->text + t->len, "/*", 3);
-    t->len += 2;
+    if (r->form != MW_FORM_SOCKETS || t->count >= MW_TRAIL_MAX || t->len + 2 > sizeof t->text) return;
+    memcpy(t->text + t->len, "/", 2);
+    t->len++;
     t->step[t->count] = (struct mw_step){.end = (unsigned)t->len};
     t->count++;
 }
@@ -78,8 +78,9 @@ static int decide_rule(const struct mw_policy *p, const struct mw_rule *r, enum 
     int rc;
 
     w.fd = w.dir = -1;
-    rc = target_of(p, r, kind, &addr, suffix, &w, &t);
     *d = (struct mw_decision){MW_MISS, 0, NULL, 0};
+    if (r->form == MW_FORM_PROGRAM) return mw_program_decide(p, r->name, kind, d);
+    rc = target_of(p, r, kind, &addr, suffix, &w, &t);
     if (rc == 0) {
         stand_in(r, &w);
         mw_decide(p, &t, d);
@@ -113,19 +114,21 @@ static int decide_text(const struct mw_policy *p, enum mw_kind kind, const char 
         rc = decide_rule(p, r, ways[i], &one);
         if (rc == MW_EDENIED) rc = 0; /* ".." out of an ungranted directory: denied, as enforcement says */
         if (rc < 0) mw_err_set(err, rc, "permissions", subject, NULL);
-        else if (i == 0 || one.verdict < d->verdict) *d = one;
+        if (i == 0 || one.verdict < d->verdict) *d = one;
     }
     mw_rule_free(r);
-    if (rc == 0 && kind == MW_RUN && subject != NULL && d->verdict == MW_YES && !may_start(p, subject)) d->verdict = MW_NO;
+    if (rc == 0 && (kind == MW_RUN || kind == MW_TRUST) && subject != NULL && d->verdict == MW_YES && !may_start(p, subject)) d->verdict = MW_NO;
     return rc;
 }
 
 enum mw_answer mw_policy_query(const mw_policy *p, enum mw_kind kind, const char *subject) {
     struct mw_decision d;
+    int rc = decide_text(p, kind, subject, &d, NULL);
 
-    if (decide_text(p, kind, subject, &d, NULL) < 0) return MW_DENIED;
+    /* A granted name that leads nowhere is granted: enforcement says that it is not there. */
+    if (rc < 0 && !(kind == MW_RUN && subject != NULL && rc != MW_EINVAL && mw_program_told(rc))) return MW_DENIED;
     if (d.verdict == MW_YES) return MW_GRANTED;
-    return mw_ask_possible(p, subject, &d) ? MW_PROMPT : MW_DENIED;
+    return rc < 0 ? MW_DENIED : mw_ask_possible(p, subject, &d) ? MW_PROMPT : MW_DENIED;
 }
 
 /* Asks about what the subject leads to, where it is a path or a program. */
@@ -153,7 +156,8 @@ enum mw_answer mw_policy_request(mw_policy *p, enum mw_kind kind, const char *su
     enum mw_said said = MW_SAID_NOTHING;
     int yes = 0, rc = decide_text(p, kind, subject, &d, NULL);
 
-    if (rc == 0) yes = d.verdict == MW_YES;
+    if (rc == 0 || kind == MW_RUN) yes = d.verdict == MW_YES;
+    if (rc < 0 && yes) rc = 0;
     if (rc == 0 && !yes) said = ask_about(p, kind, subject, &d);
     rc = mw_audit(p, "permissions.request", kind, subject, yes ? "granted" : outcomes[said], said == MW_SAID_NOTHING ? MW_BY_RULE : MW_BY_PERSON, &d);
     return rc == 0 && (yes || said == MW_SAID_ONCE || said == MW_SAID_ALWAYS) ? MW_GRANTED : MW_DENIED;

@@ -1,5 +1,6 @@
 /* Layers, drops, copies, and the policy that a child is handed; programs and what stands in their first line. */
 #include "policy/permit.h"
+#include "policy/grant.h"
 #include "policy/save.h"
 
 #include <arpa/inet.h>
@@ -445,5 +446,49 @@ TEST(an_abstract_name_may_be_as_long_as_the_kernel_has_it) {
     CHECK_INT(mw_policy_add(p, MW_NET, MW_DENY, rule, &err), MW_EINVAL);
     name[108] = 'n';
     CHECK_INT(mw_permit_unix(p, MW_CONNECT, name, "net connect", &at, &err), -ENAMETOOLONG);
+    done();
+}
+
+TEST(a_directory_of_sockets_is_not_covered_by_a_socket_of_any_name_in_it) {
+    begin();
+    allow(MW_NET, "unix:/run/app/*");
+    CHECK_INT(mw_policy_covers(p, MW_NET, "unix:/run/app/*", &err), 0);
+    CHECK_INT(mw_policy_covers(p, MW_NET, "unix:/run/app/", &err), MW_EDENIED);
+    done();
+}
+
+TEST(query_says_of_programs_what_starting_them_would) {
+    struct mw_program it;
+    char path[PATH_MAX];
+    mw_policy *kept;
+    begin();
+    REQUIRE(mkdir(in("bin"), 0755) == 0);
+    put("data/tool", "#!/bin/sh\n", 0755);
+    snprintf(path, sizeof path, "%s:%s", in("bin"), in("data"));
+    kept = p;
+    free(kept->path);
+    kept->path = strdup(path);
+    CHECK_INT(mw_policy_query(p, MW_RUN, "tool"), MW_DENIED);
+    CHECK_INT(mw_policy_query(p, MW_RUN, "none"), MW_DENIED);
+    allow(MW_RUN, "tool");
+    CHECK_INT(mw_policy_query(p, MW_RUN, "tool"), MW_GRANTED);
+    put("bin/tool", "#!/bin/sh\n", 0755); /* before it in PATH: what was pinned counts */
+    CHECK_INT(runs("tool", &it), 0);
+    CHECK_INT(mw_policy_query(p, MW_RUN, "tool"), MW_GRANTED);
+    CHECK_INT(runs(in("bin/tool"), &it), MW_EDENIED);
+    CHECK_INT(mw_policy_query(p, MW_RUN, in("bin/tool")), MW_DENIED);
+    CHECK_INT(runs("none", &it), MW_EDENIED);
+    CHECK_INT(mw_policy_query(p, MW_RUN, "none"), MW_DENIED);
+    CHECK_INT(mw_policy_query(p, MW_TRUST, "tool"), MW_DENIED);
+    allow(MW_RUN, NULL);
+    CHECK_INT(runs("none", &it), MW_ENOENT);
+    CHECK_INT(mw_policy_query(p, MW_RUN, "none"), MW_GRANTED);
+    CHECK_INT(mw_policy_query(p, MW_RUN, ""), MW_DENIED);
+    allow(MW_TRUST, in("data/tool"));
+    CHECK_INT(mw_policy_query(p, MW_TRUST, "tool"), MW_GRANTED);
+    REQUIRE(mw_policy_add(p, MW_RUN, MW_DENY, in("data/tool"), &err) == 0);
+    CHECK_INT(runs("tool", &it), MW_EDENIED);
+    CHECK_INT(mw_policy_query(p, MW_RUN, "tool"), MW_DENIED);
+    CHECK_INT(mw_policy_query(p, MW_TRUST, "tool"), MW_DENIED); /* it will not run at all */
     done();
 }
