@@ -130,7 +130,7 @@ TEST(peers_are_decided_the_same) {
 }
 
 TEST(paths_and_programs_are_decided_the_same) {
-    char root[64] = "/tmp/mw-index-XXXXXX", command[256], path[160];
+    char root[64] = "/tmp/mw-index-XXXXXX", command[256], path[160], moved[160];
     static const char *const made[] = {"a", "b", "a/a", "a/b", "b/a", "a/a/a", "a/a/b"};
 
     REQUIRE(mkdtemp(root) != NULL);
@@ -152,6 +152,9 @@ TEST(paths_and_programs_are_decided_the_same) {
             add(MW_RUN, any(2) ? path : "cat");
         }
         REQUIRE(p->layers->index[MW_READ] != NULL && p->layers->index[MW_RUN] != NULL);
+        snprintf(moved, sizeof moved, "%s/c", root);
+        snprintf(path, sizeof path, "%s/a", root);
+        if (turn % 2) REQUIRE(rename(path, moved) == 0); /* what is denied by folder and name goes with the folder */
         for (int q = 0; q < 40; q++) {
             struct mw_program it;
             struct mw_target t;
@@ -159,6 +162,7 @@ TEST(paths_and_programs_are_decided_the_same) {
             char subject[PATH_MAX + 2];
             int at = snprintf(path, sizeof path, "%s", root);
             for (unsigned k = any(5); k > 0; k--) at += snprintf(path + at, sizeof path - (size_t)at, "/%s", (const char *[]){"a", "b", "f", "way", "none", "hard", "soft"}[any(7)]);
+            if (turn % 2 && path[strlen(root)] != 0 && path[strlen(root) + 1] == 'a') path[strlen(root) + 1] = 'c';
             if (mw_target_path(p, 1u << MW_READ, path, any(2) ? MW_WALK_FOLLOW : MW_WALK_NAME, subject, &w, &t) != 0) continue;
             t.kind = MW_READ;
             same_decision(&t);
@@ -170,6 +174,8 @@ TEST(paths_and_programs_are_decided_the_same) {
             if (mw_permit_exec(p, "cat", -1, "process spawn", &it, &err) == 0) mw_program_close(&it);
         }
         mw_policy_free(p);
+        snprintf(path, sizeof path, "%s/a", root);
+        if (turn % 2) REQUIRE(rename(moved, path) == 0);
     }
     snprintf(command, sizeof command, "rm -rf %s", root);
     REQUIRE(system(command) == 0);
