@@ -101,6 +101,26 @@ describe("a host that ends", function()
     assert.equal("", all_gone(child))
   end)
 
+  it("by KILL, stopped and with no warden left, leaves nobody behind where the kernel tells its children", function()
+    if not process.run({ "true" }).rusage then return pending "uv_spawn asks for no signal at the parent's end" end
+    local child <close>, line = host [[
+      local c = assert(mw.process.spawn { "sleep", "1000" })
+      print("ready")
+      mw.task.wait()
+    ]]
+    assert.equal("ready", line)
+    child:kill "STOP" -- it would start another warden
+    for _, pid in ipairs(fs.list("/proc")) do
+      local stat = pid:find("^%d+$") and fs.read("/proc/" .. pid .. "/stat")
+      local ours = stat and tonumber(stat:match("%) %S (%d+)")) == child.pid
+      if ours and fs.read("/proc/" .. pid .. "/cmdline"):find("moonwire-warden", 1, true) then
+        assert(process.run { "kill", "-KILL", pid }.ok)
+      end
+    end
+    child:kill "KILL"
+    assert.equal("", all_gone(child))
+  end)
+
   it("well has replaced each warden that a child killed while it was being announced", function()
     local child <close>, line = host [[
       local me = mw.fs.read("/proc/self/stat"):match("^(%d+)")
