@@ -230,6 +230,31 @@ describe("a missing right on a terminal", function()
     assert.equal("denied\n", r.stdout)
   end)
 
+  it("can be stopped by Ctrl-Z, and answered when the program is in the foreground again", function()
+    local child <close> = assert(process.spawn {
+      "sh", "-c", 'set -m; "$1" eval "$2" "$3"; echo stopped; fg; echo over $?', "sh", program, read, path "data",
+      pty = true, env = { TERM = "dumb" },
+    })
+    expect(child, END)
+    answer(child, "\26")
+    expect(child, "stopped\r\n")
+    answer(child, "junk\n")
+    expect(child, END)
+    answer(child, "y\n")
+    expect(child, "the data\r\n")
+    expect(child, "over 0\r\n")
+  end)
+
+  it("is denied without a question in the background", function()
+    local child <close> = assert(process.spawn {
+      "sh", "-c", 'set -m; "$1" eval "$2" "$3" & wait; echo over', "sh", program, read, path "data",
+      pty = true, env = { TERM = "dumb" },
+    })
+    local text = expect(child, "over\r\n")
+    assert.truthy(text:find("denied", 1, true), text)
+    assert.falsy(text:find(END, 1, true), text)
+  end)
+
   it("is not asked for while a child has the terminal", function()
     local child <close> = start({ "--trust-run=cat" }, [[
       local cat = mw.process.spawn{ "cat", stdin = "inherit" }

@@ -122,7 +122,7 @@ TEST(query_says_prompt_exactly_where_a_person_is_asked) {
     static const char *const words[] = {"granted", "denied", "prompt"};
     int seen[3] = {0};
 
-    for (int n = 0; n < 40000; n++) {
+    for (int n = 0; n < 12000; n++) {
         struct person who = {.answer = (int)any(2)};
         mw_policy *p = policy_of(&who);
         for (int i = 0; i < 4; i++) {
@@ -142,7 +142,7 @@ TEST(query_says_prompt_exactly_where_a_person_is_asked) {
 }
 
 TEST(always_is_what_query_says_from_then_on) {
-    for (int n = 0; n < 10000; n++) {
+    for (int n = 0; n < 4000; n++) {
         struct person who = {.answer = 2};
         mw_policy *p = policy_of(&who);
         enum mw_kind kind = kinds[any(COUNT(kinds))];
