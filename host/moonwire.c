@@ -604,7 +604,12 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->audit_fd = birth.audit_fd;
     cfg->no_script_modules = !birth.modules;
     cfg->limits = birth.limits;
-    return 0;
+    if (birth.caged) rc = mw_policy_hold(*policy, err);
+    if (rc < 0) {
+        mw_policy_free(*policy);
+        cfg->policy = *policy = NULL;
+    }
+    return rc;
 }
 void mw_host_hold_children(mw_host *h, int on) {
     mw_process_hold(h, on);

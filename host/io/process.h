@@ -178,6 +178,7 @@ struct mw_birth {
     int home_fd;              /* its parent's private directory, for its own one, or -1 */
     int audit_fd;             /* its parent's audit, or -1 */
     int modules;              /* 1: Lua modules beside its script are free to read */
+    int caged;                /* 1: it wears a cage made from its policy */
     struct mw_limits limits;  /* the parent's */
 };
 int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err);

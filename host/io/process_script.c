@@ -12,7 +12,7 @@
 #include "io/process_parts.h"
 #include "policy/save.h"
 
-enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4, BIRTH_AUDIT = 8, BIRTH_MODULES = 16 };
+enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4, BIRTH_AUDIT = 8, BIRTH_MODULES = 16, BIRTH_CAGED = 32 };
 enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6, AUDIT_FD = 7 };               /* in the child, beside MW_BIRTH_FD */
 
 /* What stands before the policy. */
@@ -232,6 +232,7 @@ int mw_launch_script(struct launch *l) {
     /* Modules beside it are free for it if they are ours to read: a right to one file of a folder is none to its neighbours. */
     if (mw_policy_reads_modules(mw_host_policy(l->home->host), l->script_dir)) head.flags |= BIRTH_MODULES;
     else l->script_dir[0] = '\0';
+    if (l->confined) head.flags |= BIRTH_CAGED;
     fd = write_birth(l, &head);
     if (fd < 0) return fd;
     l->fds[MW_BIRTH_FD] = fd;
@@ -278,6 +279,7 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     out->home_fd = head.flags & BIRTH_HOME ? head.home_fd : -1;
     out->audit_fd = head.flags & BIRTH_AUDIT ? head.audit_fd : -1;
     out->modules = (head.flags & BIRTH_MODULES) != 0;
+    out->caged = (head.flags & BIRTH_CAGED) != 0;
     if (out->audit_fd >= 0 && (out->audit_fd <= 2 || fcntl(out->audit_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the audit did not arrive");
     if (out->script_fd >= 0 && (out->script_fd <= 2 || fcntl(out->script_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the script did not arrive");
     if (out->parent_fd >= 0 && (out->parent_fd <= 2 || fcntl(out->parent_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the line to the parent did not arrive");

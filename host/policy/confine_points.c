@@ -96,9 +96,9 @@ static int add_bad(struct mw_points *ps, const struct mw_node *node) {
 }
 
 static int add_sought(struct mw_points *ps, const struct mw_node *node, const char *rest, uint64_t names) {
-    int rc = grown(ps, (void **)&ps->sought, &ps->sought_room, ps->sought_count, sizeof *ps->sought);
+    int rc = ps->held ? 0 : grown(ps, (void **)&ps->sought, &ps->sought_room, ps->sought_count, sizeof *ps->sought);
 
-    if (rc < 0) return rc;
+    if (rc < 0 || ps->held) return rc;
     ps->sought[ps->sought_count++] = (struct mw_sought){*node, rest, names};
     return 0;
 }
@@ -218,8 +218,22 @@ static int add_special(struct mw_points *ps) {
     return rc;
 }
 
+/* was: the same list when our own cage was made: what came later stands behind. */
+static int add_rules(struct mw_points *ps, const struct mw_rule *r, const struct mw_rule *was) {
+    int rc = 0;
+
+    for (; r != NULL && rc == 0; r = r->next) {
+        ps->held = was != NULL;
+        rc = add_rule(ps, r);
+        was = was != NULL ? was->next : NULL;
+    }
+    ps->held = 0;
+    return rc;
+}
+
 int mw_points_find(struct mw_points *ps) {
     const struct mw_policy *p = ps->b->policy;
+    const struct mw_layer *was = p->held != NULL ? p->held->layers : NULL;
     struct mw_point root = {0};
     int rc = mw_points_ask(ps, "", 1, &root, NULL);
 
@@ -229,9 +243,10 @@ int mw_points_find(struct mw_points *ps) {
     rc = 0;
     for (const struct mw_layer *l = p->layers; l != NULL && rc == 0; l = l->next) {
         if (l->all && !ps->loading) rc = mw_points_add(ps, "", 0, 0);
-        for (const struct mw_rule *r = l->rules[ps->kind]; r != NULL && rc == 0; r = r->next) rc = add_rule(ps, r);
+        if (rc == 0) rc = add_rules(ps, l->rules[ps->kind], was != NULL ? was->rules[ps->kind] : NULL);
+        was = was != NULL ? was->next : NULL;
     }
-    for (const struct mw_rule *r = p->drops.rules[ps->kind]; r != NULL && rc == 0; r = r->next) rc = add_rule(ps, r);
+    if (rc == 0) rc = add_rules(ps, p->drops.rules[ps->kind], p->held != NULL ? p->held->drops.rules[ps->kind] : NULL);
     if (rc == 0 && !ps->loading) rc = add_special(ps);
     if (rc == 0) mw_points_sort(ps);
     return rc;
@@ -297,6 +312,28 @@ int mw_points_refuse_below(const struct mw_points *ps, const char *text) {
     for (size_t i = lower(ps, text); i < ps->count && below(ps->at[i].text, text); i++)
         if (!ps->at[i].yes && strcmp(ps->at[i].text, text) != 0) return 1;
     return 0;
+}
+
+/* Does the policy that our own cage was made from refuse it as well? */
+static int is_held(struct mw_points *ps, const struct mw_point *at) {
+    struct mw_cage_build then = *ps->b;
+    struct mw_points held = {.b = &then, .kind = ps->kind, .loading = ps->loading};
+    struct mw_point said = {0};
+    int rc;
+
+    if (at->forced) return 0;
+    then.policy = ps->b->policy->held;
+    rc = mw_points_ask(&held, at->text, at->special, &said, NULL);
+    free(said.text);
+    return rc < 0 ? rc : !said.yes && !said.forced;
+}
+
+int mw_points_held_below(struct mw_points *ps, const char *text) {
+    int rc = ps->b->policy->held != NULL;
+
+    for (size_t i = lower(ps, text); rc == 1 && i < ps->count && below(ps->at[i].text, text); i++)
+        if (!ps->at[i].yes && strcmp(ps->at[i].text, text) != 0) rc = is_held(ps, &ps->at[i]);
+    return rc;
 }
 
 int mw_points_is_bad(const struct mw_points *ps, const struct stat *st) {

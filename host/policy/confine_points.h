@@ -24,6 +24,7 @@ struct mw_points {
     struct mw_cage_build *b;
     enum mw_kind kind;
     int loading;                 /* 1: granted is what no denial by path refuses (the loading table) */
+    int held;                    /* the rule at hand binds our own cage already: other names of what it denies were looked for then */
     int everything;              /* 1: what no rule can name is granted, too */
     struct mw_point *at;
     size_t count, room;
@@ -47,6 +48,8 @@ int mw_points_seek(struct mw_points *ps);
 const struct mw_point *mw_points_at(const struct mw_points *ps, const char *text);
 /* 1 if something below `text` is refused. */
 int mw_points_refuse_below(const struct mw_points *ps, const char *text);
+/* 1 if all that is refused below `text` is so by the cage that this process wears already (mw_policy_hold). Or a code. */
+int mw_points_held_below(struct mw_points *ps, const char *text);
 /* 1 if it is what a denial means. */
 int mw_points_is_bad(const struct mw_points *ps, const struct stat *st);
 /* The granted point `i` lies in no other granted one (save by way of a refused one). */

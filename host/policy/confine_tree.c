@@ -93,6 +93,8 @@ static int open_up(struct tree *t, int fd, const struct stat *st) {
 
     if (in < 0) {
         if (ours(-errno)) return mw_err_sys(t->b->err, op, name_of(t));
+        rc = mw_points_held_below(&t->ps, t->text);
+        if (rc != 0) return rc < 0 ? rc : mw_cage_allow(t->b, fd, st->st_mode, t->access); /* our own cage keeps it from children */
         mw_cage_note(t->b, "%s: left out, since something in it is denied and it cannot be listed", name_of(t));
         return 0;
     }

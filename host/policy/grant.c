@@ -239,6 +239,7 @@ void mw_policy_free(mw_policy *p) {
     }
     mw_ask_forget(p);
     mw_recall_free(p->recall);
+    mw_policy_free(p->held);
     free(p->path);
     free(p);
 }
@@ -283,6 +284,7 @@ int mw_policy_copy(const mw_policy *p, mw_policy **out, struct mw_err *err) {
     }
     rc = copy_layer(&p->drops, &c->drops);
     if (rc == 0) rc = copy_list(p->modules, &c->modules);
+    if (rc == 0 && p->held != NULL) rc = mw_policy_copy(p->held, &c->held, NULL);
     memcpy(c->denials, p->denials, sizeof c->denials);
 done:
     if (rc < 0) {
@@ -291,6 +293,10 @@ done:
     }
     *out = c;
     return 0;
+}
+
+int mw_policy_hold(mw_policy *p, struct mw_err *err) {
+    return p->held != NULL ? 0 : mw_policy_copy(p, &p->held, err);
 }
 
 int mw_policy_add_one(mw_policy *p, enum mw_kind kind, enum mw_effect effect, const char *rule, struct mw_err *err) {

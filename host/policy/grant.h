@@ -51,6 +51,7 @@ struct mw_policy {
     char audit_host[24];
     int quiet;                   /* a query is under way: nobody is asked, nothing is audited */
     struct mw_recall *recall;    /* directories walked to before; no decision */
+    struct mw_policy *held;      /* what the kernel holds this whole process to since its start (mw_policy_hold); NULL: nothing */
 };
 
 enum mw_verdict { MW_NO, MW_MISS, MW_YES };     /* a denial decides; nothing grants it; granted */

@@ -18,6 +18,10 @@ int mw_policy_new(mw_policy **out, struct mw_err *err);
 void mw_policy_free(mw_policy *p);
 int mw_policy_copy(const mw_policy *p, mw_policy **out, struct mw_err *err);
 
+/* This process wears a cage that was made from exactly what p says now (a script child's, at its start). Its own children wear it
+ * too, so that cages made for them need not repeat it where they cannot: a folder that is opened up can no longer be listed. */
+int mw_policy_hold(mw_policy *p, struct mw_err *err);
+
 /* Adds rules to the top layer. rules: comma separated as on the command line (`\,` is a comma); NULL: everything of the kind.
  * MW_NET is both directions; MW_TRUST implies run. Holds a descriptor for each granted directory and pins programs now.
  * MW_EINVAL: a bad rule; err names the rule and the column. MW_ENOENT: a program that does not exist. */
