@@ -217,7 +217,7 @@ local function command(base, w, attempt, flags)
   if not mode.landlock then add(base.without) end
   if attempt.through then add(base.helper, attempt.through) end
   add(base.program, "run")
-  if not mode.locked then add("--confine=off") end      -- what holds then is the C half alone
+  if not mode.locked and not flags:find("--confine", 1, true) then add("--confine=off") end      -- what holds then is the C half alone
   for _, flag in ipairs(words(flags, known)) do add(flag) end
   if attempt.script and not mode.landlock then add("--trust-run") end
   add("--", w.dir .. "/app/main.lua")
@@ -299,6 +299,7 @@ local function unfit(attempt, mode)
   if attempt.only == "user" and uv.getuid() == 0 and not mode.user then return "for an ordinary user" end
   if attempt.only == "root" and (mode.user or uv.getuid() ~= 0) then return "for root" end
   if attempt.only == "landlock" and not mode.landlock then return "needs Landlock" end
+  if attempt.only == "no landlock" and mode.landlock then return "for a kernel without Landlock" end
 end
 
 --- Whether the control can come through in this mode.
@@ -309,12 +310,13 @@ local function has_control(attempt, mode)
 end
 
 local function make_base(mode)
-  local base = { program = program, helper = build .. "/attack/breakout", without = build .. "/attack/without_landlock" }
+  local base = { program = program, helper = build .. "/attack/breakout", without = build .. "/attack/without_landlock",
+    native = build .. "/attack/native.so" }
   base.closer = assert(mw.fs.tempdir())
   base.dir = base.closer.path
   assert(uv.fs_chmod(base.dir, 493))
   if mode.user then
-    for _, name in ipairs { "program", "helper", "without" } do
+    for _, name in ipairs { "program", "helper", "without", "native" } do
       local copy = base.dir .. "/" .. base[name]:match("[^/]*$")
       assert(uv.fs_copyfile(base[name], copy))
       assert(uv.fs_chmod(copy, 493))
