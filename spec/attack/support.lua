@@ -15,6 +15,7 @@
 ---   cage     a confined program: without Landlock its start is refused
 ---   script   a confined script: without Landlock it is started under --trust-run, which leaves it its C half
 ---   later    function(w): when the world stands; w.flipper is ended with it. moving = true: it changes by itself
+---   died = true: the whole script may end by what it did
 ---   exit     the status of a start that must fail before the script runs
 ---   env, stdin, cwd, needs (a program without which it is skipped), only ("root", "user"), check = function(world, text, granted)
 local mw = require "moonwire"
@@ -31,13 +32,14 @@ local here = uv.cwd() .. "/spec/attack/"
 
 -- Modes ---------------------------------------------------------------------------------------------------------------------
 
---- As whom, and with what kernel, the attempts run.
-local function modes()
+--- As whom, and with what kernel, the attempts run: those of caged children with Landlock and without, the others with the host
+--- locked and with nothing but our own code. Where root can be an ordinary user as well, it is.
+local function modes(caged)
   local root = uv.getuid() == 0
-  local first, second, locked = { landlock = true }, { landlock = false }, { landlock = true, locked = true, user = root }
-  if not root then return { first, second, locked } end
-  if sanitized then return { first, { landlock = false, user = true } } end
-  return { first, second, locked, { landlock = false, user = true } }
+  local alone, locked = { landlock = false }, { landlock = true, locked = true, user = root }
+  if not caged then return sanitized and { alone } or { alone, locked } end
+  if sanitized then return { { landlock = true, user = root } } end
+  return { { landlock = true }, locked, alone }
 end
 
 local function name_of(mode)
@@ -258,7 +260,7 @@ local function faults(attempt, w, r, granted)
     if text:find("\nTHROUGH ", 1, true) then return bad("IT CAME THROUGH") end
     return r.code ~= attempt.exit and bad("the exit status is not " .. attempt.exit) or nil
   end
-  local why = text:match("\nREFUSED ([^\n]*)")
+  local why = text:match("\nREFUSED ([^\n]*)") or attempt.died and r.code == 1 and text:match("moonwire: ([^\n]*)")
   if not why then return bad("IT CAME THROUGH") end
   local wanted = attempt.refused or "^EDENIED"
   if attempt.cage and not w.mode.landlock then wanted = { "^EOPNOTSUPP", "^EDENIED", "^EINVAL" } end
@@ -346,12 +348,13 @@ end
 
 --- A class: its attempts, each tried in every mode.
 function M.class(title, attempts)
-  local controls = 0
+  local controls, caged = 0, false
   for _, attempt in ipairs(attempts) do
     if attempt.grant then controls = controls + 1 end
+    caged = caged or attempt.cage or attempt.script or attempt.only ~= nil
   end
   assert(controls > 0, title .. ": a class without a control")
-  for _, mode in ipairs(modes()) do
+  for _, mode in ipairs(modes(caged)) do
     describe(("%s, %s:"):format(title, name_of(mode)), function()
       local results
       setup(function() results = try_all(attempts, mode) end)
