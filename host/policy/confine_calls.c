@@ -144,6 +144,16 @@ const struct mw_call mw_calls[] = {
     CALL(fchmod, 91, 52, EPERM, MW_FILTER_METADATA, 0),
     CALL(fchmodat, 268, 53, EPERM, MW_FILTER_METADATA, 0),
     CALL(fchmodat2, 452, 452, EPERM, MW_FILTER_METADATA, 0),
+    /* Who may change modes makes no program that others run with this user's rights: our own calls ask for everything there. */
+    CHECK(chmod, 90, -1, MODE_1, 0, MW_FILTER_METADATA),
+    CHECK(fchmod, 91, 52, MODE_1, 0, MW_FILTER_METADATA),
+    CHECK(fchmodat, 268, 53, MODE_2, 0, MW_FILTER_METADATA),
+    CHECK(fchmodat2, 452, 452, MODE_2, 0, MW_FILTER_METADATA),
+    CHECK(creat, 85, -1, MODE_1, 0, MW_FILTER_METADATA),
+    CHECK(mknod, 133, -1, MODE_1, 0, MW_FILTER_METADATA),
+    CHECK(mknodat, 259, 33, MODE_2, 0, MW_FILTER_METADATA),
+    CHECK(open, 2, -1, OPEN_NEW, MW_FILTER_OLD_TRUNCATE, MW_FILTER_METADATA),
+    CHECK(openat, 257, 56, OPENAT_NEW, MW_FILTER_OLD_TRUNCATE, MW_FILTER_METADATA),
     CALL(chown, 92, -1, EPERM, MW_FILTER_METADATA, 0),
     CALL(fchown, 93, 55, EPERM, MW_FILTER_METADATA, 0),
     CALL(lchown, 94, -1, EPERM, MW_FILTER_METADATA, 0),
@@ -173,7 +183,7 @@ const struct mw_call mw_calls[] = {
     CALL(truncate, 76, 45, EPERM, 0, MW_FILTER_OLD_TRUNCATE),
     CHECK(open, 2, -1, OPEN, 0, MW_FILTER_OLD_TRUNCATE),
     CHECK(openat, 257, 56, OPENAT, 0, MW_FILTER_OLD_TRUNCATE),
-    CALL(openat2, 437, 437, ENOSYS, 0, MW_FILTER_OLD_TRUNCATE),
+    CALL(openat2, 437, 437, ENOSYS, 0, MW_FILTER_OLD_TRUNCATE | MW_FILTER_METADATA),
     /* Signals: Landlock holds them from version 6 on. 0 is one's own group, which must then not become another one; threads of one's
      * own cannot be told from others. */
     CHECK(kill, 62, 129, SELF, 0, MW_FILTER_OLD_SIGNALS),
@@ -199,6 +209,8 @@ const int16_t mw_call_gaps[MW_CALL_ARCHES][2][2] = { { { 337, 423 }, { 337, 423 
 #define FAST_OPEN 0x20000000u         /* MSG_FASTOPEN: it connects, and Landlock does not see it */
 #define ACCESS_MODE 3u                /* O_ACCMODE */
 #define TRUNCATE 01000u               /* O_TRUNC */
+#define MAKES (0100u | 020000000u)    /* O_CREAT, O_TMPFILE: then there is a mode */
+#define SET_ID 06000u                 /* S_ISUID, S_ISGID */
 
 #define FITS(op, value, verdict) { MW_OP_##op, MW_CALL_##verdict, 0, 0, value }
 #define FITS_UNLESS(flags, op, value, verdict) { MW_OP_##op, MW_CALL_##verdict, flags, 0, value }
@@ -258,4 +270,9 @@ const struct mw_call_args mw_call_checks[MW_CALL_CHECKS] = {
     [MW_CHECK_OPENAT] = { 2, MW_CALL_ALLOW, TRUNCATE | ACCESS_MODE, { FITS(EQ, TRUNCATE, EPERM), FITS(EQ, TRUNCATE | 3, EPERM) } },
     [MW_CHECK_FCNTL] = { 1, MW_CALL_ALLOW, 0, { FITS(EQ, 8, EPERM), FITS(EQ, 15, EPERM) } }, /* F_SETOWN, F_SETOWN_EX: SIGIO to anyone */
     [MW_CHECK_SETPGID] = { 1, MW_CALL_EPERM, 0, { FITS(EQ, 0, ALLOW) } },
+    [MW_CHECK_MODE_1] = { 1, MW_CALL_ALLOW, 0, { FITS(ANY, SET_ID, EPERM) } },
+    [MW_CHECK_MODE_2] = { 2, MW_CALL_ALLOW, 0, { FITS(ANY, SET_ID, EPERM) } },
+    [MW_CHECK_MODE_3] = { 3, MW_CALL_ALLOW, 0, { FITS(ANY, SET_ID, EPERM) } },
+    [MW_CHECK_OPEN_NEW] = { 1, MW_CALL_ALLOW, 0, { NEXT(ANY, MAKES, MODE_2) } },
+    [MW_CHECK_OPENAT_NEW] = { 2, MW_CALL_ALLOW, 0, { NEXT(ANY, MAKES, MODE_3) } },
 };

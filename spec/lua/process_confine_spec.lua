@@ -119,6 +119,14 @@ describe("a program that a script may run", function()
     assert.equal("true\n", main({ "--allow-run", "--allow-write=DIR/out" }, "print(sh('echo >DIR/out/f && chmod 600 DIR/out/f').ok)"))
   end))
 
+  it("makes no file that others would run as this user", confined(function()
+    assert.equal("false\tfalse\tfalse\ttrue\n", main({ "--allow-run", "--allow-write=DIR/out", "--allow-read=DIR/out" }, [[
+      local make = "use Fcntl; umask 0; exit(sysopen(F, 'DIR/out/made', O_CREAT | O_WRONLY, oct('04755')) ? 0 : 1)"
+      print(sh("cp /bin/true DIR/out/t && chmod u+s DIR/out/t").ok, sh("chmod 2755 DIR/out").ok, run { "perl", "-e", make }.ok,
+        sh("chmod 755 DIR/out/t").ok)
+    ]]))
+  end))
+
   it("makes no new namespaces", confined(function()
     assert.equal("false\n", main(both, "print(run { 'unshare', '-Ur', 'true' }.ok)"))
   end))

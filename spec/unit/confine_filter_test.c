@@ -3,6 +3,7 @@
 #include "support/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/btrfs.h>
 #include <linux/filter.h>
@@ -34,8 +35,8 @@
     X(listen) X(sendto) X(sendmsg) X(sendmmsg) X(ioctl) X(fchmod) X(fchmodat) X(fchown) X(fchownat) X(utimensat) X(setxattr) \
     X(lsetxattr) X(fsetxattr) X(removexattr) X(lremovexattr) X(fremovexattr) X(getxattr) X(lgetxattr) X(listxattr) X(llistxattr) X(fgetxattr) X(flistxattr) \
     X(truncate) X(openat) X(openat2) X(kill) X(tkill) X(tgkill) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(pidfd_send_signal) \
-    X(fcntl) X(setpgid)
-#define OLD(X) X(open) X(chmod) X(chown) X(lchown) X(utime) X(utimes) X(futimesat) X(fork) X(vfork) X(create_module) \
+    X(fcntl) X(setpgid) X(mknodat)
+#define OLD(X) X(open) X(creat) X(mknod) X(chmod) X(chown) X(lchown) X(utime) X(utimes) X(futimesat) X(fork) X(vfork) X(create_module) \
     X(get_kernel_syms) X(query_module) X(iopl) X(ioperm) X(modify_ldt)
 #define YOUNG(X) X(fchmodat2, 452) X(statmount, 457) X(listmount, 458) X(lsm_get_self_attr, 459) X(lsm_set_self_attr, 460) X(lsm_list_modules, 461) X(setxattrat, 463) \
     X(getxattrat, 464) X(listxattrat, 465) X(removexattrat, 466) X(open_tree_attr, 467) X(file_setattr, 469) X(listns, 470)
@@ -174,6 +175,20 @@ static uint32_t want_arguments(unsigned flags, const char *name, const uint32_t 
     return PASSES;
 }
 
+/* A file that others run with this user's rights: by changing its mode, or by making it so. */
+static uint32_t want_mode(unsigned flags, const char *name, const uint32_t *a) {
+    uint32_t mode = 0;
+
+    if (!(flags & MW_FILTER_METADATA)) return PASSES;
+    if (IS("openat2")) return FAILS(ENOSYS);
+    if (IS("chmod fchmod creat mknod")) mode = a[1];
+    if (IS("fchmodat fchmodat2 mknodat")) mode = a[2];
+    if (flags & MW_FILTER_OLD_TRUNCATE) return mode & 06000 ? FAILS(EPERM) : PASSES;
+    if (IS("open") && (a[1] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))) mode = a[2];
+    if (IS("openat") && (a[2] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))) mode = a[3];
+    return mode & 06000 ? FAILS(EPERM) : PASSES;
+}
+
 static uint32_t want_old(unsigned flags, const char *name, const uint32_t *a) {
     if (flags & MW_FILTER_OLD_TRUNCATE) {
         uint32_t how = IS("open") ? a[1] : a[2];
@@ -213,6 +228,7 @@ static uint32_t want(int arch, unsigned flags, uint32_t number, const uint32_t *
                "setxattrat removexattr lremovexattr fremovexattr removexattrat getxattrat listxattrat file_setattr")) return FAILS(EPERM);
         if (IS("getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr")) return FAILS(EOPNOTSUPP);
     }
+    if (want_mode(flags, name, a) != PASSES) return want_mode(flags, name, a);
     return want_old(flags, name, a) != PASSES ? want_old(flags, name, a) : want_arguments(flags, name, a);
 }
 
@@ -307,11 +323,13 @@ TEST(the_arguments_of_checked_calls_are_judged_as_the_plain_list_does) {
         0x8902, 0x890a, 0x890b, 0x89ff, 0x8a00, FS_IOC_SETFLAGS, FS_IOC_GETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION,
         FS_IOC_ENABLE_VERITY, FS_IOC_SET_ENCRYPTION_POLICY, 19, 31, BTRFS_IOC_SUBVOL_SETFLAGS, FAT_IOCTL_SET_ATTRIBUTES,
         BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SUBVOL_CREATE, BTRFS_IOC_SNAP_DESTROY, BTRFS_IOC_SNAP_CREATE_V2, BTRFS_IOC_SUBVOL_CREATE_V2,
-        BTRFS_IOC_SNAP_DESTROY_V2, BTRFS_IOC_DEFRAG, 0x50009400, 0x500094ff, 0x500093ff, 0x50009500, FICLONE, 0x8a01, 0x5401
+        BTRFS_IOC_SNAP_DESTROY_V2, BTRFS_IOC_DEFRAG, 0x50009400, 0x500094ff, 0x500093ff, 0x50009500, FICLONE, 0x8a01, 0x5401, 0100, 04755,
+        02644, 06000, 0755, O_TMPFILE, O_CREAT | O_WRONLY
     };
     static const int checked[] = {
         N_clone, N_socket, N_socketpair, N_sendto, N_sendmsg, N_sendmmsg, N_ioctl, N_personality, N_setpriority, N_ioprio_set, N_prlimit64,
-        N_sched_setaffinity, N_move_pages, N_kill, N_open, N_openat, N_fcntl, N_setpgid
+        N_sched_setaffinity, N_move_pages, N_kill, N_open, N_openat, N_fcntl, N_setpgid,
+        N_creat, N_mknod, N_mknodat, N_chmod, N_fchmod, N_fchmodat, N_fchmodat2
     };
     const unsigned count = sizeof values / sizeof values[0];
     unsigned seed = 7, set, i, n;
