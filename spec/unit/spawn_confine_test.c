@@ -404,6 +404,37 @@ TEST(a_static_program_in_memory_runs_where_no_file_may) {
     close(ruleset);
 }
 
+/* In a process of its own: its layers are for good. Its exit code: 0 when the 17th was refused in words. */
+static int seventeenth(int ruleset) {
+    struct run r;
+    int i;
+
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    for (i = 0; i < 16; i++) if (syscall(446, ruleset, 0) < 0) return 2;
+    setup(&r, "/bin/echo", "ran");
+    confine(&r, 0);
+    r.s.ruleset = ruleset;
+    if (start(&r) != -E2BIG || r.text[0] != '\0') return 3;
+    return strstr(r.err.message, "no deeper than 16") != NULL ? 0 : 4;
+}
+
+TEST(a_cage_inside_sixteen_others_is_refused_in_words) {
+    struct { uint64_t fs, net, scoped; } handled = { 1 << 6, 0, 0 };  /* LANDLOCK_ACCESS_FS_MAKE_CHAR: nobody misses it */
+    int ruleset = (int)syscall(444, &handled, sizeof handled.fs, 0), status = -1;
+    pid_t pid;
+
+    if (ruleset < 0) {
+        printf("# no Landlock here\n");
+        CHECK(errno == ENOSYS || errno == EOPNOTSUPP);
+        return;
+    }
+    pid = fork();
+    if (pid == 0) _exit(seventeenth(ruleset));
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+    close(ruleset);
+}
+
 #else
 
 TEST(a_build_that_cannot_confine_says_so_and_starts_nothing) {
