@@ -147,10 +147,18 @@ static int give_root(struct tree *t, const struct mw_point *at) {
     return rc;
 }
 
+static int any_rule(const struct mw_rule *r, const void *ud) {
+    (void)r;
+    (void)ud;
+    return 1;
+}
+
 int mw_cage_trees(struct mw_cage_build *b, enum mw_kind kind, uint64_t access) {
     struct tree t = {.b = b, .access = access};
-    int rc = needs_mounts(b);
+    int rc;
 
+    if (!mw_decide_any(b->policy, kind, any_rule, NULL)) return 0; /* nothing to look at: that is what most children have */
+    rc = needs_mounts(b);
     t.ps.b = b;
     t.ps.kind = kind;
     if (rc == 0) rc = mw_points_find(&t.ps);
