@@ -363,8 +363,8 @@ static int load(lua_State *L) { /* in a protected call: chunk */
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, len -= 3;
     if (len >= 1 && text[0] == '#') /* a first line for the system; its newline stays, so that lines keep their numbers */
         while (len > 0 && text[0] != '\n') text++, len--;
-    if (luaL_loadbufferx(L, text, len, c->name, "t") != LUA_OK) {
-        c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
+    if (mw_std_load_text(L, text, len, c->name) != LUA_OK) {
+        c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, luaL_tolstring(L, -1, NULL));
         return 0;
     }
     if (!c->only_check) c->rc = start_top(L, "main", c->err);
@@ -377,10 +377,12 @@ static int load_text(mw_host *h, struct chunk *c) {
     if (c->len > SCRIPT_MAX) return mw_err_setf(c->err, MW_ELIMIT, "load", c->name, "the script is %zu bytes long, at most %u are allowed", c->len, SCRIPT_MAX);
     lua_pushcfunction(L, load);
     lua_pushlightuserdata(L, c);
+    mw_host_in_callback(h, 1); /* the compiler is under the limits of a step */
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
         c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
         lua_pop(L, 1);
     }
+    mw_host_in_callback(h, 0);
     return c->rc;
 }
 

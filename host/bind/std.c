@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "bind/arg.h"
+#include "core/hook.h"
 #include "core/host.h"
 #include "io/osfile.h"
+
+#define PAGE 4096u      /* bytes of a text that the compiler gets at once */
 
 /* ---- Results as Lua has them --------------------------------------------------------------------------------------------------- */
 
@@ -24,7 +27,8 @@ int mw_std_fail(lua_State *L, const struct mw_err *err, const char *name) {
     if (err->code == MW_EDENIED || err->code == MW_ECANCELED || err->code == MW_EINVAL) return mw_push_err(L, err);
     if (err->code > -4096 && strcmp(what, mw_err_words(err->code)) == 0) what = mw_std_words(err->code);
     lua_pushnil(L);
-    if (name != NULL) lua_pushfstring(L, "%s: %s", name, what);
+    if (err->code == MW_ELIMIT) lua_pushstring(L, err->message); /* with the flag that sets the limit */
+    else if (name != NULL) lua_pushfstring(L, "%s: %s", name, what);
     else lua_pushstring(L, what);
     lua_pushinteger(L, -err->code);
     return 3;
@@ -55,6 +59,30 @@ char **mw_std_text(lua_State *L) {
     return held;
 }
 
+/* Text for the compiler a page at a time: some texts take it long (gotos and labels by the thousand), so it looks between two. */
+struct pages {
+    struct mw_budget budget;
+    const char *at;
+    size_t left;
+};
+
+static const char *read_page(lua_State *L, void *ud, size_t *size) {
+    struct pages *p = ud;
+    const char *at = p->at;
+    (void)L;
+
+    mw_budget_spend(&p->budget, MW_BUDGET);
+    *size = p->left < PAGE ? p->left : PAGE;
+    p->at += *size;
+    p->left -= *size;
+    return at;
+}
+
+int mw_std_load_text(lua_State *L, const char *text, size_t len, const char *name) {
+    struct pages p = {MW_BUDGET_OF(L), text, len};
+    return lua_load(L, read_page, &p, name, "t");
+}
+
 int mw_std_compile(lua_State *L, char **held, size_t len, const char *name) {
     const char *at = *held;
     int status;
@@ -63,7 +91,7 @@ int mw_std_compile(lua_State *L, char **held, size_t len, const char *name) {
     if (len >= 1 && *at == '#') /* its newline stays, so that lines keep their numbers */
         while (len > 0 && *at != '\n') at++, len--;
     lua_pushfstring(L, "@%s", name);                            /* [box chunkname] */
-    status = luaL_loadbufferx(L, at, len, lua_tostring(L, -1), "t"); /* [box chunkname f|message] */
+    status = mw_std_load_text(L, at, len, lua_tostring(L, -1));  /* [box chunkname f|message] */
     free(*held);
     *held = NULL;
     lua_replace(L, -3);
@@ -73,7 +101,7 @@ int mw_std_compile(lua_State *L, char **held, size_t len, const char *name) {
 
 /* A chunk in pieces from a function; the piece is kept at stack slot 5 so that it is not collected. */
 static const char *read_piece(lua_State *L, void *ud, size_t *size) {
-    (void)ud;
+    mw_budget_spend(ud, 2000);
     luaL_checkstack(L, 2, "too many nested functions");
     lua_pushvalue(L, 1);
     lua_call(L, 0, 1);
@@ -117,12 +145,13 @@ static int std_load(lua_State *L) {
     if (lua_type(L, 1) == LUA_TSTRING) {
         size_t len;
         const char *text = lua_tolstring(L, 1, &len);
-        status = luaL_loadbufferx(L, text, len, mw_std_text_at(L, 2, "load", "the name", text), "t");
+        status = mw_std_load_text(L, text, len, mw_std_text_at(L, 2, "load", "the name", text));
     } else {
         const char *name = mw_std_text_at(L, 2, "load", "the name", "=(load)");
+        struct mw_budget budget = MW_BUDGET_OF(L);
         if (lua_type(L, 1) != LUA_TFUNCTION) return mw_raise_inval(L, "load", "a chunk is a string or a function, got %s", luaL_typename(L, 1));
         lua_settop(L, 5);
-        status = lua_load(L, read_piece, NULL, name, "t");
+        status = lua_load(L, read_piece, &budget, name, "t");
     }
     return loaded(L, status, env);
 }
@@ -165,6 +194,45 @@ static int std_dofile(lua_State *L) { /* dofile(name) -> what the chunk returns 
     if (!compile_file(L, "dofile")) return lua_error(L);
     lua_callk(L, 0, LUA_MULTRET, 1, dofile_k);
     return dofile_k(L, LUA_OK, 1);
+}
+
+/* ---- xpcall ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Am I called from a hook? Then hooks are off, and a script's handler that does not come back could not be stopped. */
+static int in_hook(lua_State *L) {
+    lua_Debug ar;
+    return lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) && strcmp(ar.namewhat, "hook") == 0;
+}
+
+/* The script's handler, the upvalue, for the error at 1: of an error that stopped the script it sees no traceback.   [-1, +1, e] */
+static int handle(lua_State *L) {
+    luaL_checkstack(L, 4, "error handler");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    if (!in_hook(L)) lua_call(L, 1, 1);
+    else if (mw_call_apart(L, 1) != 0) lua_settop(L, 1);
+    return 1;
+}
+
+static int xpcall_k(lua_State *L, int status, lua_KContext ctx) { /* [f handler true results...] or [.. error] */
+    if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)ctx;
+    lua_pushboolean(L, 0);
+    lua_pushvalue(L, -2);
+    return 2;
+}
+static int std_xpcall(lua_State *L) { /* xpcall(f, handler, ...) -> true, results... | false, handled               [-0, +n, y] */
+    int n = lua_gettop(L);
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (!lua_iscfunction(L, 2)) {
+        lua_pushvalue(L, 2);
+        lua_pushcclosure(L, handle, 1);
+        lua_replace(L, 2);
+    }
+    lua_pushboolean(L, 1);
+    lua_pushvalue(L, 1);
+    lua_rotate(L, 3, 2);                                        /* [f handler true f args...] */
+    return xpcall_k(L, lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, xpcall_k), 2);
 }
 
 /* ---- The collector, warnings, strings ------------------------------------------------------------------------------------------- */
@@ -251,7 +319,8 @@ static void open_table(lua_State *L, const char *name, lua_CFunction open) {
 }
 
 void mw_std_open(lua_State *L) {
-    static const luaL_Reg base[] = {{"load", std_load}, {"loadfile", std_loadfile}, {"dofile", std_dofile}, {"print", mw_std_print}, {NULL, NULL}};
+    static const luaL_Reg base[] = {{"load", std_load}, {"loadfile", std_loadfile}, {"dofile", std_dofile}, {"print", mw_std_print},
+                                    {"xpcall", std_xpcall}, {NULL, NULL}};
 
     lua_pushglobaltable(L);
     luaL_setfuncs(L, base, 0);

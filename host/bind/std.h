@@ -14,6 +14,11 @@ void mw_std_open(lua_State *L);
 /* Where `require` looks first: the main script's folder ("" or NULL: there is none). Called once.               [-0, +0, e] */
 void mw_std_set_script_dir(lua_State *L, const char *dir);
 
+/* luaL_loadbufferx for text only, which stops when its script must. LUA_OK and the function, or a status and the message.
+ *                                                                                                          [-0, +1, -] */
+int mw_std_load_text(lua_State *L, const char *text, size_t len, const char *name);
+/* Raises ELIMIT when the format at idx is longer than any that somebody wrote: it would keep Lua's own function busy. */
+void mw_std_check_format(lua_State *L, int idx, const char *op);
 /* Replaces the global setmetatable.                                                                     [-0, +0, e] */
 void mw_std_open_gc(lua_State *L);
 /* The parts, for mw_std_open: each pushes its table. */

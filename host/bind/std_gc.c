@@ -38,10 +38,11 @@ static int on_garbage(lua_State *L) { /* guard                                  
     if (lua_rawget(L, -2) == LUA_TNIL) return 0;                /* [guard t guards mt f] */
     lua_pushvalue(L, 2);
     switch (mw_call_apart(L, 1)) {
-    case 0: return 0;
+    case 0: break;
     case 1: return lua_error(L);                                /* a warning, as Lua has it */
-    default: tell_once(L); return 0;
+    default: tell_once(L);
     }
+    return 0;
 }
 
 /* The table at 1 gets its guard, unless it has one. */

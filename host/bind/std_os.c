@@ -89,8 +89,13 @@ static int os_setlocale(lua_State *L) {
     return 1;
 }
 
+static int os_date(lua_State *L) { /* date([format [, time]]): the upvalue is Lua's own                                [-0, +1, e] */
+    mw_std_check_format(L, 1, "os.date");
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
 int mw_std_open_os(lua_State *L) {
-    static const char *const plain[] = {"clock", "date", "difftime", "time"};
+    static const char *const plain[] = {"clock", "difftime", "time"};
     static const luaL_Reg fns[] = {{"remove", os_remove}, {"rename", os_rename}, {"tmpname", os_tmpname}, {"getenv", os_getenv},
                                    {"execute", os_execute}, {"exit", os_exit}, {NULL, NULL}};
 
@@ -100,6 +105,9 @@ int mw_std_open_os(lua_State *L) {
         lua_getfield(L, -1, plain[i]);
         lua_setfield(L, -3, plain[i]);
     }
+    lua_getfield(L, -1, "date");
+    lua_pushcclosure(L, os_date, 1);
+    lua_setfield(L, -3, "date");
     lua_getfield(L, -1, "setlocale");
     lua_pushcclosure(L, os_setlocale, 1);
     lua_setfield(L, -3, "setlocale");

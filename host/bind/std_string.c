@@ -1,15 +1,21 @@
-/* string: find, match, gmatch, gsub and rep as Lua has them, save that they stop when their script must.
+/* string: find, match, gmatch, gsub, rep, format, pack and unpack as Lua has them, save that they stop when their script must.
  * Knows: bind/pattern, core/hook, lua.h. Never: gives another result or error than Lua 5.4's own. */
+#include <ctype.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bind/pattern.h"
 #include "bind/std.h"
+#include "core/host.h"
+#include "core/raise.h"
 
 #define WINDOW (1u << 20)       /* bytes that a plain search looks at in one go */
+#define FORMAT (1u << 20)       /* bytes of a format of pack, unpack, os.date */
+#define LONG (1u << 16)         /* bytes of a string that %q is looked after for */
 #define ROOM ((size_t)INT_MAX)  /* bytes of a result of rep, as Lua has it */
 
 /* Where a call begins in a subject of len bytes, from 0; len + 1 or more: behind its end. */
@@ -194,6 +200,7 @@ static int str_gsub(lua_State *L) { /* gsub(s, pattern, replacement [, n]) -> st
     luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE, 3, "string/function/table");
     mw_match_init(&m, L, at, len, p, pattern_len);
     p += anchored;
+    mw_host_make_room(L, 3 * len);
     luaL_buffinit(L, &b);
     while (n < max) {
         const char *to = mw_match_at(&m, at, p);
@@ -250,6 +257,7 @@ static int str_rep(lua_State *L) { /* rep(s, n [, separator]) -> string         
         lua_pushlstring(L, s, total);
         return 1;
     }
+    mw_host_make_room(L, 2 * total);
     out = luaL_buffinitsize(L, &b, total);
     memcpy(out, s, len);
     if (len < total) memcpy(out + len, sep, sep_len);
@@ -258,10 +266,119 @@ static int str_rep(lua_State *L) { /* rep(s, n [, separator]) -> string         
     return 1;
 }
 
+/* ---- What goes by a format: Lua's own, the upvalue, with what would keep it busy taken out ----------------------------------- */
+
+void mw_std_check_format(lua_State *L, int idx, const char *op) {
+    size_t len;
+    const char *format = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &len) : NULL;
+    struct mw_err err;
+
+    if (format == NULL || len <= FORMAT) return;
+    mw_err_setf(&err, MW_ELIMIT, op, NULL, "a format of %zu bytes: at most %u are allowed", len, FORMAT);
+    mw_raise(L, &err);
+}
+
+static int theirs(lua_State *L) {
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+static int str_pack(lua_State *L) { /* pack(format, ...) -> string                                                   [-0, +1, e] */
+    mw_std_check_format(L, 1, "string.pack");
+    return theirs(L);
+}
+static int str_packsize(lua_State *L) { /* packsize(format) -> bytes                                                  [-0, +1, e] */
+    mw_std_check_format(L, 1, "string.packsize");
+    return theirs(L);
+}
+static int str_unpack(lua_State *L) { /* unpack(format, s [, pos]) -> values..., next                                 [-0, +n, e] */
+    mw_std_check_format(L, 1, "string.unpack");
+    return theirs(L);
+}
+
+/* As %q has it: a string that Lua reads as this one.                                                                 [-0, +1, e] */
+static void push_quoted(lua_State *L, const char *s, size_t len) {
+    struct mw_budget budget = MW_BUDGET_OF(L);
+    luaL_Buffer b;
+
+    luaL_buffinit(L, &b);
+    luaL_addchar(&b, '"');
+    for (const char *end = s + len; s < end; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\' || c == '\n') {
+            luaL_addchar(&b, '\\');
+            luaL_addchar(&b, (char)c);
+        } else if (iscntrl(c)) {
+            char code[8];
+            snprintf(code, sizeof code, isdigit((unsigned char)s[1]) ? "\\%03d" : "\\%d", c);
+            luaL_addstring(&b, code);
+            mw_budget_spend(&budget, 4);
+        } else {
+            luaL_addchar(&b, (char)c);
+        }
+        mw_budget_spend(&budget, 1);
+    }
+    luaL_addchar(&b, '"');
+    luaL_pushresult(&b);
+}
+
+/* The long strings that a %q is for are quoted here, and their %q becomes %s. */
+static void quote_long(lua_State *L) {
+    size_t len, n;
+    const char *format = lua_tolstring(L, 1, &len), *end = format + len;
+    char *copy = NULL;
+    int arg = 1, top = lua_gettop(L);
+
+    for (const char *at = format; at < end; at++) {
+        if (*at != '%') continue;
+        at++;
+        if (at < end && *at == '%') continue;
+        at += strspn(at, "-+ #0123456789.");
+        if (at >= end || ++arg > top) break;
+        if (*at != 'q' || at[-1] != '%' || lua_type(L, arg) != LUA_TSTRING || lua_rawlen(L, arg) < LONG) continue;
+        if (copy == NULL) {
+            copy = lua_newuserdatauv(L, len + 1, 0);
+            memcpy(copy, format, len + 1);
+        }
+        copy[at - format] = 's';
+        lua_tolstring(L, arg, &n);
+        push_quoted(L, lua_tostring(L, arg), n);
+        lua_replace(L, arg);
+    }
+    if (copy != NULL) {
+        lua_pushlstring(L, copy, len);
+        lua_replace(L, 1);
+    }
+    lua_settop(L, top);
+}
+
+static int str_format(lua_State *L) { /* format(format, ...) -> string                                                [-0, +1, e] */
+    size_t len, total = 0;
+    const char *format = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &len) : NULL;
+
+    for (int i = 2; i <= lua_gettop(L); i++)
+        if (lua_type(L, i) == LUA_TSTRING) total += lua_rawlen(L, i);
+    mw_host_make_room(L, 3 * total);
+    if (format != NULL && lua_gettop(L) > 1 && memchr(format, 'q', len) != NULL) {
+        luaL_checkstack(L, 8, "string.format");
+        quote_long(L);
+    }
+    return theirs(L);
+}
+
+/* Puts fns into the table on top; each gets Lua's own function of that name as its upvalue.                          [-0, +0, m] */
+static void wrap(lua_State *L, const luaL_Reg *fns) {
+    for (; fns->name != NULL; fns++) {
+        lua_getfield(L, -1, fns->name);
+        lua_pushcclosure(L, fns->func, 1);
+        lua_setfield(L, -2, fns->name);
+    }
+}
+
 int mw_std_open_string(lua_State *L) {
+    static const luaL_Reg wrapped[] = {{"format", str_format}, {"pack", str_pack}, {"packsize", str_packsize}, {"unpack", str_unpack}, {NULL, NULL}};
     static const luaL_Reg fns[] = {{"find", str_find}, {"match", str_match}, {"gmatch", str_gmatch}, {"gsub", str_gsub}, {"rep", str_rep}, {NULL, NULL}};
 
     luaopen_string(L);                                          /* [string] */
     luaL_setfuncs(L, fns, 0);
+    wrap(L, wrapped);
     return 1;
 }

@@ -7,6 +7,7 @@
 
 #include "bind/std.h"
 #include "core/hook.h"
+#include "core/host.h"
 
 enum { READS = 1, WRITES = 2, MEASURES = 4 };   /* what a call does with what may be no table, but behave as one */
 
@@ -110,6 +111,7 @@ static int tab_concat(lua_State *L) { /* concat(t [, separator [, first [, last]
 
     i = luaL_optinteger(L, 3, 1);
     last = luaL_optinteger(L, 4, size);
+    mw_host_make_room(L, last - i < 1 << 24 && last > i ? 24 * (size_t)(last - i) : 1 << 20); /* a guess */
     luaL_buffinit(L, &b);
     for (; i < last; i++) {
         add_element(L, &b, i);

@@ -143,6 +143,7 @@ static void strike_again(lua_State *L, int strikes) { /* 1: no pcall in a loop o
 /* A finalizer, whichever task was running: it ends. */
 static void strike_apart(mw_host *h, lua_State *L) {
     if (!mw_hook_due(h)) return;
+    take_interrupt(h);
     strike_again(L, ++h->apart_strikes);
     if (atomic_load(&h->overdue)) raise_step(L, h);
     else raise_cancel(L, h, "finalizer", NULL);
@@ -233,10 +234,10 @@ void mw_host_interrupt_at(mw_host *h, int status, const char *why) {
 
 /* ---- Apart ----------------------------------------------------------------------------------------------------------- */
 
-static int apart(lua_State *L) { /* f args... -> ok, error: a frame that cannot yield */
-    lua_pushboolean(L, lua_pcall(L, lua_gettop(L) - 1, 0, 0) == LUA_OK);
+static int apart(lua_State *L) { /* f args... -> ok, result or error: a frame that cannot yield */
+    lua_pushboolean(L, lua_pcall(L, lua_gettop(L) - 1, 1, 0) == LUA_OK);
     lua_insert(L, 1);
-    return lua_gettop(L);
+    return 2;
 }
 
 int mw_call_apart(lua_State *L, int nargs) {
@@ -263,7 +264,7 @@ int mw_call_apart(lua_State *L, int nargs) {
     if (was != NULL && atomic_load(&h->overdue) && h->running != NULL && h->running->strikes == 0) lua_sethook(was, strike, LUA_MASKCOUNT, 1);
     else if (was != NULL && mw_hook_due(h)) mw_hook_resumed(was);
     failed = status != LUA_OK || !lua_toboolean(co, -n);
-    if (failed) lua_xmove(co, L, 1);                    /* [co error] */
-    lua_remove(L, failed ? -2 : -1);
+    lua_xmove(co, L, 1);                                /* [co value] */
+    lua_remove(L, -2);
     return failed;
 }

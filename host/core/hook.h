@@ -27,8 +27,9 @@ static inline void mw_budget_spend(struct mw_budget *b, int steps) {
 int mw_step_is_long(lua_State *L);
 int mw_step_share(lua_State *L, lua_CFunction again);
 
-/* Calls a function with `nargs` arguments (popped) for which L has no hooks, as in a finalizer: in a coroutine of its own, where
- * it can be stopped. It cannot wait. Returns 0, or 1 with the error's value pushed; -1: not called, too many were stopped. */
+/* Calls a function with `nargs` arguments (popped) where L has no hooks, as in a finalizer: in a coroutine of its own, where it
+ * can be stopped. It cannot wait. Returns 0 with its result pushed, or 1 with the error's value; -1: not called, since too many
+ * were stopped, and nothing pushed. */
 int mw_call_apart(lua_State *L, int nargs);
 
 #endif

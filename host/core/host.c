@@ -79,7 +79,10 @@ void mw_host_in_callback(mw_host *h, int on) {
     if (h->running != NULL || h->callbacks != (on ? 1 : 0)) return; /* the task's coroutine, or the outer callback, is watched */
     atomic_store_explicit(&h->co, on ? h->L : NULL, memory_order_relaxed);
     h->callback_strikes = 0;
-    if (on) mw_step_begin(h);
+    if (on) {
+        mw_tick_start(h);
+        mw_step_begin(h);
+    }
     if (!on) mw_hook_watch(h->L);
     else if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(h->L);
 }
@@ -140,6 +143,15 @@ size_t mw_host_ready_count(mw_host *h) {
 size_t mw_host_memory(mw_host *h, size_t *limit) {
     if (limit != NULL) *limit = h->limit;
     return h->used;
+}
+void mw_host_make_room(lua_State *L, size_t bytes) {
+    mw_host *h = mw_host_of(L);
+
+    if (h->used + bytes <= h->limit || bytes > h->limit) return;
+    h->asked += bytes;
+    if (h->asked < h->limit / 32) return; /* many small ones: not for each */
+    h->asked = 0;
+    lua_gc(L, LUA_GCCOLLECT);
 }
 void mw_host_set_grace(mw_host *h, unsigned grace_ms) {
     h->grace_ns = (uint64_t)grace_ms * 1000000u;

@@ -77,6 +77,7 @@ struct mw_host {
     struct mw_heap *memory;         /* NULL: the memory is somebody else's, or malloc's */
     struct mw_limits limits, limits_given;
     size_t used, limit;             /* bytes of the Lua state */
+    size_t asked;                   /* bytes for buffers beyond the limit since the last collection for one */
     int refused;                    /* an allocation was, because of the limit */
     size_t buffered, buffered_max;  /* bytes of all queues */
     struct mw_list handles, ready, tasks, dusk;

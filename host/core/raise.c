@@ -216,6 +216,11 @@ void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
             snprintf(line, sizeof line, "%s%s", field(L, idx, "where"), err->message);
             memcpy(err->message, line, sizeof line);
         }
+    } else if (mw_host_of(L)->refused && lua_type(L, idx) == LUA_TSTRING && strcmp(lua_tostring(L, idx), "not enough memory") == 0) {
+        char limit[32];
+        mw_limits_show(MW_LIMIT_BYTES, mw_host_of(L)->limits.memory, limit, sizeof limit);
+        mw_err_setf(err, MW_ELIMIT, "memory", NULL, "not enough memory: the script may have %s", limit);
+        mw_err_hint(err, "the limit is set with --limit=memory=...");
     } else {
         const char *text = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : told(L, idx);
         text = one_line(L, text);

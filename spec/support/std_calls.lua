@@ -90,6 +90,14 @@ for _, a in ipairs { { "x", 1 << 31 }, { "x", (1 << 31) - 1, "yy" }, { "", 5 }, 
   -1 }, { "abc", 1, "," }, { 12, 3, 4 }, { "x", 2.5 } } do
   try(string.rep, table.unpack(a))
 end
+for _, s in ipairs { ("a\0001\n\"\\\r\200\127\t9"):rep(20000), ("\0"):rep(70000) .. "9", ("x"):rep(70000) } do
+  for _, f in ipairs { "%d %q %5.2s|%%q %q", "%q", "%5q", "%s%q", "%q%q%q%q%q" } do
+    local ok, r = pcall(string.format, f, f:find "%%d" and 3 or s, s, "xyz", s)
+    local sum = 0
+    for i = 1, #r do sum = (sum * 31 + r:byte(i)) % 1000003 end
+    line(ok, #r, sum)
+  end
+end
 try(function() return ("x"):rep(3), ("xay"):find("a", 1, true), ("a,b"):gsub(",", ";") end)
 
 -- table

@@ -242,3 +242,32 @@ function table.sort(list, comp) end
 ---@param metatable table?
 ---@return T
 function setmetatable(table, metatable) end
+
+--- As Lua's own. For an error that stopped the script (a limit, an interrupt) a handler in Lua runs apart: it sees no traceback.
+---@param f fun(...): any
+---@param msgh fun(err: any): any
+---@return boolean ok
+---@return any ... results, or what the handler made of the error
+function xpcall(f, msgh, ...) end
+
+--- The four below, and os.date, are Lua's own, behind a look at how long their formats are: ELIMIT above 1 MiB.
+
+---@param format string
+---@param ... any
+---@return string
+function string.format(format, ...) end
+
+---@param format string
+---@param ... any
+---@return string
+function string.pack(format, ...) end
+
+---@param format string
+---@return integer
+function string.packsize(format) end
+
+---@param format string
+---@param s string
+---@param pos? integer
+---@return any ...
+function string.unpack(format, s, pos) end
