@@ -45,7 +45,7 @@ static const char *at(int i) {
     static char text[4][PATH_MAX];
     static int n;
     char *out = text[n++ % 4];
-    snprintf(out, PATH_MAX, "%s%s", root, paths[i]);
+    if (snprintf(out, PATH_MAX, "%s%s", root, paths[i]) >= PATH_MAX) out[0] = 0; /* never: short names */
     return out;
 }
 
@@ -81,7 +81,7 @@ static void fell(void) {
 static char story[4096];
 static void tell(const char *what, const char *kind, const char *rule) {
     size_t n = strlen(story);
-    snprintf(story + n, sizeof story - n, "#   %s %s %s\n", what, kind, rule);
+    if (snprintf(story + n, sizeof story - n, "#   %s %s %s\n", what, kind, rule) >= (int)(sizeof story - n)) story[n] = 0;
 }
 
 static const char *some_rule(void) {
