@@ -183,7 +183,6 @@ static uint32_t want_mode(unsigned flags, const char *name, const uint32_t *a) {
     if (IS("openat2")) return FAILS(ENOSYS);
     if (IS("chmod fchmod creat mknod")) mode = a[1];
     if (IS("fchmodat fchmodat2 mknodat")) mode = a[2];
-    if (flags & MW_FILTER_OLD_TRUNCATE) return mode & 06000 ? FAILS(EPERM) : PASSES;
     if (IS("open") && (a[1] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))) mode = a[2];
     if (IS("openat") && (a[2] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))) mode = a[3];
     return mode & 06000 ? FAILS(EPERM) : PASSES;
