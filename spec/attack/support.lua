@@ -17,6 +17,7 @@
 ---   later    function(w): when the world stands; w.flipper is ended with it. moving = true: it changes by itself
 ---   died = true: the whole script may end by what it did
 ---   exit     the status of a start that must fail before the script runs
+---   talk     function(person, world, granted): it runs on a terminal; person.expect(text), person.answer(keys)
 ---   env, stdin, cwd, needs (a program without which it is skipped), only ("root", "user"), check = function(world, text, granted)
 local mw = require "moonwire"
 local uv = require "uv"
@@ -272,18 +273,38 @@ local function faults(attempt, w, r, granted)
   return why and bad(why:upper()) or nil
 end
 
+--- The same on a terminal, where `attempt.talk` says what the person types.
+local function converse(argv, attempt, w, granted)
+  argv.pty, argv.max_output, argv.on_overflow = true, nil, nil
+  argv.env.TERM = "dumb"
+  local child <close> = assert(mw.process.spawn(argv))
+  local seen = {}
+  local person = {}
+  function person.expect(text)
+    local got, err = child.stdout:read_until(text, { timeout = 20, max = "1MiB" })
+    seen[#seen + 1] = got or child.stdout:read("a", { timeout = 1 })
+    if not got then error(("no %q: %s\n%s"):format(text, tostring(err), table.concat(seen)), 0) end
+    return got
+  end
+  function person.answer(keys) assert(child.stdin:write(keys)) end
+  attempt.talk(person, w, granted)
+  seen[#seen + 1] = child.stdout:read("a", { timeout = 20 }) or ""
+  local r = child:wait { timeout = 20 }
+  return { stdout = (table.concat(seen, "\n"):gsub("\r\n", "\n")), stderr = "", code = r.code, signal = r.signal, duration = r.duration }
+end
+
 local function run(base, attempt, mode, flags, granted)
   local w = make_world(base, attempt, mode)
   if attempt.net then listen(w) end
   if attempt.victim then put_victim(w) end
   local ok, why = pcall(function()
     if attempt.later then attempt.later(w) end
-    local r = assert(mw.process.run(command(base, w, attempt, flags)))
+    local argv = command(base, w, attempt, flags)
+    local r = attempt.talk and converse(argv, attempt, w, granted) or assert(mw.process.run(argv))
     return faults(attempt, w, r, granted)
   end)
   end_world(w)
-  if not ok then error(why, 0) end
-  return why
+  return not ok and tostring(why) or why
 end
 
 -- Classes -------------------------------------------------------------------------------------------------------------------
