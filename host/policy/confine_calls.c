@@ -133,6 +133,7 @@ const struct mw_call mw_calls[] = {
     CHECK(socket, 41, 198, SOCKET, 0, 0),
     CHECK(socketpair, 53, 199, PAIR, 0, 0),
     CALL(listen, 50, 201, EACCES, MW_FILTER_LISTEN, 0),
+    CHECK(setsockopt, 54, 208, SOCKET_OPTION, 0, 0),
     CHECK(sendto, 44, 206, SENDTO, 0, 0),
     CHECK(sendmsg, 46, 211, SENDMSG, 0, 0),
     CHECK(sendmmsg, 307, 269, SENDTO, 0, 0),
@@ -259,6 +260,10 @@ const struct mw_call_args mw_call_checks[MW_CALL_CHECKS] = {
     [MW_CHECK_PAIR_TYPE] = { 1, MW_CALL_EACCES, 0xf, { FITS(EQ, 1, ALLOW), FITS(EQ, 5, ALLOW) } },
     [MW_CHECK_SENDTO] = { 3, MW_CALL_ALLOW, 0, { FITS(ANY, FAST_OPEN, EOPNOTSUPP) } },
     [MW_CHECK_SENDMSG] = { 2, MW_CALL_ALLOW, 0, { FITS(ANY, FAST_OPEN, EOPNOTSUPP) } },
+    /* TCP_ULP: "smc" turns a TCP socket, before it connects, into one whose ports Landlock does not hold. What else it is for (TLS in
+     * the kernel) is done without where it fails. */
+    [MW_CHECK_SOCKET_OPTION] = { 1, MW_CALL_ALLOW, 0, { NEXT(EQ, 6, TCP_OPTION) } },
+    [MW_CHECK_TCP_OPTION] = { 2, MW_CALL_ALLOW, 0, { FITS(EQ, 31, EPERM) } },
     [MW_CHECK_PERSONALITY] = { 0, MW_CALL_EPERM, 0, {                /* Linux, 32-bit uname, 2.6 uname, both; asking */
         FITS(EQ, 0, ALLOW), FITS(EQ, 8, ALLOW), FITS(EQ, 0x20000, ALLOW), FITS(EQ, 0x20008, ALLOW), FITS(EQ, 0xffffffff, ALLOW) } },
     [MW_CHECK_SELF] = { 0, MW_CALL_EPERM, 0, { FITS(EQ, 0, ALLOW) } },

@@ -12,6 +12,8 @@
 #include <linux/msdos_fs.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -35,7 +37,7 @@
     X(listen) X(sendto) X(sendmsg) X(sendmmsg) X(ioctl) X(fchmod) X(fchmodat) X(fchown) X(fchownat) X(utimensat) X(setxattr) \
     X(lsetxattr) X(fsetxattr) X(removexattr) X(lremovexattr) X(fremovexattr) X(getxattr) X(lgetxattr) X(listxattr) X(llistxattr) X(fgetxattr) X(flistxattr) \
     X(truncate) X(openat) X(openat2) X(kill) X(tkill) X(tgkill) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(pidfd_send_signal) \
-    X(fcntl) X(setpgid) X(mknodat)
+    X(fcntl) X(setpgid) X(mknodat) X(setsockopt)
 #define OLD(X) X(open) X(creat) X(mknod) X(chmod) X(chown) X(lchown) X(utime) X(utimes) X(futimesat) X(fork) X(vfork) X(create_module) \
     X(get_kernel_syms) X(query_module) X(iopl) X(ioperm) X(modify_ldt)
 #define YOUNG(X) X(fchmodat2, 452) X(statmount, 457) X(listmount, 458) X(lsm_get_self_attr, 459) X(lsm_set_self_attr, 460) X(lsm_list_modules, 461) X(setxattrat, 463) \
@@ -163,6 +165,7 @@ static uint32_t want_arguments(unsigned flags, const char *name, const uint32_t 
         if (a[0] != 1) return FAILS(EACCES);
         return (flags & MW_FILTER_UNIX) || (a[1] & 15) == 1 || (a[1] & 15) == 5 ? PASSES : FAILS(EACCES);
     }
+    if (IS("setsockopt")) return a[1] == IPPROTO_TCP && a[2] == TCP_ULP ? FAILS(EPERM) : PASSES;
     if (IS("sendto sendmmsg")) return a[3] & MSG_FASTOPEN ? FAILS(EOPNOTSUPP) : PASSES;
     if (IS("sendmsg")) return a[2] & MSG_FASTOPEN ? FAILS(EOPNOTSUPP) : PASSES;
     if (IS("ioctl")) return want_ioctl(flags, a[1]);
@@ -328,7 +331,7 @@ TEST(the_arguments_of_checked_calls_are_judged_as_the_plain_list_does) {
     static const int checked[] = {
         N_clone, N_socket, N_socketpair, N_sendto, N_sendmsg, N_sendmmsg, N_ioctl, N_personality, N_setpriority, N_ioprio_set, N_prlimit64,
         N_sched_setaffinity, N_move_pages, N_kill, N_open, N_openat, N_fcntl, N_setpgid,
-        N_creat, N_mknod, N_mknodat, N_chmod, N_fchmod, N_fchmodat, N_fchmodat2
+        N_setsockopt, N_creat, N_mknod, N_mknodat, N_chmod, N_fchmod, N_fchmodat, N_fchmodat2
     };
     const unsigned count = sizeof values / sizeof values[0];
     unsigned seed = 7, set, i, n;

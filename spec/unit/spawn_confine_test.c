@@ -114,7 +114,7 @@ static const char *const never[] = {
     "sethostname", "settimeofday", "clock_settime", "adjtimex", "syslog", "acct", "quotactl", "name_to_handle_at", "open_by_handle_at",
     "shmget", "semget", "msgget", "mq_open", "fanotify_init", "statmount", "typing", "typing_high", "pasting", "discipline",
     "readable_is_executable", "new_user", "new_net", "new_mounts", "sibling", "parents_limits", "anothers_priority", "anothers_io_priority",
-    "anothers_cores", NULL
+    "anothers_cores", "other_protocol", NULL
 };
 static const char *const metadata[] = {
 #ifdef SYS_chmod
@@ -161,6 +161,7 @@ TEST(what_is_harmless_reaches_the_kernel_in_a_confined_child) {
     TOLD(&r, "which_personality", 0);
     TOLD(&r, "slow_send", EBADF);
     TOLD(&r, "window_size", EBADF);
+    TOLD(&r, "no_delay", EBADF);
     CHECK(told(&r, "openat2") != ENOSYS);
     CHECK(told(&r, "truncate") != EPERM);
     TOLD(&r, "truncate_reading", EFAULT);
