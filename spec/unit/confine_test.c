@@ -21,6 +21,7 @@
 
 static struct mw_err err;
 static char root[64];            /* of this test's files */
+static int forked;               /* 1: in a child that tries things: it cleans nothing up */
 
 /* ---- Files ------------------------------------------------------------------------------------------------------------------- */
 
@@ -47,7 +48,7 @@ static void begin(void) {
 }
 static void end(void) {
     char line[128];
-    snprintf(line, sizeof line, "rm -rf %s", root);
+    snprintf(line, sizeof line, "rm -rf --one-file-system %s", root);
     CHECK(system(line) == 0);
     root[0] = 0;
 }
@@ -72,7 +73,7 @@ static mw_cage *cage_of(const struct mw_cage_wish *w) {
     int rc = mw_cage_new(w, &c, &err);
     if (rc == -EOPNOTSUPP && mw_confine_abi() == 0) {
         printf("# no Landlock here\n");
-        if (root[0] != 0) end();
+        if (root[0] != 0 && !forked) end();
         longjmp(check_end, 1); /* nothing failed */
     }
     if (rc < 0) printf("# %s\n", err.message);
@@ -99,6 +100,8 @@ static int worn(const mw_cage *c, int (*fn)(const void *), const void *ud) {
 
     REQUIRE(pid >= 0);
     if (pid == 0) {
+        forked = 1;
+        if (setjmp(check_end) != 0) _exit(251); /* a REQUIRE in here ends this child, and nothing else */
         if (c != NULL && put_on(c) < 0) _exit(250);
         _exit(fn(ud) == 0 ? 0 : errno);
     }
@@ -665,8 +668,8 @@ static int mounted(const void *ud) {
 }
 
 TEST(what_is_denied_is_not_found_by_way_of_another_mount) {
-    if (geteuid() != 0) {
-        printf("# as root only\n");
+    if (geteuid() != 0 || mw_confine_abi() == 0) {
+        printf("# as root only, with Landlock\n");
         return;
     }
     begin();
