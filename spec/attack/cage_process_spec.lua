@@ -97,6 +97,11 @@ attack.class("a caged program and other programs", rows({
   { "reading the home of root", "'list', '/root'", grant = false },
   { "reading /tmp, where others leave things", "'list', '/tmp'" },
   { "making a file in /tmp", "'create', '/tmp/mw-attack-file'", grant = false },
+  { "making a setuid file in what it may write", "'setuid', W .. '/out/x'", flags = "--allow-run=$H --allow-write=$W/out", grant = false,
+    check = function(w)
+      local st = require("uv").fs_stat(w.dir .. "/out/x")
+      if st and st.mode & 2048 ~= 0 then return "A SETUID FILE WAS MADE" end
+    end },
   { "a setuid program's rights", "'gain-root'", flags = "--allow-run=$H", only = "landlock" },
 }, { cage = true, refused = NO, flags = "--allow-run=$H", grant = TRUST }))
 
