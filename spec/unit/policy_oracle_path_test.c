@@ -264,7 +264,7 @@ TEST(paths_are_decided_as_the_oracle_says_by_every_way_of_use) {
 
     REQUIRE(facts != NULL);
     tree();
-    for (int turn = 0; turn < TURNS(1600) && bad < 3; turn++) {
+    for (int turn = 0; turn < TURNS(700) && bad < 3; turn++) {
         struct world w;
         unsigned what = any(4) == 0 ? 2 : any(14);
         world_new(&w, kinds, 2, sane_path);
@@ -361,7 +361,7 @@ TEST(query_says_what_enforcement_does_by_whatever_spelling) {
 
     tree();
     REQUIRE(getcwd(old, sizeof old) != NULL && chdir(at("a/b")) == 0);
-    for (int turn = 0; turn < TURNS(1500) && bad < 3; turn++) {
+    for (int turn = 0; turn < TURNS(500) && bad < 3; turn++) {
         struct world w;
         if (any(3) == 0) world_new(&w, sockets, 3, some_socket);
         else world_new(&w, kinds, 3, some_path);
@@ -392,7 +392,7 @@ TEST(query_says_what_starting_a_program_does) {
     tree();
     snprintf(command, sizeof command, "cd %s && chmod +x a/f a/a/f && printf '#!/bin/sh\\n' > a/run && chmod +x a/run && ln -s ../b/h a/link", root);
     REQUIRE(system(command) == 0);
-    for (int turn = 0; turn < TURNS(2500) && bad < 3; turn++) {
+    for (int turn = 0; turn < TURNS(900) && bad < 3; turn++) {
         struct world w;
         world_new(&w, kinds, 3, some_program);
         for (int q = 0; q < 8; q++) {
