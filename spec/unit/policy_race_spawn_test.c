@@ -14,11 +14,11 @@
 #include "support/check.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ROUNDS 10000             /* of each of the two races */
+#define ROUNDS 5000              /* of each of the four races */
 #elif defined(MW_DEBUG)
-#define ROUNDS 30000
+#define ROUNDS 15000
 #else
-#define ROUNDS 100000
+#define ROUNDS 50000
 #endif
 
 static char root[64];
@@ -63,7 +63,7 @@ static void furnish(const char *dir, const char *text) {
 /* And then a moment in which the folders are not locked: the other side would only wait for them. */
 static void exchange(const char *a, const char *b) {
     (void)syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
-    for (int i = 0; i < 12; i++) (void)getppid();
+    for (int i = 0; i < 40; i++) (void)getppid();
 }
 
 /* The other process: until it is killed. Names are made before, so that it allocates nothing. */
@@ -219,6 +219,12 @@ static void untouched(const char *dir) {
     CHECK_INT(names, 4);
 }
 
+static const char *in_dir(const char *name) {
+    static char text[400];
+    snprintf(text, sizeof text, "%s/in/%s", root, name);
+    return text;
+}
+
 static void race(int denial) {
     static const char *const dirs[] = {"in/d", "in/e", "in/dlink", "in/moved"};
     struct stat canary[2], st;
@@ -275,7 +281,7 @@ static void race(int denial) {
         char path[400], text[32] = "";
         FILE *f;
         snprintf(path, sizeof path, "in/%.200s/file", e->d_name);
-        f = strcmp(e->d_name, "dlink") != 0 && strchr(e->d_name, '.') == NULL ? fopen(in(path), "r") : NULL;
+        f = lstat(in_dir(e->d_name), &st) == 0 && S_ISDIR(st.st_mode) && strchr(e->d_name, '.') == NULL ? fopen(in(path), "r") : NULL;
         if (f == NULL) continue;
         if (fgets(text, sizeof text, f) != NULL && strcmp(text, "canary denied") == 0) {
             found++;
@@ -293,5 +299,11 @@ TEST(who_flips_links_loses_where_nothing_is_denied) {
     race(0);
 }
 TEST(who_flips_links_and_denied_folders_loses) {
+    race(1);
+}
+TEST(who_flips_links_loses_a_second_time) {
+    race(0);
+}
+TEST(who_flips_links_and_denied_folders_loses_a_second_time) {
     race(1);
 }
