@@ -84,6 +84,11 @@ static void hook_log(void *ud, int level, const char *text, size_t len) {
     mw_stdio_write(STDERR_FILENO, line, len + 1);
 }
 
+static void hook_stuck(void *ud, int status) { /* in a signal handler */
+    struct assembly *a = ud;
+    a->cfg.on_stuck(a->host, status, a->cfg.ud);
+}
+
 static void hook_error(void *ud, const struct mw_err *err, const char *traceback) {
     struct assembly *a = ud;
 
@@ -217,13 +222,14 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     hooks->print_fd = cfg->on_print == NULL ? STDOUT_FILENO : 0;
     hooks->log = hook_log;
     hooks->error = hook_error;
+    hooks->stuck = a->cfg.on_stuck != NULL ? hook_stuck : NULL;
     hooks->log_json = cfg->on_log != NULL || !isatty(STDERR_FILENO);
     hooks->signals = a->cfg.signals;
     hooks->pipe_ends = a->cfg.pipe_ends;
     mw_host_set_policy(a->host, a->policy);
     audit(a);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
-    mw_host_set_preempt(a->host, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy) ? MW_PREEMPT_NONE : a->cfg.preempt);
+    mw_host_set_preempt(a->host, a->cfg.preempt, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy));
     lua_pushcfunction(mw_host_state(a->host), furnish);
     lua_pushlightuserdata(mw_host_state(a->host), (void *)(uintptr_t)cfg);
     if (lua_pcall(mw_host_state(a->host), 1, 0, 0) != LUA_OK) {

@@ -54,6 +54,9 @@ struct mw_config {
     int home_fd;                     /* -1, or the directory (O_PATH; taken) that the private one of confined programs is made in */
     struct mw_limits limits;         /* what the script may use; 0 (default): as base/limits.h says. .memory wins over memory_limit */
     enum mw_preempt preempt;         /* how limits.step_ns is held */
+    void (*on_stuck)(mw_host *, int status, void *ud); /* TIMER only: 10 s of processor time after a script had to stop it has not:
+                                      * some C function does not come back. Called from the signal's handler: do what is safe
+                                      * there, such as mw_host_kill_children and _exit(status). NULL (default): nothing */
     int no_script_modules;           /* 1: Lua modules beside the script are not free to read; 0 (default): they are */
     int audit_fd;                    /* -1, or where a line of JSON goes for every decision (taken; O_APPEND): policy.h */
 };

@@ -237,7 +237,8 @@ static int told(lua_State *L, mw_process *p, int truncate) {
 
     push_result(L, 1, p);
     if (fault != 0) {
-        mw_err_set(&err, fault, "process run", subject(L, 1), what);
+        mw_err_set(&err, fault, "process run", subject(L, 1), fault == MW_ELIMIT ? "the host holds as many bytes as it may" : what);
+        if (fault == MW_ELIMIT) mw_err_hint(&err, "the limit is set with --limit=buffered=...");
         return mw_push_err_data(L, &err);
     }
     if (!mw_process_overflowed(p) || truncate) return 1;

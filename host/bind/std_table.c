@@ -116,7 +116,7 @@ static int tab_concat(lua_State *L) { /* concat(t [, separator [, first [, last]
     for (; i < last; i++) {
         add_element(L, &b, i);
         luaL_addlstring(&b, sep, len);
-        mw_budget_spend(&budget, 1);
+        mw_budget_spend(&budget, 1 + (int)(len >> 8 & 0xffffff));
     }
     if (i == last) add_element(L, &b, i);
     luaL_pushresult(&b);
@@ -145,10 +145,15 @@ static int tab_unpack(lua_State *L) { /* unpack(t [, first [, last]]) -> values 
 
 typedef unsigned int place;
 
+/* Steps that a string costs: to compare it, or to copy it. */
+static int bytes_of(lua_State *L, int idx) {
+    return lua_type(L, idx) == LUA_TSTRING ? (int)(lua_rawlen(L, idx) >> 8 & 0xffffff) : 0;
+}
+
 static int less(lua_State *L, struct mw_budget *b, int x, int y) {
     int yes;
 
-    mw_budget_spend(b, 8);
+    mw_budget_spend(b, 8 + bytes_of(L, x));
     if (lua_isnil(L, 2)) return lua_compare(L, x, y, LUA_OPLT);
     lua_pushvalue(L, 2);
     lua_pushvalue(L, x - 1);

@@ -32,6 +32,7 @@ void mw_step_begin(mw_host *h) {
     atomic_store_explicit(&h->step_at, atomic_load_explicit(&h->ticks, memory_order_relaxed), memory_order_relaxed);
     h->step_began = 0;
     h->looks = 0;
+    h->due_ticks = 0;
     if (atomic_load_explicit(&h->overdue, memory_order_relaxed)) atomic_store(&h->overdue, 0);
     if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) return;
     h->apart_strikes = 0;
@@ -72,7 +73,10 @@ void mw_hook_tick(mw_host *h) {
     if (co == NULL) return;
     if (now - atomic_load_explicit(&h->step_at, memory_order_relaxed) > h->step_ticks && !atomic_exchange(&h->overdue, 1))
         atomic_store_explicit(&h->struck_at, now - h->again_ticks, memory_order_relaxed);
-    if (!mw_hook_due(h) || now - atomic_load_explicit(&h->struck_at, memory_order_relaxed) < h->again_ticks) return;
+    h->due_ticks = mw_hook_due(h) ? h->due_ticks + 1 : 0;
+    if (h->due_ticks > h->stuck_ticks && h->hooks.stuck != NULL)
+        h->hooks.stuck(h->hooks.ud, atomic_load(&h->interrupted) != 0 ? atomic_load(&h->interrupted) - 1 : 1);
+    if (h->due_ticks == 0 || now - atomic_load_explicit(&h->struck_at, memory_order_relaxed) < h->again_ticks) return;
     if (!atomic_load(&h->overdue) && lua_gethook(co) == strike) return; /* it is cleaning up, and counted */
     atomic_store_explicit(&h->struck_at, now, memory_order_relaxed);
     lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);

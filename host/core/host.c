@@ -123,9 +123,9 @@ int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err 
     snprintf(what, sizeof what, "%llu handles are open, at most %llu are allowed", (unsigned long long)h->handle_count, (unsigned long long)h->limits.handles);
     return mw_limits_reached(err, op, subject, "handles", what);
 }
-void mw_host_set_preempt(mw_host *h, enum mw_preempt how) {
+void mw_host_set_preempt(mw_host *h, enum mw_preempt how, int unlimited) {
     h->preempt = how == MW_PREEMPT_DEFAULT ? MW_PREEMPT_COUNT : how;
-    if (how == MW_PREEMPT_NONE) h->limits.step_ns = MW_LIMIT_OFF;
+    if (how == MW_PREEMPT_NONE || unlimited) h->limits.step_ns = MW_LIMIT_OFF;
     mw_hook_watch(h->L);
 }
 uint64_t mw_host_now(mw_host *h) {

@@ -26,6 +26,7 @@ struct mw_hooks {
     int print_fd;                 /* the descriptor that print would write to, so that a writer can wait for it; 0: none, call print */
     int pipe_ends;                /* 1: writing to a standard output that nobody reads ends the run with 128 + SIGPIPE */
     void (*error)(void *ud, const struct mw_err *err, const char *traceback);       /* an error nobody joined */
+    void (*stuck)(void *ud, int status);    /* Lua had to stop long ago and has not; in a signal handler; may be NULL */
 };
 enum { MW_LOG_DEBUG, MW_LOG_INFO, MW_LOG_WARN, MW_LOG_ERROR };
 
@@ -128,7 +129,7 @@ void mw_host_loop_arm(mw_host *h);
 /* How long cleanup may take after an exit; default 5 s. */
 void mw_host_set_grace(mw_host *h, unsigned grace_ms);
 /* How the limit of a step is held (core/hook.h); before the first turn. */
-void mw_host_set_preempt(mw_host *h, enum mw_preempt how);
+void mw_host_set_preempt(mw_host *h, enum mw_preempt how, int unlimited);     /* unlimited: a step has no limit */
 /* From any thread and from signal handlers: the run ends with `status`; running Lua code is stopped too. why: static. */
 void mw_host_interrupt_at(mw_host *h, int status, const char *why);
 /* 1 if it may be: the loop is borrowed, and the end has not been asked for before. */

@@ -1,6 +1,7 @@
 /* The clock of a step: a timer that fires while the host's thread uses the processor, and its signal's handler.
  * Knows: core, timer_create(2). Never: a static: the signal brings its host along; anything while the thread sleeps. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -12,6 +13,7 @@
 #define TICK_MIN 1000000u       /* ns */
 #define TICK_MAX 50000000u
 #define AGAIN 100000000u        /* ns */
+#define STUCK 10000000000u      /* ns that code which had to stop may go on before it is given up */
 
 #if defined(__linux__) && defined(SIGEV_THREAD_ID)
 #ifndef sigev_notify_thread_id
@@ -45,7 +47,6 @@ void mw_tick_start(mw_host *h) {
 
     if (h->preempt != MW_PREEMPT_TIMER || (h->ticking && pthread_equal(h->thread, pthread_self()))) return;
     mw_tick_stop(h);
-    if (h->limits.step_ns == MW_LIMIT_OFF) return;
     if (ns < TICK_MIN) ns = TICK_MIN;
     if (ns > TICK_MAX) ns = TICK_MAX;
     memset(&to, 0, sizeof to);
@@ -55,7 +56,8 @@ void mw_tick_start(mw_host *h) {
     to.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
     each.it_interval.tv_sec = each.it_value.tv_sec = 0;
     each.it_interval.tv_nsec = each.it_value.tv_nsec = (long)ns;
-    h->step_ticks = (unsigned)((h->limits.step_ns + ns - 1) / ns);
+    h->step_ticks = h->limits.step_ns == MW_LIMIT_OFF ? UINT_MAX : (unsigned)((h->limits.step_ns + ns - 1) / ns);
+    h->stuck_ticks = (unsigned)(STUCK / ns);
     h->again_ticks = (unsigned)(AGAIN / ns) > 3 ? (unsigned)(AGAIN / ns) : 3;
     h->thread = pthread_self();
     if (take_signal() < 0 || timer_create(CLOCK_THREAD_CPUTIME_ID, &to, &h->ticker) < 0) {

@@ -172,6 +172,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     cfg.signals = 1;
     cfg.pipe_ends = 1;
     cfg.preempt = MW_PREEMPT_TIMER;
+    cfg.on_stuck = mw_signals_stuck;
     cfg.limits = flags->limits;
     set_args(&cfg, flags, argv);
     if (flags->command == MW_CMD_CHILD) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 #define SIGNALS (sizeof signals / sizeof signals[0])
@@ -42,6 +43,16 @@ static void on_signal(int number) {
         raise(number); /* held back until this handler returns */
     }
     errno = saved;
+}
+
+void mw_signals_stuck(mw_host *h, int status, void *ud) {
+    static const char text[] = "moonwire: the script does not come back from a function that cannot be interrupted; it is ended without cleanup\n";
+    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+
+    (void)ud;
+    (void)n;
+    mw_host_kill_children(h);
+    _exit(status);
 }
 
 void mw_signals_watch(mw_host *h) {

@@ -24,6 +24,9 @@ void mw_signals_resume(void);
 int mw_signals_seen(void);
 void mw_signals_hold(int on, sigset_t *was);
 
+/* mw_config.on_stuck: the last resort, in a handler. Ends the children's groups and the process, with `status`. */
+void mw_signals_stuck(mw_host *h, int status, void *ud);
+
 /* The host is about to go: a signal now simply ends the process. */
 void mw_signals_forget(void);
 

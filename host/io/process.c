@@ -24,7 +24,7 @@ void mw_process_drop(mw_process *p) {
     for (i = 0; i < 4; i++) mw_stream_release(p->streams[i]);
     mw_stream_release(p->duplex);
     mw_stream_release(p->feeding);
-    for (i = 0; i < 2; i++) mw_bytes_free(&p->out[i].data);
+    for (i = 0; i < 2; i++) mw_capture_free(&p->out[i]);
     free(p);
 }
 
@@ -173,7 +173,7 @@ void mw_process_close(mw_process *p) {
     if (p->feeding != NULL) mw_stream_close(p->feeding);
     for (i = 0; i < 2; i++) {                                    /* read on: PIPE must not end it while it cleans up */
         p->out[i].wanted = 0;
-        mw_bytes_free(&p->out[i].data);
+        mw_capture_free(&p->out[i]);
     }
     if (!p->detached && p->home != NULL) mw_process_stop(p);
     if (p->alive) mw_process_settle(p);

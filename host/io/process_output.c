@@ -15,6 +15,17 @@ static void on_closed(uv_handle_t *handle) {
     mw_process_drop(c->p);
 }
 
+/* What it takes counts as the queues of streams do; a host that has gone counts no longer. */
+static void charge(struct capture *c) {
+    if (c->p->home != NULL) mw_host_charge(c->p->host, c->charged, c->data.size);
+    c->charged = c->data.size;
+}
+
+void mw_capture_free(struct capture *c) {
+    mw_bytes_free(&c->data);
+    charge(c);
+}
+
 void mw_capture_end(struct capture *c) {
     if (c->fd < 0) return;
     if (c->polling) uv_close((uv_handle_t *)&c->poll, on_closed);
@@ -70,7 +81,9 @@ static ssize_t read_some(struct capture *c) {
     keep = (size_t)n <= p->max_output - held ? (size_t)n : p->max_output - held;
     if (at != spare) mw_bytes_commit(&c->data, keep);
     else keep = 0;
+    charge(c);
     if (keep < (size_t)n && p->fault == 0) too_much(c, 0);
+    else if (held >= CHUNK && p->fault == 0 && mw_host_crowded(p->host)) too_much(c, MW_ELIMIT);
     return n;
 }
 

@@ -51,6 +51,7 @@ struct capture {
     int wanted;               /* 1: `data` is somebody's */
     uv_poll_t poll;
     struct mw_bytes data;
+    size_t charged;           /* of it, to the host's account of what is buffered */
 };
 
 struct mw_process {
@@ -144,6 +145,7 @@ int mw_launch_script(struct launch *l);
 /* process_output.c */
 int mw_capture_start(struct capture *c, uv_loop_t *loop);
 void mw_capture_end(struct capture *c);          /* closes; the bytes stay */
+void mw_capture_free(struct capture *c);                /* what it holds */
 static inline int mw_capture_open(const struct capture *c) { return c->fd >= 0; }
 
 /* process.c */

@@ -94,7 +94,7 @@ describe("a step", function()
 
   it("bounds the compiler too", function()
     works([[local t = {} for i = 1, 100000 do t[i] = "goto b" .. i .. " ::a" .. i .. ":: " end
-      t = table.concat(t) mw.task.sleep(0) print(select(2, load(t)).code)]], "ELIMIT\n")
+      t = table.concat(t) mw.task.sleep(0) print(select(2, load(t)).code)]], "ELIMIT\n", "--limit=step=1s,memory=256MiB")
     works("print(select(2, load(collectgarbage)).code)", "ELIMIT\n", "--limit=memory=8MiB")
   end)
 
@@ -220,6 +220,13 @@ describe("other limits", function()
       "20 handles are open, at most 20 are allowed (the limit is set with --limit=handles=...)", "--limit=handles=20", "-A")
     fails("local all = {} while true do all[#all + 1] = assert(mw.process.spawn { 'sleep', '100' }) end",
       "3 children run already, at most 3 are allowed (the limit is set with --limit=children=...)", "--limit=children=3", "-A")
+  end)
+
+  it("bound what is captured of a child", function()
+    works([[local r, err = mw.process.run { "head", "-c", "3000000", "/dev/zero" } print(r, err)
+      print(#mw.process.run { "head", "-c", "300000", "/dev/zero" }.stdout)]],
+      "nil\tprocess run head: the host holds as many bytes as it may (the limit is set with --limit=buffered=...)\n300000\n",
+      "--limit=buffered=1MiB", "-A")
   end)
 
   it("let as many be made one after the other as one likes", function()
