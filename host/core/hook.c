@@ -33,6 +33,7 @@ void mw_step_begin(mw_host *h) {
     h->step_began = 0;
     h->looks = 0;
     h->due_ticks = 0;
+    atomic_store_explicit(&h->head.long_step, 0, memory_order_relaxed);
     if (atomic_load_explicit(&h->overdue, memory_order_relaxed)) atomic_store(&h->overdue, 0);
     if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) return;
     h->apart_strikes = 0;
@@ -60,18 +61,22 @@ static uint64_t used(mw_host *h) {
     return now - h->step_began;
 }
 static void look_at_clock(mw_host *h) {
-    if (h->preempt == MW_PREEMPT_COUNT && used(h) >= h->limits.step_ns) atomic_store(&h->overdue, 1);
+    uint64_t ns = h->preempt == MW_PREEMPT_COUNT ? used(h) : 0;
+    if (ns >= h->limits.step_ns / 10) atomic_store_explicit(&h->head.long_step, 1, memory_order_relaxed);
+    if (ns >= h->limits.step_ns) atomic_store(&h->overdue, 1);
 }
 
 /* TIMER: on the host's own thread, between any two of its instructions. A hook that was set while the code took over another
  * coroutine or entered a function may have got lost: it is set again as long as it has not been seen. */
 void mw_hook_tick(mw_host *h) {
     unsigned now = atomic_load_explicit(&h->ticks, memory_order_relaxed) + 1;
+    unsigned ticks = now - atomic_load_explicit(&h->step_at, memory_order_relaxed);
     lua_State *co = atomic_load_explicit(&h->co, memory_order_relaxed);
 
     atomic_store_explicit(&h->ticks, now, memory_order_relaxed);
     if (co == NULL) return;
-    if (now - atomic_load_explicit(&h->step_at, memory_order_relaxed) > h->step_ticks && !atomic_exchange(&h->overdue, 1))
+    if (ticks >= 2 && ticks >= h->step_ticks / 10) atomic_store_explicit(&h->head.long_step, 1, memory_order_relaxed);
+    if (ticks > h->step_ticks && !atomic_exchange(&h->overdue, 1))
         atomic_store_explicit(&h->struck_at, now - h->again_ticks, memory_order_relaxed);
     h->due_ticks = mw_hook_due(h) ? h->due_ticks + 1 : 0;
     if (h->due_ticks > h->stuck_ticks && h->hooks.stuck != NULL)
@@ -104,16 +109,8 @@ void mw_hook_came_back(mw_host *h) {
     look_at_clock(h);
 }
 
-int mw_step_is_long(lua_State *L) {
+int mw_step_may_wait(lua_State *L) {
     mw_host *h = mw_host_of(L);
-
-    if (h->limits.step_ns == MW_LIMIT_OFF || h->running == NULL) return 0;
-    if (h->preempt == MW_PREEMPT_TIMER) {
-        unsigned ticks = atomic_load_explicit(&h->ticks, memory_order_relaxed) - atomic_load_explicit(&h->step_at, memory_order_relaxed);
-        if (ticks < 2 || ticks < h->step_ticks / 10) return 0;
-    } else if (h->preempt != MW_PREEMPT_COUNT || h->step_began == 0 || used(h) < h->limits.step_ns / 10) {
-        return 0;
-    }
     return mw_wait_possible(L) && mw_task_cancelling(h->running) == NULL;
 }
 

@@ -4,6 +4,8 @@
 #define MW_CORE_HOOK_H
 
 #include <lua.h>
+#include <stdatomic.h>
+#include <stdint.h>
 
 #define MW_BUDGET 10000     /* steps between two looks: some tens of microseconds */
 
@@ -24,7 +26,12 @@ static inline void mw_budget_spend(struct mw_budget *b, int steps) {
  * of its time or more, others run first, and the primitive, called once more with the arguments it had, begins another step. So a
  * script that works through a long file line by line is none that computes without end.
  *     if (mw_step_is_long(L)) return mw_step_share(L, stream_read);                                             [-0, +?, y] */
-int mw_step_is_long(lua_State *L);
+struct mw_host_head { atomic_int long_step; };      /* what a host begins with, so that the look costs next to nothing */
+int mw_step_may_wait(lua_State *L);
+static inline int mw_step_is_long(lua_State *L) {
+    const struct mw_host_head *h = (const struct mw_host_head *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)3); /* as mw_host_of */
+    return atomic_load_explicit(&h->long_step, memory_order_relaxed) && mw_step_may_wait(L);
+}
 int mw_step_share(lua_State *L, lua_CFunction again);
 
 /* Calls a function with `nargs` arguments (popped) where L has no hooks, as in a finalizer: in a coroutine of its own, where it

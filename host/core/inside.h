@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "core/hook.h"
 #include "core/host.h"
 #include "core/task.h"
 #include "core/timer.h"
@@ -66,6 +67,7 @@ struct mw_scope {
 };
 
 struct mw_host {
+    struct mw_host_head head;       /* first: see core/hook.h */
     uv_loop_t *loop, own;
     int owns_loop;
     lua_State *L;
