@@ -32,6 +32,21 @@ static int read_host(enum mw_kind kind, const char *host, char name[256], struct
     return mw_net_host(host, strlen(host), name, &bad) ? 2 : 0;
 }
 
+/* A question to a name server leaves this machine, and may carry anything: a name is looked up for those alone who may reach it by
+ * name, or every address at that port. "localhost" is known here. */
+static int may_look_up(const mw_policy *p, const char *name, struct mw_target t) {
+    static const struct mw_net_addr all[2] = {{0, 0, {0}}, {1, 0, {0}}};
+    struct mw_decision d;
+
+    if (mw_net_localhost(name)) return 1;
+    for (int i = 0; i < 2; i++) {
+        t.addr = &all[i];
+        mw_decide(p, &t, &d);
+        if (d.verdict == MW_YES) return 1;
+    }
+    return 0;
+}
+
 int mw_permit_host(mw_policy *p, enum mw_kind kind, const char *host, int port, const char *op, struct mw_err *err) {
     struct mw_target t = {.kind = kind, .port = port, .some_port = kind == MW_CONNECT && port == 0};
     struct mw_net_addr addr;
@@ -48,7 +63,7 @@ int mw_permit_host(mw_policy *p, enum mw_kind kind, const char *host, int port, 
         break;
     case 2:
         t.host = name;
-        t.unresolved = 1;
+        t.unresolved = may_look_up(p, name, t);
         break;
     case 3:
         if (kind != MW_LISTEN) return mw_err_set(err, MW_EINVAL, op, host, "a host is expected");

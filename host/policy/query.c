@@ -70,6 +70,19 @@ static void stand_in(const struct mw_rule *r, struct mw_walk *w) {
     t->count++;
 }
 
+/* A host that no rule names, as enforcement has it: by its addresses, if they are known, or if all of them are granted. */
+static void decide_by_address(const struct mw_policy *p, const struct mw_rule *r, struct mw_target t, struct mw_decision *d) {
+    static const struct mw_net_addr all[2] = {{0, 0, {0}}, {1, 0, {0}}};
+    static const struct mw_net_addr here[2] = {{0, 32, {127, 0, 0, 1}}, {1, 128, {[15] = 1}}};
+    struct mw_decision one;
+
+    for (int i = 0; i < 2 && d->verdict != MW_YES; i++) {
+        t.addr = mw_net_localhost(r->name) ? &here[i] : &all[i];
+        mw_decide(p, &t, &one);
+        if (one.verdict == MW_YES) *d = one;
+    }
+}
+
 static int decide_rule(const struct mw_policy *p, const struct mw_rule *r, enum mw_kind kind, struct mw_decision *d) {
     struct mw_net_addr addr;
     struct mw_target t;
@@ -84,6 +97,7 @@ static int decide_rule(const struct mw_policy *p, const struct mw_rule *r, enum 
     if (rc == 0) {
         stand_in(r, &w);
         mw_decide(p, &t, d);
+        if (r->form == MW_FORM_HOST) decide_by_address(p, r, t, d);
     }
     mw_walk_end(&w);
     return rc;

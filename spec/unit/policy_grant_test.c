@@ -396,6 +396,25 @@ TEST(a_denied_address_is_denied_by_way_of_every_gateway_and_none_is_granted_by_o
     done();
 }
 
+TEST(a_name_is_looked_up_for_who_may_reach_it_by_name_or_every_address_at_its_port) {
+    begin();
+    allow(MW_NET, "10.0.0.0/8,127.0.0.1");
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "data-that-leaves.example.com", 80, "net connect", &err), MW_EDENIED);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "data-that-leaves.example.com", 0, "getaddrinfo", &err), MW_EDENIED);
+    CHECK(strstr(err.message, "--allow-net=data-that-leaves.example.com") != NULL);
+    CHECK_INT(mw_policy_query(p, MW_CONNECT, "data-that-leaves.example.com:80"), MW_DENIED);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "localhost", 80, "net connect", &err), 0);
+    CHECK_INT(mw_policy_query(p, MW_CONNECT, "localhost:80"), MW_GRANTED);
+    allow(MW_CONNECT, "0.0.0.0/0:80");
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "example.com", 80, "net connect", &err), 0);
+    CHECK_INT(mw_policy_query(p, MW_CONNECT, "example.com:80"), MW_GRANTED);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "example.com", 81, "net connect", &err), MW_EDENIED);
+    REQUIRE(mw_policy_add(p, MW_NET, MW_DENY, "*.example.com", &err) == 0);
+    CHECK_INT(mw_permit_host(p, MW_CONNECT, "a.example.com", 80, "net connect", &err), MW_EDENIED);
+    CHECK_INT(mw_policy_query(p, MW_CONNECT, "a.example.com:80"), MW_DENIED);
+    done();
+}
+
 TEST(a_denial_of_localhost_is_of_this_machine_by_whatever_name_or_address) {
     begin();
     allow(MW_NET, NULL);

@@ -269,7 +269,7 @@ static void ask_peer(const struct world *w, struct peer it) {
         memcpy(in6.sin6_addr.s6_addr + 12, &in.sin_addr, 4);
         CHECK_INT(mw_permit_addr(w->p, (enum mw_kind)it.kind, name, (struct sockaddr *)&in6, sizeof in6, "net", &err) == 0, got);
     }
-    if (got) CHECK_INT(mw_permit_host(w->p, (enum mw_kind)it.kind, name, it.port, "net", &err), 0);
+    if (got && it.host == NULL) CHECK_INT(mw_permit_host(w->p, (enum mw_kind)it.kind, name, it.port, "net", &err), 0);
     if (it.host != NULL) return;
     snprintf(text, sizeof text, it.v6 ? "[%s]:%d" : "%s:%d", literal, it.port);
     CHECK_INT(mw_policy_query(w->p, (enum mw_kind)it.kind, text), got ? MW_GRANTED : MW_DENIED);
@@ -277,16 +277,32 @@ static void ask_peer(const struct world *w, struct peer it) {
     CHECK_INT(mw_policy_covers(w->p, (enum mw_kind)it.kind, text, &err) == 0, got);
 }
 
-/* A name alone: what query says is what the rules say of the name, whatever its addresses. */
+static int at_home(const struct world *w, struct peer it, int v6) {
+    it.v6 = v6;
+    it.abstract = NULL;
+    memcpy(it.addr, v6 ? "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1" : "\x7f\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0", sizeof it.addr);
+    return all_say(w, &it, net_says);
+}
+
+/* A name alone: what query says is what the rules say of the name, or of this machine's addresses where it is theirs; and every
+ * address may be granted. */
 static void ask_host(const struct world *w, int kind) {
     struct peer it = {.kind = kind, .port = any(2) ? 80 : 443, .host = hosts[any(6)], .abstract = ""};
+    int said, want = 1, here = strstr(it.host, "localhost") != NULL;
     char text[96];
 
     for (int n = 0; n < 3; n++)
-        for (int i = 0; i < w->layer[n].count; i++)
+        for (int i = 0; i < w->layer[n].count; i++) {
             if (split_net(&w->layer[n].rule[i]).form == 'p') return; /* a port counts for a host, and not for what is asked as nameless here */
+            if (!here && strstr(w->layer[n].rule[i].text, "/0") != NULL) return;
+        }
     snprintf(text, sizeof text, "%s:%d", it.host, it.port);
-    CHECK_INT(mw_policy_query(w->p, (enum mw_kind)kind, text) == MW_GRANTED, all_say(w, &it, net_says));
+    said = mw_policy_query(w->p, (enum mw_kind)kind, text) == MW_GRANTED;
+    for (int way = kind == MW_NET ? MW_CONNECT : kind; way <= (kind == MW_NET ? MW_LISTEN : kind); way++) {
+        it.kind = way;
+        want &= all_say(w, &it, net_says) || (here && (at_home(w, it, 0) || at_home(w, it, 1)));
+    }
+    if (differ(said, want)) tell(w, text, said);
 }
 
 static void ask_abstract(const struct world *w, int kind) {
