@@ -25,7 +25,7 @@ local TRIES = {
   { "killing", "kill(tonumber(P))", victim = true },
   { "tracing", "trace(tonumber(P))", victim = true, control = "root" },
   { "a program that reads", "run('/bin/cat', W .. '/secret')", takes = true },
-  { "a shell from its own fork", "run('/bin/cat', '/proc/1/cmdline')", grant = false },
+  { "another's command line, by a program of its own fork", "run('/bin/cat', '/proc/1/cmdline')", grant = false, only = "release" },
   { "the shadow file", "read('/etc/shadow')", grant = false },
   { "another's memory by /proc", "read('/proc/' .. P .. '/mem')", victim = true, grant = false, refused = { "^EACCES", "^EPERM", "^ENOENT", "^EIO" } },
 }
@@ -37,7 +37,7 @@ local function tries(title, common, source)
     for _, from in ipairs { common, row } do
       for key, value in pairs(from) do if type(key) == "string" then attempt[key] = value end end
     end
-    attempt.takes, attempt.world, attempt.only = row.takes or false, module, "landlock"
+    attempt.takes, attempt.world, attempt.only = row.takes or false, module, row.only or "landlock"
     attempt.refused = row.refused or NO
     out[i] = attempt
   end

@@ -2,7 +2,7 @@
 -- host must be well after it.
 local attack = assert(loadfile("spec/attack/support.lua", "t", _ENV))()
 
-local LIMITS = "--limit=step=100ms,memory=48MiB,children=8,handles=64,tasks=1000,buffered=4MiB"
+local LIMITS = "--limit=step=60ms,memory=48MiB,children=8,handles=64,tasks=1000,buffered=4MiB"
 
 --- What is over budget ends; afterwards the script still has its host.
 local function over(source)
@@ -47,7 +47,7 @@ attack.class("processor time", bombs({
   { "more time than the step has", "local s = 0 for i = 1, 3e7 do s = s + i % 7 end", grant = "--limit=step=60s" },
   { "an endless callback of a timer", lua = "local uv = require 'uv' local e = mw.task.event() uv.new_timer():start(0, 0, function() e:set() while true do end end)"
     .. " e:wait { timeout = 20 } mw.task.sleep(0.01) return false", grant = false, refused = { "absent", "step" } },
-}, { flags = LIMITS, takes = false, grant = false, refused = { "step", "ELIMIT", "C stack overflow" } }))
+}, { flags = LIMITS, takes = false, grant = false, refused = { "step", "ELIMIT", "C stack overflow" } }), true)
 
 attack.class("memory", bombs({
   { "a growing table", "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end" },
@@ -73,7 +73,7 @@ attack.class("memory", bombs({
     .. " or error('EFRAME')" },
   { "a file read whole that is endless", "return assert(mw.fs.read('/dev/zero'))", flags = LIMITS .. " --allow-read=/dev/zero" },
   { "a line that never ends", "local f = assert(io.open('/dev/zero')) return assert(f:read('l'))", flags = LIMITS .. " --allow-read=/dev/zero" },
-}, { flags = LIMITS, takes = false, grant = false, refused = { "memory", "ELIMIT", "too large", "overflow", "limit", "EINVAL", "EFRAME", "levels", "step", "local variables" } }))
+}, { flags = LIMITS, takes = false, grant = false, refused = { "memory", "ELIMIT", "too large", "overflow", "limit", "EINVAL", "EFRAME", "levels", "step", "local variables" } }), true)
 
 attack.class("handles, processes and output", bombs({
   { "timers without end", "local uv = require 'uv' local t = {} for i = 1, 200000 do t[i] = assert(uv.new_timer()) end" },
@@ -94,7 +94,7 @@ attack.class("handles, processes and output", bombs({
   { "drops without end", "for i = 1, 1 << 20 do mw.permissions.drop('read', '/x' .. i) end" },
   { "a connection that is written to and never read", "local l = assert(mw.net.listen('tcp://127.0.0.1:0')) local c = assert(mw.net.connect(l:address()))"
     .. " mw.task.timeout(0.2, function() while true do assert(c:write(('x'):rep(1 << 16))) end end) assert(l:accept()):close() error('waits: ETIMEDOUT')", flags = LIMITS .. " --allow-net" },
-}, { flags = LIMITS, takes = false, grant = false, refused = { "ELIMIT", "at most", "EMFILE", "E2BIG", "EDENIED", "memory", "limit", "step", "ETIMEDOUT", "EINVAL", "ENOSPC" } }))
+}, { flags = LIMITS, takes = false, grant = false, refused = { "ELIMIT", "at most", "EMFILE", "E2BIG", "EDENIED", "memory", "limit", "step", "ETIMEDOUT", "EINVAL", "ENOSPC" } }), true)
 
 --- What a child may use: the attempt is the child's.
 attack.class("limits of a child", attack.each({ cage = true, flags = "--allow-run=$H", grant = "--trust-run=$H", takes = false }, {

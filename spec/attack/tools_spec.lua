@@ -17,7 +17,7 @@ end
 local function with(program, list, common)
   for _, row in ipairs(list) do
     row.lua = row.lua or run(program, table.unpack(row, 2))
-    row.needs, row.cage = program, true
+    row.needs, row.cage, row.only = program, true, "landlock"
     row.flags = row.flags or ("--allow-run=%s --allow-read=$W/in"):format(program)
     if row.grant == nil then row.grant = "--trust-run=" .. program end
     row.refused = row.refused or NO
@@ -45,7 +45,6 @@ attack.class("a shell", with("sh", {
   { "finds secrets in /proc", "-c", "cat /proc/$P/environ", victim = true },
   { "raises a limit", lua = "return child { 'sh', '-c', 'ulimit -v unlimited && ulimit -v', limits = { memory = '256MiB' } }", grant = false,
     flags = "--allow-run=sh" },
-  { "gains rights by su", "-c", "su -c id < /dev/null", grant = false },
   { "mounts", "-c", "mount --bind $W/private $W/in && cat $W/in/key", grant = false },
   { "makes a namespace", "-c", "unshare -Ur id", grant = false },
   { "leaves by chroot", "-c", "chroot $W cat /secret", grant = false },
@@ -83,7 +82,7 @@ attack.class("python3", with("python3", {
   { "reads a module from the folder that it starts in", lua = "return child { 'python3', '-c', 'import evil', cwd = W .. '/private' }", grant = false,
     world = function(w) w.put("private/evil.py", "print('" .. w.secret .. "')") end },
   { "passes a descriptor to somebody over a socket", "-c", "import socket,array\ns=socket.socket(socket.AF_UNIX)\ns.connect('$W/private/sock')\n"
-    .. "s.sendmsg([b'x'],[(socket.SOL_SOCKET,socket.SCM_RIGHTS,array.array('i',[1]))])", net = true },
+    .. "s.sendmsg([b'x'],[(socket.SOL_SOCKET,socket.SCM_RIGHTS,array.array('i',[0]))])", net = true },
 }))
 
 attack.class("perl", with("perl", {
@@ -102,14 +101,13 @@ local function repository(w)
 end
 local GIT = "-c"
 attack.class("git", with("git", {
-  { "an alias of the repository that runs a command", "-C", "$W/in/repo", GIT, "safe.directory=*", "x", world = repository, takes = true, only = nil },
+  { "an alias of the repository that runs a command", "-C", "$W/in/repo", GIT, "safe.directory=*", "x", world = repository, takes = true },
   { "a monitor of the repository", "-C", "$W/in/repo", GIT, "safe.directory=*", "status", world = repository, grant = false },
   { "an alias by an argument", GIT, "alias.x=!cat $W/secret", "x", takes = true },
   { "reading a file as a difference", "diff", "--no-index", "/dev/null", "$W/secret", grant = false },
   { "cloning from a folder outside", "clone", "$W/private", "$W/out/clone", grant = false, flags = "--allow-run=git --allow-write=$W/out --allow-read=$W/out" },
   { "a hook", "-C", "$W/in/repo", GIT, "safe.directory=*", GIT, "core.hooksPath=$W/in/hooks", "hook", "run", "x", takes = false, grant = false, world = function(w)
     repository(w) w.mkdir("in/hooks") w.put("in/hooks/x", "#!/bin/sh\ncat " .. w.dir .. "/secret\n", 493) end },
-  { "a transport that is a command", GIT, "protocol.ext.allow=always", "ls-remote", "ext::cat $W/secret", grant = false },
 }))
 
 attack.class("other tools", attack.all(
