@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -167,6 +168,15 @@ static int gain_root(int argc, char **argv) { /* a setuid program must not make 
     return 0;
 }
 static int set_user(int argc, char **argv) { return answer(setuid((uid_t)number_at(argc, argv, 0, 0))); }
+/* A power of root's, by its number, in effect. */
+static int capability(int argc, char **argv) {
+    struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct data[2] = { { 0 } };
+    unsigned n = (unsigned)number_at(argc, argv, 0, 0);
+
+    if (syscall(SYS_capget, &head, data) < 0) return -errno;
+    return data[n / 32].effective & (1u << n % 32) ? 0 : -EPERM;
+}
 static int dumpable(int argc, char **argv) {
     struct rlimit core;
     (void)argc, (void)argv;
@@ -261,7 +271,7 @@ const struct attempt process_attempts[] = {
     { "ptrace-parent", trace_parent }, { "vm-read", read_memory }, { "vm-write", write_memory }, { "pidfd-getfd", steal_descriptor },
     { "proc", of_proc }, { "proc-parent", parent_proc }, { "nice", nice_it }, { "prlimit", limit_it }, { "affinity", pin_it },
     { "scheduler", schedule_it }, { "kcmp", compare_it }, { "exec", execute }, { "loader", by_loader }, { "memory-exec", from_memory },
-    { "gain-root", gain_root }, { "setuid-to", set_user }, { "core", dumpable }, { "descriptors", descriptors }, { "with-descriptors", with_descriptors }, { "birth", birth },
+    { "gain-root", gain_root }, { "setuid-to", set_user }, { "core", dumpable }, { "capability", capability }, { "descriptors", descriptors }, { "with-descriptors", with_descriptors }, { "birth", birth },
     { "env", environment }, { "whole-env", whole_environment }, { "tiocsti", push_input }, { "tiocsti-high", push_input_high },
     { "tioclinux", push_console }, { "setsid", session }, { "steal-tty", steal_terminal }, { NULL, NULL }
 };

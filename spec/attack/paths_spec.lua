@@ -194,3 +194,35 @@ attack.class("races", attack.each({ flags = READ, grant = ALL, takes = true, wor
   { "a folder against a link to the secret's folder", lua = race(20000, "W .. '/in/da/secret'"), later = flipping("flip", "in/da", "in/db") },
   { "a name that comes and goes", lua = race(10000, "W .. '/in/c'"), later = flipping("rotate", "in/a", "in/b", "in/c") },
 }))
+
+-- Rules whose names come to mean something else while the script runs.
+local OUT = "--allow-read=$W/out --allow-write=$W/out"
+local function to_private(w) w.link("../private", "out/door") end
+local function pinned(w) to_private(w) w.mkdir("out/d") w.put("out/d/key", "plain") end
+local function granted_link(w) to_private(w) w.link("../in/sub", "out/granted") w.put("in/sub/key", "plain") end
+local NOT_PLAIN = " return t ~= 'plain' and t ~= 'plain\\n' and t"
+
+attack.class("names that change", attack.each({ flags = OUT, grant = "--allow-read=$W --allow-write=$W", takes = true,
+  refused = { "EDENIED", "EACCES", "ENOENT", "absent", "ELOOP", "EINVAL", "Not a directory", "not there" } }, {
+  { "a link put where a granted folder was", "assert(os.rename(W .. '/out/d', W .. '/out/e')) assert(os.rename(W .. '/out/door', W .. '/out/d'))"
+    .. " return slurp(W .. '/out/d/key')", flags = "--allow-read=$W/out/d --allow-write=$W/out", world = pinned },
+  { "a link put where a granted name was not yet", "assert(os.rename(W .. '/out/door', W .. '/out/later')) return slurp(W .. '/out/later/key')",
+    flags = "--allow-read=$W/out/later --allow-write=$W/out", world = to_private },
+  { "a granted link turned to elsewhere", "os.remove(W .. '/out/granted') os.rename(W .. '/out/door', W .. '/out/granted') local t = slurp(W .. '/out/granted/key')"
+    .. NOT_PLAIN, flags = "--allow-read=$W/out/granted --allow-write=$W/out", world = granted_link },
+  { "a link put where a folder above the granted one was", "assert(os.rename(W .. '/out/a', W .. '/out/b')) assert(os.rename(W .. '/out/door', W .. '/out/a'))"
+    .. " return slurp(W .. '/out/a/key')", flags = "--allow-read=$W/out/a/key --allow-write=$W/out", world = function(w) to_private(w) w.mkdir("out/a") w.put("out/a/key", "plain") end },
+  { "a file followed by tail, replaced by a link", "mw.fs.write(W .. '/out/log', 'first\\n') local got = mw.task.timeout(1, function()"
+    .. " for line in mw.fs.tail(W .. '/out/log', { from = 'start' }) do if line ~= 'first' then return line end"
+    .. " os.remove(W .. '/out/log') os.rename(W .. '/out/link', W .. '/out/log') end end) return got",
+    world = function(w) w.link("../secret", "out/link") end },
+  { "writing atomically onto a link", "mw.fs.write(W .. '/out/link', 'harm') return false", world = function(w) w.link("../secret", "out/link") end, grant = false },
+  { "appending through a link put there meanwhile", "local f = assert(io.open(W .. '/out/x', 'w')) f:close() os.remove(W .. '/out/x')"
+    .. " os.rename(W .. '/out/link', W .. '/out/x') return io.open(W .. '/out/x', 'a')", world = function(w) w.link("../secret", "out/link") end, takes = false },
+  { "a socket's mode set on what a link leads to", "return mw.net.listen('unix:' .. W .. '/out/link', { mode = '0777', unlink = true })", takes = false, grant = false,
+    flags = OUT .. " --allow-net=unix:$W/out/", world = function(w) w.link("../secret", "out/link") end, refused = { "EDENIED", "EADDRINUSE", "ENOTSOCK", "EEXIST" } },
+  { "a temporary folder by a prefix with ..", "return require('uv').fs_mkdtemp(W .. '/out/../private/XXXXXX')", takes = false },
+  { "a folder made through a link", "return mw.fs.mkdir(W .. '/out/door/new', { parents = true })", world = to_private, takes = false },
+  { "a tree removed below a link", "return mw.fs.remove(W .. '/out/door/key')", world = to_private, takes = false },
+  { "a file renamed onto one below a link", "mw.fs.write(W .. '/out/x', 'harm') return os.rename(W .. '/out/x', W .. '/out/door/key')", world = to_private, takes = false },
+}))
