@@ -44,6 +44,13 @@ void mw_limits_fill(struct mw_limits *l) {
         if (*field(l, &rows[i]) == 0) *field(l, &rows[i]) = rows[i].value;
 }
 
+void mw_limits_least(struct mw_limits *l, const struct mw_limits *most, const struct mw_limits *other) {
+    struct mw_limits top = *most, asked = *other;
+
+    for (size_t i = 0; i < ROWS; i++)
+        if (*field(&asked, &rows[i]) != 0 && *field(&asked, &rows[i]) < *field(&top, &rows[i])) *field(l, &rows[i]) = *field(&asked, &rows[i]);
+}
+
 /* "64MiB", "1.5s", "16", "off" to a number of the row's unit. 0: it is none. */
 static int read_value(const struct mw_limit_row *row, const char *text, size_t len, uint64_t *out) {
     char word[8] = "";

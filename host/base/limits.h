@@ -44,6 +44,8 @@ const struct mw_limit_row *mw_limits_row(size_t i);   /* NULL: there are no more
 /* Reads "memory=64MiB,step=2s,children=16" into *l; what it does not name stays. A name may stand there once.
  * MW_EINVAL: err->what says what is wrong with which of them. *l is then as it was. */
 int mw_limits_parse(struct mw_limits *l, const char *text, struct mw_err *err);
+/* Wherever `other` has a value below that of `most`, it goes into *l. */
+void mw_limits_least(struct mw_limits *l, const struct mw_limits *most, const struct mw_limits *other);
 /* Puts the default wherever there is a 0. */
 void mw_limits_fill(struct mw_limits *l);
 /* The value as a person writes it ("64 MiB", "1.5 s", "off"), into out; returns out. */

@@ -101,6 +101,19 @@ static int set_limits(struct mw_flags *flags, const char *text, const char *sour
     return refuse(flags, err, "%s: %s", source, why.what);
 }
 
+int mw_flags_limits(struct mw_flags *flags, const char *text, const char *source, struct mw_err *err) {
+    struct mw_limits said = flags->limits, least = flags->limits, *now = &flags->limits;
+    uint64_t step = now->step_ns;
+
+    memset(now, 0, sizeof *now);
+    if (set_limits(flags, text, source, err) < 0) return MW_EINVAL;
+    mw_limits_fill(&least);
+    if (step == 0 && flags->all) least.step_ns = MW_LIMIT_OFF;
+    mw_limits_least(&said, &least, now);
+    *now = said;
+    return 0;
+}
+
 static int check_value(const struct mw_flags *flags, const struct mw_flag_row *row, const char *value, struct mw_err *err) {
     if (row->takes == MW_VALUE_NONE && value != NULL) return refuse(flags, err, "%s takes no value", row->name, "");
     if (row->takes == MW_VALUE_NEEDED && (value == NULL || *value == '\0')) {

@@ -39,6 +39,9 @@ struct mw_flags {
 int mw_flags_parse(int argc, const char *const *argv, struct mw_flags *out, struct mw_err *err);
 void mw_flags_free(struct mw_flags *flags);
 
+/* The option `--limit` from another place ("MOONWIRE_LIMIT"): the lower of the two counts, and of it and the default. */
+int mw_flags_limits(struct mw_flags *flags, const char *text, const char *source, struct mw_err *err);
+
 /* The option `--timeout` from another place (`source`: "MOONWIRE_TIMEOUT"); what the command line says wins. */
 int mw_flags_timeout(struct mw_flags *flags, const char *text, const char *source, struct mw_err *err);
 

@@ -103,6 +103,7 @@ static const char status_text[] =
 static const char environment_text[] =
     "\nEnvironment\n"
     "    MOONWIRE_TIMEOUT=DURATION    as --timeout. Rights are never taken from the environment.\n"
+    "    MOONWIRE_LIMIT=NAME=VALUE,...  as --limit; it can only lower one\n"
     "    MOONWIRE_LOG=LEVEL           what mw.log shows: debug, info (the default), warn, error or off\n"
     "    NO_COLOR, FORCE_COLOR        never, always colour errors; otherwise on a terminal only\n";
 

@@ -52,7 +52,7 @@ static int mistyped(const struct mw_flags *flags) {
 }
 
 static int dispatch(struct mw_flags *flags, const char *const *argv, uint64_t files, struct mw_err *err) {
-    const char *timeout = getenv("MOONWIRE_TIMEOUT");
+    const char *timeout = getenv("MOONWIRE_TIMEOUT"), *limits = getenv("MOONWIRE_LIMIT");
 
     switch (flags->command) {
     case MW_CMD_HELP:
@@ -71,6 +71,8 @@ static int dispatch(struct mw_flags *flags, const char *const *argv, uint64_t fi
     }
     if (timeout != NULL && *timeout != '\0' && flags->command != MW_CMD_CHILD && flags->command != MW_CMD_CHECK &&
         mw_flags_timeout(flags, timeout, "MOONWIRE_TIMEOUT", err) < 0) return usage(err);
+    if (limits != NULL && *limits != '\0' && flags->command != MW_CMD_CHILD && flags->command != MW_CMD_CHECK &&
+        mw_flags_limits(flags, limits, "MOONWIRE_LIMIT", err) < 0) return usage(err);
     return mw_run(flags, argv, files);
 }
 

@@ -235,6 +235,21 @@ describe("other limits", function()
     works("for _ = 1, 6 do mw.process.run { 'true' } end print 'done'", "done\n", "--limit=children=1", "-A")
   end)
 
+  it("come from MOONWIRE_LIMIT too, which can only lower one", function()
+    local function ends(limits, ...)
+      local r = assert(mw.process.run { os.getenv "MOONWIRE", "eval", env = { MOONWIRE_LIMIT = limits }, ... })
+      return r.code, r.stderr:match "step: (%S+ s)" or r.stderr
+    end
+    local loop = "while true do end"
+    assert.same({ 1, "0.1 s" }, { ends("step=100ms", loop) })
+    assert.same({ 1, "0.1 s" }, { ends("step=100ms", "-A", loop) })
+    assert.same({ 1, "0.1 s" }, { ends("step=5s", "--limit=step=100ms", loop) })
+    assert.same({ 1, "1 s" }, { ends("step=off,tasks=5", loop) })
+    local code, why = ends("step=never", loop)
+    assert.equal(2, code)
+    assert.truthy(why:find("MOONWIRE_LIMIT: step=never: write step=", 1, true), why)
+  end)
+
   it("that are none are refused before anything runs", function()
     for text, words in pairs { ["steps=1s"] = "no limit has this name", ["step"] = "write step=", ["memory=1"] = "it must be between",
       ["children=0"] = "it must be between", ["step=1s,step=2s"] = "named twice" } do

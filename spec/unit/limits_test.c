@@ -50,6 +50,12 @@ TEST(every_default_is_what_the_help_says) {
     CHECK(memcmp(&l, &defaults, sizeof l) == 0);
 }
 
+TEST(the_lower_of_two_counts) {
+    struct mw_limits l = {.tasks = 9}, most = {.memory = 100, .step_ns = MW_LIMIT_OFF, .tasks = 9, .children = 4}, other = {.memory = 50, .step_ns = 7, .tasks = 10};
+    mw_limits_least(&l, &most, &other);
+    CHECK(l.memory == 50 && l.step_ns == 7 && l.tasks == 9 && l.children == 0);
+}
+
 TEST(a_value_is_shown_as_a_person_writes_it) {
     char out[32];
     CHECK(strcmp(mw_limits_show(MW_LIMIT_BYTES, 64u << 20, out, sizeof out), "64 MiB") == 0);
