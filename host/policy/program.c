@@ -66,7 +66,7 @@ int mw_program_find(const struct mw_policy *p, const char *name, char path[MW_TR
             memcpy(path + n + 1, name, len + 1);
             rc = try(p, path, 0, w);
             if (rc == 0 || rc == -EMFILE || rc == -ENFILE || rc == MW_ENOMEM) return rc;
-            if (rc == -EACCES) found = rc;
+            if (rc == -EACCES && w->status == 0) found = rc; /* a file that may not be executed, not a folder out of reach */
         }
         dir += n;
         if (*dir == ':') dir++;

@@ -197,3 +197,16 @@ TEST(a_first_line_does_not_hide_its_interpreter_from_a_denial) {
     CHECK_INT(runs("sh9"), MW_EDENIED);
     done();
 }
+
+TEST(a_file_that_may_not_be_executed_is_told_from_none) {
+    begin();
+    rule(MW_ALLOW, NULL);
+    put("bin/plain", "text");
+    REQUIRE(chmod(in("bin/plain"), 0644) == 0);
+    CHECK_INT(runs("plain"), -EACCES);
+    CHECK_INT(runs("none"), MW_ENOENT);
+    REQUIRE(chmod(in("bin"), 0) == 0); /* for an ordinary user: a folder of PATH that is out of reach */
+    CHECK_INT(runs("none"), MW_ENOENT);
+    REQUIRE(chmod(in("bin"), 0755) == 0);
+    done();
+}
