@@ -65,6 +65,12 @@ attack.class("addresses", attack.all(
     { "a raw descriptor as an address", "return mw.net.connect('fd:3')", grant = false, refused = { "EDENIED", "EBADF" } },
     { "a descriptor of the host's by fd:", "for i = 3, 30 do local ok, c = pcall(mw.net.connect, 'fd:' .. i) if ok and c then return i end end",
       grant = false, refused = "absent" },
+    { "a name looked up under a right to addresses: its text would leave by DNS", "return mw.net.connect('tcp://a-secret.example.com:9')",
+      flags = "--allow-net=127.0.0.1:9,10.0.0.0/8", grant = false },
+    { "a name looked up by uv under a right to addresses", "return require('uv').getaddrinfo('a-secret.example.com', nil, {}, print)",
+      flags = "--allow-net=127.0.0.1:9", grant = false },
+    { "a name below a granted domain's look-alike", "return mw.net.connect('tcp://secret.example.com.evil.example:9')",
+      flags = "--allow-net=*.example.com", grant = false },
     { "a scheme without a rule", "return mw.net.connect('file:' .. W .. '/secret')", grant = false, refused = { "EINVAL", "EDENIED" } },
   }),
   attack.each({ takes = false, grant = "--allow-net --allow-write=$W", flags = "--allow-connect" }, {
