@@ -155,6 +155,9 @@ int mw_process_may_run(const mw_policy *p);
  * ends (which takes REMOVE_DIR on the directory above). NULL: it cannot be made, which is logged once. *fd: O_PATH of it. Both
  * lent until the host ends. A host that locks itself asks before it does. */
 const char *mw_process_home(mw_host *h, int *fd);
+/* One below it (its descriptor and name: `home`, `path`) for the programs that the sandbox `which` narrows. Its name, in `out`, or
+ * NULL; *fd: given. */
+const char *mw_process_home_below(int home, const char *path, uint64_t which, char out[PATH_MAX], int *fd);
 /* It is to be made in the directory `dir` (O_PATH; taken) instead of $TMPDIR or /tmp: a script child's, in its parent's. */
 int mw_process_home_in(mw_host *h, int dir, struct mw_err *err);
 /* What limits.processes takes, and a host that has locked itself cannot reach any more: the list of tasks, opened; for a superuser

@@ -154,6 +154,37 @@ static int is_free(const struct launch *l) {
     return !o->sandbox.given && (l->program.trusted_by_rule || mw_policy_is_total(ours(l)));
 }
 
+static uint64_t mix(uint64_t sum, const void *data, size_t len) { /* FNV-1a */
+    const unsigned char *at = data;
+
+    while (len-- > 0) sum = (sum ^ *at++) * 1099511628211u;
+    return sum;
+}
+
+/* What tells one sandbox from another: all of it is in the cage's key as well. */
+static uint64_t sum_of(const struct mw_sandbox *s) {
+    const char bits[4] = { (char)s->files_given, (char)s->unix_sockets, (char)s->metadata, (char)(s->connect != NULL) };
+    uint64_t sum = mix(14695981039346656037u, bits, sizeof bits);
+    size_t i;
+
+    for (i = 0; i < s->file_count; i++) {
+        sum = mix(sum, &s->files[i].kind, sizeof s->files[i].kind);
+        if (s->files[i].rule != NULL) sum = mix(sum, s->files[i].rule, strlen(s->files[i].rule) + 1);
+    }
+    if (s->connect_count > 0) sum = mix(sum, s->connect, s->connect_count * sizeof *s->connect);
+    if (s->listen_count > 0) sum = mix(sum, s->listen, s->listen_count * sizeof *s->listen);
+    return sum;
+}
+
+/* Programs that `sandbox` narrows have another private directory than those that have all our rights: what they leave there
+ * (.gitconfig, .profile) would be read, and obeyed, by the others. */
+static void find_private(struct launch *l) {
+    l->private_dir = mw_process_home(l->home->host, &l->private_fd);
+    if (l->private_dir == NULL || !l->o->sandbox.given) return;
+    l->private_dir = mw_process_home_below(l->private_fd, l->private_dir, sum_of(&l->o->sandbox), l->narrow_dir, &l->private_fd);
+    if (l->private_fd >= 0) mw_launch_own(l, l->private_fd);
+}
+
 int mw_launch_confine(struct launch *l) {
     int rc = l->o->sandbox.given ? check_sandbox(l) : 0;
 
@@ -161,7 +192,7 @@ int mw_launch_confine(struct launch *l) {
     if (rc < 0) return rc;
     l->confined = rc;
     if (!l->confined) return 0;
-    if (!l->o->script || mw_process_may_run(l->o->policy)) l->private_dir = mw_process_home(l->home->host, &l->private_fd);
+    if (!l->o->script || mw_process_may_run(l->o->policy)) find_private(l);
     return 0;
 }
 

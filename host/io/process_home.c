@@ -240,3 +240,14 @@ const char *mw_process_home(mw_host *h, int *fd) {
     *fd = it->fd;
     return it->path;
 }
+
+const char *mw_process_home_below(int home, const char *path, uint64_t which, char out[PATH_MAX], int *fd) {
+    char leaf[32];
+
+    *fd = -1;
+    snprintf(leaf, sizeof leaf, "sandbox-%016llx", (unsigned long long)which);
+    if (snprintf(out, PATH_MAX, "%s/%s", path, leaf) >= PATH_MAX) return NULL;
+    if (mkdirat(home, leaf, S_IRWXU) < 0 && errno != EEXIST) return NULL;
+    *fd = openat(home, leaf, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);      /* a link of somebody's is not followed */
+    return *fd < 0 ? NULL : out;
+}

@@ -94,6 +94,7 @@ struct launch {
     int confined;             /* 1: it gets a cage */
     const char *private_dir;  /* NULL: none */
     int private_fd;
+    char narrow_dir[PATH_MAX];    /* private_dir's, if it is one of a sandbox */
     char script_dir[PATH_MAX];    /* of a script child: where its modules are; "": nowhere */
     mw_cage *cage;            /* NULL: none yet */
     struct mw_spawn_limit limits[6];

@@ -43,6 +43,13 @@ attack.class("a shell", with("sh", {
   { "kills everybody that it may", "-c", "kill -9 -1; exit 1", victim = true, grant = false },
   { "connects", "-c", "exec 3<>/dev/tcp/127.0.0.1/$T", net = true, grant = false, needs = "sh" },
   { "finds secrets in /proc", "-c", "cat /proc/$P/environ", victim = true },
+  { "leaves a configuration in HOME for a program with more rights", flags = "--allow-run=sh", grant = false,
+    lua = "assert(child { 'sh', '-c', 'echo planted > $HOME/.profile', sandbox = { read = {} } }) return child { 'sh', '-c', 'cat $HOME/.profile' }" },
+  { "reads what a program with more rights has left in HOME", flags = "--allow-run=sh", grant = false,
+    lua = "assert(child { 'sh', '-c', 'echo kept > $HOME/.netrc' }) return child { 'sh', '-c', 'cat $HOME/.netrc || cat $HOME/../.netrc', sandbox = { read = {} } }" },
+  { "leaves a configuration for a program with another sandbox", flags = "--allow-run=sh --allow-read=$W/in", grant = false,
+    lua = "assert(child { 'sh', '-c', 'echo planted > $HOME/.profile', sandbox = { read = {} } })"
+      .. " return child { 'sh', '-c', 'cat $HOME/.profile', sandbox = { read = { W .. '/in' } } }" },
   { "raises a limit", lua = "return child { 'sh', '-c', 'ulimit -v unlimited && ulimit -v', limits = { memory = '256MiB' } }", grant = false,
     flags = "--allow-run=sh" },
   { "mounts", "-c", "mount --bind $W/private $W/in && cat $W/in/key", grant = false },
