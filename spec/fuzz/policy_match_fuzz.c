@@ -127,7 +127,8 @@ static void ask_net(mw_policy *p, struct mw_rule *const *rules, int count, const
     struct mw_net_addr addr = q->addr;
     struct sockaddr_in in = {.sin_family = AF_INET};
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    int port = q->port >= 0 ? q->port : 80, got;
+    static const struct mw_net_addr all[2] = {{0, 0, {0}}, {1, 0, {0}}}, here[2] = {{0, 32, {127, 0, 0, 1}}, {1, 128, {[15] = 1}}};
+    int port = q->port >= 0 ? q->port : 80, got, want;
     struct mw_err err;
 
     if ((q->form != MW_FORM_ADDR || addr.bits != (addr.v6 ? 128u : 32u)) && q->form != MW_FORM_HOST) return;
@@ -149,7 +150,10 @@ static void ask_net(mw_policy *p, struct mw_rule *const *rules, int count, const
     must_be(got, plain_net(rules, count, kind, q->name, &addr, port), q->text);
     if (got && mw_permit_host(p, kind, q->name != NULL ? q->name : addr.v6 ? "::1" : "127.0.0.1", port, "net", &err) == MW_EINVAL) abort();
     if (q->port < 0) return;
-    must_be(mw_policy_query(p, kind, q->text) == MW_GRANTED, plain_net(rules, count, kind, q->name, q->form == MW_FORM_ADDR ? &addr : NULL, port), q->text);
+    want = plain_net(rules, count, kind, q->name, q->form == MW_FORM_ADDR ? &addr : NULL, port);
+    for (int i = 0; i < 2 && q->form == MW_FORM_HOST && !want; i++) /* a name that no rule names: by all addresses, or this machine's */
+        want = plain_net(rules, count, kind, q->name, mw_net_localhost(q->name) ? &here[i] : &all[i], port);
+    must_be(mw_policy_query(p, kind, q->text) == MW_GRANTED, want, q->text);
 }
 
 static void ask(mw_policy *p, struct mw_rule *const *rules, int count, const struct mw_rule *q) {
