@@ -118,3 +118,24 @@ attack.class("sandbox", attack.each({ cage = true, flags = SAND, takes = false, 
   { "variables beyond the list", "return child { H, 'env', 'ATTACK_TOKEN', sandbox = { env = { 'PATH' } } }", env = { ATTACK_TOKEN = "x" },
     flags = "--allow-run=$H --allow-env", grant = false, refused = "^ENOENT" },
 }))
+
+--- A program in a folder of its own: what lies beside its bin folder comes with it, and what is denied there does not.
+local function tool(w)
+  local uv = require "uv"
+  w.mkdir("bin")
+  assert(uv.fs_copyfile(w.base.helper, w.dir .. "/bin/tool"))
+  assert(uv.fs_chmod(w.dir .. "/bin/tool", 493))
+end
+local TOOL = "return child { W .. '/bin/tool', "
+attack.class("a caged program and its own folder", attack.each({ cage = true, takes = true, refused = NO, world = tool, grant = "--trust-run=$W/bin/tool" }, {
+  { "a denied file beside its bin", TOOL .. "'read', W .. '/secret' }", flags = "--allow-run=$W/bin/tool --deny-read=$W/secret" },
+  { "a denied folder beside its bin", TOOL .. "'read', W .. '/private/key' }", flags = "--allow-run=$W/bin/tool --deny-read=$W/private" },
+  { "a dropped file beside its bin", "mw.permissions.drop('read', W .. '/secret') " .. TOOL .. "'read', W .. '/secret' }", flags = "--allow-run=$W/bin/tool",
+    grant = false },
+  { "a denied folder of the loading table", TOOL .. "'list', '/etc/ssl' }", flags = "--allow-run=$W/bin/tool --deny-read=/etc/ssl", takes = false },
+  { "a denied file of the loading table", TOOL .. "'read', '/etc/passwd' }", flags = "--allow-run=$W/bin/tool --deny-read=/etc/passwd", takes = false },
+  { "a denied library of the loading table", TOOL .. "'list', '/usr/lib/python3' }", flags = "--allow-run=$W/bin/tool --deny-read=/usr/lib/python3", takes = false },
+  { "writing beside its bin", TOOL .. "'write', W .. '/secret' }", flags = "--allow-run=$W/bin/tool", takes = false },
+  { "writing itself", TOOL .. "'write', W .. '/bin/tool' }", flags = "--allow-run=$W/bin/tool", takes = false, grant = false, refused = { "^EACCES", "^ETXTBSY" } },
+  { "what lies beside its folder", TOOL .. "'list', '/home' }", flags = "--allow-run=$W/bin/tool", takes = false, grant = false },
+}))
