@@ -101,7 +101,7 @@ static int any_rule(const struct mw_rule *r, const void *ud) {
     return 1;
 }
 
-/* The bare run right: programs may be anywhere, and a program is a file that is read. */
+/* The bare run right: programs may be anywhere, and what they load lies beside them, in folders that they list. */
 static int programs_anywhere(struct mw_cage_build *b) {
     DIR *dir;
     int rc = 0;
@@ -115,7 +115,7 @@ static int programs_anywhere(struct mw_cage_build *b) {
         if (e->d_name[0] == '.' && (e->d_name[1] == 0 || (e->d_name[1] == '.' && e->d_name[2] == 0))) continue;
         if (strcmp(e->d_name, "proc") == 0 || strcmp(e->d_name, "sys") == 0 || strcmp(e->d_name, "dev") == 0) continue;
         snprintf(path, sizeof path, "/%s", e->d_name);
-        rc = mw_cage_loading_tree(b, path, LL_READ_FILE | LL_EXECUTE, 0);
+        rc = mw_cage_loading_tree(b, path, LL_READ | LL_EXECUTE, 0);
     }
     closedir(dir);
     return rc;

@@ -133,6 +133,18 @@ describe("the host's own lock", function()
     end
   end)
 
+  it("lets a program that is installed elsewhere list the folders that it loads from", function()
+    assert(mw.fs.mkdir(path "tool/bin", { parents = true }))
+    assert(mw.fs.mkdir(path "tool/lib"))
+    assert(mw.fs.write(path "tool/lib/part", ""))
+    assert(mw.fs.write(path "tool/bin/lister", "#!/bin/sh\nls '" .. path "tool/lib" .. "' && ! ls '" .. path "tree" .. "' 2>&-\n"))
+    assert.equal(0, mw.process.run({ "chmod", "755", path "tool/bin/lister" }).code)
+    for _, right in ipairs { "--allow-run=" .. path "tool/bin/lister", "--allow-run" } do
+      assert.equal("part\n\t0\n", said({ "--confine=strict", right },
+        "local r = mw.process.run { arg[1] } print(r.stdout, r.code)", path "tool/bin/lister"))
+    end
+  end)
+
   it("lets temporary files, terminals and script children work", function()
     assert(mw.fs.write(path "child.lua", "local mw = require 'moonwire' print(mw.fs.read(arg[1]))"))
     local rights = { "--confine=strict", "--allow-write=" .. dir.path, "--allow-read=" .. path "data", "--allow-run=sh" }
