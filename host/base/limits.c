@@ -101,8 +101,8 @@ static int read_one(struct mw_limits *l, const char *text, size_t len, unsigned 
         return bad(err, text, len, what);
     }
     if (!(rows[i].unit == MW_LIMIT_TIME && value == MW_LIMIT_OFF) && (value < rows[i].min || value > rows[i].max)) {
-        snprintf(what, sizeof what, "it must be between %s and %s", mw_limits_show(rows[i].unit, rows[i].min, low, sizeof low),
-                 mw_limits_show(rows[i].unit, rows[i].max, high, sizeof high));
+        snprintf(what, sizeof what, "it must be between %s and %s%s", mw_limits_show(rows[i].unit, rows[i].min, low, sizeof low),
+                 mw_limits_show(rows[i].unit, rows[i].max, high, sizeof high), rows[i].unit == MW_LIMIT_TIME ? ", or off" : "");
         return bad(err, text, len, what);
     }
     *field(l, &rows[i]) = value;
