@@ -78,13 +78,20 @@ int mw_cage_is_home(const char *dir) {
     return rest != NULL && (*rest == 0 || (*rest == '/' && strchr(rest + 1, '/') == NULL));
 }
 
-static int too_much(const char *dir) {
-    const char *tmp = getenv("TMPDIR");
+/* 1 if what `st` is may be meant by `path` as well. */
+static int is_at(const struct stat *st, const char *path) {
+    struct stat there;
 
-    return *dir == 0 || mw_cage_is_home(dir) || strcmp(dir, "/tmp") == 0 || strcmp(dir, "/var/tmp") == 0 || (tmp != NULL && same_dir(dir, tmp));
+    return path != NULL && stat(path, &there) == 0 && there.st_dev == st->st_dev && there.st_ino == st->st_ino;
 }
 
-/* P of P/bin/program. 1: `dir` is it. */
+/* By name and by object: a link to a home directory is one. */
+static int too_much(const char *dir, const struct stat *st) {
+    return *dir == 0 || strcmp(dir, "/") == 0 || mw_cage_is_home(dir) || is_at(st, getenv("HOME")) || is_at(st, getenv("TMPDIR")) ||
+           is_at(st, "/") || is_at(st, "/tmp") || is_at(st, "/var/tmp") || is_at(st, "/root") || is_at(st, "/home");
+}
+
+/* P of P/bin/program, as it is written. 1: `dir` is it. */
 static int installed_in(const char *program, char dir[PATH_MAX]) {
     const char *leaf = strrchr(program, '/'), *folder;
     size_t n;
@@ -96,14 +103,85 @@ static int installed_in(const char *program, char dir[PATH_MAX]) {
     n = (size_t)(folder - program) - 1;
     memcpy(dir, program, n);
     dir[n] = 0;
-    return !too_much(dir);
+    return n > 0 && strcmp(dir, "/usr") != 0; /* which is in the table */
 }
 
+/* What one layer says of a path by itself. */
+static int layer_grants(const struct mw_policy *p, const struct mw_layer *l, struct mw_target *t, enum mw_kind kind) {
+    struct mw_layer one = *l;
+    struct mw_policy alone = *p;
+    struct mw_decision d;
+
+    one.next = NULL;
+    alone.layers = &one;
+    alone.drops.count = 0; /* what was made before a drop is still there */
+    t->kind = kind;
+    mw_decide(&alone, t, &d);
+    return d.verdict == MW_YES;
+}
+
+/* Could a script with these rights, or one that started it, have made `entry`, a name on the way from P to the program, without being
+ * able to read P? Then that it looks like an installed program says nothing: P would be opened by whoever may merely write there. */
+static int is_planted(struct mw_cage_build *b, const char *dir, const char *entry) {
+    char subject[2][PATH_MAX + 2];
+    struct mw_walk w[2];
+    struct mw_target t[2];
+    int writes = 1, reads = 1, planted = 0;
+
+    if (mw_target_path(b->policy, 1u << MW_READ, dir, MW_WALK_FOLLOW, subject[0], &w[0], &t[0]) < 0) return 1;
+    if (mw_target_path(b->policy, 1u << MW_WRITE, entry, MW_WALK_NAME, subject[1], &w[1], &t[1]) < 0) {
+        mw_walk_end(&w[0]);
+        return 1;
+    }
+    for (const struct mw_layer *l = b->policy->layers; l != NULL && !planted; l = l->next) {
+        writes = writes && layer_grants(b->policy, l, &t[1], MW_WRITE);
+        reads = reads && layer_grants(b->policy, l, &t[0], MW_READ);
+        planted = writes && !reads;
+    }
+    mw_walk_end(&w[0]);
+    mw_walk_end(&w[1]);
+    return planted;
+}
+
+/* The name that a descriptor's object has now, without links and "..". 1, or 0: none. */
+static int name_of(int fd, char out[PATH_MAX]) {
+    char self[32];
+    ssize_t n;
+
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    n = readlink(self, out, PATH_MAX - 1);
+    out[n > 0 ? n : 0] = 0;
+    return out[0] == '/';
+}
+
+/* P, by its real name; 1: it holds no more than programs and what belongs to them. */
+static int folder_of(struct mw_cage_build *b, int fd, const char *dir, const char *program, char real[PATH_MAX]) {
+    const char *leaf = strrchr(program, '/'), *bin = program + strlen(dir);
+    char entry[PATH_MAX + 2 * NAME_MAX];
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !name_of(fd, real) || too_much(dir, &st) || too_much(real, &st)) return 0;
+    snprintf(entry, sizeof entry, "%s%.*s", real, (int)(leaf - bin), bin);
+    if (lstat(entry, &st) < 0 || !S_ISDIR(st.st_mode)) return 0; /* a link says where programs are, not what belongs to them */
+    if (!is_planted(b, real, entry)) {
+        snprintf(entry, sizeof entry, "%s%s", real, bin);
+        if (!is_planted(b, real, entry)) return 1;
+    }
+    mw_cage_note(b, "%s: not for loading %s, which may have been put there by who cannot read it", real, program);
+    return 0;
+}
+
+/* P, for a program that is installed in P/bin. */
 static int load_folder(struct mw_cage_build *b, const char *program) {
-    char dir[PATH_MAX];
+    char dir[PATH_MAX], real[PATH_MAX];
+    int fd, given;
 
     if (!installed_in(program, dir)) return 0;
-    return mw_cage_loading_tree(b, dir, LL_READ | LL_EXECUTE, 0);
+    fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno == EMFILE || errno == ENFILE ? mw_err_sys(b->err, "confine", dir) : 0;
+    given = folder_of(b, fd, dir, program, real);
+    close(fd);
+    return given ? mw_cage_loading_tree(b, real, LL_READ | LL_EXECUTE, 0) : 0;
 }
 
 static int load_fd(struct mw_cage_build *b, int fd) {

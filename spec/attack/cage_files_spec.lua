@@ -66,6 +66,28 @@ attack.class("a caged program and files outside", attack.each({ cage = true, tak
   { "flags of a file that may only be read", call("chattr", "/in/plain"), grant = false, refused = { "^EACCES", "^EPERM", "^ENOTTY", "^EOPNOTSUPP" } },
 }))
 
+--- What a program may read because it looks installed: P of P/bin.
+local function drop(w)
+  w.mkdir("drop")
+  w.mkdir("drop/bin")
+  w.put("drop/key", w.secret)
+  w.link("/bin/cat", "drop/bin/cat")
+end
+attack.class("a caged program and what seems to be its own folder", attack.each({ cage = true, refused = "Permission denied", takes = true, world = drop,
+  flags = "--allow-run=cat --allow-write=$W/drop", grant = "--allow-run=cat --allow-read=$W" }, {
+  { "the root, by a roundabout name", "return child { '/usr/../bin/cat', W .. '/secret' }" },
+  { "the root, by another one", "return child { '/usr/bin/../../bin/cat', W .. '/secret' }" },
+  { "/tmp, by a roundabout name", "return child { W .. '/../../../../../..' .. W .. '/drop/bin/../../../' .. W:match('[^/]*$') .. '/drop/bin/cat', W .. '/secret' }" },
+  { "a folder that the script may write in", "return child { W .. '/drop/bin/cat', W .. '/drop/key' }" },
+  { "the same, its sandbox without that right", "return child { W .. '/drop/bin/cat', W .. '/drop/key', sandbox = { write = {} } }", grant = false },
+  { "a folder whose bin is a link", "return child { W .. '/drop/sub/bin/cat', W .. '/drop/sub/key' }", world = function(w)
+    drop(w)
+    w.mkdir("drop/sub")
+    w.put("drop/sub/key", w.secret)
+    w.link("/usr/bin", "drop/sub/bin")
+  end },
+}))
+
 --- Denials inside a grant, held by the kernel.
 local function hidden(w)
   w.mkdir("in/hidden")
