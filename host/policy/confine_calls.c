@@ -129,6 +129,8 @@ const struct mw_call mw_calls[] = {
     CHECK(ioprio_set, 251, 30, IO_WHO, 0, 0),
     /* Old binaries' odd worlds: address spaces without randomness, readable made executable. */
     CHECK(personality, 135, 92, PERSONALITY, 0, 0),
+    /* Leases: whoever opens such a file waits for its holder, up to 45 s: the host's loop, or every program that reads /etc/hosts. */
+    CHECK(fcntl, 72, 25, FCNTL, 0, 0),
     /* Sockets: Landlock holds TCP ports and nothing else of the network. */
     CHECK(socket, 41, 198, SOCKET, 0, 0),
     CHECK(socketpair, 53, 199, PAIR, 0, 0),
@@ -193,7 +195,6 @@ const struct mw_call mw_calls[] = {
     CALL(rt_sigqueueinfo, 129, 138, EPERM, 0, MW_FILTER_OLD_SIGNALS),
     CALL(rt_tgsigqueueinfo, 297, 240, EPERM, 0, MW_FILTER_OLD_SIGNALS),
     CALL(pidfd_send_signal, 424, 424, EPERM, 0, MW_FILTER_OLD_SIGNALS),
-    CHECK(fcntl, 72, 25, FCNTL, 0, MW_FILTER_OLD_SIGNALS),
     CHECK(setpgid, 109, 154, SETPGID, 0, MW_FILTER_OLD_SIGNALS),
 };
 const int mw_call_count = sizeof mw_calls / sizeof mw_calls[0];
@@ -275,7 +276,10 @@ const struct mw_call_args mw_call_checks[MW_CALL_CHECKS] = {
         FITS(EQ, TRUNCATE, EPERM), FITS(EQ, TRUNCATE | 3, EPERM), NEXT_WITH(MW_FILTER_METADATA, FROM, 0, OPEN_NEW) } },
     [MW_CHECK_OPENAT] = { 2, MW_CALL_ALLOW, TRUNCATE | ACCESS_MODE, {
         FITS(EQ, TRUNCATE, EPERM), FITS(EQ, TRUNCATE | 3, EPERM), NEXT_WITH(MW_FILTER_METADATA, FROM, 0, OPENAT_NEW) } },
-    [MW_CHECK_FCNTL] = { 1, MW_CALL_ALLOW, 0, { FITS(EQ, 8, EPERM), FITS(EQ, 15, EPERM) } }, /* F_SETOWN, F_SETOWN_EX: SIGIO to anyone */
+    [MW_CHECK_FCNTL] = { 1, MW_CALL_ALLOW, 0, {
+        FITS(EQ, 1024, EPERM),                                       /* F_SETLEASE */
+        FITS_WITH(MW_FILTER_OLD_SIGNALS, EQ, 8, EPERM),              /* F_SETOWN, F_SETOWN_EX: SIGIO to anyone */
+        FITS_WITH(MW_FILTER_OLD_SIGNALS, EQ, 15, EPERM) } },
     [MW_CHECK_SETPGID] = { 1, MW_CALL_EPERM, 0, { FITS(EQ, 0, ALLOW) } },
     [MW_CHECK_MODE_1] = { 1, MW_CALL_ALLOW, 0, { FITS(ANY, SET_ID, EPERM) } },
     [MW_CHECK_MODE_2] = { 2, MW_CALL_ALLOW, 0, { FITS(ANY, SET_ID, EPERM) } },

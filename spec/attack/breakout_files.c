@@ -32,6 +32,12 @@ static int show(int fd) {
     return 0;
 }
 
+static int take_lease(int argc, char **argv) {
+    int fd = open(PATH(0), O_RDONLY);
+
+    return answer(fd < 0 ? -1 : fcntl(fd, F_SETLEASE, F_RDLCK));
+}
+
 static int read_file(int argc, char **argv) {
     return show(open(PATH(0), O_RDONLY));
 }
@@ -215,6 +221,6 @@ const struct attempt files_attempts[] = {
     { "tmpfile", temporary }, { "link", hard_link }, { "link-fd", link_by_descriptor }, { "link-read", link_and_read },
     { "move-climb", move_and_climb }, { "chmod", change_mode }, { "chmod-fd", change_mode_by_descriptor },
     { "chown", change_owner }, { "touch", change_times }, { "xattr", set_attribute }, { "setuid", make_setuid },
-    { "handle", open_by_handle }, { "bind-mount", mount_bind }, { "open-tree", open_tree_call }, { "chroot", change_root },
+    { "lease", take_lease }, { "handle", open_by_handle }, { "bind-mount", mount_bind }, { "open-tree", open_tree_call }, { "chroot", change_root },
     { "watch", watch }, { "sendfile", send_contents }, { "thaw", thaw }, { "chattr", change_flags }, { "flip", flip }, { "rotate", rotate }, { NULL, NULL }
 };

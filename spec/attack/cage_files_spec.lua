@@ -61,6 +61,7 @@ attack.class("a caged program and files outside", attack.each({ cage = true, tak
   { "a bind mount", call("bind-mount", "/private", "/in"), grant = false },
   { "a detached mount", call("open-tree", "/"), grant = false },
   { "a root of its own", call("chroot", "/"), grant = false },
+  { "a lease, for which whoever opens the file waits", call("lease", "/in/plain"), grant = TRUST },
   { "watching a folder", call("watch", "/private"), grant = TRUST },
   { "thawing the file system by a file that may be read", call("thaw", "/in/plain"), grant = false, refused = { "^EACCES", "^EPERM" } },
   { "flags of a file that may only be read", call("chattr", "/in/plain"), grant = false, refused = { "^EACCES", "^EPERM", "^ENOTTY", "^EOPNOTSUPP" } },

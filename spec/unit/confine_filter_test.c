@@ -175,6 +175,7 @@ static uint32_t want_arguments(unsigned flags, const char *name, const uint32_t 
     if (IS("prlimit64 sched_setparam sched_setscheduler sched_setattr sched_setaffinity migrate_pages move_pages")) {
         return a[0] == 0 ? PASSES : FAILS(EPERM);
     }
+    if (IS("fcntl")) return a[1] == F_SETLEASE ? FAILS(EPERM) : PASSES;
     return PASSES;
 }
 
