@@ -83,6 +83,7 @@ int mw_points_add(struct mw_points *ps, const char *text, int special, int force
         return rc;
     }
     if (forced) at.yes = 0, at.forced = 1;
+    at.held = ps->held;
     ps->at[ps->count++] = at;
     return 0;
 }
@@ -283,6 +284,8 @@ void mw_points_sort(struct mw_points *ps) {
         if (last != NULL && strcmp(last->text, ps->at[i].text) == 0) {
             last->yes = last->yes && ps->at[i].yes;
             last->forced |= ps->at[i].forced;
+            last->held &= ps->at[i].held;
+            if (ps->at[i].fixed > last->fixed) last->fixed = ps->at[i].fixed;
             free(ps->at[i].text);
         } else {
             ps->at[n++] = ps->at[i];
@@ -310,8 +313,35 @@ const struct mw_point *mw_points_at(const struct mw_points *ps, const char *text
 
 int mw_points_refuse_below(const struct mw_points *ps, const char *text) {
     for (size_t i = lower(ps, text); i < ps->count && below(ps->at[i].text, text); i++)
-        if (!ps->at[i].yes && strcmp(ps->at[i].text, text) != 0) return 1;
+        if ((!ps->at[i].yes || ps->at[i].fixed) && strcmp(ps->at[i].text, text) != 0) return 1;
     return 0;
+}
+
+int mw_points_says(const struct mw_points *ps, const char *text) {
+    size_t i = lower(ps, text);
+
+    if (i < ps->count && strcmp(ps->at[i].text, text) == 0) return ps->at[i].yes;
+    while (i-- > 0)
+        if (below(text, ps->at[i].text)) return ps->at[i].yes;
+    return 0;
+}
+
+int mw_points_fix(struct mw_points *ps, const struct mw_points *reads) {
+    char up[MW_TRAIL_TEXT];
+    int rc = 0;
+
+    for (size_t i = 0; i < reads->count && rc == 0; i++) {
+        const struct mw_point *it = &reads->at[i];
+        size_t len = strlen(it->text);
+        if (it->special || len == 0 || len >= sizeof up) continue;
+        memcpy(up, it->text, len + 1);
+        *strrchr(up, '/') = 0;
+        if (it->yes && mw_points_says(reads, up)) continue; /* no change here. Where both say no, a layer above hides one perhaps. */
+        rc = mw_points_add(ps, it->text, 0, 0);
+        if (rc == 0) ps->at[ps->count - 1].fixed = it->held ? 1 : 2;
+    }
+    mw_points_sort(ps);
+    return rc;
 }
 
 /* Does the policy that our own cage was made from refuse it as well? */
@@ -321,7 +351,8 @@ static int is_held(struct mw_points *ps, const struct mw_point *at) {
     struct mw_point said = {0};
     int rc;
 
-    if (at->forced) return 0;
+    if (at->forced || at->fixed == 2) return 0;
+    if (at->yes) return 1;
     then.policy = ps->b->policy->held;
     rc = mw_points_ask(&held, at->text, at->special, &said, NULL);
     free(said.text);
@@ -332,7 +363,7 @@ int mw_points_held_below(struct mw_points *ps, const char *text) {
     int rc = ps->b->policy->held != NULL;
 
     for (size_t i = lower(ps, text); rc == 1 && i < ps->count && below(ps->at[i].text, text); i++)
-        if (!ps->at[i].yes && strcmp(ps->at[i].text, text) != 0) rc = is_held(ps, &ps->at[i]);
+        if ((!ps->at[i].yes || ps->at[i].fixed) && strcmp(ps->at[i].text, text) != 0) rc = is_held(ps, &ps->at[i]);
     return rc;
 }
 
@@ -344,11 +375,15 @@ int mw_points_is_bad(const struct mw_points *ps, const struct stat *st) {
 
 int mw_points_is_root(const struct mw_points *ps, size_t i) {
     const char *text = ps->at[i].text;
+    int root = -1;
 
     if (!ps->at[i].yes) return 0;
-    for (size_t j = i; j-- > 0;)
-        if (below(text, ps->at[j].text)) return !ps->at[j].yes; /* the deepest that holds it */
-    return 1;
+    for (size_t j = i; j-- > 0;) {
+        if (!below(text, ps->at[j].text)) continue;
+        if (ps->at[j].forced) return 0; /* nobody looked in there */
+        if (root < 0) root = !ps->at[j].yes; /* the deepest that holds it */
+    }
+    return root != 0;
 }
 
 /* ---- Seeking -------------------------------------------------------------------------------------------------------------------- */

@@ -10,6 +10,9 @@ struct mw_point {
     int yes;                     /* the policy grants it */
     int special;                 /* something like /proc: only "everything" grants it */
     int forced;                  /* 1: refused whatever the policy says: it could not be looked at */
+    int held;                    /* 1: by rules that bound our own cage already (mw_policy_hold) */
+    int fixed;                   /* 1: it is not to be moved: the folders that lead to it are opened up, itself is given; 2: by a rule
+                                  * that our own cage does not know */
     struct mw_node node;         /* what stands there; ino 0: nothing */
 };
 
@@ -44,9 +47,15 @@ void mw_points_sort(struct mw_points *ps);
 /* Looks for what is sought below the granted places; adds where it is. */
 int mw_points_seek(struct mw_points *ps);
 
+/* Fixes in `ps` (of writing) all places at which the answer of `reads` changes: what is moved to or from such a name, or with a
+ * folder around one, could be read where it was not before. */
+int mw_points_fix(struct mw_points *ps, const struct mw_points *reads);
+/* What holds at `text`: that of the deepest point that it is at or below. */
+int mw_points_says(const struct mw_points *ps, const char *text);
+
 /* The point at exactly this place, or NULL. */
 const struct mw_point *mw_points_at(const struct mw_points *ps, const char *text);
-/* 1 if something below `text` is refused. */
+/* 1 if something below `text` is refused or fixed. */
 int mw_points_refuse_below(const struct mw_points *ps, const char *text);
 /* 1 if all that is refused below `text` is so by the cage that this process wears already (mw_policy_hold). Or a code. */
 int mw_points_held_below(struct mw_points *ps, const char *text);

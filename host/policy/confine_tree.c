@@ -20,6 +20,7 @@ struct tree {
     struct mw_cage_build *b;
     struct mw_points ps;
     uint64_t access;
+    struct mw_points *reads;     /* of writing: what may be read; NULL: nothing may be, or nobody cares */
     char text[MW_TRAIL_TEXT];    /* where we stand; "" is the root */
     size_t len;
 };
@@ -112,6 +113,30 @@ static int open_up(struct tree *t, int fd, const struct stat *st) {
     return rc;
 }
 
+static int holds(const char *dir, const char *text) {
+    size_t n = strlen(dir);
+    return strncmp(text, dir, n) == 0 && (text[n] == '/' || text[n] == 0);
+}
+
+/* 1 if a layer, whichever, lets somebody read there, or above, or below; text NULL: anywhere. */
+static int some_may_read(const struct mw_policy *p, const char *text) {
+    for (const struct mw_layer *l = p->layers; l != NULL; l = l->next) {
+        if (l->all) return 1;
+        for (const struct mw_rule *r = l->rules[MW_READ]; r != NULL; r = r->next) {
+            const char *at = r->form == MW_FORM_PATH ? r->spot.place.text : NULL;
+            if (r->effect == MW_ALLOW && (text == NULL || at == NULL || holds(at, text) || holds(text, at))) return 1;
+        }
+    }
+    return 0;
+}
+
+/* Landlock refuses to move a file to where more is allowed, but by the rules of this child alone, and others may have more: so only
+ * what it may read throughout, or nobody anywhere, moves to another folder. */
+static uint64_t access_of(const struct tree *t) {
+    if (t->reads == NULL || (mw_points_says(t->reads, t->text) && !mw_points_refuse_below(t->reads, t->text))) return t->access;
+    return some_may_read(t->b->policy, t->text) ? t->access & ~LL_REFER : t->access;
+}
+
 /* What `fd` is, and all below it, as far as it is granted. */
 static int give(struct tree *t, int fd, const struct stat *st) {
     int whole = !mw_points_refuse_below(&t->ps, t->text);
@@ -123,7 +148,7 @@ static int give(struct tree *t, int fd, const struct stat *st) {
             if (rc < 0) return rc;
         }
     }
-    if (whole || !S_ISDIR(st->st_mode)) return mw_cage_allow(t->b, fd, st->st_mode, t->access);
+    if (whole || !S_ISDIR(st->st_mode)) return mw_cage_allow(t->b, fd, st->st_mode, access_of(t));
     return open_up(t, fd, st);
 }
 
@@ -154,6 +179,7 @@ static int any_rule(const struct mw_rule *r, const void *ud) {
 }
 
 int mw_cage_trees(struct mw_cage_build *b, enum mw_kind kind, uint64_t access) {
+    struct mw_points reads = {.b = b, .kind = MW_READ};
     struct tree t = {.b = b, .access = access};
     int rc;
 
@@ -162,11 +188,17 @@ int mw_cage_trees(struct mw_cage_build *b, enum mw_kind kind, uint64_t access) {
     t.ps.b = b;
     t.ps.kind = kind;
     if (rc == 0) rc = mw_points_find(&t.ps);
+    if (rc == 0 && kind == MW_WRITE && b->wish->who != MW_CAGE_HOST && some_may_read(b->policy, NULL)) {
+        t.reads = &reads;
+        rc = mw_points_find(&reads);
+        if (rc == 0) rc = mw_points_fix(&t.ps, &reads);
+    }
     if (rc == 0) rc = mw_points_seek(&t.ps);
     if (t.ps.everything) t.access |= LL_IOCTL_DEV;
     for (size_t i = 0; i < t.ps.count && rc == 0; i++)
         if (mw_points_is_root(&t.ps, i)) rc = give_root(&t, &t.ps.at[i]);
     mw_points_end(&t.ps);
+    mw_points_end(&reads);
     return rc;
 }
 
