@@ -186,6 +186,9 @@ static int failed(lua_State *L, int code, enum mw_read_for what) {
     struct mw_err err;
 
     if (code == MW_ECLOSED) return mw_raise_inval(L, "io.read", "attempt to use a closed file");
+    if (code == MW_ELIMIT) mw_limits_reached(&err, "io read", NULL, "buffered", "the host holds as many bytes as it may");
+    if (code == MW_ELIMIT && what != MW_READ_PLAIN) return luaL_error(L, "%s", err.message);
+    if (code == MW_ELIMIT) return mw_std_fail(L, &err, NULL);
     if (what != MW_READ_PLAIN) {
         mw_err_set(&err, code, "io read", NULL, NULL);
         return luaL_error(L, "%s", mw_std_words(code));

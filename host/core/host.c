@@ -163,6 +163,9 @@ void mw_host_charge(mw_host *h, size_t before, size_t now) {
 int mw_host_crowded(const mw_host *h) {
     return h->buffered > h->buffered_max;
 }
+int mw_host_crowded_beside(const mw_host *h, size_t own) {
+    return h->buffered - own > h->buffered_max;
+}
 void mw_host_set_buffered_max(mw_host *h, size_t bytes) {
     h->buffered_max = bytes;
 }

@@ -111,6 +111,8 @@ int mw_host_slot_set(mw_host *h, const void *key, void *value);
 #define MW_BUFFERED_MAX ((size_t)256 << 20)     /* bytes, unless the limits say otherwise */
 void mw_host_charge(mw_host *h, size_t before, size_t now);
 int mw_host_crowded(const mw_host *h);
+/* 1 when it would be without the `own` bytes that the asker has charged: so one may hold much, and not many of them. */
+int mw_host_crowded_beside(const mw_host *h, size_t own);
 void mw_host_set_buffered_max(mw_host *h, size_t bytes);
 
 /* Writes one log line through the hook; level MW_LOG_... */

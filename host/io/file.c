@@ -24,6 +24,7 @@ struct mw_file {
     unsigned streak;             /* reads without a thread since the last job: then others get their turn */
     int closed, busy;
     struct mw_bytes in, out;     /* read ahead; held back */
+    size_t charged;              /* of both, to the host's account of what is buffered */
     struct mw_wait idle;
     char *subject;
 };
@@ -40,6 +41,20 @@ struct job {
 
 static const char *op_of(enum mw_file_job what) {
     return what == MW_FILE_READ ? "fs read" : "fs write";
+}
+
+static void charge(mw_file *f) {
+    size_t now = f->in.size + f->out.size;
+
+    if (now == f->charged) return;
+    mw_host_charge(f->host, f->charged, now);
+    f->charged = now;
+}
+
+/* 0, or MW_ELIMIT: it reads no further ahead while others hold as much as the host may. */
+static int may_hold_more(mw_file *f, struct mw_err *err) {
+    if (mw_bytes_len(&f->in) < KEEP || !mw_host_crowded_beside(f->host, f->charged)) return 0;
+    return mw_limits_reached(err, "fs read", f->subject, "buffered", "the host holds as many bytes as it may");
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------------------------------------ */
@@ -119,6 +134,7 @@ void mw_file_release(mw_file *f) {
     if (mw_file_close(f, &err) < 0) mw_host_log(f->host, MW_LOG_ERROR, "%s", err.message);
     mw_bytes_free(&f->in);
     mw_bytes_free(&f->out);
+    charge(f);
     free(f->subject);
     free(f);
 }
@@ -186,16 +202,20 @@ int mw_file_fill(mw_file *f, size_t want, struct mw_err *err) {
 
     if (rc < 0) return rc;
     if (f->busy || mw_bytes_len(&f->out) > 0 || !f->nowait || f->streak >= STREAK) return 0;
+    rc = may_hold_more(f, err);
+    if (rc < 0) return rc;
     f->streak++;
     part.iov_len = step_of(want);
     part.iov_base = mw_bytes_reserve(&f->in, part.iov_len, NULL);
     if (part.iov_base == NULL) return mw_err_set(err, MW_ENOMEM, "fs read", f->subject, NULL);
+    charge(f);
     n = preadv2(f->fd, &part, 1, -1, RWF_NOWAIT);
     if (n > 0) {
         mw_bytes_commit(&f->in, (size_t)n);
         return 1;
     }
     mw_bytes_shrink(&f->in, KEEP);
+    charge(f);
     if (n == 0) return mw_err_set(err, MW_EEOF, "fs read", f->subject, NULL);
     if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) f->nowait = 0;
     return 0; /* also after a real error: the job meets it again and tells it */
@@ -209,6 +229,7 @@ static int unread(mw_file *f, const char *op, struct mw_err *err) {
     if (lseek(f->fd, -(off_t)ahead, SEEK_CUR) < 0 && errno != ESPIPE) return mw_err_sys(err, op, f->subject);
     mw_bytes_consume(&f->in, ahead);
     mw_bytes_shrink(&f->in, 0);
+    charge(f);
     return 0;
 }
 
@@ -220,6 +241,7 @@ int mw_file_write(mw_file *f, const char *data, size_t len, struct mw_err *err) 
     rc = unread(f, "fs write", err);
     if (rc < 0) return rc;
     if (mw_bytes_add(&f->out, data, len) < 0) return mw_err_set(err, MW_ENOMEM, "fs write", f->subject, NULL);
+    charge(f);
     return mw_bytes_len(&f->out) >= MW_FILE_HELD;
 }
 
@@ -265,6 +287,7 @@ static void job_free(struct mw_work *work) {
     } else {
         take_back(&f->out, &j->bytes); /* nobody wrote meanwhile: what is left is all there is */
     }
+    charge(f);
     if (f->closed) {
         int rc = drop_fd(f);
 
@@ -283,6 +306,8 @@ int mw_file_start(mw_file *f, enum mw_file_job what, size_t want, struct mw_work
 
     if (rc < 0) return rc;
     if (f->busy) return mw_err_set(err, -EBUSY, op_of(what), f->subject, NULL);
+    rc = what == MW_FILE_READ ? may_hold_more(f, err) : 0;
+    if (rc < 0) return rc;
     j = calloc(1, sizeof *j);
     if (j == NULL) return mw_err_set(err, MW_ENOMEM, op_of(what), f->subject, NULL);
     f->streak = 0;

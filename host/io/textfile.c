@@ -16,6 +16,7 @@
 #include "core/poll.h"
 
 #define HELD 4096u               /* bytes of a full buffer */
+#define CROWDED (64u << 10)  /* bytes that a file may hold while others hold as many as the host may */
 #define END_MS 5000              /* how long the end of a host waits for a reader of our last words */
 
 /* Readiness of one direction: an epoll of our own, watched by the loop, so that the descriptor's flags stay as they are. */
@@ -34,11 +35,20 @@ struct mw_textfile {
     int shared;
     int at_once;                 /* regular files and the like: always ready */
     struct mw_bytes in, out;
+    size_t charged;              /* of both, to the host's account of what is buffered */
     size_t scanned;
     enum mw_buffering how;
     size_t full;                 /* bytes after which a full buffer is written */
     struct watch to_read, to_write;
 };
+
+static void charge(mw_textfile *f) {
+    size_t now = f->in.size + f->out.size;
+
+    if (now == f->charged) return;
+    mw_host_charge(f->host, f->charged, now);
+    f->charged = now;
+}
 
 static void watch_init(struct watch *w) {
     w->epfd = -1;
@@ -116,6 +126,9 @@ int mw_textfile_close(mw_textfile *f) {
     watch_end(&f->to_write, write_closed);
     if (!f->shared && close(f->fd) < 0 && rc == 0 && errno != EINTR) rc = -errno;
     f->fd = -1;
+    mw_bytes_free(&f->in);
+    mw_bytes_free(&f->out);
+    charge(f);
     unref(f);
     return rc;
 }
@@ -195,6 +208,7 @@ void mw_textfile_consume(mw_textfile *f, size_t n) {
     mw_bytes_consume(&f->in, n);
     f->scanned = 0;
     mw_bytes_shrink(&f->in, 1u << 16);
+    charge(f);
 }
 
 ssize_t mw_textfile_fill(mw_textfile *f, size_t want, int may_wait) {
@@ -207,8 +221,10 @@ ssize_t mw_textfile_fill(mw_textfile *f, size_t want, int may_wait) {
         int rc = mw_textfile_flush(f, may_wait);
         if (rc < 0) return rc;
     }
+    if (mw_bytes_len(&f->in) >= CROWDED && mw_host_crowded_beside(f->host, f->charged)) return MW_ELIMIT;
     tail = mw_bytes_reserve(&f->in, want < HELD ? HELD : want, &room);
     if (tail == NULL) return MW_ENOMEM;
+    charge(f);
     if (!is_ready(f, POLLIN, may_wait ? 0 : -1)) return MW_EAGAIN;
     do n = read(f->fd, tail, room);
     while (n < 0 && errno == EINTR);
@@ -238,7 +254,8 @@ int mw_textfile_add(mw_textfile *f, const char *data, size_t len, int *due) {
     rc = forget_ahead(f);
     if (rc == 0) rc = mw_bytes_add(&f->out, data, len);
     if (rc < 0) return rc;
-    *due = f->how == MW_BUFFER_NONE || mw_bytes_len(&f->out) >= f->full || (f->how == MW_BUFFER_LINE && memchr(data, '\n', len) != NULL);
+    charge(f);
+    *due = mw_host_crowded(f->host) || f->how == MW_BUFFER_NONE || mw_bytes_len(&f->out) >= f->full || (f->how == MW_BUFFER_LINE && memchr(data, '\n', len) != NULL);
     return 0;
 }
 
@@ -267,6 +284,7 @@ int mw_textfile_flush(mw_textfile *f, int may_wait) {
         }
     }
     mw_bytes_shrink(&f->out, 1u << 16);
+    charge(f);
     return 0;
 drop:
     mw_bytes_consume(&f->out, mw_bytes_len(&f->out));

@@ -229,6 +229,17 @@ describe("other limits", function()
       "--limit=buffered=1MiB", "-A")
   end)
 
+  it("bound what all files together hold of what was read", function()
+    works([[local all, seen = {}, {}
+      for i = 1, 9 do all[i] = assert(io.open "/dev/zero") seen[select(2, all[i]:read "l")] = true end
+      for why in pairs(seen) do if why:find "limit" then print(why) end end
+      for i = 1, 9 do all[i]:close() end
+      print(#io.open("/dev/zero"):read(1e6))
+      for i = 1, 9 do all[i] = assert(mw.fs.open "/dev/zero") print((select(2, all[i]:read_until("x", { max = "30MiB" })).code)) end]],
+      "io read: the host holds as many bytes as it may (the limit is set with --limit=buffered=...)\n1000000\n" ..
+      "EFRAME\n" .. ("ELIMIT\n"):rep(8), "--limit=buffered=16MiB,step=30s", "-A")
+  end)
+
   it("let as many be made one after the other as one likes", function()
     works("for _ = 1, 500 do mw.task.spawn(function() end):join() end print 'done'", "done\n", "--limit=tasks=10")
     works("for _ = 1, 500 do assert(io.open('/dev/null')):close() end print 'done'", "done\n", "--limit=handles=12", "-A")
