@@ -8,7 +8,8 @@
 
 #define DEPTH 200               /* nested calls: the C stack is finite */
 #define ESC '%'
-#define SET_LONG 64             /* bytes of a set; each so many cost a step */
+#define SET_LONG 64             /* bytes of a set that is counted */
+#define SET_STEP 8              /* bytes of it that cost a step each time it is gone through */
 
 typedef unsigned char uchar;
 
@@ -116,7 +117,7 @@ static const char *longest(struct mw_match *m, const char *s, const char *p, con
         while (fits(m, s + n, p, end)) n++;
         spend(m, n, 4);
     } else {
-        for (; fits(m, s + n, p, end); n++) spend(m, end - p, SET_LONG);
+        for (; fits(m, s + n, p, end); n++) spend(m, end - p, SET_STEP);
     }
     for (; n >= 0; n--) {
         const char *to = go(m, s + n, end + 1);
@@ -131,7 +132,7 @@ static const char *shortest(struct mw_match *m, const char *s, const char *p, co
         const char *to = go(m, s, end + 1);
         if (to != NULL) return to;
         if (!fits(m, s, p, end)) return NULL;
-        spend(m, end - p + SET_LONG, SET_LONG);
+        spend(m, end - p + SET_STEP, SET_STEP);
     }
 }
 
@@ -202,7 +203,7 @@ static const char *frontier(struct mw_match *m, const char *s, const char *p) {
 
     if (*p != '[') luaL_error(m->L, "missing '[' after '%%f' in pattern");
     end = item_end(m, p);
-    spend(m, end - p, SET_LONG);
+    spend(m, 3 * (end - p), SET_STEP);
     return !in_set(before, p, end - 1) && in_set((uchar)*s, p, end - 1) ? end : NULL;
 }
 
@@ -256,7 +257,7 @@ static const char *go(struct mw_match *m, const char *s, const char *p) {
         if (is == 1) continue;
         if (is != 0) return leave(m, is > 0 ? s : NULL);
         end = item_end(m, p);
-        if (end - p >= SET_LONG) spend(m, 2 * (end - p), SET_LONG);
+        if (end - p >= SET_LONG) spend(m, 2 * (end - p), SET_STEP);
         if (!fits(m, s, p, end)) {
             if (*end != '*' && *end != '?' && *end != '-') return leave(m, NULL);
             p = end + 1;

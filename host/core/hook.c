@@ -180,6 +180,7 @@ static void strike(lua_State *L, lua_Debug *ar) {
 
     atomic_store_explicit(&h->struck_at, atomic_load_explicit(&h->ticks, memory_order_relaxed), memory_order_relaxed);
     h->spent = 0;
+    h->last_strike = atomic_load_explicit(&h->ticks, memory_order_relaxed);
     mw_hook_watch(L);
     if (h->apart > 0) strike_apart(h, L);
     else if (h->running == NULL) strike_callback(h, L);
@@ -213,9 +214,14 @@ void mw_budget_look(struct mw_budget *b) {
     h->spent += (unsigned)(MW_BUDGET - b->left);
     b->left = MW_BUDGET;
     if (h->limits.step_ns != MW_LIMIT_OFF) look_at_clock(h);
-    if (!mw_hook_due(h)) return;
+    if (!mw_hook_due(h)) {
+        h->spent = 0; /* what was done before it had to stop does not shorten its cleanup */
+        return;
+    }
     strikes = h->apart > 0 ? h->apart_strikes : h->running != NULL ? h->running->strikes : h->callback_strikes;
-    if ((strikes == 0 && atomic_load(&h->overdue)) || strikes > STRIKES || h->spent >= GRACE) strike(b->L, NULL);
+    if ((strikes == 0 && atomic_load(&h->overdue)) || strikes > STRIKES || h->spent >= GRACE ||
+        (strikes > 0 && h->ticking && atomic_load_explicit(&h->ticks, memory_order_relaxed) - h->last_strike >= h->again_ticks))
+        strike(b->L, NULL);
 }
 
 /* Async-signal-safe, as lua.c's own use of lua_sethook is. */

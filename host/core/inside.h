@@ -93,6 +93,7 @@ struct mw_host {
     unsigned step_ticks;            /* as many are a step at most */
     unsigned again_ticks;           /* after so many without a strike the hook is set again */
     atomic_uint step_at, struck_at; /* the tick at which the step began, the hook last ran */
+    unsigned last_strike;           /* the tick of it */
     unsigned due_ticks, stuck_ticks;    /* since Lua had to stop; as many are too many */
     uint64_t step_began;            /* COUNT: processor time when the step was first looked at; 0: not yet */
     unsigned looks;                 /* COUNT: resumes since the last look */
