@@ -235,6 +235,19 @@ static void put_rules(struct key *k, const struct mw_grant_wish *wishes, size_t 
     else put_text(k, here);
 }
 
+/* Where the rules of a sandbox lead now: a link among them may lead elsewhere the next time. */
+static void put_objects(struct key *k, const struct mw_grant_wish *wishes, size_t count) {
+    struct stat st;
+    size_t i;
+
+    for (i = 0; !k->full && i < count; i++) {
+        if (wishes[i].rule == NULL) continue;
+        if (stat(wishes[i].rule, &st) < 0) memset(&st, 0, sizeof st);
+        put(k, &st.st_dev, sizeof st.st_dev);
+        put(k, &st.st_ino, sizeof st.st_ino);
+    }
+}
+
 /* Which objects the rules of a script child pinned just now: another one of the same name makes another cage. */
 static void put_pinned(struct key *k, const mw_policy *p) {
     const struct mw_layer *top = mw_layer_top(p);
@@ -272,10 +285,15 @@ static void make_key(const struct launch *l, const struct mw_cage_wish *w, struc
     put(k, &st.st_ino, sizeof st.st_ino);
     put_text(k, w->program);
     put_text(k, w->script);
+    put(k, &w->script_dev, sizeof w->script_dev);
+    put(k, &w->script_ino, sizeof w->script_ino);
     put_text(k, w->also_read != NULL ? w->also_read[0] : NULL);
     put_ports(k, w->connect, w->connect_count);
     put_ports(k, w->listen, w->listen_count);
-    if (o->sandbox.files_given) put_rules(k, o->sandbox.files, o->sandbox.file_count);
+    if (o->sandbox.files_given) {
+        put_rules(k, o->sandbox.files, o->sandbox.file_count);
+        put_objects(k, o->sandbox.files, o->sandbox.file_count);
+    }
     if (o->script) put_rules(k, o->wishes, o->wish_count);
     if (o->script && !o->inherit) put_pinned(k, o->policy);
 }
@@ -354,6 +372,14 @@ static void note(void *ud, const char *text) {
     if (n->rc == 0) n->rc = mw_policy_audit_note(mw_host_policy(n->l->home->host), "confine", n->l->o->op, text, "left out", NULL, n->l->err);
 }
 
+/* 1: what the key says it was made from is still so. */
+static int holds(const struct launch *l, const struct key *k, const struct mw_cage_wish *w) {
+    struct key now;
+
+    make_key(l, w, &now);
+    return !now.full && now.len == k->len && memcmp(now.at, k->at, k->len) == 0;
+}
+
 static int build(struct launch *l, const struct key *k, struct mw_cage_wish *w) {
     const struct mw_process_options *o = l->o;
     struct notes notes = { l, 0 };
@@ -371,7 +397,7 @@ static int build(struct launch *l, const struct key *k, struct mw_cage_wish *w) 
         mw_cage_each_note(cage, note, &notes);
         rc = notes.rc;
     }
-    if (rc == 0 && keep(l, k, cage, policy)) return 0;
+    if (rc == 0 && holds(l, k, w) && keep(l, k, cage, policy)) return 0;
     mw_cage_drop(cage);
     mw_policy_free(policy);
     if (rc == -EOPNOTSUPP && !o->script) mw_err_hint(l->err, "--trust-run=%s would start it with all rights of its user", o->argv[0]);
@@ -402,6 +428,10 @@ static void wish_of(struct launch *l, const char *const *dirs, const char *tty, 
     w->program_fd = l->program.fd;
     w->program = l->program.path;
     w->script = !o->script && l->program.script[0] != '\0' ? l->program.script : NULL;
+    if (w->script != NULL) {
+        w->script_dev = l->program.script_dev;
+        w->script_ino = l->program.script_ino;
+    }
     w->home = l->private_dir;
     w->home_fd = l->private_fd;
     w->tty = tty;

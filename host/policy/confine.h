@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "policy/policy.h"
 
@@ -34,6 +35,8 @@ struct mw_cage_wish {
     int program_fd;              /* O_PATH of what is executed; -1: none */
     const char *program;         /* its path, for the loading table's P/bin; NULL: none */
     const char *script;          /* the #! file that the interpreter will read, or NULL */
+    dev_t script_dev;            /* which file that is: another one that stands there by now is not given */
+    ino_t script_ino;
     const char *home;            /* private writable directory, or NULL */
     int home_fd;                 /* O_PATH of it, when there is one: allow this, since its name may have been taken by another */
     const char *tty;             /* the pty's slave, or NULL */

@@ -191,6 +191,22 @@ static int load_fd(struct mw_cage_build *b, int fd) {
     return mw_cage_allow(b, fd, st.st_mode, LL_READ_FILE | LL_EXECUTE);
 }
 
+/* The #! file: its interpreter will look its name up once more, and must not find another file there that it may read. */
+static int load_script(struct mw_cage_build *b) {
+    const struct mw_cage_wish *w = b->wish;
+    struct stat st;
+    int fd, rc;
+
+    if (w->script == NULL) return 0;
+    fd = open(w->script, O_PATH | O_CLOEXEC);
+    if (fd < 0) return errno == EMFILE || errno == ENFILE ? mw_err_sys(b->err, "confine", w->script) : 0;
+    rc = fstat(fd, &st) < 0 || st.st_dev != w->script_dev || st.st_ino != w->script_ino
+             ? mw_err_set(b->err, -ESTALE, "confine", w->script, "replaced while it was looked at")
+             : mw_cage_allow(b, fd, st.st_mode, LL_READ_FILE | LL_EXECUTE);
+    close(fd);
+    return rc < 0 ? rc : load_folder(b, w->script);
+}
+
 /* The program of a run rule, if it may be started. */
 static int load_rule(struct mw_cage_build *b, const struct mw_rule *r) {
     struct mw_target t = {.kind = MW_RUN, .port = MW_ANY_PORT, .node = &r->spot.node, .program = r->spot.place.text};
@@ -241,8 +257,7 @@ int mw_cage_loading(struct mw_cage_build *b) {
     if (rc == 0) rc = load_programs(b);
     if (rc == 0 && w->program_fd >= 0) rc = load_fd(b, w->program_fd);
     if (rc == 0 && w->program != NULL) rc = load_folder(b, w->program);
-    if (rc == 0 && w->script != NULL) rc = mw_cage_allow_path(b, w->script, LL_READ_FILE | LL_EXECUTE, 0);
-    if (rc == 0 && w->script != NULL) rc = load_folder(b, w->script);
+    if (rc == 0) rc = load_script(b);
     if (rc == 0) rc = load_terminal(b);
     for (size_t i = 0; rc == 0 && w->also_read != NULL && w->also_read[i] != NULL; i++) rc = load_also(b, w->also_read[i]);
     if (rc == 0 && w->who != MW_CAGE_PROGRAM)

@@ -59,6 +59,8 @@ struct mw_program {
     int fd;                      /* O_PATH|O_CLOEXEC of the file to execute by descriptor (the interpreter of a #! file) */
     char path[PATH_MAX];         /* its name, for messages and argv[0] of an interpreter */
     char script[PATH_MAX];       /* the #! file's path, or "" */
+    dev_t script_dev;            /* and which file that is; 0, 0: none */
+    ino_t script_ino;
     char arg[256];               /* the #! line's argument, or "" */
     int trusted;                 /* a --trust-run rule covers it, or all is granted */
     int trusted_by_rule;         /* 1: a rule: of -A with something denied a program is no trusted one */

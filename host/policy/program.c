@@ -259,6 +259,8 @@ static int interpret(mw_policy *p, struct candidate *c, char line[LINE_MAX_BYTES
         return mw_err_set(err, -ESTALE, op, c->path, "replaced while it was looked at");
     }
     snprintf(out->script, sizeof out->script, "%s", c->path);
+    out->script_dev = c->node.dev;
+    out->script_ino = c->node.ino;
     snprintf(out->arg, sizeof out->arg, "%s", plain_env ? "" : arg);
     close(c->fd);
     *c = i;
@@ -318,6 +320,8 @@ int mw_permit_exec(mw_policy *p, const char *name, int dirfd, const char *op, st
 
     c.fd = out->fd = -1;
     out->path[0] = out->script[0] = out->arg[0] = 0; /* not all of it: it is large */
+    out->script_dev = 0;
+    out->script_ino = 0;
     out->trusted = out->trusted_by_rule = 0;
     if (name[0] == 0) return mw_err_set(err, MW_EINVAL, op, name, "the program's name is empty");
     if (strlen(name) >= PATH_MAX) return mw_err_set(err, -ENAMETOOLONG, op, name, NULL);

@@ -199,6 +199,32 @@ false	EDENIED	metadata	grant some --allow-write
       print(run { "cat", "DIR/file", sandbox = { read = { "DIR" } } }.ok, pcall(run, { "cat", sandbox = { read = { "DIR/file" } } }))
     ]]):gsub("(false false)[^\n]*", "%1"):gsub("\tfalse[^\n]*", " false"))
   end))
+
+  it("means where a link in it leads when the program starts, not where it led before", confined(function()
+    for _, name in ipairs { "one", "two" } do
+      assert(fs.mkdir(dir.path .. "/" .. name))
+      assert(fs.write(dir.path .. "/" .. name .. "/file", name))
+    end
+    assert.equal("one\tfalse\ntwo\tfalse\none\tfalse\n", main({ "-A" }, [[
+      local box = { read = { "DIR/now" } }
+      for _, to in ipairs { { "one", "two" }, { "two", "one" }, { "one", "two" } } do
+        assert(run { "ln", "-sfn", to[1], "DIR/now", check = true })
+        print(run { "cat", "DIR/now/file", sandbox = box }.stdout, run { "cat", "DIR/" .. to[2] .. "/file", sandbox = box }.ok)
+      end
+    ]]))
+  end))
+
+  it("lets a #! file be read that was replaced since the last start", confined(function()
+    assert.equal("one\ntwo\n", main({ "-A" }, [[
+      for _, text in ipairs { "one", "two" } do
+        assert(mw.fs.write("DIR/new", "#!/bin/sh\necho " .. text .. "\n"))
+        assert(run { "chmod", "755", "DIR/new", check = true })
+        assert(os.rename("DIR/new", "DIR/script"))
+        local r = run { "DIR/script", sandbox = { read = {} } }
+        io.stdout:write(r.stdout, r.stderr)
+      end
+    ]]))
+  end))
 end)
 
 describe("the option limits", function()
