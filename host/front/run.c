@@ -3,6 +3,7 @@
  * Never: exits; opens a file. */
 #include "front/run.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -149,11 +150,20 @@ static void set_args(struct mw_config *cfg, const struct mw_flags *flags, const 
     cfg->args_zero = script ? flags->arg_first : 0;
 }
 
-/* The script's own file; NULL when there is none. */
-static const char *script_path(const struct mw_flags *flags) {
+/* The script's own file; NULL when there is none. A folder that is named by way of ".." gets its plain name: what lies beside the
+ * script is the script's to read, but not to find out what lies on a way there. */
+static const char *script_path(const struct mw_flags *flags, char plain[PATH_MAX]) {
     int file = flags->command == MW_CMD_CHILD || (flags->command == MW_CMD_RUN && strcmp(flags->args[0], "-") != 0);
+    const char *path = file ? flags->args[0] : NULL, *leaf = file ? strrchr(path, '/') : NULL;
+    char folder[PATH_MAX];
+    size_t len = leaf != NULL ? (size_t)(leaf - path) : 0;
 
-    return file ? flags->args[0] : NULL;
+    if (leaf == NULL || len >= sizeof folder || (strncmp(path, "../", 3) != 0 && strstr(path, "/../") == NULL)) return path;
+    memcpy(folder, path, len);
+    folder[len] = '\0';
+    if (realpath(folder, plain) == NULL || strlen(plain) + strlen(leaf) >= PATH_MAX) return path;
+    if (plain[1] == '\0') plain[0] = '\0';
+    return strcat(plain, leaf);
 }
 
 int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files) {
@@ -162,13 +172,14 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     struct mw_err err;
     mw_policy *policy = NULL;
     mw_host *h = NULL;
+    char plain[PATH_MAX];
     int status;
 
     mw_config_init(&cfg);
     cfg.on_error = mw_report_uncaught;
     cfg.child_files = files;
     cfg.program = "/proc/self/exe";
-    cfg.script_path = script_path(flags);
+    cfg.script_path = script_path(flags, plain);
     cfg.signals = 1;
     cfg.pipe_ends = 1;
     cfg.preempt = MW_PREEMPT_TIMER;

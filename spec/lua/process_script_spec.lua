@@ -32,6 +32,18 @@ describe("a script child", function()
     }))
   end))
 
+  it("is found, as modules are, beside a script that was named by way of ..", confined(function()
+    assert(fs.mkdir(dir.path .. "/in"))
+    assert(fs.write(dir.path .. "/main.lua", [[
+      local mw = require "moonwire"
+      print(require("part"), mw.process.run { script = "child.lua" }.stdout, mw.script.dir)]]))
+    assert(fs.write(dir.path .. "/part.lua", "return 'part'"))
+    assert(fs.write(dir.path .. "/child.lua", "io.write('child ', require('part'))"))
+    local r = assert(process.run { program, "run", dir.path .. "/in/../main.lua", timeout = 30 })
+    assert.equal("", r.stderr)
+    assert.equal("part\tchild part\t" .. dir.path .. "\n", r.stdout)
+  end))
+
   it("has no rights unless some are given", function()
     assert.equal("EDENIED\nEDENIED\nEDENIED\n", main({ "-A" }, "io.write(mw.process.run { script = 'child.lua' }.stdout)", {
       ["child.lua"] = [[
