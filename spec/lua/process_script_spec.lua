@@ -38,7 +38,7 @@ describe("a script child", function()
       local mw = require "moonwire"
       print(require("part"), mw.process.run { script = "child.lua" }.stdout, mw.script.dir)]]))
     assert(fs.write(dir.path .. "/part.lua", "return 'part'"))
-    assert(fs.write(dir.path .. "/child.lua", "io.write('child ', require('part'))"))
+    assert(fs.write(dir.path .. "/child.lua", "io.write('child ', (require('part')))"))
     local r = assert(process.run { program, "run", dir.path .. "/in/../main.lua", timeout = 30 })
     assert.equal("", r.stderr)
     assert.equal("part\tchild part\t" .. dir.path .. "\n", r.stdout)
