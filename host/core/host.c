@@ -170,6 +170,27 @@ void mw_host_set_buffered_max(mw_host *h, size_t bytes) {
     h->buffered_max = bytes;
 }
 
+void *mw_host_block(mw_host *h) {
+    void *block = h->blocks;
+
+    if (block == NULL) return malloc(MW_BLOCK);
+    h->blocks = *(void **)block;
+    h->block_count--;
+    return block;
+}
+void mw_host_block_back(mw_host *h, void *block) {
+    if (h->block_count >= MW_BLOCKS_KEPT || h->closing) {
+        free(block);
+        return;
+    }
+    *(void **)block = h->blocks;
+    h->blocks = block;
+    h->block_count++;
+}
+static void free_blocks(mw_host *h) {
+    while (h->block_count > 0) free(mw_host_block(h));
+}
+
 void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *)) {
     it->close = close;
     it->busy = NULL;
@@ -528,6 +549,7 @@ static void free_host(mw_host *h) {
     mw_tick_stop(h);
     close_adopted(h); /* what a finalizer opened */
     mw_timers_free(h);
+    free_blocks(h);
     if (root != NULL) {
         free(root->why);
         free(root);

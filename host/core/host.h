@@ -106,6 +106,12 @@ void mw_host_in_callback(mw_host *h, int on);
 void *mw_host_slot(const mw_host *h, const void *key);
 int mw_host_slot_set(mw_host *h, const void *key, void *value);
 
+/* Blocks of MW_BLOCK bytes for queues that are empty most of the time: a few that came back are kept, so that a queue can be
+ * without memory whenever it is empty. From malloc: they may as well be freed or grown. NULL: no memory. */
+#define MW_BLOCK 4096
+void *mw_host_block(mw_host *h);
+void mw_host_block_back(mw_host *h, void *block);
+
 /* The bytes that all queues of a host hold room for. A queue tells when its room changes, and while the host is crowded it
  * reads no further ahead, takes no new peer, and refuses to let one reader hold much more. */
 #define MW_BUFFERED_MAX ((size_t)256 << 20)     /* bytes, unless the limits say otherwise */

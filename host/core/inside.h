@@ -14,6 +14,7 @@
 #include "core/wait.h"
 #include "core/work.h"
 
+#define MW_BLOCKS_KEPT 64           /* blocks that a host keeps for the next who needs one */
 #define MW_TURN_MAX 1024            /* tasks resumed in one drain before the loop looks at its descriptors again */
 
 /* The low bits of the host's pointer in a coroutine's extra space: a task's base; a script's coroutine in which a primitive waits. */
@@ -82,6 +83,8 @@ struct mw_host {
     size_t asked;                   /* bytes for buffers beyond the limit since the last collection for one */
     int refused;                    /* an allocation was, because of the limit */
     size_t buffered, buffered_max;  /* bytes of all queues */
+    void *blocks;                   /* that came back, each the next one's address; see mw_host_block */
+    unsigned block_count;
     struct mw_list handles, ready, tasks, dusk;
     uint64_t handle_count, task_count;
     /* the step: what Lua runs without waiting (hook.c, tick.c) */

@@ -55,10 +55,12 @@ static ssize_t take(mw_stream *s, char *at, size_t n) {
  * MW_EEOF; or a code: MW_ENOMEM, or one that sticks. */
 static int read_once(mw_stream *s, size_t want, int *full) {
     size_t ask = want != 0 && want < s->chunk ? want : s->chunk, room;
-    char *at = mw_bytes_reserve(&s->in, ask, &room);
+    char *at;
     ssize_t got;
 
     *full = 0;
+    if (ask <= MW_BLOCK) mw_stream_lend(s, &s->in);
+    at = mw_bytes_reserve(&s->in, ask, &room);
     if (at == NULL && ask > MW_CHUNK_MIN) { /* less memory, smaller bites */
         s->chunk = ask = MW_CHUNK_MIN;
         at = mw_bytes_reserve(&s->in, ask, &room);
@@ -116,6 +118,7 @@ uint64_t mw_stream_offset(const mw_stream *s) {
 static int nothing_now(mw_stream *s, struct mw_err *err) {
     int rc = mw_stream_listen(s);
 
+    mw_stream_give_back(s, &s->in);
     if (!s->trim && (s->in.size > 0 || s->out.size > 0)) {
         s->trim = 1;
         mw_stream_mind(s);
@@ -159,6 +162,7 @@ void mw_stream_on_readable(mw_stream *s) {
         rc = read_once(s, 0, &full);
         if (rc == 1) came = 1;
     }
+    if (!came) mw_stream_give_back(s, &s->in);
     if (came && !full && rc == 1) { /* the kernel has no more; the task that is woken now need not ask it again */
         s->drained = 1;
         mw_host_at_dusk(s->host, &s->dusk, mw_stream_on_dusk);

@@ -114,6 +114,7 @@ int mw_stream_push_out(mw_stream *s) {
         }
     }
     if (left < was && s->limits.stall_ns != 0) s->stuck = mw_host_now(s->host);
+    if (left == 0) mw_stream_give_back(s, &s->out);
     if (left == 0 && s->finishing) half_close(s);
     if (left == 0 || (left <= low && was > low)) mw_wait_wake(&s->writable);
     return 0;
@@ -170,9 +171,11 @@ static int admit(mw_stream *s, size_t total, struct mw_err *err) {
 
 /* Adds the parts, save their first `skip` bytes, to the queue: all or nothing. */
 static int queue(mw_stream *s, const struct mw_view *parts, int count, size_t skip, size_t total) {
-    char *at = mw_bytes_reserve(&s->out, total - skip, NULL);
+    char *at;
     int i;
 
+    if (total - skip <= MW_BLOCK) mw_stream_lend(s, &s->out);
+    at = mw_bytes_reserve(&s->out, total - skip, NULL);
     if (at == NULL) return MW_ENOMEM;
     mw_bytes_commit(&s->out, total - skip);
     mw_stream_charge(s);

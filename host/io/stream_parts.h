@@ -14,7 +14,7 @@
 enum mw_fd_kind { MW_FD_NONE, MW_FD_OTHER, MW_FD_SOCKET, MW_FD_UNIX };
 
 enum {
-    MW_CHUNK_MIN = 4096,         /* bytes: the first read; doubled while reads come back full */
+    MW_CHUNK_MIN = MW_BLOCK,     /* bytes: the first read; doubled while reads come back full */
     MW_CHUNK_MAX = 64 * 1024,
     MW_GATHER_MAX = 64 * 1024,   /* bytes gathered before they are written within the turn */
     MW_CROWDED_MAX = 1 << 20,    /* bytes that a reader may hold while the host is crowded */
@@ -102,6 +102,19 @@ static inline void mw_stream_charge(mw_stream *s) {
     if (now == s->charged) return;
     mw_host_charge(s->host, s->charged, now);
     s->charged = now;
+}
+/* A queue that is empty, and was never more than a block, is without one until it is needed: 10,000 streams that wait would
+ * hold 40 MB. Larger ones keep their memory for a while (on_timer), since theirs are busy. */
+static inline void mw_stream_lend(mw_stream *s, struct mw_bytes *q) {
+    if (q->base != NULL) return;
+    q->base = mw_host_block(s->host);
+    if (q->base != NULL) q->size = MW_BLOCK;
+}
+static inline void mw_stream_give_back(mw_stream *s, struct mw_bytes *q) {
+    if (q->size != MW_BLOCK || q->head != q->tail) return;
+    mw_host_block_back(s->host, q->base);
+    *q = (struct mw_bytes){ 0 };
+    mw_stream_charge(s);
 }
 /* Notes that bytes have begun to wait. */
 static inline void mw_stream_stuck(mw_stream *s) {
