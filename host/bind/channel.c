@@ -84,7 +84,7 @@ static int enough(mw_stream *s, void *ud) {
     size_t held = mw_bytes_len(in);
 
     if (held == 0 || held < ch->wake_at) return 0;
-    if (mw_frame_parse(&ch->format, mw_bytes_at(in), held, &ch->frame) != 0) {
+    if (mw_frame_parse(ch->format, mw_bytes_at(in), held, &ch->frame) != 0) {
         ch->frame.seen = 0; /* the reader looks for itself */
         return 1;
     }
@@ -99,7 +99,7 @@ static int look(struct mw_channel *ch, int *busy, struct mw_err *err) {
     for (;;) {
         const struct mw_bytes *in = mw_stream_in(ch->stream);
         size_t held = mw_bytes_len(in);
-        int rc = held > 0 ? mw_frame_parse(&ch->format, mw_bytes_at(in), held, &ch->frame) : 0;
+        int rc = held > 0 ? mw_frame_parse(ch->format, mw_bytes_at(in), held, &ch->frame) : 0;
 
         if (rc != 0) return rc;
         if (ch->fills >= FILLS) {
@@ -145,7 +145,7 @@ static int push_failure(lua_State *L, struct mw_channel *ch, int code, struct mw
     }
     if (code == MW_EFRAME) {
         give_up(L);
-        return mw_frame_push_refusal(L, &ch->format, ch->frame.why, ch->frame.what, ch->frame.announced, "channel recv", subject);
+        return mw_frame_push_refusal(L, ch->format, ch->frame.why, ch->frame.what, ch->frame.announced, "channel recv", subject);
     }
     if (code == MW_ETIMEDOUT && ch->slow != 0) {
         mw_err_setf(err, MW_ETIMEDOUT, "channel recv", subject, "the peer was too slow: %zu bytes of a frame of at least %zu", had,
@@ -180,11 +180,11 @@ static inline int push_frame(lua_State *L, struct mw_channel *ch, int mt) {
     union mw_frame_value fields[MW_FRAME_FIELDS];
     uint64_t place = mw_stream_offset(ch->stream);
     size_t len = ch->frame.len, used = ch->frame.used, view_at = (size_t)(ch->frame.data - ch->frame.head);
-    int n = ch->format.fields > 1 ? mw_frame_fields(L, &ch->format, &ch->frame, fields) : 0;
+    int n = ch->format->fields > 1 ? mw_frame_fields(L, ch->format, &ch->frame, fields) : 0;
 
     if (mt == 0) lua_pushlstring(L, ch->frame.data, len);
     else mw_channel_view_push(L, ch->lease, mt);
-    for (int i = 0; i < n; i++) mw_frame_push_field(L, &ch->format, i, fields[i]);
+    for (int i = 0; i < n; i++) mw_frame_push_field(L, ch->format, i, fields[i]);
     ch->stats.received++;
     ch->stats.bytes_received += len;
     ch->spent = 0;
@@ -338,7 +338,7 @@ static inline int at_hand(struct mw_channel *ch) {
     in = mw_stream_in(ch->stream);
     held = mw_bytes_len(in);
     ch->frame.seen = 0;
-    return held > 0 && mw_frame_find(&ch->format, mw_bytes_at(in), held, &ch->frame) == 1;
+    return held > 0 && mw_frame_find(ch->format, mw_bytes_at(in), held, &ch->frame) == 1;
 }
 
 static uint64_t step_deadline(lua_State *L, struct mw_channel *ch) {
@@ -515,7 +515,7 @@ static int channel_gc(lua_State *L) {
 
 static int channel_tostring(lua_State *L) {
     const struct mw_channel *ch = mw_channel_check(L, 1);
-    lua_pushfstring(L, "channel (%s): %s", ch->format.name, mw_stream_subject(ch->stream));
+    lua_pushfstring(L, "channel (%s): %s", ch->format->name, mw_stream_subject(ch->stream));
     return 1;
 }
 
@@ -538,7 +538,7 @@ static void make_types(lua_State *L) {
 int mw_stream_framed(lua_State *L) {
     static const char *const known[] = {"codec", "schema", "batch", "compress", "max", "frame_timeout", NULL};
     mw_stream *s = mw_stream_check(L, 1);
-    struct mw_frame_format format;
+    const struct mw_frame_format *format;
     struct mw_channel *ch;
     uint64_t frame_ns;
 
@@ -548,13 +548,13 @@ int mw_stream_framed(lua_State *L) {
         if (mw_opt_get(L, 3, known[i]) != LUA_TNIL) return mw_raise_inval(L, "framed", "%s is not available in this version", known[i]);
         lua_pop(L, 1);
     }
-    mw_frame_arg(L, 2, "framed", (size_t)mw_opt_size(L, 3, "framed", "max", 1, MW_FRAME_MAX_HARD, 0), &format);
+    format = mw_frame_arg(L, 2, "framed", (size_t)mw_opt_size(L, 3, "framed", "max", 1, MW_FRAME_MAX_HARD, 0));
     frame_ns = mw_opt_duration(L, 3, "framed", "frame_timeout", FRAME_NS);
     if (frame_ns == 0) return mw_raise_inval(L, "framed", "frame_timeout must be above 0; math.huge is no limit");
 
     if (luaL_getmetatable(L, MW_CHANNEL_TYPE) == LUA_TNIL) make_types(L);
-    lua_settop(L, 3);
-    ch = lua_newuserdatauv(L, sizeof *ch, MW_CHANNEL_VALUES);   /* [stream protocol opts ch] */
+    lua_settop(L, 4);
+    ch = lua_newuserdatauv(L, sizeof *ch, MW_CHANNEL_VALUES);   /* [stream protocol opts format ch] */
     memset(ch, 0, sizeof *ch);
     ch->format = format;
     ch->frame_ns = frame_ns;
@@ -563,5 +563,7 @@ int mw_stream_framed(lua_State *L) {
     luaL_setmetatable(L, MW_CHANNEL_TYPE);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, MW_CHANNEL_STREAM);
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, -2, MW_CHANNEL_FORMAT);
     return 1;
 }

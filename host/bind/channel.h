@@ -16,12 +16,13 @@
 enum { MW_CHANNEL_STREAM = 1,     /* the stream's box */
        MW_CHANNEL_USES,           /* the list of middleware functions */
        MW_CHANNEL_VIEWS,          /* the metatable of its views */
-       MW_CHANNEL_VALUES = MW_CHANNEL_VIEWS };
+       MW_CHANNEL_FORMAT,         /* the box of its format */
+       MW_CHANNEL_VALUES = MW_CHANNEL_FORMAT };
 
 struct mw_channel {
     mw_stream *stream;            /* one reference of our own */
     mw_host *host;
-    struct mw_frame_format format;
+    const struct mw_frame_format *format;   /* of all channels that speak the same */
     struct mw_frame frame;        /* what the parser knows of the frame at the head of the queue */
     size_t wake_at;               /* bytes held before which the parser need not look again */
     unsigned fills;               /* reads in a row that nobody had to wait for */

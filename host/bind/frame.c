@@ -1,6 +1,7 @@
 /* The door of frame formats: mw.frame.new, encode and decode on strings.
  * Knows: bind/arg, wire/frame, lua.h.
  * Never: a stream: bind/channel has those. */
+#include <lauxlib.h>
 #include <string.h>
 
 #include "bind/arg.h"
@@ -9,6 +10,8 @@
 
 enum { FIELDS_FREE = 8 };         /* so many fit in the stack that every C function has, beside what we keep there */
 
+#define NAMED "mw.frame.named"    /* in the registry: a box for each protocol that was named */
+
 static const char *const NEW_OPTIONS[] = {"protocol", "header", "length", "max", NULL};
 
 /* The boxed format at idx, lent. */
@@ -16,22 +19,46 @@ static struct mw_frame_format *format_check(lua_State *L, int idx) {
     return mw_box_check(L, idx, MW_FRAME_TYPE);
 }
 
-void mw_frame_arg(lua_State *L, int idx, const char *op, size_t max, struct mw_frame_format *out) {
+/* The box of a protocol by its name, as it is unless told otherwise: kept in a table of the registry.      [-0, +1, e] */
+static const struct mw_frame_format *named(lua_State *L, int idx, const char *op) {
+    struct mw_frame_format format, *box;
     struct mw_err err;
 
+    if (mw_frame_named(&format, mw_arg_text(L, idx, op, "protocol", 64, NULL), 0, &err) < 0) mw_raise_inval(L, op, "%s", err.message);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, NAMED);               /* [formats] */
+    if (lua_getfield(L, -1, format.name) == LUA_TNIL) {
+        lua_pop(L, 1);
+        box = mw_box_new(L, sizeof *box, MW_FRAME_TYPE);
+        *box = format;                                           /* [formats box] */
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -3, format.name);
+    }
+    lua_remove(L, -2);
+    return lua_touserdata(L, -1);
+}
+
+const struct mw_frame_format *mw_frame_arg(lua_State *L, int idx, const char *op, size_t max) {
+    const struct mw_frame_format *given;
+    struct mw_frame_format *own;
+
     if (lua_type(L, idx) == LUA_TSTRING) {
-        if (mw_frame_named(out, mw_arg_text(L, idx, op, "protocol", 64, NULL), max, &err) < 0) mw_raise_inval(L, op, "%s", err.message);
-        return;
-    }
-    if (luaL_testudata(L, idx, MW_FRAME_TYPE) == NULL) {
+        given = named(L, idx, op);                               /* [given] */
+    } else if (luaL_testudata(L, idx, MW_FRAME_TYPE) != NULL) {
+        given = format_check(L, idx);
+        lua_pushvalue(L, idx);
+    } else {
         mw_raise_inval(L, op, "the protocol must be a name such as \"lines\" or \"u32le\", or what mw.frame.new{ ... } gave, got %s", luaL_typename(L, idx));
+        return NULL;
     }
-    *out = *format_check(L, idx);
-    if (max == 0) return;
-    if (max > (out->kind == MW_FRAME_LINES ? MW_FRAME_LINE_MAX_HARD : MW_FRAME_MAX_HARD)) {
+    if (max == 0 || max == given->max) return given;
+    if (max > (given->kind == MW_FRAME_LINES ? MW_FRAME_LINE_MAX_HARD : MW_FRAME_MAX_HARD)) {
         mw_raise_inval(L, op, "max is above what a protocol can have");
     }
-    out->max = max;
+    own = mw_box_new(L, sizeof *own, MW_FRAME_TYPE);
+    *own = *given;
+    own->max = max;
+    lua_remove(L, -2);                                           /* [own] */
+    return own;
 }
 
 /* The commonest argument, an integer that fits, is taken here; mw_arg_integer knows the others, and what to say. */

@@ -10,8 +10,9 @@
 
 #define MW_FRAME_TYPE "mw.frame"
 
-/* The format at idx, lent: a protocol's name, or what frame.new made. max: 0, or bytes that replace its own. Raises EINVAL. */
-void mw_frame_arg(lua_State *L, int idx, const char *op, size_t max, struct mw_frame_format *out);
+/* The format at idx: a protocol's name, or what frame.new made. max: 0, or bytes that replace its own. Lent: the box that is
+ * pushed keeps it, one for all who say the same without a max of their own. Raises EINVAL.                  [-0, +1, e] */
+const struct mw_frame_format *mw_frame_arg(lua_State *L, int idx, const char *op, size_t max);
 
 /* The header fields of a frame to send, from the arguments at first..top: exactly one for each field but the length.
  * values: room for MW_FRAME_FIELDS. Raises EINVAL for a missing, surplus, mistyped or too great one.      [-0, +0, e] */
