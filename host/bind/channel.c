@@ -41,8 +41,8 @@ static void clock_fire(struct mw_timer *t) {
     struct mw_channel *ch = MW_LIST_ENTRY(t, struct mw_channel, timer);
     uint64_t limit = clock_limit(ch);
 
-    if (mw_host_now(ch->host) < limit) {
-        ch->slow = mw_timer_start(ch->host, t, limit, clock_fire);
+    if (mw_host_now(mw_stream_host(ch->stream)) < limit) {
+        ch->slow = mw_timer_start(mw_stream_host(ch->stream), t, limit, clock_fire);
         if (ch->slow == 0) return;
     } else {
         ch->slow = MW_ETIMEDOUT;
@@ -52,18 +52,18 @@ static void clock_fire(struct mw_timer *t) {
 
 /* A task begins to wait for the rest of a frame. 0 or MW_ENOMEM. */
 static int clock_start(struct mw_channel *ch) {
-    uint64_t now = mw_host_now(ch->host);
+    uint64_t now = mw_host_now(mw_stream_host(ch->stream));
 
     if (ch->begun != 0 || ch->frame_ns == UINT64_MAX) return 0;
     ch->begun = now > ch->spent ? now - ch->spent : 1;
-    return mw_timer_start(ch->host, &ch->timer, clock_limit(ch), clock_fire);
+    return mw_timer_start(mw_stream_host(ch->stream), &ch->timer, clock_limit(ch), clock_fire);
 }
 
 /* It waits no more. */
 static void clock_stop(struct mw_channel *ch) {
     if (ch->begun == 0) return;
-    mw_timer_stop(ch->host, &ch->timer);
-    ch->spent = mw_host_now(ch->host) - ch->begun;
+    mw_timer_stop(mw_stream_host(ch->stream), &ch->timer);
+    ch->spent = mw_host_now(mw_stream_host(ch->stream)) - ch->begun;
     ch->begun = 0;
 }
 
@@ -196,8 +196,8 @@ static inline int push_frame(lua_State *L, struct mw_channel *ch, int mt) {
     } else {
         ch->lent = used;
         ch->lent_at = place;
-        ch->view_at = view_at;
-        ch->view_len = len;
+        ch->view_at = (unsigned)view_at;
+        ch->view_len = (unsigned)len;
     }
     return n + 1;
 }
@@ -343,7 +343,7 @@ static inline int at_hand(struct mw_channel *ch) {
 
 static uint64_t step_deadline(lua_State *L, struct mw_channel *ch) {
     uint64_t timeout = (uint64_t)lua_tointeger(L, lua_upvalueindex(2));
-    return timeout == 0 ? MW_NEVER : mw_host_now(ch->host) + timeout;
+    return timeout == 0 ? MW_NEVER : mw_host_now(mw_stream_host(ch->stream)) + timeout;
 }
 
 /* The long way: it may wait. */
@@ -507,7 +507,7 @@ static int channel_gc(lua_State *L) {
     mw_stream *s = ch->stream;
 
     if (s == NULL) return 0;
-    mw_timer_stop(ch->host, &ch->timer);
+    mw_timer_stop(mw_stream_host(ch->stream), &ch->timer);
     ch->stream = NULL;
     mw_stream_release(s);
     return 0;
@@ -558,7 +558,6 @@ int mw_stream_framed(lua_State *L) {
     memset(ch, 0, sizeof *ch);
     ch->format = format;
     ch->frame_ns = frame_ns;
-    ch->host = mw_stream_host(s);
     ch->stream = mw_stream_hold(s);
     luaL_setmetatable(L, MW_CHANNEL_TYPE);
     lua_pushvalue(L, 1);

@@ -21,20 +21,20 @@ enum { MW_CHANNEL_STREAM = 1,     /* the stream's box */
 
 struct mw_channel {
     mw_stream *stream;            /* one reference of our own */
-    mw_host *host;
     const struct mw_frame_format *format;   /* of all channels that speak the same */
     struct mw_frame frame;        /* what the parser knows of the frame at the head of the queue */
     size_t wake_at;               /* bytes held before which the parser need not look again */
     unsigned fills;               /* reads in a row that nobody had to wait for */
-    int deep;                     /* 1 while mw_stream_need is set */
-    unsigned uses;                /* middleware functions */
+    unsigned uses : 31;           /* middleware functions */
+    unsigned deep : 1;            /* 1 while mw_stream_need is set */
     /* The time of one frame; runs only while a task waits for its rest. */
     uint64_t frame_ns;            /* UINT64_MAX: no limit */
     struct mw_timer timer;
     uint64_t begun, spent;        /* when it began, less what was spent before; 0: not running. Spent in earlier waits */
+    unsigned view_at, view_len;   /* of the frame that is lent, see below: where its data begin and how many */
     int slow;                     /* 0, MW_ETIMEDOUT when the time ran out, MW_ENOMEM when there was no timer to be had */
     /* The frame that is lent to a view: still at the head of the queue. */
-    size_t lent, view_at, view_len;
+    size_t lent;
     uint64_t lent_at;             /* where in the stream it begins */
     uint64_t lease;               /* views of older leases are void */
     struct { uint64_t sent, received, bytes_sent, bytes_wire, bytes_received; } stats;

@@ -21,12 +21,12 @@ enum mw_read_kind {
 
 /* One read: what is wanted, and how far it is. */
 struct mw_read {
-    enum mw_read_kind kind;
-    int raises;                  /* errors are raised (iterators) */
+    enum mw_read_kind kind : 8;
+    unsigned raises : 1;         /* errors are raised (iterators) */
+    unsigned delim_len;
     size_t n;                    /* how many bytes, or the most that may come */
     size_t seen;                 /* bytes of the queue that hold no end: not looked at again */
     const char *delim;           /* lent: on the stack of the task that reads */
-    size_t delim_len;
     uint64_t deadline;
     size_t len, use;             /* the result: its length, and what goes from the queue */
     const char *why;             /* of a code */
@@ -35,9 +35,9 @@ struct mw_read {
 
 struct mw_stream_box {
     mw_stream *s;                /* first: mw_stream_box gives its address. NULL: never filled */
-    int owned;                   /* by another object, which closes it and warns for it */
-    unsigned streak;             /* reads from the kernel since the task last waited */
-    size_t writes;               /* writes (or KiB) since a task last waited or passed */
+    unsigned owned : 1;          /* by another object, which closes it and warns for it */
+    unsigned streak : 31;        /* reads from the kernel since the task last waited */
+    unsigned writes;             /* writes (or KiB) since a task last waited or passed */
     struct mw_read now;          /* of the task that holds the reader's turn and waits */
 };
 

@@ -380,11 +380,11 @@ static int stream_read_until(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, stream_read_until);
     struct mw_stream_box *box = mw_stream_box_at(L, 1);
     struct mw_read r = { .kind = MW_READ_UNTIL };
+    size_t len;
 
-    r.delim = mw_arg_bytes(L, 2, "stream.read_until", "delimiter", &r.delim_len);
-    if (r.delim_len == 0 || r.delim_len > 4 * KIB) {
-        return mw_raise_inval(L, "stream.read_until", "delimiter must have 1 to 4096 bytes, got %d", (int)r.delim_len);
-    }
+    r.delim = mw_arg_bytes(L, 2, "stream.read_until", "delimiter", &len);
+    if (len == 0 || len > 4 * KIB) return mw_raise_inval(L, "stream.read_until", "delimiter must have 1 to 4096 bytes, got %d", (int)len);
+    r.delim_len = (unsigned)len;
     r.deadline = options(L, 3, "stream.read_until", timeout_max);
     r.n = max_of(L, 3, "stream.read_until", 64 * MIB, 64 * KIB);
     return run(L, box, &r);

@@ -35,19 +35,19 @@ struct mw_task {
     lua_State *co;
     int ref;                        /* registry reference of co */
     int refs;
-    enum mw_task_state state;
     int code;                       /* what woke it */
-    int nargs;                      /* for the first resume */
-    int raw, uncancellable;         /* of the wait it is parked in */
+    int values;                     /* at first the arguments of the first resume; when done the results on co's stack, or 1 error value */
     lua_KFunction k;
     lua_KContext ctx;
     struct mw_timer deadline;
     struct mw_wait ended;           /* joiners */
-    int daemon, cancelled, failed, killed, strikes;
+    int strikes;
     unsigned resumes;               /* of its own coroutines, once it must stop */
     unsigned raised;                /* cancels raised at its waits */
-    int cancel_error;               /* it failed with ECANCELED */
-    int nresults;                   /* on co's stack when done; 1 error value when failed */
+    enum mw_task_state state : 8;
+    unsigned raw : 1, uncancellable : 1;    /* of the wait it is parked in */
+    unsigned daemon : 1, cancelled : 1, failed : 1, killed : 1;
+    unsigned cancel_error : 1;      /* it failed with ECANCELED */
     char *name, *why;               /* may be NULL */
 };
 
@@ -58,12 +58,13 @@ struct mw_scope {
     mw_task *owner;                 /* NULL: the root, or its owner has gone */
     mw_scope *outer;                /* the next scope outward in the owner's stack */
     struct mw_list tasks;           /* members */
-    unsigned live;                  /* members that are no daemons */
     struct mw_wait changed;         /* the owner waits here for its members */
     struct mw_timer deadline;
-    enum mw_cancel cancelled;
-    int shield, timed_out, supervise, open, refs;
+    unsigned live;                  /* members that are no daemons */
+    int refs;
     int error_ref;                  /* the first member's error (registry), or LUA_NOREF */
+    enum mw_cancel cancelled : 8;
+    unsigned shield : 1, timed_out : 1, supervise : 1, open : 1;
     char *why;
 };
 

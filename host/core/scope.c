@@ -44,7 +44,7 @@ int mw_scope_open(mw_host *h, const struct mw_scope_options *options, mw_scope *
         mw_scope_release(s);
         return mw_err_set(err, MW_ENOMEM, "task scope", NULL, NULL);
     }
-    s->shield = options->shield;
+    s->shield = options->shield != 0;
     s->owner = t;
     s->outer = t->inner;
     t->inner = s;
@@ -116,7 +116,7 @@ static void tell(mw_scope *s, mw_task *t) {
     lua_State *L = s->host->L;
     struct mw_err err;
 
-    if (lua_checkstack(L, 8) && t->nresults > 0 && lua_checkstack(t->co, 2)) {
+    if (lua_checkstack(L, 8) && t->values > 0 && lua_checkstack(t->co, 2)) {
         lua_pushvalue(t->co, -1);
         lua_xmove(t->co, L, 1);
         mw_task_report(L);
@@ -143,7 +143,7 @@ void mw_scope_drop_task(mw_scope *s, mw_task *t) {
     } else if (failure) {
         if (s->error_ref == LUA_NOREF) {
             lua_State *L = s->host->L;
-            if (lua_checkstack(L, 4) && t->nresults > 0 && lua_checkstack(t->co, 2)) {
+            if (lua_checkstack(L, 4) && t->values > 0 && lua_checkstack(t->co, 2)) {
                 lua_pushcfunction(L, keep);
                 lua_pushlightuserdata(L, s);
                 lua_pushvalue(t->co, -1);
@@ -232,9 +232,9 @@ int mw_task_was_cancelled(const mw_task *t) {
 
 int mw_task_push_results(lua_State *L, mw_task *t, int *failed) {
     *failed = t->failed;
-    luaL_checkstack(L, t->nresults + 1, "results");
-    if (!lua_checkstack(t->co, t->nresults)) return luaL_error(L, "not enough memory");
-    for (int i = 0; i < t->nresults; i++) lua_pushvalue(t->co, -t->nresults);
-    lua_xmove(t->co, L, t->nresults);
-    return t->nresults;
+    luaL_checkstack(L, t->values + 1, "results");
+    if (!lua_checkstack(t->co, t->values)) return luaL_error(L, "not enough memory");
+    for (int i = 0; i < t->values; i++) lua_pushvalue(t->co, -t->values);
+    lua_xmove(t->co, L, t->values);
+    return t->values;
 }

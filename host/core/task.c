@@ -84,8 +84,8 @@ int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, in
     t->co = co;
     t->ref = ref;
     t->refs = 1;
-    t->nargs = nargs + 2;
-    t->daemon = daemon;
+    t->values = nargs + 2;
+    t->daemon = daemon != 0;
     mw_list_init(&t->queue);
     mw_wait_init(&t->ended);
     mw_list_add(&h->tasks, &t->all);
@@ -226,7 +226,7 @@ static void abandon_scopes(mw_task *t) {
 static void end(mw_task *t, int nresults) {
     mw_scope *home = t->home;
 
-    t->nresults = nresults;
+    t->values = nresults;
     t->state = TASK_DONE;
     mw_list_remove(&t->queue);
     mw_list_remove(&t->all);
@@ -277,16 +277,16 @@ void mw_task_kill(mw_task *t) {
 }
 
 static void step(mw_host *h, mw_task *t) {
-    int nres = 0, status;
+    int nres = 0, nargs = t->values, status;
 
+    t->values = 0;
     mw_list_remove(&t->queue);
     t->state = TASK_RUNNING;
     h->running = t;
     atomic_store_explicit(&h->co, t->co, memory_order_relaxed);
     mw_step_begin(h);
     if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(t->co);
-    status = lua_resume(t->co, h->L, t->nargs, &nres);
-    t->nargs = 0;
+    status = lua_resume(t->co, h->L, nargs, &nres);
     atomic_store_explicit(&h->co, NULL, memory_order_relaxed);
     h->running = NULL;
     if (status == LUA_YIELD) {

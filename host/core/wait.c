@@ -77,8 +77,8 @@ int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContex
     }
     t->k = k;
     t->ctx = ctx;
-    t->raw = raw;
-    t->uncancellable = uncancellable;
+    t->raw = raw != 0;
+    t->uncancellable = uncancellable != 0;
     t->code = 0;
     t->state = TASK_PARKED;
     if (cancelled) { /* by way of the scheduler, so that others run beside a loop that swallows its cancels */

@@ -36,12 +36,6 @@ struct mw_listener {
     char address[];
 };
 
-/* An open connection, as its listener knows it. */
-struct conn {
-    mw_listener *listener;
-    struct mw_peer_count *peer;      /* NULL: not counted */
-};
-
 void mw_listener_options_init(struct mw_listener_options *opt) {
     memset(opt, 0, sizeof *opt);
     opt->socket = (struct mw_socket_options){.backlog = 4096, .reuse = 1, .nodelay = 1, .stall_ms = 30000, .mode = -1};
@@ -141,12 +135,11 @@ static int key_of(int fd, const struct mw_address *from, struct mw_peer_key *key
 }
 
 static void on_conn_closed(void *ud) {
-    struct conn *c = ud;
-    mw_listener *l = c->listener;
+    struct mw_peer_count *peer = ud;
+    mw_listener *l = MW_LIST_ENTRY(peer->table, mw_listener, peers);
 
     l->stats.open--;
-    if (c->peer != NULL) mw_peers_give(&l->peers, c->peer);
-    free(c);
+    mw_peers_give(peer);
     mw_wait_wake(&l->changed);
     if (!l->watching && l->pause.slot == 0) mw_wait_wake(&l->ready); /* it waited for room */
     drop_ref(l);
@@ -169,12 +162,12 @@ static void name_of(const mw_listener *l, const struct mw_address *from, char *o
 static int admit(mw_listener *l, int fd, const struct mw_address *from, mw_stream **out, struct mw_err *err) {
     char subject[256];
     struct mw_peer_key key;
-    struct conn *c = calloc(1, sizeof *c);
-    int rc = c == NULL ? MW_ENOMEM : key_of(fd, from, &key);
+    struct mw_peer_count *peer = NULL;
+    int rc = key_of(fd, from, &key);
 
-    if (rc == 0 && (c->peer = mw_peers_take(&l->peers, &key)) == NULL) rc = MW_ENOMEM;
+    if (rc == 0 && (peer = mw_peers_take(&l->peers, &key)) == NULL) rc = MW_ENOMEM;
     if (rc < 0) goto refuse;
-    if (c->peer->held > l->opt.max_conns_per_peer || mw_host_crowded(l->host)) {
+    if (peer->held > l->opt.max_conns_per_peer || mw_host_crowded(l->host)) {
         l->stats.limited++;
         goto refuse;
     }
@@ -182,16 +175,14 @@ static int admit(mw_listener *l, int fd, const struct mw_address *from, mw_strea
     rc = mw_stream_open(l->host, fd, fd, "net", subject, &l->opt.limits, out, err);
     fd = -1;
     if (rc < 0) goto refuse;
-    c->listener = l;
     l->refs++;
     l->stats.open++;
     l->stats.accepted++;
-    mw_stream_on_close(*out, on_conn_closed, c);
+    mw_stream_on_close(*out, on_conn_closed, peer);
     return 1;
 refuse:
     if (fd >= 0) close(fd);
-    if (c != NULL && c->peer != NULL) mw_peers_give(&l->peers, c->peer);
-    free(c);
+    if (peer != NULL) mw_peers_give(peer);
     return rc;
 }
 

@@ -49,6 +49,7 @@ struct mw_peer_count *mw_peers_take(struct mw_peers *p, const struct mw_peer_key
     c = calloc(1, sizeof *c);
     if (c == NULL) return NULL;
     c->key = *key;
+    c->table = p;
     c->held = 1;
     c->next = p->slots[slot];
     p->slots[slot] = c;
@@ -56,7 +57,8 @@ struct mw_peer_count *mw_peers_take(struct mw_peers *p, const struct mw_peer_key
     return c;
 }
 
-void mw_peers_give(struct mw_peers *p, struct mw_peer_count *c) {
+void mw_peers_give(struct mw_peer_count *c) {
+    struct mw_peers *p = c->table;
     struct mw_peer_count **at;
 
     if (--c->held > 0) return;

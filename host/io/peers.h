@@ -11,10 +11,11 @@ struct mw_peer_key {
 };
 struct mw_peer_count {
     struct mw_peer_count *next;
+    struct mw_peers *table;      /* that it stands in */
     struct mw_peer_key key;
     unsigned held;
 };
-/* Zero-initialised is empty and holds no memory. */
+/* Zero-initialised is empty and holds no memory. Does not move while it counts. */
 struct mw_peers {
     struct mw_peer_count **slots;
     size_t size, used;           /* size: a power of two, or 0 */
@@ -23,7 +24,7 @@ struct mw_peers {
 /* One more for `key`: its count, lent until given back; NULL: out of memory, nothing changed. */
 struct mw_peer_count *mw_peers_take(struct mw_peers *p, const struct mw_peer_key *key);
 /* One less; the entry goes with its last. */
-void mw_peers_give(struct mw_peers *p, struct mw_peer_count *c);
+void mw_peers_give(struct mw_peer_count *c);
 void mw_peers_free(struct mw_peers *p);
 
 #endif

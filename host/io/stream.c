@@ -15,6 +15,7 @@
 
 #define MIB ((size_t)1 << 20)
 #define SECOND 1000000000u       /* ns */
+#define WHY 64                   /* bytes of the words for what closed a stream */
 #define LINGER (30ull * SECOND)  /* how long a retired stream's bytes may stay where they are */
 #define TRIM SECOND              /* ns without a call after which empty queues give their memory back */
 
@@ -32,8 +33,14 @@ int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *w
 
     if (err == NULL) return code;
     snprintf(op, sizeof op, "%s %s", s->noun, verb);
-    if (code == MW_ECLOSED && what == NULL && s->why[0] != '\0') what = s->why;
+    if (code == MW_ECLOSED && what == NULL && s->why != NULL) what = s->why;
     return mw_err_set(err, code, op, s->subject, what);
+}
+
+/* Closes it, and keeps the words for who asks; without memory it is merely closed. */
+static void close_because(mw_stream *s, const char *why) {
+    if (s->why == NULL) s->why = strdup(why);
+    mw_stream_close(s);
 }
 
 /* ---- Watching --------------------------------------------------------------------------------------------------------- */
@@ -41,6 +48,7 @@ int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *w
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct mw_watch *w = poll->data;
     mw_stream *s = w->s;
+    char why[WHY];
     int rc;
 
     if (s == NULL) return;
@@ -51,8 +59,8 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     if (events & UV_WRITABLE) mw_stream_on_writable(s);
     if (events & UV_READABLE) mw_stream_on_readable(s);
     if (s->closed || (rc = mw_stream_watch(s)) == 0) return;
-    snprintf(s->why, sizeof s->why, "closed: it could not be watched: %s", mw_err_words(rc));
-    mw_stream_close(s);
+    snprintf(why, sizeof why, "closed: it could not be watched: %s", mw_err_words(rc));
+    close_because(s, why);
 }
 
 static int watch_set(mw_stream *s, struct mw_watch **at, int fd, int events) {
@@ -112,9 +120,11 @@ void mw_stream_drop_wfd(mw_stream *s) {
 
 /* ---- Deadlines -------------------------------------------------------------------------------------------------------- */
 
-static void close_because(mw_stream *s, const char *what, uint64_t ns) {
-    snprintf(s->why, sizeof s->why, "closed: %s for %g s", what, (double)ns / SECOND);
-    mw_stream_close(s);
+static void close_after(mw_stream *s, const char *what, uint64_t ns) {
+    char why[WHY];
+
+    snprintf(why, sizeof why, "closed: %s for %g s", what, (double)ns / SECOND);
+    close_because(s, why);
 }
 
 static void sooner(uint64_t *next, uint64_t at) {
@@ -124,12 +134,13 @@ static void sooner(uint64_t *next, uint64_t at) {
 /* One timer a stream, looked at rarely: it is not moved when bytes move, but looks again when it fires. */
 static void on_timer(struct mw_timer *t) {
     mw_stream *s = MW_LIST_ENTRY(t, mw_stream, timer);
-    uint64_t now = mw_host_now(s->host), next = 0, calls = s->stats.reads + s->stats.writes;
+    uint64_t now = mw_host_now(s->host), next = 0;
+    unsigned calls = (unsigned)(s->stats.reads + s->stats.writes);
 
     if (s->limits.idle_ns != 0) {
         if (now - s->moved >= s->limits.idle_ns) {
             s->idled = 1;
-            close_because(s, "nothing moved", s->limits.idle_ns);
+            close_after(s, "nothing moved", s->limits.idle_ns);
             return;
         }
         sooner(&next, s->moved + s->limits.idle_ns);
@@ -137,7 +148,7 @@ static void on_timer(struct mw_timer *t) {
     if (s->limits.stall_ns != 0 && mw_bytes_len(&s->out) > 0) {
         if (now - s->stuck >= s->limits.stall_ns) {
             if (s->retired) mw_stream_lost(s, "the peer took nothing");
-            close_because(s, "the peer took nothing", s->limits.stall_ns);
+            close_after(s, "the peer took nothing", s->limits.stall_ns);
             return;
         }
         sooner(&next, s->stuck + s->limits.stall_ns);
@@ -161,7 +172,7 @@ void mw_stream_mind(mw_stream *s) {
     if (s->limits.idle_ns != 0) sooner(&next, s->moved + s->limits.idle_ns);
     if (s->limits.stall_ns != 0 && mw_bytes_len(&s->out) > 0) sooner(&next, s->stuck + s->limits.stall_ns);
     if (s->trim) {
-        s->calls_seen = s->stats.reads + s->stats.writes;
+        s->calls_seen = (unsigned)(s->stats.reads + s->stats.writes);
         sooner(&next, mw_host_now(s->host) + TRIM);
     }
     if (next == 0 || (s->timer.slot != 0 && s->timer.at <= next)) return;
@@ -241,7 +252,6 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
     s->rfd = rfd;
     s->wfd = wfd;
     s->chunk = MW_CHUNK_MIN;
-    s->parcels_end = &s->parcels;
     if (limits != NULL) s->limits = *limits;
     else mw_stream_limits_init(&s->limits);
     mw_list_init(&s->handle.link);
@@ -278,6 +288,7 @@ void mw_stream_release(mw_stream *s) {
     if (s == NULL || --s->refs > 0) return;
     mw_stream_close(s);
     mw_turn_end(&s->reader);
+    free(s->why);
     free(s);
 }
 

@@ -25,9 +25,9 @@
 typedef struct mw_stream mw_stream;
 
 struct mw_stream_limits {
-    size_t read_high;            /* reading ahead stops when this much is held unread; 1 MiB (mw_stream_need goes beyond it) */
-    size_t write_soft;           /* above: writers wait; 1 MiB */
-    size_t write_hard;           /* one write may not take the queue above this: MW_ELIMIT; 1 GiB */
+    unsigned read_high;          /* bytes: reading ahead stops when this much is held unread; 1 MiB (mw_stream_need goes beyond it) */
+    unsigned write_soft;         /* above: writers wait; 1 MiB */
+    unsigned write_hard;         /* one write may not take the queue above this: MW_ELIMIT; 1 GiB */
     uint64_t idle_ns;            /* closed when nothing moved for so long; 0 (default): off */
     uint64_t stall_ns;           /* closed when unsent bytes did not move for so long; 0 (default): off */
 };

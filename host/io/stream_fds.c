@@ -170,21 +170,35 @@ static void parcel_free(struct mw_parcel *p) {
     free(p);
 }
 
+/* The one at the head. */
+static void parcel_drop(mw_stream *s) {
+    struct mw_parcel *p = s->parcels->next;
+
+    if (p == s->parcels) s->parcels = NULL;
+    else s->parcels->next = p->next;
+    parcel_free(p);
+}
+static void parcel_add(mw_stream *s, struct mw_parcel *p) {
+    struct mw_parcel *last = s->parcels;
+
+    p->next = last != NULL ? last->next : p;
+    if (last != NULL) last->next = p;
+    s->parcels = p;
+}
+
 size_t mw_stream_parcel_ahead(const mw_stream *s) {
-    return (size_t)(s->parcels->at - s->out_base);
+    return (size_t)(s->parcels->next->at - s->stats.bytes_out);
 }
 
 ssize_t mw_stream_parcel_send(mw_stream *s) {
-    struct mw_parcel *p = s->parcels;
+    struct mw_parcel *p = s->parcels->next;
     ssize_t n = send_with(s->wfd, p->fds, p->count);
 
     s->stats.writes++;
     if (n < 0) return mw_would_block(errno) ? 0 : -errno;
     s->stats.bytes_out++;
     mw_stream_moved(s);
-    s->parcels = p->next;
-    if (s->parcels == NULL) s->parcels_end = &s->parcels;
-    parcel_free(p);
+    parcel_drop(s);
     return 1;
 }
 
@@ -222,7 +236,6 @@ int mw_stream_send_fds(mw_stream *s, const int *fds, int count, struct mw_err *e
         s->stats.writes++;
         if (n > 0) {
             s->stats.bytes_out++;
-            s->out_base++;
             mw_stream_moved(s);
             return 0;
         }
@@ -230,24 +243,18 @@ int mw_stream_send_fds(mw_stream *s, const int *fds, int count, struct mw_err *e
     }
     rc = parcel_new(fds, count, &p);
     if (rc < 0) return mw_stream_fail(s, rc, "send_handle", NULL, err);
-    p->at = s->out_base + mw_bytes_len(&s->out);
+    p->at = s->stats.bytes_out + mw_bytes_len(&s->out);
     rc = mw_stream_enqueue(s, &carrier, err);
     if (rc < 0) {
         parcel_free(p);
         return rc;
     }
-    *s->parcels_end = p;
-    s->parcels_end = &p->next;
+    parcel_add(s, p);
     return rc;
 }
 
 void mw_stream_parcels_end(mw_stream *s) {
-    while (s->parcels != NULL) {
-        struct mw_parcel *p = s->parcels;
-        s->parcels = p->next;
-        parcel_free(p);
-    }
-    s->parcels_end = &s->parcels;
+    while (s->parcels != NULL) parcel_drop(s);
 }
 
 void mw_stream_passed_end(mw_stream *s) {

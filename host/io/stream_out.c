@@ -86,7 +86,6 @@ int mw_stream_break(mw_stream *s, int code) {
     s->werr = code;
     s->want_write = 0;
     s->gathering = 0;
-    s->out_base += mw_bytes_len(&s->out);
     mw_bytes_free(&s->out);
     mw_stream_charge(s);
     mw_stream_parcels_end(s);
@@ -106,7 +105,6 @@ int mw_stream_push_out(mw_stream *s) {
 
         if (sent < 0) return mw_stream_break(s, (int)sent);
         mw_bytes_consume(&s->out, (size_t)sent);
-        s->out_base += (uint64_t)sent;
         left -= (size_t)sent;
         if (sent == 0 || (size_t)sent < n) { /* a short write: it would refuse the next one */
             s->want_write = 1;
@@ -227,7 +225,6 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
         done += (size_t)sent;
         if ((size_t)sent < block) break;
     }
-    s->out_base += done;
     return (ssize_t)done;
 }
 

@@ -61,15 +61,16 @@ struct mw_stream {
     unsigned finishing : 1;      /* half-close when the out queue is empty */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
     int rerr, werr;              /* sticky codes */
+    unsigned chunk;              /* bytes of the next read, MW_CHUNK_MIN to MW_CHUNK_MAX */
+    unsigned calls_seen;         /* reads + writes when the timer last looked */
     struct mw_watch *watch, *wwatch;          /* of rfd (or both), of wfd when it is another; NULL until needed */
     struct mw_dusk dusk;
 
     struct mw_bytes in, out;
-    size_t chunk, need;
+    size_t need;
     size_t charged;              /* room of both queues, as the host knows it */
     struct mw_passed_list *passed;
-    struct mw_parcel *parcels, **parcels_end;
-    uint64_t out_base;           /* place of the out queue's head among all bytes written */
+    struct mw_parcel *parcels;   /* a ring: the last one, whose next is the first */
 
     struct mw_wait readable, writable;
     struct mw_turn reader;
@@ -80,10 +81,9 @@ struct mw_stream {
     struct mw_stream_stats stats;
     struct mw_timer timer;
     uint64_t moved, stuck;       /* ns: when anything moved; since when unsent bytes do not */
-    uint64_t calls_seen;         /* reads + writes when the timer last looked */
     void (*on_close)(void *ud);  /* or NULL */
     void *close_ud;
-    char why[64];                /* what closed it, or "" */
+    char *why;                   /* what closed it, or NULL */
     char subject[];
 };
 

@@ -20,10 +20,10 @@ TEST(each_peer_has_a_count_of_its_own) {
     CHECK(mw_peers_take(&p, &one) == a);
     CHECK_INT(a->held, 2);
     CHECK_INT(b->held, 1);
-    mw_peers_give(&p, a);
+    mw_peers_give(a);
     CHECK_INT(a->held, 1);
-    mw_peers_give(&p, a);
-    mw_peers_give(&p, b);
+    mw_peers_give(a);
+    mw_peers_give(b);
     CHECK_INT(p.used, 0);
     mw_peers_free(&p);
 }
@@ -46,8 +46,8 @@ TEST(ten_thousand_peers_are_found_again_and_leave_nothing) {
     CHECK_INT(wrong, 0);
     CHECK_INT(p.used, N);
     for (unsigned i = 0; i < N; i++) {
-        mw_peers_give(&p, all[i]);
-        mw_peers_give(&p, all[i]);
+        mw_peers_give(all[i]);
+        mw_peers_give(all[i]);
     }
     CHECK_INT(p.used, 0);
     mw_peers_free(&p);
