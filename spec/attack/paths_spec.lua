@@ -190,9 +190,9 @@ end
 
 attack.class("races", attack.each({ flags = READ, grant = ALL, takes = true, world = RACE_WORLD, moving = true,
   refused = "no luck in" }, {
-  { "a file against a link to the secret", lua = race(20000, "W .. '/in/a'"), later = flipping("flip", "in/a", "in/b") },
-  { "a folder against a link to the secret's folder", lua = race(20000, "W .. '/in/da/secret'"), later = flipping("flip", "in/da", "in/db") },
-  { "a name that comes and goes", lua = race(10000, "W .. '/in/c'"), later = flipping("rotate", "in/a", "in/b", "in/c") },
+  { "a file against a link to the secret", lua = race(6000, "W .. '/in/a'"), later = flipping("flip", "in/a", "in/b") },
+  { "a folder against a link to the secret's folder", lua = race(6000, "W .. '/in/da/secret'"), later = flipping("flip", "in/da", "in/db") },
+  { "a name that comes and goes", lua = race(4000, "W .. '/in/c'"), later = flipping("rotate", "in/a", "in/b", "in/c") },
 }))
 
 -- Rules whose names come to mean something else while the script runs.
