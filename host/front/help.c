@@ -75,11 +75,13 @@ static const char confinement_text[] =
     "A script child is held to its permissions: files and TCP ports by the kernel, hosts and socket paths by its own moonwire.\n"
     "\n"
     "moonwire itself is held to its script's rights with --confine=strict, and by --confine=auto (the default) where standard\n"
-    "input or standard error is no terminal, or with --no-prompt; not with --trust-run or -A. --audit=FILE tells.\n"
+    "input or standard error is no terminal, or with --no-prompt; not with --trust-run or -A. --audit=FILE tells. It then changes\n"
+    "what is in a granted folder, but does not remove or rename that folder itself: grant the one above, or --confine=off.\n"
     "\n"
     "The kernel only allows, and below a folder. Where something is denied inside a granted folder, that folder is opened up:\n"
     "everything else that is in it stays allowed to children, but they cannot list it, nor make, nor use what comes later in it.\n"
     "Where the kernel has no Landlock, a child that would be confined is not started. That a file exists is not hidden.\n"
+    "Inside there is no /proc (ps fails), and no /dev/shm (Python's multiprocessing.Pool fails).\n"
     "\n"
     "What any confined program may open to load, whatever the rights (a denial of the very path takes it away):\n";
 

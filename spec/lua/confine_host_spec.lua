@@ -145,6 +145,19 @@ describe("the host's own lock", function()
     end
   end)
 
+  it("changes what is in a granted folder, and leaves the folder itself where it is", function()
+    local text = [[
+      local t = arg[1]
+      print(fs.remove(t .. "/no", { tree = true }), fs.mkdir(t .. "/new"), fs.rename(t .. "/new", t .. "/newer"))
+      local ok, err = fs.remove(t, { tree = true })
+      print(ok, err and err.code)]]
+    local above = { "--confine=strict", "--allow-read=" .. dir.path, "--allow-write=" .. dir.path }
+    assert.equal("true\ttrue\ttrue\nnil\tEACCES\n",
+      said({ "--confine=strict", "--allow-read=" .. path "tree", "--allow-write=" .. path "tree" }, text, path "tree"))
+    assert(mw.fs.mkdir(path "tree/no"))
+    assert.equal("true\ttrue\ttrue\ntrue\tnil\n", said(above, text, path "tree"))
+  end)
+
   it("lets temporary files, terminals and script children work", function()
     assert(mw.fs.write(path "child.lua", "local mw = require 'moonwire' print(mw.fs.read(arg[1]))"))
     local rights = { "--confine=strict", "--allow-write=" .. dir.path, "--allow-read=" .. path "data", "--allow-run=sh" }
