@@ -101,9 +101,18 @@ void mw_signals_hold(int on, sigset_t *was) {
 
 void mw_signals_forget(void) { atomic_store(&watch.host, NULL); }
 
+/* The tick of a step may come while the stack is deep: it stands on one of its own (valgrind, for one, cannot extend ours then). */
+static void stand_apart(void) {
+    static char stack[32768];
+    stack_t ours = { .ss_sp = stack, .ss_size = sizeof stack };
+
+    sigaltstack(&ours, NULL);
+}
+
 void mw_signals_settle(uint64_t *files) {
     struct rlimit limit;
 
+    stand_apart();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file above the limit of sizes is EFBIG */
     *files = 0;
