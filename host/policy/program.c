@@ -114,6 +114,7 @@ struct candidate {
     struct mw_node node;
     char path[PATH_MAX];         /* as found */
     char real[PATH_MAX];         /* without links */
+    int own;                     /* 1: the path is the asking script's words, not a rule's or PATH's */
 };
 
 static int candidate_of_walk(const char *path, struct mw_walk *w, struct candidate *c) {
@@ -142,6 +143,7 @@ static int find(const struct mw_policy *p, const char *name, int dirfd, struct c
     struct stat st;
     int rc;
 
+    c->own = 0;
     /* By its path, as it was granted: while that still leads to what was pinned. */
     if (r != NULL && name[0] == '/' && (stat(name, &st) < 0 || st.st_dev != r->spot.node.dev || st.st_ino != r->spot.node.ino)) r = NULL;
     if (r != NULL) return candidate_of_rule(r, c);
@@ -160,6 +162,7 @@ static int find(const struct mw_policy *p, const char *name, int dirfd, struct c
     }
     if (rc < 0) return rc;
     rc = candidate_of_walk(path, &w, c);
+    c->own = strchr(name, '/') != NULL;
     mw_walk_end(&w);
     return rc;
 }
@@ -258,7 +261,9 @@ static int interpret(mw_policy *p, struct candidate *c, char line[LINE_MAX_BYTES
         close(i.fd);
         return mw_err_set(err, -ESTALE, op, c->path, "replaced while it was looked at");
     }
-    snprintf(out->script, sizeof out->script, "%s", c->path);
+    /* No cage bounds what a trusted interpreter finds when it looks the name up once more: not by a name that a script made up, which
+     * may be a link in a folder that it can write in. */
+    snprintf(out->script, sizeof out->script, "%s", out->trusted_by_rule && c->own ? c->real : c->path);
     out->script_dev = c->node.dev;
     out->script_ino = c->node.ino;
     snprintf(out->arg, sizeof out->arg, "%s", plain_env ? "" : arg);

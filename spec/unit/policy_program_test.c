@@ -160,6 +160,22 @@ TEST(what_had_no_first_line_is_read_again_once_it_changed) {
     done();
 }
 
+TEST(a_trusted_script_is_read_by_a_name_that_no_script_made_up) {
+    begin();
+    put("bin/tool", "#!/bin/sh\n");
+    REQUIRE(symlink(in("bin/tool"), in("mine/link")) == 0);
+    rule(MW_ALLOW, "tool");
+    CHECK_INT(runs(in("mine/link")), 0);
+    CHECK_STR(found.script, in("mine/link")); /* caged: what stands there later is not given */
+    CHECK_INT(mw_policy_add(p, MW_TRUST, MW_ALLOW, "tool", &err), 0);
+    CHECK_INT(runs(in("mine/link")), 0);
+    CHECK(found.trusted_by_rule);
+    CHECK_STR(found.script, in("bin/tool"));
+    CHECK_INT(runs("tool"), 0);
+    CHECK_STR(found.script, in("bin/tool"));
+    done();
+}
+
 TEST(a_first_line_does_not_hide_its_interpreter_from_a_denial) {
     begin();
     put("bin/sh1", "#!/bin/sh\n");
