@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,12 +33,17 @@ static void fill(void) {
 
 static int dial(const char *path) {
     struct sockaddr_un to = { .sun_family = AF_UNIX };
+    socklen_t len = sizeof to;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0) load_fail("socket");
     if (strlen(path) >= sizeof to.sun_path) load_fail("too long for a socket: %s", path);
     strcpy(to.sun_path, path);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) load_fail("connect to %s", path);
+    if (path[0] == '@') { /* a name without a path: all of its bytes count */
+        to.sun_path[0] = '\0';
+        len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    }
+    if (connect(fd, (struct sockaddr *)&to, len) != 0) load_fail("connect to %s", path);
     return fd;
 }
 
