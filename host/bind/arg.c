@@ -262,6 +262,11 @@ void *mw_box_new(lua_State *L, size_t size, const char *type) {
     lua_Debug ar;
     void *box;
 
+    if (mw_host_finishing(mw_host_of(L))) { /* a finalizer at the very end: Lua would not collect the box */
+        struct mw_err err;
+        mw_err_set(&err, MW_ECLOSED, "host", NULL, "the host is shutting down");
+        mw_raise(L, &err);
+    }
     luaL_checkstack(L, 6, type);
     box = lua_newuserdatauv(L, size, 2);                /* 1: where it was made; 2: its type's own */
     memset(box, 0, size);

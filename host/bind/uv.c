@@ -416,6 +416,12 @@ static int uv_open(lua_State *L) {
         mw_err_set(&err, MW_ENOMEM, OP, NULL, "it could not be opened before");
         return mw_raise(L, &err);
     }
+    if (mw_host_finishing(mw_host_of(L))) {
+        struct mw_err err;
+
+        mw_err_set(&err, MW_ECLOSED, OP, NULL, "the host is shutting down");
+        return mw_raise(L, &err);
+    }
     lua_settop(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ready_key);
     d = make_door(L);

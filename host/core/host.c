@@ -110,6 +110,9 @@ mw_scope *mw_host_root(mw_host *h) {
 int mw_host_closing(mw_host *h) {
     return h->closing;
 }
+int mw_host_finishing(const mw_host *h) {
+    return h->finishing;
+}
 const struct mw_limits *mw_host_limits(const mw_host *h) {
     return &h->limits;
 }
@@ -119,6 +122,7 @@ const struct mw_limits *mw_host_limits_given(const mw_host *h) {
 int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err *err) {
     char what[96];
 
+    if (h->finishing) return mw_err_set(err, MW_ECLOSED, op, subject, "the host is shutting down");
     if (h->handle_count < h->limits.handles) return 0;
     snprintf(what, sizeof what, "%llu handles are open, at most %llu are allowed", (unsigned long long)h->handle_count, (unsigned long long)h->limits.handles);
     return mw_limits_reached(err, op, subject, "handles", what);
@@ -542,6 +546,7 @@ static void free_host(mw_host *h) {
     mw_scope *root = h->root;
 
     mw_step_begin(h);
+    h->finishing = 1;
     if (h->L != NULL) lua_close(h->L);
     h->L = NULL;
     mw_heap_free(h->memory);

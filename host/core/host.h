@@ -46,6 +46,7 @@ struct mw_policy *mw_host_policy(mw_host *h);  /* lent; set by mw_host_set_polic
 void mw_host_set_policy(mw_host *h, struct mw_policy *p);
 struct mw_scope *mw_host_root(mw_host *h);     /* the root scope */
 int mw_host_closing(mw_host *h);               /* 1 once teardown has begun: hooks and wakes are dropped */
+int mw_host_finishing(const mw_host *h);       /* 1 while its Lua state is closed: what is made now is collected by nobody */
 
 /* The host of a Lua state (any coroutine of it). Never NULL in a state of ours. */
 mw_host *mw_host_of(lua_State *L);
@@ -53,7 +54,7 @@ mw_host *mw_host_of(lua_State *L);
 /* What it may use at most, defaults filled in. Lent. */
 const struct mw_limits *mw_host_limits(const mw_host *h);
 const struct mw_limits *mw_host_limits_given(const mw_host *h);    /* as they were given: 0 is the default */
-/* Before another handle is made: 0, or MW_ELIMIT when there are as many as there may be. */
+/* Before another handle is made: 0; MW_ELIMIT when there are as many as there may be; MW_ECLOSED when the host is finishing. */
 int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err *err);
 
 /* Where the running script stands: "quest.lua:12", the innermost function that is neither C nor one of our modules. "" when none

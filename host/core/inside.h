@@ -110,7 +110,7 @@ struct mw_host {
     int unprotected, callbacks;     /* see mw_host_set_unprotected */
     int callback_strikes;
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
-    int draining, turning, closing, exiting, exit_code;
+    int draining, turning, closing, finishing, exiting, exit_code;
     unsigned failures, works, open_handles;
     mw_scope *root;
     uint64_t until;                 /* when this turn's time for tasks is spent; 0: no bound */

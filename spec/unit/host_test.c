@@ -173,6 +173,40 @@ TEST(a_host_can_be_freed_in_any_state_and_leaves_no_descriptor) {
     CHECK(open_descriptors() == before);
 }
 
+TEST(a_finalizer_at_the_end_of_a_host_opens_nothing_that_would_stay_open) {
+    static const char text[] =
+        "local mw = require('moonwire')\n"
+        "KEPT = setmetatable({}, {__gc = function()\n"
+        "  for i = 1, 3 do\n"
+        "    FILES = {pcall(io.open, '/dev/null'), pcall(mw.fs.open, '/dev/null'), pcall(mw.fs.watch, '/tmp'), pcall(io.tmpfile)}\n"
+        "    pcall(mw.fs.tempdir) pcall(mw.net.listen, 'tcp://127.0.0.1:0') pcall(mw.task.spawn, print) pcall(mw.task.channel)\n"
+        "  end\n"
+        "  pcall(require, 'uv')\n"
+        "end})\n";
+    struct mw_config cfg;
+    struct seen s = {0};
+    int before = open_descriptors();
+
+    mw_config_init(&cfg);
+    cfg.on_print = on_print;
+    cfg.on_log = on_log;
+    cfg.on_error = on_error;
+    cfg.ud = &s;
+    REQUIRE(mw_policy_new(&cfg.policy, NULL) == 0);
+    REQUIRE(mw_policy_add_all(cfg.policy, NULL) == 0);
+    for (int i = 0; i < 4; i++) {
+        mw_host *h = NULL;
+        int status = -1;
+        REQUIRE(mw_host_new(&cfg, &h, NULL) == 0);
+        CHECK(load(h, text) == 0);
+        CHECK(mw_host_run(h, &status, NULL) == 0);
+        mw_host_free(h);
+    }
+    mw_policy_free(cfg.policy);
+    CHECK(s.errors == 0);
+    CHECK_INT(open_descriptors(), before);
+}
+
 TEST(cleanup_runs_when_a_host_is_freed) {
     struct seen s;
     mw_host *h = make(&s);
