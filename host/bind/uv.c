@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/task.h"
+#include "io/socket.h"
 
 #define OP "uv"
 
@@ -467,32 +468,52 @@ static int made(lua_State *L, struct uv_door *d, int n) {
     return n;
 }
 
+/* luv keeps the memory of a handle whose socket it could not make: it is asked for those alone that there will be. The family at
+ * idx is none, a number or one of luv's names. 0, or what failed.                                                  [-0, +0|3, e] */
+static int no_family(lua_State *L, int idx, const struct uv_rule *r, int type) {
+    const char *name = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : NULL;
+    lua_Integer family = AF_UNSPEC;
+    int rc;
+
+    if (name != NULL && strcmp(name, "inet") != 0 && strcmp(name, "inet6") != 0 && strcmp(name, "unspec") != 0)
+        return mw_raise_inval(L, r->name, "argument 1: \"inet\" or \"inet6\" expected");
+    if (name != NULL) family = strcmp(name, "inet") == 0 ? AF_INET : strcmp(name, "inet6") == 0 ? AF_INET6 : AF_UNSPEC;
+    else if (!lua_isnoneornil(L, idx)) family = mw_arg_integer(L, idx, r->name, "family", 0, 255);
+    if (family == AF_UNSPEC && !lua_isnone(L, idx)) { /* luv does not know its own "unspec" */
+        lua_pushnil(L);
+        lua_replace(L, idx);
+    }
+    if (family == AF_UNSPEC) return 0;
+    rc = family != AF_INET && family != AF_INET6 ? MW_EINVAL : mw_socket_try((int)family, type);
+    return rc < 0 ? mw_uv_fail(L, rc) : 0;
+}
+
 int mw_uv_new(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
+    int n = 0;
+
     if (d->handles >= UV_HANDLES_MAX) {
         struct mw_err err;
 
         mw_err_setf(&err, MW_ELIMIT, r->name, NULL, "%u handles are open already", UV_HANDLES_MAX);
         return mw_raise(L, &err);
     }
-    if (lua_type(L, 1) == LUA_TSTRING) {
-        const char *family = lua_tostring(L, 1);
-
-        if (strcmp(family, "inet") != 0 && strcmp(family, "inet6") != 0 && strcmp(family, "unspec") != 0)
-            return mw_raise_inval(L, r->name, "argument 1: \"inet\" or \"inet6\" expected");
-    } else if (!lua_isnoneornil(L, 1)) {
-        mw_arg_integer(L, 1, r->name, "family", 0, 255);
-    }
     lua_settop(L, lua_gettop(L) > 1 ? 1 : lua_gettop(L));
-    return made(L, d, raw(L));
+    if (strcmp(r->name, "new_tcp") == 0) n = no_family(L, 1, r, SOCK_STREAM);
+    else if (strcmp(r->name, "new_udp") == 0) n = no_family(L, 1, r, SOCK_DGRAM);
+    else if (!lua_isnoneornil(L, 1)) mw_arg_integer(L, 1, r->name, "argument 1", 0, 255);
+    return n != 0 ? n : made(L, d, raw(L));
 }
 
 int mw_uv_new_udp(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
+    int n;
+
     if (lua_istable(L, 1)) {                                           /* { family, mmsgs }: a copy, read raw */
         lua_settop(L, 1);
         lua_createtable(L, 0, 2);
         lua_pushliteral(L, "family");
         lua_rawget(L, 1);
-        if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) mw_arg_integer(L, -1, r->name, "family", 0, 255);
+        n = no_family(L, lua_gettop(L), r, SOCK_DGRAM);
+        if (n != 0) return n;
         lua_setfield(L, 2, "family");
         lua_pushliteral(L, "mmsgs");
         lua_rawget(L, 1);

@@ -28,6 +28,14 @@ void mw_socket_tune(const struct mw_socket *s, const struct mw_socket_options *o
     set(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, opt->stall_ms);
 }
 
+int mw_socket_try(int family, int type) {
+    int fd = socket(family, type | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) return -errno;
+    close(fd);
+    return 0;
+}
+
 /* The listening socket, or a negative code. */
 static int listen_at(const struct mw_address *at, int both, const struct mw_socket_options *opt) {
     int rc, fd = socket(at->at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -33,6 +33,9 @@ int mw_socket_listen_tcp(mw_policy *p, const struct mw_lookup *found, int any, c
 int mw_socket_listen_unix(mw_policy *p, const char *path, const struct mw_socket_options *opt, const char *subject, struct mw_socket *out,
                           struct mw_err *err);
 
+/* Would the system give us a socket of this family (AF_INET, AF_INET6) and type now? It is closed again. 0, -EMFILE, -EAFNOSUPPORT ... */
+int mw_socket_try(int family, int type);
+
 /* Sets nodelay and stall_ms for connections to come. */
 void mw_socket_tune(const struct mw_socket *s, const struct mw_socket_options *opt);
 

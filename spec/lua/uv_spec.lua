@@ -350,6 +350,22 @@ describe("uv", function()
       closed(assert(uv.new_udp { family = "inet", mmsgs = 4 }))
     end)
 
+    it("are not asked of luv where the system has no socket for them, since luv keeps their memory", function()
+      for _, family in ipairs { 1, 77, 255 } do
+        assert.same({ n = 3, nil, "EINVAL: invalid argument", "EINVAL" }, table.pack(uv.new_tcp(family)))
+        assert.same({ n = 3, nil, "EINVAL: invalid argument", "EINVAL" }, table.pack(uv.new_udp(family)))
+        assert.same({ n = 3, nil, "EINVAL: invalid argument", "EINVAL" }, table.pack(uv.new_udp { family = family }))
+      end
+      misuse(uv.new_tcp, "unix")
+      misuse(uv.new_udp, "2")
+      misuse(uv.new_udp, { family = "unix" })
+      for _, family in ipairs { "inet", "unspec", 0, 2 } do
+        closed(assert(uv.new_tcp(family)))
+        closed(assert(uv.new_udp(family)))
+        closed(assert(uv.new_udp { family = family }))
+      end
+    end)
+
     it("find the addresses of a name, by callback only", function()
       misuse(uv.getaddrinfo, "127.0.0.1")
       misuse(uv.getaddrinfo, nil, nil, nil, print)
