@@ -431,9 +431,11 @@ describe("help", function()
     local words = shell [[source <("$MOONWIRE" completions bash) || exit 9
       COMP_WORDS=(moonwire run --allow-re) COMP_CWORD=2; _moonwire 2>/dev/null; echo "${COMPREPLY[*]}"
       COMP_WORDS=(moonwire ev) COMP_CWORD=1; _moonwire 2>/dev/null; echo "${COMPREPLY[*]}"
-      COMP_WORDS=(moonwire completions f) COMP_CWORD=2; _moonwire 2>/dev/null; echo "${COMPREPLY[*]}"]]
+      COMP_WORDS=(moonwire completions f) COMP_CWORD=2; _moonwire 2>/dev/null; echo "${COMPREPLY[*]}"
+      COMP_WORDS=(moonwire run --confine =) COMP_CWORD=3; _moonwire 2>/dev/null; echo "${COMPREPLY[*]}"
+      COMP_WORDS=(moonwire run --confine = s) COMP_CWORD=4; _moonwire 2>/dev/null; echo "${COMPREPLY[*]}"]]
     assert.equal(0, words.code)
-    assert.equal("--allow-read --allow-read=\neval\nfish\n", words.stdout)
+    assert.equal("--allow-read --allow-read=\neval\nfish\nauto strict off\nstrict\n", words.stdout)
   end)
 end)
 
