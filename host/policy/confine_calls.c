@@ -135,6 +135,9 @@ const struct mw_call mw_calls[] = {
     CHECK(socket, 41, 198, SOCKET, 0, 0),
     CHECK(socketpair, 53, 199, PAIR, 0, 0),
     CALL(listen, 50, 201, EACCES, MW_FILTER_LISTEN, 0),
+    /* An end of a pair could take an abstract name, so that a service cannot. */
+    CALL(bind, 49, 200, EACCES, MW_FILTER_TCP | MW_FILTER_UDP | MW_FILTER_UNIX | MW_FILTER_NETLINK, 0),
+    CALL(connect, 42, 203, EACCES, MW_FILTER_TCP | MW_FILTER_UDP | MW_FILTER_UNIX | MW_FILTER_NETLINK, 0),
     CHECK(setsockopt, 54, 208, SOCKET_OPTION, 0, 0),
     CHECK(sendto, 44, 206, SENDTO, 0, 0),
     CHECK(sendmsg, 46, 211, SENDMSG, 0, 0),

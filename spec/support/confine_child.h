@@ -103,7 +103,7 @@ ATTEMPT(raw, of_type(AF_INET, SOCK_RAW, IPPROTO_ICMP)) ATTEMPT(netlink, of_type(
 ATTEMPT(netlink_audit, of_type(AF_NETLINK, SOCK_RAW, 9)) ATTEMPT(packet, of_type(AF_PACKET, SOCK_RAW, 0))
 ATTEMPT(alg, of_type(38, SOCK_SEQPACKET, 0)) ATTEMPT(vsock, of_type(40, SOCK_STREAM, 0))
 ATTEMPT(datagram_pair, pair(SOCK_DGRAM)) ATTEMPT(stream_pair, pair(SOCK_STREAM)) ATTEMPT(packet_pair, pair(SOCK_SEQPACKET | SOCK_CLOEXEC))
-ATTEMPT(listen, listen(NOWHERE, 1)) ATTEMPT(fast_open, sent(MSG_FASTOPEN)) ATTEMPT(fast_message, message(0, MSG_FASTOPEN))
+ATTEMPT(listen, listen(NOWHERE, 1)) ATTEMPT(bind, bind(NOWHERE, BAD, 0)) ATTEMPT(connect, connect(NOWHERE, BAD, 0)) ATTEMPT(fast_open, sent(MSG_FASTOPEN)) ATTEMPT(fast_message, message(0, MSG_FASTOPEN))
 ATTEMPT(fast_messages, message(1, MSG_FASTOPEN)) ATTEMPT(slow_send, sent(0))
 ATTEMPT(other_protocol, setsockopt(NOWHERE, IPPROTO_TCP, 31, "smc", 3)) ATTEMPT(no_delay, setsockopt(NOWHERE, IPPROTO_TCP, 1, "x", 1))
 ATTEMPT(typing, ioctl(NOWHERE, TIOCSTI, "x")) ATTEMPT(typing_high, ioctl(NOWHERE, (unsigned long)TIOCSTI | 1ul << 32, "x"))
@@ -132,7 +132,7 @@ static const struct attempt attempts[] = {
     T(fchmod), T(fchmodat), T(fchown), T(fchownat), T(utimensat), T(setxattr), T(fsetxattr), T(removexattr), T(getxattr), T(listxattr),
     T(inotify_add_watch), T(fchmodat2), T(setxattrat), T(file_setattr), T(statmount), T(beyond_the_table), T(inet_stream), T(inet6_stream),
     T(inet_datagram), T(mptcp), T(unix_stream), T(unix_datagram), T(raw), T(netlink), T(netlink_audit), T(packet), T(alg), T(vsock),
-    T(datagram_pair), T(stream_pair), T(packet_pair), T(listen), T(fast_open), T(fast_message), T(fast_messages), T(slow_send), T(other_protocol), T(no_delay), T(typing),
+    T(datagram_pair), T(stream_pair), T(packet_pair), T(listen), T(bind), T(connect), T(fast_open), T(fast_message), T(fast_messages), T(slow_send), T(other_protocol), T(no_delay), T(typing),
     T(typing_high), T(pasting), T(discipline), T(interfaces), T(chattr), T(window_size), T(readable_is_executable), T(which_personality),
     T(new_user), T(new_net), T(new_mounts), T(sibling), T(plain_fork), T(parents_limits), T(own_limits), T(anothers_priority),
     T(own_priority), T(anothers_io_priority), T(anothers_cores), T(parent_signal), T(parent_thread), T(truncate), T(truncate_reading),

@@ -34,7 +34,7 @@
     X(mq_open) X(mq_unlink) X(mq_timedsend) X(mq_timedreceive) X(mq_notify) X(mq_getsetattr) X(fanotify_init) X(fanotify_mark) \
     X(inotify_add_watch) X(clone) X(clone3) X(prlimit64) X(sched_setparam) X(sched_setscheduler) X(sched_setattr) \
     X(sched_setaffinity) X(migrate_pages) X(move_pages) X(setpriority) X(ioprio_set) X(personality) X(socket) X(socketpair) \
-    X(listen) X(sendto) X(sendmsg) X(sendmmsg) X(ioctl) X(fchmod) X(fchmodat) X(fchown) X(fchownat) X(utimensat) X(setxattr) \
+    X(listen) X(bind) X(connect) X(sendto) X(sendmsg) X(sendmmsg) X(ioctl) X(fchmod) X(fchmodat) X(fchown) X(fchownat) X(utimensat) X(setxattr) \
     X(lsetxattr) X(fsetxattr) X(removexattr) X(lremovexattr) X(fremovexattr) X(getxattr) X(lgetxattr) X(listxattr) X(llistxattr) X(fgetxattr) X(flistxattr) \
     X(truncate) X(openat) X(openat2) X(kill) X(tkill) X(tgkill) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(pidfd_send_signal) \
     X(fcntl) X(setpgid) X(mknodat) X(setsockopt)
@@ -225,6 +225,7 @@ static uint32_t want(int arch, unsigned flags, uint32_t number, const uint32_t *
            "fanotify_mark")) return FAILS(EPERM);
     if (IS("inotify_add_watch")) return flags & MW_FILTER_WATCH ? PASSES : FAILS(EACCES);
     if (IS("listen")) return flags & MW_FILTER_LISTEN ? PASSES : FAILS(EACCES);
+    if (IS("bind connect")) return flags & (MW_FILTER_TCP | MW_FILTER_UDP | MW_FILTER_UNIX | MW_FILTER_NETLINK) ? PASSES : FAILS(EACCES);
     if (IS("fork vfork")) return flags & MW_FILTER_ONE_PROCESS ? FAILS(EPERM) : PASSES;
     if (!(flags & MW_FILTER_METADATA)) {
         if (IS("chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat setxattr lsetxattr fsetxattr "

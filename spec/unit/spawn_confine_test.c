@@ -125,7 +125,7 @@ static const char *const metadata[] = {
 };
 static const char *const sockets[] = {
     "inet_stream", "inet6_stream", "inet_datagram", "mptcp", "unix_stream", "unix_datagram", "raw", "netlink", "netlink_audit", "packet", "alg",
-    "vsock", "datagram_pair", "listen", "inotify_add_watch", NULL
+    "vsock", "datagram_pair", "listen", "bind", "connect", "inotify_add_watch", NULL
 };
 static const char *const gone[] = { "io_uring_setup", "io_uring_enter", "clone3", "beyond_the_table", NULL };
 
