@@ -193,6 +193,11 @@ static const char *one_line(lua_State *L, const char *text) {
     return lua_tostring(L, -1);
 }
 
+static int try_text(lua_State *L) {
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
 /* The text of an error value that is no string and no error object; as lua does, no address. Pushes up to two values. */
 static const char *told(lua_State *L, int idx) {
     if (lua_type(L, idx) == LUA_TTABLE && luaL_getmetafield(L, idx, "__tostring") == LUA_TNIL) {
@@ -200,7 +205,14 @@ static const char *told(lua_State *L, int idx) {
         return lua_pushfstring(L, "%s%s%s%s(error object is a table)", code, *code && *message ? ": " : "", message,
                                *code || *message ? " " : "");
     }
-    return luaL_tolstring(L, idx, NULL);
+    lua_pushcfunction(L, try_text);
+    lua_pushvalue(L, idx);
+    switch (lua_pcall(L, 1, 1, 0)) {
+    case LUA_OK: return lua_tostring(L, -1);
+    case LUA_ERRMEM: return lua_error(L), NULL;
+    default: break;
+    }
+    return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, idx)); /* its own __tostring failed */
 }
 
 void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
