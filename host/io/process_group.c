@@ -129,6 +129,7 @@ void mw_groups_left(struct mw_processes *all, int *slot, pid_t group) {
 /* ---- The end -------------------------------------------------------------------------------------------------------------- */
 
 #define END_GRACE_NS 2000000000u
+#define END_UNSEEN_NS 300000000u      /* the same for those who may be zombies as well */
 #define END_KILL_NS 1000000000u       /* how long the killed may take to be reaped */
 #define END_STEP_US 1000u
 #define END_STEP_MAX_US 50000u
@@ -145,13 +146,16 @@ static int leaders_alive(struct mw_processes *all) {
     return n;
 }
 
+/* 0: nobody; 1: somebody runs; 2: some may be zombies. */
 static int any_alive(struct mw_processes *all) {
-    int i, n = leaders_alive(all);
+    int i, unseen = 0, alive = leaders_alive(all) > 0;
 
-    for (i = 0; i < GROUPS; i++) {
-        if (all->orphan[i] && mw_group_running(atomic_load(&all->groups[i]))) n++;
+    for (i = 0; i < GROUPS && !alive; i++) {
+        int running = all->orphan[i] ? mw_group_running(atomic_load(&all->groups[i])) : 0;
+        alive = running == 1;
+        unseen |= running == 2;
     }
-    return n > 0;
+    return alive ? 1 : unseen ? 2 : 0;
 }
 
 static void signal_all(struct mw_processes *all, int signal) {
@@ -165,11 +169,12 @@ static void signal_all(struct mw_processes *all, int signal) {
 
 /* TERM, a grace, KILL. The loop does not turn here: at most the grace passes, and nothing at all when nobody is left. */
 void mw_groups_end(struct mw_processes *all) {
-    uint64_t until = mw_host_now(all->host) + END_GRACE_NS;
+    uint64_t began = mw_host_now(all->host), until;
     unsigned step = END_STEP_US;
+    int alive;
 
     if (any_alive(all)) signal_all(all, SIGTERM);
-    while (any_alive(all) && mw_host_now(all->host) < until) {
+    while ((alive = any_alive(all)) != 0 && mw_host_now(all->host) - began < (alive == 1 ? END_GRACE_NS : END_UNSEEN_NS)) {
         usleep(step);
         if (step < END_STEP_MAX_US) step += step / 2;
     }

@@ -50,7 +50,7 @@ int mw_group_running(pid_t group) {
 
     if (!mw_group_alive(group)) return 0;
     proc = opendir("/proc");
-    if (proc == NULL) return 1;
+    if (proc == NULL) return 2;
     while (!running && (it = readdir(proc)) != NULL)
         if (it->d_name[0] >= '1' && it->d_name[0] <= '9') running = runs_in(dirfd(proc), it->d_name, group);
     closedir(proc);

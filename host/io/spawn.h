@@ -111,7 +111,8 @@ void mw_child_close(struct mw_child *c, void (*closed)(struct mw_child *));
 int mw_group_signal(pid_t group, int signal);
 /* 1 while the group has members (unreaped ones count). Async-signal-safe. */
 int mw_group_alive(pid_t group);
-/* 1 while a member of it is more than a zombie that nobody reaps (init does, where there is one). Reads proc(5). */
+/* 1 while a member of it is more than a zombie that nobody reaps (init does, where there is one). Reads proc(5); 2: it has members,
+ * and what they are cannot be seen (a locked host has no /proc). */
 int mw_group_running(pid_t group);
 
 /* write(2) that raises no SIGPIPE, whatever the program has made of it: held back, and taken away if it came. */
