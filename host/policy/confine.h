@@ -50,8 +50,8 @@ struct sock_fprog;
 typedef struct mw_cage mw_cage;
 
 /* Builds it. *out: one reference, end it with mw_cage_drop. -EOPNOTSUPP: abi is 0. -EMFILE, MW_ENOMEM, -E2BIG, ...
- * err->what says which part the kernel refused. Costs some 30 us with a plain policy; opens and lists directories where a
- * denial lies below a grant. */
+ * err->what says which part the kernel refused. Costs 0.1 to 0.3 ms with a plain policy (the loading table alone is 30 rows), so
+ * keep it; opens and lists directories where a denial lies below a grant. */
 int mw_cage_new(const struct mw_cage_wish *wish, mw_cage **out, struct mw_err *err);
 mw_cage *mw_cage_keep(mw_cage *c);
 void mw_cage_drop(mw_cage *c);                   /* NULL is fine */
