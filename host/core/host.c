@@ -1,5 +1,5 @@
-/* One host: its loop, its Lua state, its open handles; the turn of the loop, and the end in the order that is safe.
- * Knows: core, uv.h, lua.h. Never: a primitive by name. */
+/* One host: its loop, its Lua state, its open handles; its beginning, and its end in the order that is safe.
+ * Knows: core, uv.h, lua.h. Never: a primitive by name; the turn of the loop (core/loop). */
 #include "core/host.h"
 
 #include <fcntl.h>
@@ -21,7 +21,6 @@
 
 #define LOOP_DESCRIPTORS 10     /* epoll, two eventfds, the signal pipes, and room for what libuv opens later */
 #define WATCHED 1000            /* descriptors that the loop's table has room for from the start */
-#define LAST_WORDS_NS 30000000000u  /* how long a host that ends by itself waits for those who take what is unsent */
 #define DRAIN_NS 5000000000u    /* how long a stuck thread-pool job may hold the end of a host */
 
 mw_host *mw_host_of(lua_State *L) {
@@ -242,158 +241,6 @@ void mw_host_log(mw_host *h, int level, const char *fmt, ...) {
     h->hooks.log(h->hooks.ud, level, line.at, line.len);
 }
 
-/* ---- The turn --------------------------------------------------------------------------------------------------------- */
-
-void mw_host_at_dusk(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *)) {
-    if (d->link.next != NULL && !mw_list_empty(&d->link)) return;
-    d->fn = fn;
-    mw_list_add(&h->dusk, &d->link);
-}
-void mw_host_forget_dusk(struct mw_dusk *d) {
-    if (d->link.next != NULL) mw_list_remove(&d->link);
-}
-static void end_turn(mw_host *h) {
-    struct mw_list now;
-
-    if (mw_list_empty(&h->dusk)) return;
-    mw_list_init(&now);
-    mw_list_splice(&now, &h->dusk);
-    while (!mw_list_empty(&now)) {
-        struct mw_dusk *d = MW_LIST_ENTRY(now.next, struct mw_dusk, link);
-        mw_list_remove(&d->link);
-        d->fn(d);
-    }
-}
-
-static void drain(mw_host *h) {
-    mw_task_drain(h, h->until);
-    end_turn(h);
-    if (mw_list_empty(&h->ready)) {
-        if (h->idling) uv_idle_stop(&h->idle);
-        h->idling = 0;
-    } else if (!h->idling) {
-        h->idling = 1;
-        uv_idle_start(&h->idle, mw_idle);
-    }
-}
-
-static void take_interrupt(mw_host *h) {
-    if (atomic_load(&h->interrupted) != 0 && !h->exiting)
-        mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
-}
-
-static void on_check(uv_check_t *it) {
-    mw_host *h = it->data;
-
-    take_interrupt(h); /* what came in this turn's callbacks is not overtaken by its tasks */
-    if (h->until == 0 || mw_host_now(h) < h->until) drain(h);
-    else end_turn(h); /* the tasks of this turn have had their time before */
-}
-static void on_prepare(uv_prepare_t *it) {
-    mw_timers_arm(it->data);
-}
-void mw_host_loop_arm(mw_host *h) {
-    uv_update_time(h->loop);
-    mw_timers_arm(h);
-}
-static void on_async(uv_async_t *it) {
-    take_interrupt(it->data);
-}
-
-void mw_host_exit(mw_host *h, int code, const char *why) {
-    if (h->exiting) return;
-    h->exiting = 1;
-    h->exit_code = code;
-    atomic_store(&h->stop_lua, 1); /* a loop that swallows its cancel is stopped by the hook */
-    if (atomic_load(&h->co) != NULL) mw_hook_arm(atomic_load(&h->co));
-    mw_scope_cancel(h->root, why != NULL ? why : "exit");
-}
-int mw_host_exit_code(mw_host *h, int *code) {
-    if (h->exiting) *code = h->exit_code;
-    return h->exiting;
-}
-
-int mw_host_ending(mw_host *h) {
-    return h->exiting || h->closing || atomic_load(&h->interrupted) != 0;
-}
-
-/* A root with nothing but daemons left has ended. */
-static int alive(mw_host *h) {
-    if (h->root->live == 0 && !mw_list_empty(&h->root->tasks)) mw_scope_cancel_daemons(h->root);
-    return !mw_list_empty(&h->root->tasks);
-}
-
-static void on_turn_timer(uv_timer_t *t) {
-    (void)t;
-}
-
-int mw_host_in_turn(const mw_host *h) {
-    return h->turning || h->draining;
-}
-
-int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
-    uv_timer_t *bound = &h->bound;
-
-    h->until = budget_ns != 0 ? mw_host_now(h) + budget_ns : 0;
-    h->turning = 1;
-    mw_tick_start(h);
-    take_interrupt(h);
-    drain(h);
-    if (!alive(h)) {
-        h->turning = 0;
-        return 0;
-    }
-    if (timeout_ms == 0 || !mw_list_empty(&h->ready)) {
-        uv_run(h->loop, UV_RUN_NOWAIT);
-    } else {
-        if (timeout_ms > 0) {
-            uv_update_time(h->loop);
-            uv_timer_start(bound, on_turn_timer, (uint64_t)timeout_ms, 0);
-        }
-        uv_run(h->loop, UV_RUN_ONCE);
-        if (timeout_ms > 0) uv_timer_stop(bound);
-    }
-    h->until = 0;
-    h->turning = 0;
-    return alive(h);
-}
-
-static int any_busy(const mw_host *h) {
-    for (const struct mw_list *at = h->handles.next; at != &h->handles; at = at->next) {
-        const struct mw_handle *it = MW_LIST_ENTRY(at, struct mw_handle, link);
-        if (it->busy != NULL && it->busy(it)) return 1;
-    }
-    return 0;
-}
-
-/* The tasks have ended; what they handed over may still be on its way. An interrupt ends the wait. */
-static void finish_handles(mw_host *h) {
-    uint64_t now, until = mw_host_now(h) + LAST_WORDS_NS;
-
-    h->turning = 1;
-    while (!h->exiting && any_busy(h) && (now = mw_host_now(h)) < until) {
-        uv_update_time(h->loop);
-        uv_timer_start(&h->bound, on_turn_timer, (until - now) / 1000000 + 1, 0);
-        uv_run(h->loop, UV_RUN_ONCE);
-        uv_timer_stop(&h->bound);
-    }
-    h->turning = 0;
-}
-
-int mw_host_loop_run(mw_host *h) {
-    int timeout_ms = -1;
-
-    do {
-        uint64_t now = mw_host_now(h);
-        if (!h->exiting) continue;
-        if (h->grace_at == 0) h->grace_at = now + h->grace_ns;
-        if (timeout_ms >= 0 && now >= h->grace_at) break; /* cleanup has had its time, and one turn at least */
-        timeout_ms = now >= h->grace_at ? 0 : h->grace_at - now > 60000000000u ? 60000 : (int)((h->grace_at - now) / 1000000) + 1;
-    } while (mw_host_loop_turn(h, timeout_ms, 0));
-    finish_handles(h);
-    return 0;
-}
-
 /* ---- The beginning ------------------------------------------------------------------------------------------------------ */
 
 /* libuv 1.44.2 aborts when some descriptors of its own cannot be made: see first that there is room for them. */
@@ -455,22 +302,13 @@ static int open_loop(mw_host *h, uv_loop_t *loop, struct mw_err *err) {
     if (loop == NULL && (rc = uv_loop_init(&h->own)) < 0) return mw_err_set(err, rc, "host", "loop", NULL);
     h->loop = loop != NULL ? loop : &h->own;
     rc = mw_poll_prepare(h->loop);
-    if (rc == 0) rc = uv_async_init(h->loop, &h->async, on_async);
+    if (rc == 0) rc = mw_loop_open(h);
     if (rc < 0) {
         if (h->owns_loop) uv_loop_close(h->loop);
         return mw_err_set(err, rc, "host", "loop", NULL);
     }
-    uv_check_init(h->loop, &h->check);
-    uv_idle_init(h->loop, &h->idle);
-    uv_prepare_init(h->loop, &h->prepare);
-    uv_timer_init(h->loop, &h->bound);
     mw_timers_init(h);
-    h->check.data = h->idle.data = h->prepare.data = h->async.data = h->bound.data = h;
-    uv_check_start(&h->check, on_check);
-    uv_prepare_start(&h->prepare, on_prepare);
-    uv_unref((uv_handle_t *)&h->check);
-    uv_unref((uv_handle_t *)&h->prepare);
-    h->open_handles = 6;
+    h->open_handles++;
     return grow_watchers(h, err);
 }
 
@@ -502,6 +340,7 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     mw_list_init(&h->ready);
     mw_list_init(&h->tasks);
     mw_list_init(&h->dusk);
+    mw_list_init(&h->sources);
     rc = open_loop(h, loop, err);
     if (rc < 0 && h->open_handles == 0) {
         mw_heap_free(h->memory);
@@ -578,7 +417,7 @@ void mw_host_destroy(mw_host *h, unsigned grace_ms) {
     close_adopted(h);
     until = mw_host_now(h) + DRAIN_NS;
     while (h->works > 0 && h->owns_loop && mw_host_now(h) < until) {
-        uv_timer_start(&h->bound, on_turn_timer, 50, 0);
+        mw_loop_bound(h, 50);
         uv_run(h->loop, UV_RUN_ONCE);
     }
     close_loop_handles(h);
@@ -617,8 +456,8 @@ static void close_stage(uv_idle_t *it) {
 
     if (h->close_stage == 0) { /* tasks may still clean up */
         mw_task_drain(h, 0);
-        end_turn(h);
-        if (alive(h) && mw_host_now(h) < h->grace_at) return; /* again on the next turn */
+        mw_loop_dusk(h);
+        if (mw_loop_alive(h) && mw_host_now(h) < h->grace_at) return; /* again on the next turn */
         kill_tasks(h);
         close_adopted(h);
     }

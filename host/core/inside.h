@@ -9,6 +9,7 @@
 
 #include "core/hook.h"
 #include "core/host.h"
+#include "core/source.h"
 #include "core/task.h"
 #include "core/timer.h"
 #include "core/wait.h"
@@ -86,7 +87,11 @@ struct mw_host {
     size_t buffered, buffered_max;  /* bytes of all queues */
     void *blocks;                   /* that came back, each the next one's address; see mw_host_block */
     unsigned block_count;
-    struct mw_list handles, ready, tasks, dusk;
+    struct mw_list handles, ready, tasks, dusk, sources;
+    struct mw_list *source_next;    /* after the one that is being called; NULL: none is */
+    int up;                         /* what the sources were told: 0, the loop sleeps, or is not turned by us */
+    int may_sleep;                  /* the loop is turned by us, and not only to look */
+    int look_again;                 /* a source was added while the loop counted as asleep */
     uint64_t handle_count, task_count;
     /* the step: what Lua runs without waiting (hook.c, tick.c) */
     enum mw_preempt preempt;
@@ -144,6 +149,15 @@ void mw_task_ready(mw_task *t, int code);           /* out of its wait, into the
 mw_scope *mw_task_cancelling(mw_task *t);           /* the scope that cancels t now, or t->home if it is t itself; NULL: none */
 void mw_task_kill(mw_task *t);                      /* hard: closes its coroutine without yields */
 void mw_idle(uv_idle_t *it);                        /* does nothing: keeps the loop from sleeping */
+/* loop.c */
+int mw_loop_open(mw_host *h);                       /* the loop's hooks; 0 or a code with nothing opened */
+void mw_loop_bound(mw_host *h, uint64_t ms);        /* the loop sleeps at most so long */
+void mw_loop_dusk(mw_host *h);                       /* what was to be done at dusk */
+int mw_loop_alive(mw_host *h);                      /* 0: nothing but daemons was left in the root scope, and they have ended too */
+/* source.c */
+int mw_sources_look(mw_host *h);                    /* 1: something came */
+void mw_sources_up(mw_host *h);                     /* tells them that the loop is up; safe to repeat */
+int mw_sources_down(mw_host *h);                    /* tells them that it sleeps, and looks once more: 1: something came */
 /* wait.c */
 int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k, int raw, int uncancellable);
 /* timer.c */

@@ -1,0 +1,201 @@
+/* The turn of the loop: ready tasks run, what the turn gathered is sent, sources are looked at, then the loop may block.
+ * Knows: core, uv.h. Never: a primitive by name. */
+#include "core/host.h"
+
+#include "core/inside.h"
+
+#define LAST_WORDS_NS 30000000000u  /* how long a host that ends by itself waits for those who take what is unsent */
+
+void mw_host_at_dusk(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *)) {
+    if (d->link.next != NULL && !mw_list_empty(&d->link)) return;
+    d->fn = fn;
+    mw_list_add(&h->dusk, &d->link);
+}
+void mw_host_forget_dusk(struct mw_dusk *d) {
+    if (d->link.next != NULL) mw_list_remove(&d->link);
+}
+void mw_loop_dusk(mw_host *h) {
+    struct mw_list now;
+
+    if (mw_list_empty(&h->dusk)) return;
+    mw_list_init(&now);
+    mw_list_splice(&now, &h->dusk);
+    while (!mw_list_empty(&now)) {
+        struct mw_dusk *d = MW_LIST_ENTRY(now.next, struct mw_dusk, link);
+        mw_list_remove(&d->link);
+        d->fn(d);
+    }
+}
+
+static void stay_up(mw_host *h) {
+    if (h->idling) return;
+    h->idling = 1;
+    uv_idle_start(&h->idle, mw_idle);
+}
+
+static void drain(mw_host *h) {
+    mw_task_drain(h, h->until);
+    mw_loop_dusk(h);
+    if (!mw_list_empty(&h->ready)) {
+        stay_up(h);
+    } else if (h->idling) {
+        uv_idle_stop(&h->idle);
+        h->idling = 0;
+    }
+}
+
+static void take_interrupt(mw_host *h) {
+    if (atomic_load(&h->interrupted) != 0 && !h->exiting)
+        mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
+}
+
+static void on_check(uv_check_t *it) {
+    mw_host *h = it->data;
+
+    if (h->may_sleep) mw_sources_up(h);
+    mw_sources_look(h);
+    take_interrupt(h); /* what came in this turn's callbacks is not overtaken by its tasks */
+    if (h->until == 0 || mw_host_now(h) < h->until) drain(h);
+    else mw_loop_dusk(h); /* the tasks of this turn have had their time before */
+}
+/* The last that runs before the loop blocks, save that libuv then asks how long it may: not at all beside an idle handle. */
+static void on_prepare(uv_prepare_t *it) {
+    mw_host *h = it->data;
+
+    mw_timers_arm(h);
+    if ((h->may_sleep && mw_sources_down(h)) || h->look_again) stay_up(h);
+    h->look_again = 0;
+}
+void mw_host_loop_arm(mw_host *h) {
+    uv_update_time(h->loop);
+    mw_timers_arm(h);
+    if (h->look_again) stay_up(h);
+}
+static void on_async(uv_async_t *it) {
+    take_interrupt(it->data);
+}
+
+int mw_loop_open(mw_host *h) {
+    int rc = uv_async_init(h->loop, &h->async, on_async);
+
+    if (rc < 0) return rc;
+    uv_check_init(h->loop, &h->check);
+    uv_idle_init(h->loop, &h->idle);
+    uv_prepare_init(h->loop, &h->prepare);
+    uv_timer_init(h->loop, &h->bound);
+    h->check.data = h->idle.data = h->prepare.data = h->async.data = h->bound.data = h;
+    uv_check_start(&h->check, on_check);
+    uv_prepare_start(&h->prepare, on_prepare);
+    uv_unref((uv_handle_t *)&h->check);
+    uv_unref((uv_handle_t *)&h->prepare);
+    h->open_handles += 5;
+    return 0;
+}
+
+void mw_host_exit(mw_host *h, int code, const char *why) {
+    if (h->exiting) return;
+    h->exiting = 1;
+    h->exit_code = code;
+    atomic_store(&h->stop_lua, 1); /* a loop that swallows its cancel is stopped by the hook */
+    if (atomic_load(&h->co) != NULL) mw_hook_arm(atomic_load(&h->co));
+    mw_scope_cancel(h->root, why != NULL ? why : "exit");
+}
+int mw_host_exit_code(mw_host *h, int *code) {
+    if (h->exiting) *code = h->exit_code;
+    return h->exiting;
+}
+
+int mw_host_ending(mw_host *h) {
+    return h->exiting || h->closing || atomic_load(&h->interrupted) != 0;
+}
+
+int mw_loop_alive(mw_host *h) {
+    if (h->root->live == 0 && !mw_list_empty(&h->root->tasks)) mw_scope_cancel_daemons(h->root);
+    return !mw_list_empty(&h->root->tasks);
+}
+
+int mw_host_in_turn(const mw_host *h) {
+    return h->turning || h->draining;
+}
+
+static void on_bound(uv_timer_t *t) {
+    (void)t;
+}
+void mw_loop_bound(mw_host *h, uint64_t ms) {
+    uv_update_time(h->loop);
+    uv_timer_start(&h->bound, on_bound, ms, 0);
+}
+
+static void block(mw_host *h) {
+    h->may_sleep = 1;
+    uv_run(h->loop, UV_RUN_ONCE);
+    h->may_sleep = 0;
+    if (uv_is_active((uv_handle_t *)&h->bound)) uv_timer_stop(&h->bound);
+}
+
+/* The sources are up. */
+static int turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
+    h->until = budget_ns != 0 ? mw_host_now(h) + budget_ns : 0;
+    h->turning = 1;
+    mw_tick_start(h);
+    take_interrupt(h);
+    drain(h);
+    if (!mw_loop_alive(h)) {
+        h->turning = 0;
+        return 0;
+    }
+    if (timeout_ms == 0 || !mw_list_empty(&h->ready)) {
+        uv_run(h->loop, UV_RUN_NOWAIT);
+    } else {
+        if (timeout_ms > 0) mw_loop_bound(h, (uint64_t)timeout_ms);
+        block(h);
+    }
+    h->until = 0;
+    h->turning = 0;
+    return mw_loop_alive(h);
+}
+
+int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
+    int alive;
+
+    if (h->owns_loop) mw_sources_up(h);
+    alive = turn(h, timeout_ms, budget_ns);
+    if (h->owns_loop) mw_sources_down(h); /* what it finds makes tasks ready, and the caller is told */
+    return alive;
+}
+
+static int any_busy(const mw_host *h) {
+    for (const struct mw_list *at = h->handles.next; at != &h->handles; at = at->next) {
+        const struct mw_handle *it = MW_LIST_ENTRY(at, struct mw_handle, link);
+        if (it->busy != NULL && it->busy(it)) return 1;
+    }
+    return 0;
+}
+
+/* The tasks have ended; what they handed over may still be on its way. An interrupt ends the wait. */
+static void finish_handles(mw_host *h) {
+    uint64_t now, until = mw_host_now(h) + LAST_WORDS_NS;
+
+    h->turning = 1;
+    while (!h->exiting && any_busy(h) && (now = mw_host_now(h)) < until) {
+        mw_loop_bound(h, (until - now) / 1000000 + 1);
+        block(h);
+    }
+    h->turning = 0;
+}
+
+int mw_host_loop_run(mw_host *h) {
+    int timeout_ms = -1;
+
+    mw_sources_up(h);
+    do {
+        uint64_t now = mw_host_now(h);
+        if (!h->exiting) continue;
+        if (h->grace_at == 0) h->grace_at = now + h->grace_ns;
+        if (timeout_ms >= 0 && now >= h->grace_at) break; /* cleanup has had its time, and one turn at least */
+        timeout_ms = now >= h->grace_at ? 0 : h->grace_at - now > 60000000000u ? 60000 : (int)((h->grace_at - now) / 1000000) + 1;
+    } while (turn(h, timeout_ms, 0));
+    finish_handles(h);
+    mw_sources_down(h);
+    return 0;
+}
