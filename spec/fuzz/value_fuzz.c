@@ -1,0 +1,76 @@
+/* Fuzz target: any bytes as a value. What can be read can be written again, and what is written can be read; memory stays in
+ * proportion to the bytes.
+ * Knows: codec/value, plain Lua. Never: a host. */
+#include <lauxlib.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "codec/value.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static size_t used, peak;
+
+static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
+    size_t was = ptr != NULL ? osize : 0;
+
+    (void)ud;
+    used = used - was + nsize;
+    if (used > peak) peak = used;
+    if (nsize != 0) return realloc(ptr, nsize);
+    free(ptr);
+    return NULL;
+}
+
+static int put(void *ud, lua_State *L, int idx, uint32_t *slot, struct mw_err *err) {
+    (void)ud;
+    (void)err;
+    *slot = *(uint32_t *)lua_touserdata(L, idx);
+    return 0;
+}
+static int get(void *ud, lua_State *L, uint32_t slot, struct mw_err *err) {
+    (void)ud;
+    if (slot % 7 == 0) return mw_err_set(err, MW_EINVAL, NULL, NULL, NULL);
+    *(uint32_t *)lua_newuserdatauv(L, sizeof slot, 0) = slot;
+    return 0;
+}
+
+static int attempt(lua_State *L) { /* in a protected call: bytes, length */
+    const char *at = lua_touserdata(L, 1);
+    size_t len = (size_t)lua_tointeger(L, 2), n;
+    struct mw_bytes *out = lua_touserdata(L, 3);
+    struct mw_value_options o = {.put = put, .get = get, .record = "record", .depth_max = len % 2 ? 200 : 0};
+    struct mw_err err;
+
+    if (mw_value_read(L, at, len, &n, &o, &err) < 0) {
+        if (lua_gettop(L) != 3) abort();
+        return 0;
+    }
+    if (n > len || lua_gettop(L) != 4) abort();
+    if (mw_value_write(L, 4, out, &o, &err) < 0 || lua_gettop(L) != 4) abort();
+    if (mw_value_read(L, mw_bytes_at(out), mw_bytes_len(out), &n, &o, &err) < 0 || n != mw_bytes_len(out)) abort();
+    if (lua_type(L, 4) != lua_type(L, 5)) abort();
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static lua_State *L;
+    struct mw_bytes out = {0};
+    size_t before;
+
+    if (L == NULL) {
+        L = lua_newstate(alloc, NULL);
+        luaL_newmetatable(L, "record");
+    }
+    lua_settop(L, 0);
+    lua_gc(L, LUA_GCCOLLECT);
+    before = peak = used;
+    lua_pushcfunction(L, attempt);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)data);
+    lua_pushinteger(L, (lua_Integer)size);
+    lua_pushlightuserdata(L, &out);
+    if (lua_pcall(L, 3, 0, 0) != LUA_OK) abort();
+    if (peak - before > 40000 + 400 * size) abort(); /* a byte is an empty table at most, twice, and its place in another */
+    mw_bytes_free(&out);
+    return 0;
+}
