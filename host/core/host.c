@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <lauxlib.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "core/heap.h"
 #include "core/inside.h"
 #include "core/poll.h"
 #include "core/raise.h"
@@ -35,40 +33,7 @@ void mw_co_mark(lua_State *co, uintptr_t bit, int on) {
     *at = on ? *at | bit : *at & ~bit;
 }
 
-/* ---- Memory of the Lua state ------------------------------------------------------------------------------------------ */
-
-/* malloc where its blocks are watched one by one: by a sanitizer, or by whoever fails the n-th of them. */
-#if defined(MW_DEBUG) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PLAIN 1
-#else
-#define PLAIN 0
-#endif
-
-static void *plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    (void)ud;
-    (void)osize;
-    if (nsize == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return ptr == NULL ? malloc(nsize) : realloc(ptr, nsize);
-}
-
-static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    mw_host *h = ud;
-    size_t was = ptr != NULL ? osize : 0;
-    int over = nsize > was && h->used - was + nsize > h->limit;
-    void *p;
-
-    while (ptr != NULL && atomic_load_explicit(&h->pins, memory_order_acquire) > 0) sched_yield(); /* see mw_host_interrupt_at */
-    if (over && (!h->unprotected || h->running != NULL || h->callbacks > 0)) {
-        h->refused = 1;
-        return NULL;
-    }
-    p = h->alloc(h->alloc_ud, ptr, osize, nsize);
-    if (p != NULL || nsize == 0) h->used = h->used - was + nsize;
-    return p;
-}
+/* ---- Lua outside tasks ------------------------------------------------------------------------------------------------ */
 
 void mw_host_set_unprotected(mw_host *h) {
     h->unprotected = 1;
@@ -143,19 +108,6 @@ size_t mw_host_ready_count(mw_host *h) {
     return n;
 }
 
-size_t mw_host_memory(mw_host *h, size_t *limit) {
-    if (limit != NULL) *limit = h->limit;
-    return h->used;
-}
-void mw_host_make_room(lua_State *L, size_t bytes) {
-    mw_host *h = mw_host_of(L);
-
-    if (h->used + bytes <= h->limit || bytes > h->limit) return;
-    h->asked += bytes;
-    if (h->asked < h->limit / 32) return; /* many small ones: not for each */
-    h->asked = 0;
-    lua_gc(L, LUA_GCCOLLECT);
-}
 void mw_host_set_grace(mw_host *h, unsigned grace_ms) {
     h->grace_ns = (uint64_t)grace_ms * 1000000u;
 }
@@ -257,6 +209,7 @@ static int room_for_loop(struct mw_err *err) {
 
 static int open_state(lua_State *L) { /* in a protected call */
     mw_raise_open(L);
+    mw_state_open(L);
     return 0;
 }
 
@@ -324,15 +277,12 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     int rc;
 
     if (h == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
-    h->alloc = alloc != NULL ? alloc : PLAIN ? plain_alloc : mw_heap_alloc;
-    h->alloc_ud = alloc_ud;
-    if (h->alloc == mw_heap_alloc && (h->alloc_ud = h->memory = mw_heap_new()) == NULL) {
+    if (limits != NULL) h->limits = h->limits_given = *limits;
+    mw_limits_fill(&h->limits);
+    if (mw_state_prepare(h, alloc, alloc_ud) < 0) {
         free(h);
         return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     }
-    if (limits != NULL) h->limits = h->limits_given = *limits;
-    mw_limits_fill(&h->limits);
-    h->limit = (size_t)h->limits.memory;
     h->grace_ns = 5000000000u;
     h->buffered_max = (size_t)h->limits.buffered;
     h->preempt = MW_PREEMPT_NONE; /* until somebody says how */
@@ -343,7 +293,7 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     mw_list_init(&h->sources);
     rc = open_loop(h, loop, err);
     if (rc < 0 && h->open_handles == 0) {
-        mw_heap_free(h->memory);
+        mw_state_end(h);
         free(h);
         return rc;
     }
@@ -352,7 +302,7 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     h->root = mw_scope_create(h);
     if (h->root == NULL) goto fail;
     h->root->supervise = 1;
-    h->L = lua_newstate(counted_alloc, h);
+    h->L = mw_state_new(h);
     if (h->L == NULL) goto fail;
     *(mw_host **)lua_getextraspace(h->L) = h;
     lua_pushcfunction(h->L, open_state);
@@ -388,8 +338,7 @@ static void free_host(mw_host *h) {
     h->finishing = 1;
     if (h->L != NULL) lua_close(h->L);
     h->L = NULL;
-    mw_heap_free(h->memory);
-    h->memory = NULL;
+    mw_state_end(h);
     mw_tick_stop(h);
     close_adopted(h); /* what a finalizer opened */
     mw_timers_free(h);

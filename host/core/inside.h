@@ -82,6 +82,10 @@ struct mw_host {
     struct mw_heap *memory;         /* NULL: the memory is somebody else's, or malloc's */
     struct mw_limits limits, limits_given;
     size_t used, limit;             /* bytes of the Lua state */
+    size_t mark;                    /* beyond it an allocation is looked at: the limit; 0: the next one tunes the collector */
+    size_t in_use;                  /* bytes that the last cycle of the collector left */
+    int pause;                      /* what the collector was told */
+    int script_collects;            /* 1: the script has told it something else */
     size_t asked;                   /* bytes for buffers beyond the limit since the last collection for one */
     int refused;                    /* an allocation was, because of the limit */
     size_t buffered, buffered_max;  /* bytes of all queues */
@@ -180,6 +184,11 @@ void mw_step_error(mw_host *h, struct mw_err *err);
 /* tick.c */
 void mw_tick_start(mw_host *h);                     /* on the thread that runs the host; again after it moved to another */
 void mw_tick_stop(mw_host *h);
+/* state.c */
+int mw_state_prepare(mw_host *h, lua_Alloc alloc, void *ud);    /* 0 or MW_ENOMEM; h->limits are known */
+lua_State *mw_state_new(mw_host *h);                /* or NULL */
+void mw_state_open(lua_State *L);                   /* sets the collector                                   [-0, +0, m] */
+void mw_state_end(mw_host *h);                      /* after lua_close; safe to repeat */
 /* raise.c */
 void mw_raise_open(lua_State *L);                   /* the error type, in the registry */
 
