@@ -447,11 +447,21 @@ static void open_type(lua_State *L) {
     lua_pop(L, 1);
 }
 
-/* core.stream = { methods }                                                   [-0, +1, m] */
+/* quiet(stream) -> boolean: another user may have it, nothing of this one is left in it                  [-0, +1, e] */
+static int stream_quiet(lua_State *L) {
+    struct mw_stream_box *box = mw_box_check(L, 1, MW_STREAM_TYPE);
+
+    lua_pushboolean(L, box->s != NULL && mw_stream_quiet(box->s));
+    return 1;
+}
+
+/* core.stream = { methods, quiet }                                            [-0, +1, m] */
 int mw_door_stream(lua_State *L) {
     open_type(L);
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 2);
     mw_type_methods(L, MW_STREAM_TYPE);
     lua_setfield(L, -2, "methods");
+    lua_pushcfunction(L, stream_quiet);
+    lua_setfield(L, -2, "quiet");
     return 1;
 }

@@ -68,6 +68,11 @@ static int task_spawn_with(lua_State *L) {
     return spawn_with(L, here(L), 1);
 }
 
+/* background(name, f, ...) -> task: a daemon of the host itself, for what outlives the scope that began it   [-0, +1, e] */
+static int task_background(lua_State *L) {
+    return start(L, mw_host_root(mw_host_of(L)), 2, mw_arg_text(L, 1, "task.background", "the name", 128, NULL), 1);
+}
+
 static mw_task *check_task(lua_State *L) {
     return ((struct task_box *)mw_box_check(L, 1, TASK))->t;
 }
@@ -392,7 +397,7 @@ int mw_door_task(lua_State *L) {
     static const luaL_Reg scope_meta[] = {{"__gc", scope_gc}, {"__close", scope_close}, {NULL, NULL}};
     static const luaL_Reg cond_methods[] = {{"wait", cond_wait}, {"wake", cond_wake}, {"wake_one", cond_wake_one}, {NULL, NULL}};
     static const luaL_Reg cond_meta[] = {{"__gc", cond_gc}, {NULL, NULL}};
-    static const luaL_Reg fns[] = {{"spawn", task_spawn}, {"spawn_with", task_spawn_with}, {"timeout", task_timeout}, {"shield", task_shield}, {"scope", task_scope},
+    static const luaL_Reg fns[] = {{"spawn", task_spawn}, {"spawn_with", task_spawn_with}, {"background", task_background}, {"timeout", task_timeout}, {"shield", task_shield}, {"scope", task_scope},
                                    {"sleep", task_sleep}, {"wait", task_wait}, {"pass", task_pass}, {"self", task_self}, {"now", task_now}, {"cond", cond_new}, {"list", task_list}, {NULL, NULL}};
     mw_type_new(L, TASK, task_methods, task_meta);
     mw_type_new(L, SCOPE, scope_methods, scope_meta);

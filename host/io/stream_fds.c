@@ -278,6 +278,18 @@ int mw_stream_alive(const mw_stream *s) {
     return n >= 0 && ((at[0].revents | at[1].revents) & gone) == 0;
 }
 
+int mw_stream_quiet(const mw_stream *s) {
+    struct pollfd at = { s->rfd, POLLIN, 0 };
+    int n;
+
+    if (!mw_stream_alive(s) || s->finishing || s->passed != NULL) return 0;
+    if (s->reader.held || mw_bytes_len(&s->in) > 0 || mw_stream_unsent(s) > 0) return 0;
+    do {
+        n = poll(&at, 1, 0);
+    } while (n < 0 && errno == EINTR);
+    return n == 0;
+}
+
 int mw_stream_peer(const mw_stream *s, struct mw_peer *out, struct mw_err *err) {
     struct sockaddr_storage sa;
     socklen_t len = sizeof sa;

@@ -102,9 +102,11 @@ function net.listen(address, opts)
   return door.listen(address, opts)
 end
 
---- Raises: this version has no pools of connections.
-function net.pool()
-  return err.raise(err.fail("EOPNOTSUPP", "net pool", nil, "this version does not have it"))
+--- A pool of connections, kept open between uses: `conns:with(url, function(c) ... end)`, or `conns:acquire(url)`.
+---@param options? moonwire.PoolOptions
+---@return moonwire.Pool
+function net.pool(options)
+  return core.module("moonwire.net_pool").new(options)
 end
 
 -- Serving -----------------------------------------------------------------------------------------------------------------

@@ -115,3 +115,13 @@ function Stream:starttls(options) end
 ---@return string? url
 ---@return moonwire.Err? err
 function Stream:address() end
+
+--- The door `core.stream` (host/bind/stream.c).
+---@class moonwire.core.stream
+---@field methods moonwire.Stream  the methods of every stream
+local door = {}
+
+--- For pools: another user may have it. Alive, nobody reads, nothing unread (here or with the system), nothing unsent.
+---@param stream moonwire.Stream
+---@return boolean
+function door.quiet(stream) end

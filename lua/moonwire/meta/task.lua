@@ -111,6 +111,12 @@ function task.pass() end
 ---@return moonwire.Task?
 function task.self() end
 
+--- For our own modules: a daemon of the host itself, for what outlives the scope that began it.
+---@param name string
+---@param f function
+---@return moonwire.Task
+function task.background(name, f, ...) end
+
 --- For our own modules.
 ---@return moonwire.Condition
 function task.cond() end
