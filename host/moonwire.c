@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "bind/doors.h"
 #include "bind/host.h"
+#include "bind/shm.h"
 #include "bind/std.h"
 #include "bind/unguarded.h"
 #include "core/host.h"
@@ -26,6 +27,7 @@
 #include "io/process.h"
 #include "io/stdio.h"
 #include "policy/confine.h"
+#include "share/holdings.h"
 
 #define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
 #define POLICY_MAX (1u << 20)       /* bytes of a policy file */
@@ -117,6 +119,7 @@ static int furnish(lua_State *L) { /* in a protected call: config */
     } else {
         mw_std_set_script_dir(L, NULL);
     }
+    if (cfg->shares != NULL) mw_shared_set(L, cfg->shares);
     mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->warden, cfg->child_files});
     return 0;
 }
@@ -187,6 +190,7 @@ static void free_assembly(struct assembly *a) {
     if (a->cfg.script_fd >= 0) close(a->cfg.script_fd);
     if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
     if (a->cfg.audit_fd >= 0) close(a->cfg.audit_fd);
+    mw_process_shares_free(a->cfg.shares);
     mw_cage_drop(a->lock);
     mw_policy_free(a->policy);
     free((void *)(uintptr_t)a->cfg.program);
@@ -210,6 +214,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
     if (rc == 0) rc = free_modules(a->policy, a->cfg.no_script_modules ? NULL : cfg->script_path, err);
     if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &a->cfg.limits, &a->host, err);
+    if (rc == 0 && a->cfg.mends_faults && (rc = mw_share_catch(a->host, err)) < 0) mw_host_destroy(a->host, 0);
     if (rc < 0) {
         free_assembly(a);
         return rc;
@@ -612,9 +617,12 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->audit_fd = birth.audit_fd;
     cfg->no_script_modules = !birth.modules;
     cfg->limits = birth.limits;
+    cfg->shares = birth.shares;
     if (birth.caged) rc = mw_policy_hold(*policy, err);
     if (rc < 0) {
         mw_policy_free(*policy);
+        mw_process_shares_free(birth.shares);
+        cfg->shares = NULL;
         cfg->policy = *policy = NULL;
     }
     return rc;
@@ -624,4 +632,7 @@ void mw_host_hold_children(mw_host *h, int on) {
 }
 void mw_host_kill_children(mw_host *h) {
     mw_process_kill_all(h);
+}
+int mw_host_mend_fault(mw_host *h, const void *at) {
+    return mw_share_mend(h, at);
 }

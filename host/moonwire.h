@@ -59,6 +59,9 @@ struct mw_config {
                                       * there, such as mw_host_kill_children and _exit(status). NULL (default): nothing */
     int no_script_modules;           /* 1: Lua modules beside the script are not free to read; 0 (default): they are */
     int audit_fd;                    /* -1, or where a line of JSON goes for every decision (taken; O_APPEND): policy.h */
+    struct mw_process_shares *shares;    /* NULL, or what mw.shared gives (taken): mw_config_from_parent */
+    int mends_faults;                /* 1: a handler for SIGBUS calls mw_host_mend_fault with this host, whatever thread it comes in;
+                                      * 0 (default): shared memory that another process can cut off is used more slowly, without atomics */
 };
 void mw_config_init(struct mw_config *cfg);
 
@@ -140,6 +143,11 @@ void mw_host_hold_children(mw_host *h, int on);
 
 /* Ends every child's group with KILL, now. Async-signal-safe. */
 void mw_host_kill_children(mw_host *h);
+
+/* For a SIGBUS handler (mw_config.mends_faults), in the thread whose access faulted: 1: `at` (siginfo_t's si_addr) lies in shared memory
+ * that another process has cut off: zeros lie there now, the script gets an error; return from the handler. 0: it is not ours.
+ * Async-signal-safe. */
+int mw_host_mend_fault(mw_host *h, const void *at);
 
 #ifdef __cplusplus
 }

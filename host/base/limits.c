@@ -17,6 +17,7 @@ static const struct mw_limit_row rows[] = {
     {"handles", "100000", "open files, streams, listeners, watches", offsetof(struct mw_limits, handles), MW_LIMIT_COUNT, 8, 1u << 30, 100000},
     {"tasks", "100000", "tasks that have not ended", offsetof(struct mw_limits, tasks), MW_LIMIT_COUNT, 2, 1u << 30, 100000},
     {"buffered", "256MiB", "bytes that all its streams hold", offsetof(struct mw_limits, buffered), MW_LIMIT_BYTES, 64 * KIB, 1024 * GIB, 256 * MIB},
+    {"shared", "1GiB", "bytes of shared memory; one is a quarter at most", offsetof(struct mw_limits, shared), MW_LIMIT_BYTES, 16 * KIB, 1024 * GIB, GIB},
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
@@ -93,7 +94,7 @@ static int read_one(struct mw_limits *l, const char *text, size_t len, unsigned 
     uint64_t value;
 
     while (i < ROWS && (strlen(rows[i].name) != name || memcmp(rows[i].name, text, name) != 0)) i++;
-    if (i == ROWS) return bad(err, text, len, "no limit has this name (memory, step, children, handles, tasks, buffered)");
+    if (i == ROWS) return bad(err, text, len, "no limit has this name (memory, step, children, handles, tasks, buffered, shared)");
     if (*seen & 1u << i) return bad(err, text, len, "named twice");
     *seen |= 1u << i;
     if (eq == NULL || !read_value(&rows[i], eq + 1, len - name - 1, &value)) {

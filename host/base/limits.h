@@ -16,6 +16,7 @@ struct mw_limits {
     uint64_t handles;         /* open files, streams, listeners, watches; 100 000 */
     uint64_t tasks;           /* tasks that have not ended; 100 000 */
     uint64_t buffered;        /* bytes of all queues of its streams; 256 MiB */
+    uint64_t shared;          /* bytes of its shared memory; 1 GiB, of which one memory or ring is a quarter at most */
 };
 #define MW_LIMIT_OFF UINT64_MAX
 

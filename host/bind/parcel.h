@@ -38,4 +38,13 @@ int mw_parcel_unpack(lua_State *L, struct mw_parcel *p, struct mw_err *err);
 /* Closes what it holds; leaves it empty. Idempotent. Any thread. */
 void mw_parcel_drop(struct mw_parcel *p);
 
+/* It could not be sent: undoes what mw_parcel_pack did to the object at idx (a stream stays closed), and takes the parcel.
+ *                                                                                                         [-0, +0, -] */
+void mw_parcel_return(lua_State *L, int idx, struct mw_parcel *p);
+
+/* What a parcel without facts and unread bytes says in one byte beside its descriptors (on a Unix socket); never 0. And back: takes
+ * the descriptors; 0, or MW_EINVAL and they are closed. Of memory the receiver asks the kernel for the size. */
+char mw_parcel_byte(const struct mw_parcel *p);
+int mw_parcel_from_byte(struct mw_parcel *p, int byte, const int *fds, int count);
+
 #endif

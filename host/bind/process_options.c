@@ -229,16 +229,6 @@ static int read_signal(lua_State *L, int idx, const char *op) {
     return number;
 }
 
-static void refuse_later(lua_State *L, int idx, const char *op) {
-    static const char *const later[] = { "share", NULL };
-    int i;
-
-    for (i = 0; later[i] != NULL; i++) {
-        if (mw_opt_get(L, idx, later[i]) != LUA_TNIL) mw_raise_inval(L, op, "option \"%s\": this version does not have it", later[i]);
-        lua_pop(L, 1);
-    }
-}
-
 /* No allocation below runs a finalizer that could reach the copy: what was read stays as it was read. */
 void mw_process_options_copy(lua_State *L, int idx, int depth) {
     int from = lua_absindex(L, idx);
@@ -268,7 +258,6 @@ void mw_process_options_read(lua_State *L, int idx, enum mw_process_use use, str
     o->silent = use != MW_USE_SPAWN;
     if (lua_type(L, idx) != LUA_TTABLE) mw_raise_inval(L, o->op, "a table is expected: { \"echo\", \"hello\" }, got %s", luaL_typename(L, idx));
     mw_opt_open(L, idx, o->op, known, 1);
-    refuse_later(L, idx, o->op);
     read_argv(L, idx, o);                                             /* [args ...] */
     read_env(L, idx, o);
     read_pty(L, idx, o);

@@ -9,6 +9,7 @@
 #include "bind/arg.h"
 #include "bind/channel.h"
 #include "bind/doors.h"
+#include "bind/parcel.h"
 #include "bind/stream_box.h"
 #include "core/task.h"
 
@@ -248,7 +249,23 @@ static int passable(lua_State *L, int idx, struct mw_err *err) {
     return rfd >= 0 ? rfd : wfd;
 }
 
-/* stream:send_handle(stream, ...) -> self | nil, err                          [-0, +1|2, ey] */
+/* Memory or a ring: not taken apart before it is sure that it can go.          [self object -> self | nil err] */
+static int send_parcel(lua_State *L, mw_stream *s) {
+    struct mw_parcel p;
+    struct mw_err err;
+    int rc;
+
+    if (lua_gettop(L) != 2) return mw_raise_inval(L, "stream.send_handle", "memory and rings are sent one at a time");
+    rc = mw_stream_can_carry(s, &err);
+    if (rc == 0) rc = mw_parcel_pack(L, 2, &p, &err);
+    if (rc < 0) return mw_push_err(L, &err);
+    rc = mw_stream_send_kind(s, mw_parcel_byte(&p), p.fds, (int)p.fd_count, &err);
+    if (rc < 0) mw_parcel_return(L, 2, &p);
+    else mw_parcel_drop(&p);
+    return rc < 0 ? mw_push_err(L, &err) : written(L, s, rc);
+}
+
+/* stream:send_handle(stream, ... | memory | ring) -> self | nil, err          [-0, +1|2, ey] */
 static int stream_send_handle(lua_State *L) {
     mw_stream *s = mw_stream_check(L, 1);
     int n = lua_gettop(L) - 1, fds[MW_STREAM_FDS], i, rc;
@@ -258,6 +275,10 @@ static int stream_send_handle(lua_State *L) {
         return mw_raise_inval(L, "stream.send_handle", "1 to %d streams expected, got %d", MW_STREAM_FDS, n);
     }
     for (i = 0; i < n; i++) {
+        enum mw_parcel_kind kind = mw_parcel_test(L, i + 2);
+        if (kind == MW_PARCEL_MEMORY || kind == MW_PARCEL_RING) return send_parcel(L, s);
+    }
+    for (i = 0; i < n; i++) {
         fds[i] = passable(L, i + 2, &err);
         if (fds[i] < 0) return mw_push_err(L, &err);
     }
@@ -265,11 +286,24 @@ static int stream_send_handle(lua_State *L) {
     return rc < 0 ? mw_push_err(L, &err) : written(L, s, rc);
 }
 
+/* Memory or a ring. What the other side says of it may be a lie, which is no fault of the caller's.    [-0, +1, m] */
+static int take_parcel(lua_State *L, mw_stream *s, int byte, struct mw_err *err) {
+    struct mw_parcel p;
+    int fds[MW_STREAM_FDS], n = mw_stream_take_fds(s, fds, err), rc;
+
+    if (n <= 0) return n;
+    rc = mw_parcel_from_byte(&p, byte, fds, n);
+    if (rc == 0) rc = mw_parcel_unpack(L, &p, err);
+    if (rc == MW_EINVAL) rc = mw_err_set(err, MW_EFRAME, "stream recv_handle", mw_stream_subject(s), "what came is not what it says");
+    return rc < 0 ? rc : 1;
+}
+
 /* Takes what is at the head of the queue into fresh streams: n, or a code. 0: an empty queue.   [-0, +n, m] */
 static int take_handles(lua_State *L, mw_stream *s, struct mw_err *err) {
     mw_stream **slots[MW_STREAM_FDS];
     int fds[MW_STREAM_FDS], ready = mw_stream_fds_ready(s), base = lua_gettop(L), i, n, rc = 0;
 
+    if (ready > 0 && mw_stream_fds_kind(s) != 0) return take_parcel(L, s, mw_stream_fds_kind(s), err);
     luaL_checkstack(L, ready + 1, "stream.recv_handle");
     for (i = 0; i < ready; i++) slots[i] = mw_stream_box(L); /* the boxes first: what can raise has been done */
     n = mw_stream_take_fds(s, fds, err);
@@ -326,7 +360,7 @@ static int handle_turn_k(lua_State *L, int code, lua_KContext ctx) {
     return mw_push_err(L, &err);
 }
 
-/* stream:recv_handle(opts) -> stream... | nil (the end) | nil, err            [-0, +1|2|n, ey] */
+/* stream:recv_handle(opts) -> stream... | memory | ring | nil (the end) | nil, err            [-0, +1|2|n, ey] */
 static int stream_recv_handle(lua_State *L) {
     static const char *const known[] = { "timeout", NULL };
     mw_stream *s = mw_stream_check(L, 1);

@@ -182,6 +182,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     cfg.script_path = script_path(flags, plain);
     cfg.signals = 1;
     cfg.pipe_ends = 1;
+    cfg.mends_faults = 1;
     cfg.preempt = MW_PREEMPT_TIMER;
     cfg.on_stuck = mw_signals_stuck;
     cfg.limits = flags->limits;
@@ -197,12 +198,14 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
         return failed(&err, STATUS_USAGE);
     }
 
-    if (mw_host_new(&cfg, &h, &err) < 0) status = failed(&err, STATUS_FAILED);
+    if (mw_host_new(&cfg, &h, &err) == 0) mw_signals_faults(h);
+    if (h == NULL) status = failed(&err, STATUS_FAILED);
     else if (flags->command == MW_CMD_CHECK) status = check_scripts(h, flags);
     else if (flags->command == MW_CMD_TEST && mw_host_preload(h, busted, &err) < 0) status = no_busted(&err);
     else status = run_host(h, flags, policy);
 
     mw_host_free(h);
+    mw_signals_faults(NULL);
     mw_policy_free(policy);
     return status;
 }

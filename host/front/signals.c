@@ -16,7 +16,7 @@ static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
 /* The one static of the program: a handler has nothing else to find its host by. */
 static struct {
-    _Atomic(mw_host *) host;
+    _Atomic(mw_host *) host, mended;
     atomic_int seen, late;      /* late: the status of a run that took too long */
     struct itimerval left;      /* of the time that stands still */
 } watch;
@@ -43,6 +43,30 @@ static void on_signal(int number) {
         raise(number); /* held back until this handler returns */
     }
     errno = saved;
+}
+
+/* An access to memory that is not there; or somebody sent it (si_code <= 0), which ends us as it ends everybody. */
+static void on_fault(int number, siginfo_t *info, void *context) {
+    int saved = errno;
+    mw_host *h = atomic_load(&watch.mended);
+
+    (void)context;
+    if (h == NULL || info->si_code <= 0 || !mw_host_mend_fault(h, info->si_addr)) {
+        signal(number, SIG_DFL);
+        if (info->si_code <= 0) raise(number); /* otherwise the access comes again, and ends us */
+    }
+    errno = saved;
+}
+
+void mw_signals_faults(mw_host *h) {
+    struct sigaction act;
+
+    atomic_store(&watch.mended, h);
+    if (h == NULL) return;
+    memset(&act, 0, sizeof act);
+    act.sa_sigaction = on_fault;
+    act.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGBUS, &act, NULL);
 }
 
 void mw_signals_stuck(mw_host *h, int status, void *ud) {

@@ -27,6 +27,9 @@ void mw_signals_hold(int on, sigset_t *was);
 /* mw_config.on_stuck: the last resort, in a handler. Ends the children's groups and the process, with `status`. */
 void mw_signals_stuck(mw_host *h, int status, void *ud);
 
+/* From here on a fault in `h`'s shared memory is an error in its script (mw_config.mends_faults); NULL: it ends the process. */
+void mw_signals_faults(mw_host *h);
+
 /* The host is about to go: a signal now simply ends the process. */
 void mw_signals_forget(void);
 

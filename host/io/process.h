@@ -77,6 +77,26 @@ struct mw_process_limits {
     uint64_t processes;       /* it and its descendants together */
 };
 
+/* Something that a script child finds in its mw.shared: descriptors, and the facts that make them an object again (bind/parcel.h). */
+#define MW_SHARE_NAME 64u     /* bytes of a name, its zero included */
+#define MW_SHARE_FDS 4u       /* descriptors of one */
+#define MW_SHARES 12u         /* objects of one child */
+struct mw_process_share {
+    char name[MW_SHARE_NAME];
+    uint32_t kind, flags;
+    uint64_t facts[2];
+    int fds[MW_SHARE_FDS];
+    unsigned fd_count;
+    const char *bytes;        /* what had arrived on a stream and was not read */
+    size_t len;
+};
+/* A script child's: the descriptors are its own, the bytes lie behind the last of them. */
+struct mw_process_shares {
+    size_t count;
+    struct mw_process_share at[];
+};
+void mw_process_shares_free(struct mw_process_shares *it);        /* closes what is left in it; NULL is fine */
+
 /* All borrowed for the call, save the links. */
 struct mw_process_options {
     const char *op;           /* "process run"; static */
@@ -87,6 +107,8 @@ struct mw_process_options {
     const struct mw_grant_wish *wishes;   /* and what it was narrowed by: the rules of its `permissions` */
     size_t wish_count;
     int inherit;              /* 1: by nothing */
+    const struct mw_process_share *shares;        /* what it finds in mw.shared: at most MW_SHARES */
+    size_t share_count;
     int silent;               /* 1: nobody here will talk to a script child: its mw.parent is at its end from the first */
     const char *cwd;          /* NULL: ours */
     const struct mw_env *env;
@@ -183,6 +205,7 @@ struct mw_birth {
     int modules;              /* 1: Lua modules beside its script are free to read */
     int caged;                /* 1: it wears a cage made from its policy */
     struct mw_limits limits;  /* the parent's */
+    struct mw_process_shares *shares;         /* NULL, or what it is given; given */
 };
 int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err);
 

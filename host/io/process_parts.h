@@ -142,6 +142,9 @@ void mw_process_home_end(mw_host *h);            /* removed, if there is one */
 
 /* process_script.c */
 int mw_launch_script(struct launch *l);
+/* process_share.c: what goes to the child as its descriptors `first` and on, and what its birth says of it */
+int mw_launch_shares(struct launch *l, int first, struct mw_bytes *out);
+int mw_shares_parse(const char *at, size_t len, size_t count, struct mw_process_shares **out, struct mw_err *err);
 
 /* process_output.c */
 int mw_capture_start(struct capture *c, uv_loop_t *loop);

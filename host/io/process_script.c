@@ -13,18 +13,19 @@
 #include "policy/save.h"
 
 enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4, BIRTH_AUDIT = 8, BIRTH_MODULES = 16, BIRTH_CAGED = 32 };
-enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6, AUDIT_FD = 7 };               /* in the child, beside MW_BIRTH_FD */
+enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6, AUDIT_FD = 7, SHARED_FD = 8 };   /* in the child, beside MW_BIRTH_FD */
 
-/* What stands before the policy. */
+/* What stands before what is shared and the policy. */
 struct header {
     char magic[8];
     uint32_t version, flags;
     int32_t script_fd, parent_fd, home_fd, audit_fd;
+    uint32_t share_count, share_bytes;
     struct mw_limits limits;         /* the parent's own: a child has no more */
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 4u
-#define POLICY_MAX (16 << 20)      /* bytes */
+#define VERSION 5u
+#define BIRTH_MAX (24 << 20)       /* bytes */
 
 #ifdef F_ADD_SEALS
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -139,19 +140,34 @@ static int open_script(struct launch *l, const char *name) {
 
 /* ---- Its birth -------------------------------------------------------------------------------------------------------------- */
 
-static int write_birth(struct launch *l, const struct header *head) {
+#ifdef SEALS
+/* All of it, or -1 and errno. */
+static int write_all(int fd, const char *at, size_t len) {
+    while (len > 0) {
+        ssize_t n = write(fd, at, len);
+        if (n < 0 && errno != EINTR) return -1;
+        if (n > 0) at += n, len -= (size_t)n;
+    }
+    return 0;
+}
+#endif
+
+static int write_birth(struct launch *l, const struct header *head, const struct mw_bytes *shares) {
 #ifdef SEALS
     int fd = memfd_create("moonwire-birth", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
 
     if (fd < 0) return mw_err_sys(l->err, l->o->op, l->o->argv[0]);
     mw_launch_own(l, fd);
-    if (write(fd, head, sizeof *head) != (ssize_t)sizeof *head) return mw_err_sys(l->err, l->o->op, l->o->argv[0]);
+    if (write_all(fd, (const char *)head, sizeof *head) < 0 || write_all(fd, mw_bytes_at(shares), mw_bytes_len(shares)) < 0) {
+        return mw_err_sys(l->err, l->o->op, l->o->argv[0]);
+    }
     rc = mw_policy_save(l->o->policy, fd, l->err);
     if (rc < 0) return rc;
     if (fcntl(fd, F_ADD_SEALS, SEALS) < 0 || lseek(fd, 0, SEEK_SET) < 0) return mw_err_sys(l->err, l->o->op, l->o->argv[0]);
     return fd;
 #else
     (void)head;
+    (void)shares;
     return mw_err_set(l->err, -ENOSYS, l->o->op, l->o->argv[0], "script children need sealed memory files, which this system has not");
 #endif
 }
@@ -190,6 +206,7 @@ static int make_argv(struct launch *l, const char *name) {
 int mw_launch_script(struct launch *l) {
     const struct mw_process_options *o = l->o;
     struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1, .home_fd = -1, .audit_fd = -1 };
+    struct mw_bytes shares = { 0 };
     char name[PATH_MAX];
     int fd, rc = full_name(l, name, sizeof name);
 
@@ -233,7 +250,11 @@ int mw_launch_script(struct launch *l) {
     if (mw_policy_reads_modules(mw_host_policy(l->home->host), l->script_dir)) head.flags |= BIRTH_MODULES;
     else l->script_dir[0] = '\0';
     if (l->confined) head.flags |= BIRTH_CAGED;
-    fd = write_birth(l, &head);
+    rc = mw_launch_shares(l, SHARED_FD, &shares);
+    head.share_count = (uint32_t)o->share_count;
+    head.share_bytes = (uint32_t)mw_bytes_len(&shares);
+    fd = rc < 0 ? rc : write_birth(l, &head, &shares);
+    mw_bytes_free(&shares);
     if (fd < 0) return fd;
     l->fds[MW_BIRTH_FD] = fd;
     return make_argv(l, name);
@@ -245,20 +266,26 @@ static int odd(struct mw_err *err, const char *what) {
     return mw_err_set(err, MW_EINVAL, "child-script", NULL, what);
 }
 
-/* The rest of the file. */
-static int read_policy(int fd, mw_policy **policy, struct mw_err *err) {
+/* The rest of the file: what is shared, and the policy. */
+static int read_rest(int fd, const struct header *head, struct mw_process_shares **shares, mw_policy **policy, struct mw_err *err) {
     struct mw_bytes in = { 0 };
     struct stat st;
     char *at;
-    int rc;
+    int rc = 0;
 
-    if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct header) || st.st_size > POLICY_MAX) return odd(err, "what the parent decided has no size that could be right");
+    if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct header) || st.st_size > BIRTH_MAX) return odd(err, "what the parent decided has no size that could be right");
     at = mw_bytes_reserve(&in, (size_t)st.st_size, NULL);
     if (at == NULL) return mw_err_set(err, MW_ENOMEM, "child-script", NULL, NULL);
     mw_bytes_commit(&in, (size_t)st.st_size - sizeof(struct header));
-    rc = pread(fd, at, mw_bytes_len(&in), sizeof(struct header)) == (ssize_t)mw_bytes_len(&in)
-             ? mw_policy_parse(mw_bytes_at(&in), mw_bytes_len(&in), policy, err) : odd(err, "what the parent decided cannot be read");
+    if (pread(fd, at, mw_bytes_len(&in), sizeof(struct header)) != (ssize_t)mw_bytes_len(&in)) rc = odd(err, "what the parent decided cannot be read");
+    if (rc == 0 && head->share_bytes > mw_bytes_len(&in)) rc = odd(err, "what is shared is longer than all of it");
+    if (rc == 0) rc = mw_shares_parse(mw_bytes_at(&in), head->share_bytes, head->share_count, shares, err);
+    if (rc == 0) rc = mw_policy_parse(mw_bytes_at(&in) + head->share_bytes, mw_bytes_len(&in) - head->share_bytes, policy, err);
     mw_bytes_free(&in);
+    if (rc < 0) {
+        mw_process_shares_free(*shares);
+        *shares = NULL;
+    }
     return rc;
 }
 
@@ -284,7 +311,8 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     if (out->script_fd >= 0 && (out->script_fd <= 2 || fcntl(out->script_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the script did not arrive");
     if (out->parent_fd >= 0 && (out->parent_fd <= 2 || fcntl(out->parent_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the line to the parent did not arrive");
     if (out->home_fd >= 0 && (out->home_fd <= 2 || fcntl(out->home_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the private directory did not arrive");
-    return read_policy(fd, policy, err);
+    out->shares = NULL;
+    return read_rest(fd, &head, &out->shares, policy, err);
 }
 
 int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err) {

@@ -13,7 +13,7 @@
 #define MW_SPAWN_UV 1
 #endif
 
-#define MW_SPAWN_FDS 16       /* descriptors that one child can be given, 0, 1 and 2 included */
+#define MW_SPAWN_FDS 64       /* descriptors that one child can be given, 0, 1 and 2 included */
 
 enum mw_spawn_flag {
     MW_SPAWN_SESSION = 1,     /* a session of its own (always a group of its own) */

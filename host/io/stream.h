@@ -76,6 +76,8 @@ int mw_stream_at_eof(const mw_stream *s);        /* 1 when the end was seen; the
  *   if (rc == 0) { mw_stream_await(s, whole_frame, ch); return mw_wait_yield(L, mw_stream_readable(s), deadline, ctx, k); } */
 typedef int mw_stream_enough(mw_stream *s, void *ud);
 void mw_stream_await(mw_stream *s, mw_stream_enough *fn, void *ud);
+/* Bytes that somebody else had received of it, before anything was read here. 0 or MW_ENOMEM. */
+int mw_stream_unread(mw_stream *s, const char *at, size_t len, struct mw_err *err);
 /* The reader needs `n` bytes held at once: reading goes on to there even above the high mark. 0: back to the mark. */
 void mw_stream_need(mw_stream *s, size_t n);
 
@@ -112,10 +114,14 @@ enum { MW_STREAM_FDS = 16 };
 
 /* Sends copies of `count` descriptors behind everything that was written. As mw_stream_write; -EMFILE: nothing taken. */
 int mw_stream_send_fds(mw_stream *s, const int *fds, int count, struct mw_err *err);
+/* The same with another byte than zero, which says what they are together (bind/parcel). */
+int mw_stream_can_carry(mw_stream *s, struct mw_err *err);       /* 0, or the code that it would give */
+int mw_stream_send_kind(mw_stream *s, char kind, const int *fds, int count, struct mw_err *err);
 /* Takes what came with the byte at the head of the queue, and the byte. Returns how many (fds[0..n) are given, close-on-exec);
  * 0: nothing is held, fill and wait; MW_EFRAME: ordinary bytes come first; MW_ELIMIT, -EMFILE: the message lost its
  * descriptors (the byte is gone too). */
 int mw_stream_fds_ready(const mw_stream *s);     /* how many came with the byte at the head of the queue */
+int mw_stream_fds_kind(const mw_stream *s);      /* that byte; 0 when nothing is held */
 int mw_stream_take_fds(mw_stream *s, int fds[MW_STREAM_FDS], struct mw_err *err);
 
 /* A stream over one descriptor that came from elsewhere (taken, also on failure): its directions as it was opened. */

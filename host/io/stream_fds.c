@@ -25,6 +25,7 @@ struct mw_parcel {
     struct mw_parcel *next;
     uint64_t at;                 /* of all bytes written */
     int count;
+    char kind;                   /* the byte */
     int fds[MW_STREAM_FDS];
 };
 
@@ -107,6 +108,10 @@ int mw_stream_fds_ready(const mw_stream *s) {
     return (int)n;
 }
 
+int mw_stream_fds_kind(const mw_stream *s) {
+    return mw_bytes_len(&s->in) > 0 ? (unsigned char)*mw_bytes_at(&s->in) : 0;
+}
+
 int mw_stream_take_fds(mw_stream *s, int fds[MW_STREAM_FDS], struct mw_err *err) {
     uint64_t head = mw_stream_offset(s);
     unsigned n = 0, all = s->passed != NULL ? s->passed->count : 0;
@@ -142,11 +147,10 @@ int mw_stream_adopt(mw_host *h, int fd, const char *noun, const char *subject, m
 
 /* ---- Out -------------------------------------------------------------------------------------------------------------- */
 
-/* Sends the zero byte with descriptors. 1, or -1 and errno. */
-static ssize_t send_with(int fd, const int *fds, int count) {
+/* Sends the byte with descriptors. 1, or -1 and errno. */
+static ssize_t send_with(int fd, char kind, const int *fds, int count) {
     union control control;
-    char zero = 0;
-    struct iovec iov = { &zero, 1 };
+    struct iovec iov = { &kind, 1 };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control };
     struct cmsghdr *c;
     int tries = 0;
@@ -192,7 +196,7 @@ size_t mw_stream_parcel_ahead(const mw_stream *s) {
 
 ssize_t mw_stream_parcel_send(mw_stream *s) {
     struct mw_parcel *p = s->parcels->next;
-    ssize_t n = send_with(s->wfd, p->fds, p->count);
+    ssize_t n = send_with(s->wfd, p->kind, p->fds, p->count);
 
     s->stats.writes++;
     if (n < 0) return mw_would_block(errno) ? 0 : -errno;
@@ -202,10 +206,11 @@ ssize_t mw_stream_parcel_send(mw_stream *s) {
     return 1;
 }
 
-static int parcel_new(const int *fds, int count, struct mw_parcel **out) {
+static int parcel_new(char kind, const int *fds, int count, struct mw_parcel **out) {
     struct mw_parcel *p = calloc(1, sizeof *p);
 
     if (p == NULL) return MW_ENOMEM;
+    p->kind = kind;
     for (; p->count < count; p->count++) {
         int fd = fcntl(fds[p->count], F_DUPFD_CLOEXEC, 0);
         if (fd < 0) {
@@ -219,20 +224,35 @@ static int parcel_new(const int *fds, int count, struct mw_parcel **out) {
     return 0;
 }
 
+int mw_stream_can_carry(mw_stream *s, struct mw_err *err) {
+    int rc;
+
+    if (!s->closed && s->wkind != MW_FD_UNIX) {
+        return mw_stream_fail(s, MW_EINVAL, "send_handle", "only a Unix socket can carry handles", err);
+    }
+    rc = mw_stream_flush(s, err);
+    if (rc >= 0 && s->finishing) return mw_stream_fail(s, MW_ECLOSED, "send_handle", "finished before", err);
+    return rc < 0 ? rc : 0;
+}
+
 int mw_stream_send_fds(mw_stream *s, const int *fds, int count, struct mw_err *err) {
-    static const struct mw_view carrier = { "", 1 };
+    return mw_stream_send_kind(s, 0, fds, count, err);
+}
+
+int mw_stream_send_kind(mw_stream *s, char kind, const int *fds, int count, struct mw_err *err) {
+    const struct mw_view carrier = { &kind, 1 };
     struct mw_parcel *p = NULL;
     int rc;
 
     if (!s->closed && s->wkind != MW_FD_UNIX) {
-        return mw_stream_fail(s, MW_EINVAL, "send_handle", "only a Unix socket can carry a stream", err);
+        return mw_stream_fail(s, MW_EINVAL, "send_handle", "only a Unix socket can carry handles", err);
     }
     if (count < 1 || count > MW_STREAM_FDS) return mw_stream_fail(s, MW_EINVAL, "send_handle", "1 to 16 at once", err);
     rc = mw_stream_flush(s, err);
     if (rc < 0) return rc;
     if (s->finishing) return mw_stream_fail(s, MW_ECLOSED, "send_handle", "finished before", err);
     if (rc == 0) { /* nothing waits: the kernel may take it now, without a copy */
-        ssize_t n = send_with(s->wfd, fds, count);
+        ssize_t n = send_with(s->wfd, kind, fds, count);
         s->stats.writes++;
         if (n > 0) {
             s->stats.bytes_out++;
@@ -241,7 +261,7 @@ int mw_stream_send_fds(mw_stream *s, const int *fds, int count, struct mw_err *e
         }
         if (!mw_would_block(errno)) return mw_stream_fail(s, -errno, "send_handle", NULL, err);
     }
-    rc = parcel_new(fds, count, &p);
+    rc = parcel_new(kind, fds, count, &p);
     if (rc < 0) return mw_stream_fail(s, rc, "send_handle", NULL, err);
     p->at = s->stats.bytes_out + mw_bytes_len(&s->out);
     rc = mw_stream_enqueue(s, &carrier, err);

@@ -34,6 +34,13 @@ void mw_stream_need(mw_stream *s, size_t n) {
     s->need = n;
 }
 
+int mw_stream_unread(mw_stream *s, const char *at, size_t len, struct mw_err *err) {
+    if (mw_bytes_add(&s->in, at, len) < 0) return mw_stream_fail(s, MW_ENOMEM, "read", NULL, err);
+    s->stats.bytes_in += len;
+    mw_stream_charge(s);
+    return 0;
+}
+
 struct mw_turn *mw_stream_reader(mw_stream *s) {
     return &s->reader;
 }

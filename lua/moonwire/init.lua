@@ -7,7 +7,7 @@ local mw = {}
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
   env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true,
-  permissions = true, platform = true, process = true, random = true, supervisor = true, sys = true,
+  permissions = true, platform = true, process = true, random = true, shm = true, supervisor = true, sys = true,
   task = true, time = true,
 }
 
@@ -19,7 +19,7 @@ local fields = {
 --- Parts that are promised and not in this version: whoever asks is told so, and does not index nil.
 local later = {
   auth = true, bus = true, json = true, metrics = true, msgpack = true, null = true, rpc = true, schema = true, serve = true,
-  shm = true, trace = true, worker = true,
+  trace = true, worker = true,
 }
 
 --- Raises an error object: `mw.fail("EPARSE", "line 3 is no number", { line = 3 })`.
@@ -43,6 +43,8 @@ local function find(_, name)
     core.err.raise(core.err.fail("EOPNOTSUPP", "moonwire", name, "this version does not have it"))
   elseif name == "parent" then
     value = core.process.parent()
+  elseif name == "shared" then
+    value = core.shm.shared()
   elseif name == "script" then
     value = { path = core.host.script_path, dir = core.host.script_dir }
   end

@@ -10,7 +10,7 @@ end
 
 describe("what this version does not have", function()
   it("is an error for the parts of mw, and no nil", function()
-    local names = "shm worker schema auth json msgpack null trace metrics rpc bus serve"
+    local names = "worker schema auth json msgpack null trace metrics rpc bus serve"
     for name in names:gmatch "%a+" do
       local err = refused(function() return mw[name] end)
       assert.same({ "EOPNOTSUPP", name }, { err.code, err.subject })
@@ -19,10 +19,6 @@ describe("what this version does not have", function()
 
   it("is an error for pools", function()
     assert.equal("EOPNOTSUPP", refused(mw.process.pool, { script = "worker.lua" }).code)
-  end)
-
-  it("is an error for an option of a process", function()
-    refused(mw.process.run, { "true", share = {} })
   end)
 
   it("is an error for TLS, authentication and middleware of streams", function()

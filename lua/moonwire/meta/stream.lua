@@ -78,7 +78,8 @@ function Stream:close() end
 
 --- Gives copies of 1 to 16 streams to the process at the other end of a Unix socket, in order with what is written; one zero
 --- byte in a message of its own carries them. EBUSY: one of them holds bytes that were read ahead.
----@param ... moonwire.Stream
+--- Shared memory and rings go alone: the memory stays ours too, of a ring the other side goes.
+---@param ... moonwire.Stream|moonwire.Memory|moonwire.Ring
 ---@return moonwire.Stream? stream
 ---@return moonwire.Err? err
 function Stream:send_handle(...) end
@@ -86,7 +87,7 @@ function Stream:send_handle(...) end
 --- Takes the streams that come next; nil at the end. EFRAME: ordinary bytes come first (read those). EMFILE, ELIMIT: they were
 --- lost on arrival. Handles that an ordinary read goes past are closed.
 ---@param options? { timeout?: number|string }
----@return moonwire.Stream? first
+---@return moonwire.Stream|moonwire.Memory|moonwire.Ring|nil first
 ---@return any ...  the others, or an error
 function Stream:recv_handle(options) end
 

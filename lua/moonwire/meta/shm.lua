@@ -1,0 +1,121 @@
+---@meta
+
+--- Shared memory (mw.shm): the same bytes in several processes. Offsets count from 0. What lies outside of the memory, or is not
+--- aligned to its size, raises EINVAL before anything is touched. Numbers are the machine's own: low byte first.
+---@class moonwire.core.shm
+local shm = {}
+
+---@class moonwire.shm.CreateOptions
+---@field size integer|string  bytes; "1MiB". One memory is a quarter of the host's limit at most (256 MiB; --limit=shared=...)
+---@field name? string  a POSIX name, for any process with the right --allow-share=NAME; it stays until unlink
+---@field path? string  a file, whose bytes these are then; needs the rights to read and to write it
+---@field exclusive? boolean  true: an error (EEXIST) when there is one already; false: the one that is there is taken, and made longer
+---  when it is shorter. Default: true for a name, false for a path
+
+--- Makes memory. Without a name or path it is anonymous: nobody can open it, it is handed over (`share` of a script child,
+--- `send_handle` of a Unix socket, a message to a worker), and nobody can change its size. No right is needed for that.
+---@param options moonwire.shm.CreateOptions
+---@return moonwire.Memory? memory
+---@return moonwire.Err? err
+function shm.create(options) end
+
+---@class moonwire.shm.OpenOptions
+---@field name? string  right `share`
+---@field path? string  right `read`, and for "rw" also `write`
+---@field mode? "r"|"rw"  default "rw"
+
+--- Opens what another process has made, as large as it is.
+---@param options moonwire.shm.OpenOptions
+---@return moonwire.Memory? memory
+---@return moonwire.Err? err
+function shm.open(options) end
+
+--- Removes a POSIX name; who has the memory open keeps it.
+---@param name string
+---@return true? ok
+---@return moonwire.Err? err
+function shm.unlink(name) end
+
+--- What the parent of a script child gave in `share`, by name; nil in other scripts. It is mw.shared.
+---@return table<string, moonwire.Memory|moonwire.Ring|moonwire.Stream>? shared
+function shm.shared() end
+
+--- Bytes that other processes have too. EIO: another process has cut off the file or the named memory below it; it is lost then.
+---@class moonwire.Memory
+local Memory = {}
+
+---@param offset integer
+---@param length integer
+---@return string? bytes  a copy
+---@return moonwire.Err? err
+function Memory:read(offset, length) end
+
+---@param offset integer
+---@param bytes string
+---@return true? ok
+---@return moonwire.Err? err
+function Memory:write(offset, bytes) end
+
+---@param offset integer
+---@param length integer
+---@param byte? integer  default 0
+---@return true? ok
+---@return moonwire.Err? err
+function Memory:fill(offset, length, byte) end
+
+--- Within the memory; the ranges may overlap.
+---@param to integer
+---@param from integer
+---@param length integer
+---@return true? ok
+---@return moonwire.Err? err
+function Memory:copy(to, from, length) end
+
+---@return integer bytes  0 once it is closed
+function Memory:size() end
+
+--- Takes the name or path away that it was made or opened by. ESTALE: something else goes by that name now.
+---@return true? ok
+---@return moonwire.Err? err
+function Memory:unlink() end
+
+--- Unmaps it here; others keep it.
+function Memory:close() end
+
+--- One number, read whole: all that its writer had written before is there too. Also i8, u16, i16, u32, i32, u64, i64, f32, f64; of
+--- u64, Lua sees the 64 bits as an integer.
+---@param offset integer  a multiple of the number's size
+---@return integer? value
+---@return moonwire.Err? err
+function Memory:u8(offset) end
+
+--- One number, written whole. Also set_i8, set_u16, set_i16, set_u32, set_i32, set_u64, set_i64, set_f32, set_f64. A value that does not
+--- fit raises.
+---@param offset integer
+---@param value integer
+---@return true? ok
+---@return moonwire.Err? err
+function Memory:set_u8(offset, value) end
+
+--- Adds in one step that no other process can come between; wraps round. Also add_i32, add_u64, add_i64; sub_u32, and_u32, or_u32,
+--- xor_u32 and theirs. They give the new value.
+---@param offset integer
+---@param value integer
+---@return integer? value  the new one
+---@return moonwire.Err? err
+function Memory:add_u32(offset, value) end
+
+--- Puts a value there and gives the one before. Also xchg_i32, xchg_u64, xchg_i64.
+---@param offset integer
+---@param value integer
+---@return integer? before
+---@return moonwire.Err? err
+function Memory:xchg_u32(offset, value) end
+
+--- Puts `value` there if `expected` is there, in one step. Also cas_i32, cas_u64, cas_i64.
+---@param offset integer
+---@param expected integer
+---@param value integer
+---@return boolean? changed
+---@return moonwire.Err? err
+function Memory:cas_u32(offset, expected, value) end
