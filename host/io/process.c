@@ -201,6 +201,7 @@ static void all_closed(struct mw_handle *handle) {
     mw_process_home_end(all->host);                              /* nobody is left who uses it */
     mw_cages_free(all->cages);
     mw_timer_stop(all->host, &all->sweep);
+    mw_haste_end(all);
     mw_processes_set(all->host, NULL);
     if (all->null_fd >= 0) close(all->null_fd);
     if (all->program_fd >= 0) close(all->program_fd);
@@ -211,7 +212,7 @@ static void all_closed(struct mw_handle *handle) {
 
 int mw_process_setup(mw_host *h, const struct mw_process_setup *s, struct mw_err *err) {
     struct mw_processes *all;
-    int rc;
+    int rc, own_thread;
 
     if (mw_processes_of(h) != NULL) return 0;
     if (mw_host_closing(h)) return mw_err_set(err, MW_ECLOSED, "process", NULL, "the host is shutting down");
@@ -222,7 +223,9 @@ int mw_process_setup(mw_host *h, const struct mw_process_setup *s, struct mw_err
     mw_list_init(&all->pids);
     all->program_fd = all->abi = -1;
     /* The command-line program alone: an embedder's thread may end before its process does. */
-    if (mw_host_hooks(h)->signals && syscall(SYS_gettid) == getpid()) all->death_signal = SIGTERM;
+    own_thread = mw_host_hooks(h)->signals && syscall(SYS_gettid) == getpid();
+    all->death_signal = own_thread ? SIGTERM : 0;
+    all->may_hurry = own_thread && mw_spawn_confines();
     all->child_files = s->child_files;
     all->use_warden = s->warden;
     all->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -328,6 +331,7 @@ static int run(struct launch *l) {
         rc = mw_launch_limits(l, &s);                            /* counts the warden */
         if (rc < 0) return rc;
         s.warden_fd = o->detached || !all->use_warden ? -1 : mw_warden_fd(all->warden);
+        s.sched = mw_haste(all);                                 /* not the warden's */
         rc = mw_child_start(mw_host_loop(all->host), &s, &l->p->child, on_ending, on_ended, l->err);
         if ((rc != -EPIPE && rc != -EAGAIN) || s.warden_fd < 0 || tries > 0 || l->p->child.watching) break;
         mw_groups_warden_lost(all);                              /* it was killed or stopped: another one, once */

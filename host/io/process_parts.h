@@ -35,6 +35,11 @@ struct mw_processes {
     int terminal_given;       /* its group is the foreground one */
     struct mw_timer terminal; /* looks whether it was stopped */
     int death_signal;         /* of children, when our thread ends; 0: none */
+    int may_hurry;           /* 1: it is the program's own thread, whose slice may be changed */
+    int hasty;                /* 1: it is a short one just now, and `sched` what it was */
+    struct mw_sched sched;
+    struct mw_timer haste;
+    uint64_t started;         /* ns: when the last child was */
     int abi;                  /* Landlock's; -1: not asked yet */
     struct mw_cages *cages;   /* built ones; NULL: none yet */
     struct mw_list pids;      /* of struct mw_pids: control groups of children, and of those not empty yet */
@@ -118,6 +123,10 @@ enum mw_terminal mw_terminal_wanted(const struct mw_processes *all, const struct
 void mw_terminal_child(struct mw_processes *all, pid_t child, enum mw_terminal how);      /* it runs */
 void mw_terminal_over(struct mw_processes *all, int interrupted);    /* it has ended; 1: by a Ctrl-C that only it has seen */
 void mw_terminal_back(struct mw_processes *all);                     /* nobody else has it from now on */
+
+/* process_haste.c: a short slice of the processor while children are started */
+const struct mw_sched *mw_haste(struct mw_processes *all);   /* one is about to be: what it is to begin with (mw_spawn.sched), or NULL */
+void mw_haste_end(struct mw_processes *all);
 
 /* process_stdio.c */
 int mw_launch_stdio(struct launch *l);

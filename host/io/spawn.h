@@ -27,6 +27,15 @@ struct mw_spawn_limit {
     rlim_t soft, hard;
 };
 
+/* The argument of sched_setattr(2), its first version. */
+struct mw_sched {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;   /* ns; of an ordinary thread runtime is its slice, since Linux 6.12; 0 before */
+};
+
 /* What to start. Only read during mw_child_start. */
 struct mw_spawn {
     const char *op;           /* for errors: "process run" */
@@ -48,6 +57,7 @@ struct mw_spawn {
     int confine;              /* 1: no_new_privs, then `ruleset`, then `filter`; a failure means it does not run */
     int ruleset;              /* Landlock's descriptor; -1: none */
     const void *filter;       /* struct sock_fprog of seccomp(2); NULL: none */
+    const struct mw_sched *sched; /* what it begins with, where the calling thread has changed its own; NULL: what that has */
     int join_fd;              /* a cgroup.procs (or tasks) file that the child enters by writing "0"; 0: none */
 };
 /* 1 if `confine`, `limits`, `join_fd` and `death_signal` are held (clone); 0: mw_child_start answers -EOPNOTSUPP to the first

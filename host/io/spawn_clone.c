@@ -167,7 +167,10 @@ MW_BARE static void child_exec(const struct plan *p) {
 MW_BARE static int child_main(void *arg) {
     struct plan *p = arg;
     const struct mw_spawn *s = p->s;
-    int step = child_group(p);
+    int step;
+
+    if (s->sched != NULL) syscall(SYS_sched_setattr, 0, s->sched, 0);    /* it was the calling thread's: it cannot be refused */
+    step = child_group(p);
 
     if (step == 0 && s->join_fd > 0 && syscall(SYS_write, s->join_fd, "0", 1) != 1) step = STEP_JOIN;
     if (step == 0 && s->cwd_fd >= 0 && syscall(SYS_fchdir, s->cwd_fd) < 0) step = STEP_CHDIR;

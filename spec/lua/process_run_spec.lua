@@ -42,6 +42,17 @@ describe("running a program", function()
     assert.is_false(r.ok)
   end)
 
+  it("gives every child an ordinary slice of the processor, though ours is short while we start them", function()
+    local seen = {}
+    for i = 1, 3 do
+      local said = assert(process.run { "cat", "/proc/self/sched", stderr = "null" }).stdout
+      seen[i] = tonumber(said:match "se%.slice%s*:%s*(%d+)")
+    end
+    if seen[1] == nil then return pending "this kernel shows no slices" end
+    assert.is_true(seen[1] > 100000)
+    assert.same({ seen[1], seen[1], seen[1] }, seen)
+  end)
+
   it("takes numbers as arguments and passes every byte but NUL", function()
     assert.equal("1 2.5 \1\255\n", assert(process.run { "echo", 1, 2.5, "\1\255" }).stdout)
     assert.equal("EINVAL", raised(process.run, { "echo", "a\0b" }).code)
