@@ -56,7 +56,7 @@ const char *mw_version(void) {
 void mw_config_init(struct mw_config *cfg) {
     memset(cfg, 0, sizeof *cfg);
     cfg->size = sizeof *cfg;
-    cfg->parent_fd = cfg->script_fd = cfg->home_fd = cfg->audit_fd = -1;
+    cfg->parent_fd = cfg->script_fd = cfg->home_fd = cfg->audit_fd = cfg->notify_fd = -1;
     cfg->warden = 1;
     cfg->shutdown_ms = 5000;
 }
@@ -120,7 +120,7 @@ static int furnish(lua_State *L) { /* in a protected call: config */
         mw_std_set_script_dir(L, NULL);
     }
     if (cfg->shares != NULL) mw_shared_set(L, cfg->shares);
-    mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->warden, cfg->child_files});
+    mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->notify_fd, cfg->warden, cfg->child_files});
     return 0;
 }
 
@@ -615,6 +615,7 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->script_fd = birth.script_fd;
     cfg->home_fd = birth.home_fd;
     cfg->audit_fd = birth.audit_fd;
+    cfg->notify_fd = birth.notify_fd;
     cfg->no_script_modules = !birth.modules;
     cfg->limits = birth.limits;
     cfg->shares = birth.shares;

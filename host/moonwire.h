@@ -62,6 +62,7 @@ struct mw_config {
     struct mw_process_shares *shares;    /* NULL, or what mw.shared gives (taken): mw_config_from_parent */
     int mends_faults;                /* 1: a handler for SIGBUS calls mw_host_mend_fault with this host, whatever thread it comes in;
                                       * 0 (default): shared memory that another process can cut off is used more slowly, without atomics */
+    int notify_fd;                   /* -1, or where mw.supervisor.notify() says that the script is ready (taken by it) */
 };
 void mw_config_init(struct mw_config *cfg);
 

@@ -31,6 +31,8 @@ void mw_host_door_set(lua_State *L, const struct mw_host_door *given) {
         lua_pushinteger(L, given->parent_fd);
         lua_setfield(L, -2, "parent_fd");
     }
+    lua_pushinteger(L, given->notify_fd);
+    lua_setfield(L, -2, "notify_fd");
     lua_pushboolean(L, given->parent_stdio);
     lua_setfield(L, -2, "parent_stdio");
     lua_pushboolean(L, given->warden);

@@ -10,7 +10,7 @@ struct mw_host_door {
     const char *script_path, *program;      /* may be NULL */
     const char *const *args;                /* NULL-terminated, or NULL */
     size_t args_zero;                       /* which of them is arg[0] */
-    int parent_fd, parent_stdio, warden;
+    int parent_fd, parent_stdio, notify_fd, warden;
     uint64_t child_files;
 };
 

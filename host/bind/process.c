@@ -86,10 +86,10 @@ static int narrow(lua_State *L, int options, struct mw_process_options *o, struc
     return rc;
 }
 
-/* start(use, options) -> process | nil, err                                                           [-0, +1|2, e] */
+/* start(use, options, notify) -> process | nil, err                                                           [-0, +1|2, e] */
 static int process_start(lua_State *L) {
     static const char *const uses[] = { "run", "spawn", "lines", "pipe", NULL };
-    int use = luaL_checkoption(L, 1, NULL, uses), rc = 0;
+    int use = luaL_checkoption(L, 1, NULL, uses), notify = lua_toboolean(L, 3), rc = 0;
     struct mw_process_options o;
     struct mw_err err;
     struct box *box;
@@ -101,6 +101,7 @@ static int process_start(lua_State *L) {
     }
     box = mw_box_new(L, sizeof *box, MW_PROCESS_TYPE);                /* [use options box] */
     mw_process_options_read(L, 2, (enum mw_process_use)use, &o);      /* [use options box args ...] */
+    o.notify = notify;
     if (o.script) rc = narrow(L, 2, &o, &err);
     if (rc < 0) return mw_push_err(L, &err);
     rc = mw_process_shares_read(L, 2, &o, &err);
@@ -311,6 +312,25 @@ static int process_wait(lua_State *L) {
     return wait_k(L, 0, (lua_KContext)deadline);
 }
 
+/* await_ready(process, seconds?) -> boolean: it has said so; false: the time is up, or it has ended    [-0, +1, ey] */
+static int ready_k(lua_State *L, int code, lua_KContext ctx) {
+    mw_process *p = check(L, 1);
+
+    if (!mw_process_ready(p) && mw_process_running(p) && code != MW_ETIMEDOUT) {
+        return mw_wait_yield(L, mw_process_changed(p), (uint64_t)ctx, ctx, ready_k);
+    }
+    lua_pushboolean(L, mw_process_ready(p));
+    return 1;
+}
+static int process_await_ready(lua_State *L) {
+    uint64_t now = mw_host_now(mw_host_of(L)), ns = UINT64_MAX;
+
+    check(L, 1);
+    if (!lua_isnoneornil(L, 2)) ns = mw_arg_duration(L, 2, "process.await_ready", "the time");
+    lua_settop(L, 1);
+    return ready_k(L, 0, (lua_KContext)(ns >= (uint64_t)INT64_MAX - now ? MW_NEVER : now + ns));
+}
+
 /* ---- Methods ------------------------------------------------------------------------------------------------------------------------ */
 
 /* child:kill(signal) -> true | nil, err (ESRCH): the whole group; "TERM" if none is named              [-0, +1|2, e] */
@@ -433,6 +453,16 @@ static int process_parent(lua_State *L) {
     return rc < 0 ? mw_push_err(L, &err) : 1;
 }
 
+/* notify() -> whether there was somebody to tell that this process is ready                             [-0, +1, e] */
+static int process_notify(lua_State *L) {
+    mw_door_host(L);
+    lua_getfield(L, -1, "notify_fd");
+    lua_pushinteger(L, -1);
+    lua_setfield(L, -3, "notify_fd");
+    lua_pushboolean(L, mw_process_notify((int)luaL_optinteger(L, -1, -1)));
+    return 1;
+}
+
 static void open_types(lua_State *L) {
     static const luaL_Reg methods[] = { { "wait", process_wait }, { "kill", process_kill }, { "stop", process_stop }, { "resize", process_resize },
                                         { "stream", process_stream }, { "running", process_running }, { "close", process_close }, { NULL, NULL } };
@@ -449,7 +479,8 @@ static void open_types(lua_State *L) {
 }
 
 int mw_door_process(lua_State *L) {
-    static const luaL_Reg fns[] = { { "start", process_start }, { "collect", process_collect }, { "run", process_run }, { "link", process_link }, { "parent", process_parent }, { NULL, NULL } };
+    static const luaL_Reg fns[] = { { "start", process_start }, { "collect", process_collect }, { "run", process_run }, { "link", process_link }, { "parent", process_parent },
+                                    { "await_ready", process_await_ready }, { "notify", process_notify }, { NULL, NULL } };
     struct mw_process_setup setup = { NULL, NULL, 1, 0 };
     struct mw_err err;
 

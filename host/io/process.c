@@ -25,6 +25,7 @@ void mw_process_drop(mw_process *p) {
     mw_stream_release(p->duplex);
     mw_stream_release(p->feeding);
     for (i = 0; i < 2; i++) mw_capture_free(&p->out[i]);
+    free(p->notify);
     free(p);
 }
 
@@ -72,6 +73,7 @@ static void finish(mw_process *p) {
     mw_timer_stop(p->host, &p->limit);
     mw_list_remove(&p->link);
     mw_limits_over(p);
+    mw_notify_end(p);
     mw_child_close(&p->child, child_closed);
 }
 
@@ -152,6 +154,7 @@ static void on_ended(struct mw_child *c) {
     mw_process *p = c->ud;
 
     p->ended = mw_host_now(p->host);
+    mw_notify_end(p);
     if (p->home != NULL) {
         p->home->running--;
         mw_groups_left(p->home, &p->slot, c->pid);
@@ -363,6 +366,7 @@ static int attach(struct launch *l) {
     for (i = 0; rc == 0 && i < 2; i++) {
         if (mw_capture_open(&p->out[i])) rc = mw_capture_start(&p->out[i], mw_host_loop(all->host));
     }
+    if (rc == 0) rc = mw_notify_start(p, mw_host_loop(all->host));
     if (rc == 0 && l->o->timeout_ns != 0) rc = mw_timer_start(p->host, &p->limit, p->started + l->o->timeout_ns, on_limit);
     if (rc == 0) return 0;
     p->kill_signal = SIGKILL;
@@ -409,6 +413,7 @@ static void undo(mw_process *p) {
     }
     p->closed = 1;
     p->refs++;
+    mw_notify_end(p);
     mw_limits_over(p);
     mw_child_close(&p->child, child_closed);
     mw_process_drop(p);
@@ -424,6 +429,7 @@ int mw_process_start(mw_host *h, const struct mw_process_options *o, mw_process 
     if (rc == 0) rc = check_size(&l);
     if (rc == 0) rc = mw_launch_confine(&l);
     if (rc == 0 && o->script) rc = mw_launch_script(&l);
+    else if (rc == 0) rc = mw_launch_notify(&l);
     if (rc == 0) rc = mw_launch_env(&l);
     if (rc == 0) {
         int count = l.count;

@@ -126,6 +126,7 @@ struct mw_process_options {
     unsigned short rows, cols;
     struct mw_sandbox sandbox;
     struct mw_process_limits limits;
+    int notify;               /* 1: it is told how to say that it is ready: mw_process_ready */
 };
 
 /* Starts it. *out: given, end it with mw_process_release.
@@ -144,6 +145,7 @@ int mw_process_signal(mw_process *p, int signal);
 /* Woken when it has ended, and when everything about it is over. */
 struct mw_wait *mw_process_changed(mw_process *p);
 int mw_process_running(const mw_process *p);
+int mw_process_ready(const mw_process *p);       /* it was asked for with `notify`, and has said so; wakes `changed` */
 /* 1 when it has ended and what it wrote has arrived (or will not be waited for any longer). */
 int mw_process_over(const mw_process *p);
 
@@ -202,6 +204,7 @@ struct mw_birth {
     int script_fd;            /* its script, open for reading, or -1 */
     int home_fd;              /* its parent's private directory, for its own one, or -1 */
     int audit_fd;             /* its parent's audit, or -1 */
+    int notify_fd;            /* where it says that it is ready, or -1 */
     int modules;              /* 1: Lua modules beside its script are free to read */
     int caged;                /* 1: it wears a cage made from its policy */
     struct mw_limits limits;  /* the parent's */
@@ -212,5 +215,7 @@ int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_er
 /* A script child's mw.parent from what mw_birth_read said; call it once. With stdio its descriptors 0 and 1 are taken over: what
  * is printed goes to standard error from then on. *out: given. */
 int mw_process_parent(mw_host *h, int parent_fd, int parent_stdio, mw_stream **out, struct mw_err *err);
+/* Says on `fd` (taken; -1: nowhere) that this process is ready. 1: it could. */
+int mw_process_notify(int fd);
 
 #endif

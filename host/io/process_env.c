@@ -95,6 +95,16 @@ static int in_sandbox(const struct mw_sandbox *s, const char *name) {
     return s->env == NULL;
 }
 
+/* What we tell it in its own variables. */
+static int is_extra(const struct launch *l, const char *name) {
+    size_t i;
+
+    for (i = 0; i < l->extra_count; i++) {
+        if (strcmp(l->extra[i].name, name) == 0) return 1;
+    }
+    return 0;
+}
+
 /* Ours that a child may have: not spoken of by the call, and let through by the rights and the sandbox. */
 static int inherited(struct launch *l, const char *entry) {
     const char *equals = strchr(entry, '=');
@@ -104,6 +114,7 @@ static int inherited(struct launch *l, const char *entry) {
     if (len == 0 || len >= sizeof name || said(l->o, entry, len) != NULL) return 0;
     memcpy(name, entry, len);
     name[len] = '\0';
+    if (is_extra(l, name)) return 0;
     if (is_private(l, name) || !in_sandbox(&l->o->sandbox, name)) return 0;
     return mw_policy_query(mw_host_policy(l->home->host), MW_ENV, name) == MW_GRANTED;
 }
@@ -138,15 +149,16 @@ int mw_launch_env(struct launch *l) {
     for (i = 0; i < PRIVATE_NAMES; i++) {
         if (is_private(l, private_names[i])) bytes += strlen(private_names[i]) + strlen(l->private_dir) + 2;
     }
+    for (i = 0; i < l->extra_count; i++) bytes += strlen(l->extra[i].name) + strlen(l->extra[i].value) + 2;
     while (!o->clear_env && environ != NULL && environ[ours] != NULL) ours++;
     for (i = 0; i < o->env_count; i++) {
         if (o->env[i].value != NULL) bytes += strlen(o->env[i].name) + strlen(o->env[i].value) + 2;
     }
     if (bytes > MW_PROCESS_ENV_MAX) goto too_large;
     /* One block: the pointers, then what the call adds; ours are pointed at where they are. */
-    l->envp = malloc((ours + o->env_count + PRIVATE_NAMES + 1) * sizeof *l->envp + bytes);
+    l->envp = malloc((ours + o->env_count + PRIVATE_NAMES + l->extra_count + 1) * sizeof *l->envp + bytes);
     if (l->envp == NULL) return mw_err_set(l->err, MW_ENOMEM, o->op, o->argv[0], NULL);
-    at = (char *)(l->envp + ours + o->env_count + PRIVATE_NAMES + 1);
+    at = (char *)(l->envp + ours + o->env_count + PRIVATE_NAMES + l->extra_count + 1);
     for (i = 0; i < ours; i++) {
         if (!inherited(l, environ[i])) continue;
         bytes += strlen(environ[i]) + 1;
@@ -163,6 +175,11 @@ int mw_launch_env(struct launch *l) {
         if (!is_private(l, private_names[i]) || said(o, private_names[i], strlen(private_names[i])) != NULL) continue;
         l->envp[count++] = at;
         at = write_entry(at, private_names[i], l->private_dir);
+    }
+    for (i = 0; i < l->extra_count; i++) {
+        if (said(o, l->extra[i].name, strlen(l->extra[i].name)) != NULL) continue;
+        l->envp[count++] = at;
+        at = write_entry(at, l->extra[i].name, l->extra[i].value);
     }
     l->envp[count] = NULL;
     return 0;

@@ -80,6 +80,7 @@ struct mw_process {
     int parent_stdio;         /* a script child whose mw.parent is its stdio */
     int pty_fd;               /* lent by the stream or the capture; -1 */
     struct mw_pids *pids;     /* the control group that counts its processes, or NULL */
+    struct mw_notify *notify; /* how it says that it is ready, or NULL */
 };
 
 /* What one start holds until it is through. */
@@ -105,6 +106,9 @@ struct launch {
     struct mw_spawn_limit limits[6];
     int limit_count;
     int join_fd;              /* of its control group; 0: none */
+    int notify_fd;            /* in the child; 0: none */
+    struct mw_env extra[2];   /* what we add to its environment, unless the call names it */
+    size_t extra_count;
 };
 
 /* process_group.c */
@@ -154,6 +158,12 @@ int mw_launch_script(struct launch *l);
 /* process_share.c: what goes to the child as its descriptors `first` and on, and what its birth says of it */
 int mw_launch_shares(struct launch *l, int first, struct mw_bytes *out);
 int mw_shares_parse(const char *at, size_t len, size_t count, struct mw_process_shares **out, struct mw_err *err);
+
+/* process_notify.c */
+#define MW_NOTIFY_FD 3        /* of a program: the first that is free */
+int mw_launch_notify(struct launch *l);          /* after what else has descriptors, before the environment */
+int mw_notify_start(mw_process *p, uv_loop_t *loop);      /* it runs */
+void mw_notify_end(mw_process *p);               /* nobody listens any more; idempotent */
 
 /* process_output.c */
 int mw_capture_start(struct capture *c, uv_loop_t *loop);

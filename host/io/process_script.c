@@ -21,10 +21,11 @@ struct header {
     uint32_t version, flags;
     int32_t script_fd, parent_fd, home_fd, audit_fd;
     uint32_t share_count, share_bytes;
+    int32_t notify_fd, unused;
     struct mw_limits limits;         /* the parent's own: a child has no more */
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 5u
+#define VERSION 6u
 #define BIRTH_MAX (24 << 20)       /* bytes */
 
 #ifdef F_ADD_SEALS
@@ -205,7 +206,7 @@ static int make_argv(struct launch *l, const char *name) {
 
 int mw_launch_script(struct launch *l) {
     const struct mw_process_options *o = l->o;
-    struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1, .home_fd = -1, .audit_fd = -1 };
+    struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1, .home_fd = -1, .audit_fd = -1, .notify_fd = -1 };
     struct mw_bytes shares = { 0 };
     char name[PATH_MAX];
     int fd, rc = full_name(l, name, sizeof name);
@@ -253,6 +254,8 @@ int mw_launch_script(struct launch *l) {
     rc = mw_launch_shares(l, SHARED_FD, &shares);
     head.share_count = (uint32_t)o->share_count;
     head.share_bytes = (uint32_t)mw_bytes_len(&shares);
+    if (rc == 0) rc = mw_launch_notify(l);
+    if (l->notify_fd > 0) head.notify_fd = l->notify_fd;
     fd = rc < 0 ? rc : write_birth(l, &head, &shares);
     mw_bytes_free(&shares);
     if (fd < 0) return fd;
@@ -304,10 +307,12 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     out->parent_fd = head.flags & BIRTH_SOCKET ? head.parent_fd : -1;
     out->parent_stdio = (head.flags & BIRTH_STDIO) != 0;
     out->home_fd = head.flags & BIRTH_HOME ? head.home_fd : -1;
+    out->notify_fd = head.notify_fd;
     out->audit_fd = head.flags & BIRTH_AUDIT ? head.audit_fd : -1;
     out->modules = (head.flags & BIRTH_MODULES) != 0;
     out->caged = (head.flags & BIRTH_CAGED) != 0;
     if (out->audit_fd >= 0 && (out->audit_fd <= 2 || fcntl(out->audit_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the audit did not arrive");
+    if (out->notify_fd >= 0 && (out->notify_fd <= 2 || fcntl(out->notify_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the way to say that it is ready did not arrive");
     if (out->script_fd >= 0 && (out->script_fd <= 2 || fcntl(out->script_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the script did not arrive");
     if (out->parent_fd >= 0 && (out->parent_fd <= 2 || fcntl(out->parent_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the line to the parent did not arrive");
     if (out->home_fd >= 0 && (out->home_fd <= 2 || fcntl(out->home_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the private directory did not arrive");

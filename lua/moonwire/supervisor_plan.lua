@@ -36,7 +36,9 @@ end
 --- One of the four ways.
 ---@class moonwire.supervisor.Ready
 ---@field connect? string           an address that accepts a connection: needs the right to connect there
----@field notify? boolean           the child says so itself
+---@field notify? boolean           the child says so itself: a script by mw.supervisor.notify(), a program by a newline into
+---  descriptor 3 ($NOTIFY_FD says its number; s6 and dinit have the same), or, if it is not confined (--trust-run), by READY=1
+---  to $NOTIFY_SOCKET, as systemd has it
 ---@field line? string              a pattern that a line of its output or error output matches; both are passed on
 ---@field exit? integer             a job, ready when it has ended with that code
 ---@field timeout? number|string    not ready by then: it is stopped, and that counts as a failure; default 10 s, none for a job

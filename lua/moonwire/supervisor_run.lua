@@ -140,7 +140,6 @@ local function options_of(spec)
   local options = {}
   for k, v in next, spec.argv do options[k] = v end
   if spec.ready and spec.ready.way == "line" then options.stdout, options.stderr = "pipe", "pipe" end
-  if spec.ready and spec.ready.way == "notify" then options.notify = true end
   return options
 end
 
@@ -172,7 +171,8 @@ end
 ---@return table outcome
 function Run:live(on_start, on_ready)
   if self.stopping then return { reason = "never started" } end
-  local ok, child, why = pcall(core.process.start, "spawn", options_of(self.spec))
+  local notify = self.spec.ready and self.spec.ready.way == "notify"
+  local ok, child, why = pcall(core.process.start, "spawn", options_of(self.spec), notify)
   if not ok then return { reason = "could not be started: " .. tostring(child), err = child, fatal = err.is(child) } end
   if not child then return { reason = "could not be started: " .. tostring(why), err = why } end
   local _ <close> = child -- who is left of its group is told to end, too

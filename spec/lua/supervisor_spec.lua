@@ -314,6 +314,54 @@ describe("a child is ready", function()
     end
   end)
 
+  it("when it says so: a script by mw.supervisor.notify, once", function()
+    local dir <close> = mw.fs.tempdir()
+    local out <close> = assert(mw.fs.open(dir:join("out"), "w"))
+    local sup = assert(mw.supervisor {
+      { id = "s", script = "spec/support/supervised.lua", "notifies", ready = { notify = true }, restart = "temporary",
+        stdout = out } })
+    assert(sup:wait_ready { timeout = 20 })
+    watching(sup).wait("s exited")
+    sup:close()
+    assert.same({ "s starting", "s ready", "s exited" }, told(sup))
+    assert.equal("true\tfalse\n", mw.fs.read(dir:join("out")))
+    assert.is_false(mw.supervisor.notify()) -- nobody asked us
+  end)
+
+  it("when it says so: a program by a newline into descriptor 3, or to the socket of systemd", function()
+    local python = [[
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+at = os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1)
+for text in sys.argv[1:]: s.sendto(text.encode(), at)
+time.sleep(1000)]]
+    for _, run in ipairs {
+      stays("echo >&3"), stays("echo >&$NOTIFY_FD"), stays("printf 'well\n and more' >&3; exec 3>&-"),
+      { "python3", "-c", python, "READY=1" }, { "python3", "-c", python, "STATUS=starting", "STATUS=up\nREADY=1\nMAINPID=1" },
+    } do
+      local sup <close> = assert(mw.supervisor { { id = "x", run = run, ready = { notify = true } } })
+      assert(sup:wait_ready { timeout = 20 })
+    end
+    for _, run in ipairs { stays("exec 3>&-"), stays("printf ready >&3"), { "python3", "-c", python, "READY=0", "XREADY=1" } } do
+      local sup <close> = assert(mw.supervisor { { id = "x", run = run, ready = { notify = true, timeout = 0.3 }, restart = "temporary" } })
+      assert.truthy(select(2, sup:wait_ready { timeout = 20 }).message:find("not ready within", 1, true))
+    end
+  end)
+
+  it("when it says so, and is told nothing of it that it should not know", function()
+    local r = assert(mw.process.run {
+      os.getenv("MOONWIRE"), "run", "--allow-run=sh,sleep", "-", timeout = 20, env = { NOTIFY_SOCKET = "@ours" }, stdin = [[
+        local mw = require "moonwire"
+        local sup <close> = assert(mw.supervisor{ { id = "x", ready = { notify = true },
+          run = { "sh", "-c", "echo fd $NOTIFY_FD socket $NOTIFY_SOCKET; echo >&3; exec sleep 1000" } } })
+        assert(sup:wait_ready{ timeout = 10 })]],
+    })
+    assert.equal("fd 3 socket\n", r.stdout .. r.stderr) -- a confined one has no socket to send from
+    r = assert(mw.process.run { "sh", "-c", "echo \"$NOTIFY_FD\"; true >&3" })
+    assert.equal("\n", r.stdout)
+    assert.truthy(r.stderr:find("descriptor", 1, true))
+  end)
+
   it("when it has ended, if it is a job; not when it failed", function()
     local sup = assert(mw.supervisor { backoff = { 0.01, 0.01 }, max_restarts = 1,
       { id = "good", run = { "sh", "-c", "exit 3" }, ready = { exit = 3 } },
@@ -328,6 +376,7 @@ describe("a child is ready", function()
   it("never, if it does not get there in time: it is ended and counted", function()
     for _, ready in ipairs {
       { line = "never", timeout = 0.05 }, { connect = "unix:@mw-spec-nobody", timeout = 0.05 }, { exit = 0, timeout = 0.05 },
+      { notify = true, timeout = 0.05 },
     } do
       local sup = assert(mw.supervisor { max_restarts = 0,
         { id = "x", run = stays(), ready = ready, restart = ready.exit and "transient" or "permanent" } })
@@ -340,7 +389,7 @@ describe("a child is ready", function()
   end)
 
   it("never, if it ends before: that is one end, and no lateness", function()
-    for _, ready in ipairs { { line = "never" }, { connect = "unix:@mw-spec-nobody" } } do
+    for _, ready in ipairs { { line = "never" }, { connect = "unix:@mw-spec-nobody" }, { notify = true } } do
       local sup = assert(mw.supervisor { { id = "x", run = { "sh", "-c", "exit 4" }, restart = "temporary", ready = ready } })
       local none, err = sup:wait_ready { timeout = 10 }
       assert.same({ nil, "ECRASHED", 4 }, { none, err.code, err.data.code })

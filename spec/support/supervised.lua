@@ -12,4 +12,8 @@ function does.listens(address)
   server:serve(function(conn) conn:read("a") end)
 end
 
+function does.notifies()
+  print(mw.supervisor.notify(), mw.supervisor.notify())
+end
+
 does[arg[1]](table.unpack(arg, 2))

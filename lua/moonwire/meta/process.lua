@@ -106,9 +106,20 @@ local door = {}
 
 ---@param use "run"|"spawn"|"lines"|"pipe"  decides the defaults
 ---@param options moonwire.process.Options
+---@param notify? boolean  it is told how to say that it is ready: await_ready
 ---@return moonwire.Process? process
 ---@return moonwire.Err? err
-function door.start(use, options) end
+function door.start(use, options, notify) end
+
+--- Waits until a process that was started with `notify` has said that it is ready.
+---@param process moonwire.Process
+---@param seconds? number
+---@return boolean ready  false: the time is up, or it has ended
+function door.await_ready(process, seconds) end
+
+--- Says that this process is ready to whoever asked for it with `notify`.
+---@return boolean told  false: nobody did, or it was told before
+function door.notify() end
 
 --- Waits until it is over and lets it go.
 ---@param process moonwire.Process
