@@ -22,6 +22,7 @@
 #include "bind/unguarded.h"
 #include "core/host.h"
 #include "core/raise.h"
+#include "core/spin.h"
 #include "core/task.h"
 #include "core/timer.h"
 #include "io/process.h"
@@ -59,6 +60,11 @@ void mw_config_init(struct mw_config *cfg) {
     cfg->parent_fd = cfg->script_fd = cfg->home_fd = cfg->audit_fd = cfg->notify_fd = -1;
     cfg->warden = 1;
     cfg->shutdown_ms = 5000;
+}
+
+static void set_spin(mw_host *h, int us) {
+    int most = us < MW_SPIN_MAX_US ? us : MW_SPIN_MAX_US;
+    mw_host_set_spin(h, us == 0 ? MW_SPIN_AUTO : us < 0 ? MW_SPIN_OFF : (uint64_t)most * 1000u);
 }
 
 static struct assembly *of(mw_host *h) {
@@ -234,6 +240,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     mw_host_set_policy(a->host, a->policy);
     audit(a);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
+    set_spin(a->host, a->cfg.spin_us);
     mw_host_set_preempt(a->host, a->cfg.preempt, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy));
     lua_pushcfunction(mw_host_state(a->host), furnish);
     lua_pushlightuserdata(mw_host_state(a->host), (void *)(uintptr_t)cfg);

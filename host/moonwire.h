@@ -29,6 +29,8 @@ const char *mw_version(void);                    /* static: "0.1.0 (Lua 5.4.4, l
 
 enum mw_level { MW_LEVEL_DEBUG, MW_LEVEL_INFO, MW_LEVEL_WARN, MW_LEVEL_ERROR };
 
+enum { MW_SPIN_NEVER = -1, MW_SPIN_MAX_US = 10000 };
+
 struct mw_config {
     size_t size;                     /* set by mw_config_init */
     void *ud;                        /* passed to every hook */
@@ -63,6 +65,9 @@ struct mw_config {
     int mends_faults;                /* 1: a handler for SIGBUS calls mw_host_mend_fault with this host, whatever thread it comes in;
                                       * 0 (default): shared memory that another process can cut off is used more slowly, without atomics */
     int notify_fd;                   /* -1, or where mw.supervisor.notify() says that the script is ready (taken by it) */
+    int spin_us;                     /* mw_host_run only: how long a loop with nothing to do looks on before it sleeps. 0 (default): it
+                                      * finds out; MW_SPIN_NEVER; or so long at every wait, at most MW_SPIN_MAX_US. Never on one core,
+                                      * nor while other threads want this one, on a borrowed loop, or in steps */
 };
 void mw_config_init(struct mw_config *cfg);
 

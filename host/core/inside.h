@@ -10,6 +10,7 @@
 #include "core/hook.h"
 #include "core/host.h"
 #include "core/source.h"
+#include "core/spin.h"
 #include "core/task.h"
 #include "core/timer.h"
 #include "core/wait.h"
@@ -69,6 +70,18 @@ struct mw_scope {
     char *why;
 };
 
+struct mw_spin {
+    uint64_t bound_ns;              /* 0: never */
+    int adapts;
+    unsigned row;                   /* short waits, one after the other */
+    int64_t credit_ns;
+    uint64_t began;                 /* the wait; 0: not looked at */
+    uint64_t paid_at, fit_at, polled_at, off_until, off_ns;
+    uint64_t window_at;
+    long window_taken;
+    struct mw_spin_counts counts;
+};
+
 struct mw_host {
     struct mw_host_head head;       /* first: see core/hook.h */
     uv_loop_t *loop, own;
@@ -96,6 +109,8 @@ struct mw_host {
     int up;                         /* what the sources were told: 0, the loop sleeps, or is not turned by us */
     int may_sleep;                  /* the loop is turned by us, and not only to look */
     int look_again;                 /* a source was added while the loop counted as asleep */
+    uint64_t stirred;               /* how much came in: tasks resumed, and what woke none (mw_host_stirred) */
+    struct mw_spin spin;
     uint64_t handle_count, task_count;
     /* the step: what Lua runs without waiting (hook.c, tick.c) */
     enum mw_preempt preempt;
@@ -158,6 +173,10 @@ int mw_loop_open(mw_host *h);                       /* the loop's hooks; 0 or a 
 void mw_loop_bound(mw_host *h, uint64_t ms);        /* the loop sleeps at most so long */
 void mw_loop_dusk(mw_host *h);                       /* what was to be done at dusk */
 int mw_loop_alive(mw_host *h);                      /* 0: nothing but daemons was left in the root scope, and they have ended too */
+void mw_loop_drain(mw_host *h);                     /* runs ready tasks, then dusk */
+/* spin.c */
+int mw_spin_wait(mw_host *h);                       /* 1: something came, and tasks have run; 0: the loop is to block */
+void mw_spin_slept(mw_host *h, uint64_t stirred);   /* it did, from so many stirs on */
 /* source.c */
 int mw_sources_look(mw_host *h);                    /* 1: something came */
 void mw_sources_up(mw_host *h);                     /* tells them that the loop is up; safe to repeat */

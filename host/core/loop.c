@@ -33,8 +33,8 @@ static void stay_up(mw_host *h) {
     uv_idle_start(&h->idle, mw_idle);
 }
 
-static void drain(mw_host *h) {
-    mw_task_drain(h, h->until);
+void mw_loop_drain(mw_host *h) {
+    h->stirred += (unsigned)mw_task_drain(h, h->until);
     mw_loop_dusk(h);
     if (!mw_list_empty(&h->ready)) {
         stay_up(h);
@@ -55,7 +55,7 @@ static void on_check(uv_check_t *it) {
     if (h->may_sleep) mw_sources_up(h);
     mw_sources_look(h);
     take_interrupt(h); /* what came in this turn's callbacks is not overtaken by its tasks */
-    if (h->until == 0 || mw_host_now(h) < h->until) drain(h);
+    if (h->until == 0 || mw_host_now(h) < h->until) mw_loop_drain(h);
     else mw_loop_dusk(h); /* the tasks of this turn have had their time before */
 }
 /* The last that runs before the loop blocks, save that libuv then asks how long it may: not at all beside an idle handle. */
@@ -127,26 +127,29 @@ void mw_loop_bound(mw_host *h, uint64_t ms) {
 }
 
 static void block(mw_host *h) {
+    uint64_t stirred = h->stirred;
+
     h->may_sleep = 1;
     uv_run(h->loop, UV_RUN_ONCE);
     h->may_sleep = 0;
     if (uv_is_active((uv_handle_t *)&h->bound)) uv_timer_stop(&h->bound);
+    mw_spin_slept(h, stirred);
 }
 
-/* The sources are up. */
-static int turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
+/* The sources are up. may_spin: the next turn follows at once. */
+static int turn(mw_host *h, int timeout_ms, uint64_t budget_ns, int may_spin) {
     h->until = budget_ns != 0 ? mw_host_now(h) + budget_ns : 0;
     h->turning = 1;
     mw_tick_start(h);
     take_interrupt(h);
-    drain(h);
+    mw_loop_drain(h);
     if (!mw_loop_alive(h)) {
         h->turning = 0;
         return 0;
     }
     if (timeout_ms == 0 || !mw_list_empty(&h->ready)) {
         uv_run(h->loop, UV_RUN_NOWAIT);
-    } else {
+    } else if (!may_spin || !mw_spin_wait(h)) {
         if (timeout_ms > 0) mw_loop_bound(h, (uint64_t)timeout_ms);
         block(h);
     }
@@ -159,7 +162,7 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
     int alive;
 
     if (h->owns_loop) mw_sources_up(h);
-    alive = turn(h, timeout_ms, budget_ns);
+    alive = turn(h, timeout_ms, budget_ns, 0);
     if (h->owns_loop) mw_sources_down(h); /* what it finds makes tasks ready, and the caller is told */
     return alive;
 }
@@ -194,7 +197,7 @@ int mw_host_loop_run(mw_host *h) {
         if (h->grace_at == 0) h->grace_at = now + h->grace_ns;
         if (timeout_ms >= 0 && now >= h->grace_at) break; /* cleanup has had its time, and one turn at least */
         timeout_ms = now >= h->grace_at ? 0 : h->grace_at - now > 60000000000u ? 60000 : (int)((h->grace_at - now) / 1000000) + 1;
-    } while (turn(h, timeout_ms, 0));
+    } while (turn(h, timeout_ms, 0, 1));
     finish_handles(h);
     mw_sources_down(h);
     return 0;

@@ -36,6 +36,7 @@ static void print_bash(FILE *to) {
     fputs("_moonwire() {\n"
           "  local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} flags\n"
           "  [[ ${COMP_WORDS[*]:COMP_CWORD-2:3} == *'--confine ='* ]] && { COMPREPLY=($(compgen -W 'auto strict off' -- \"${cur#=}\")); return; }\n"
+          "  [[ ${COMP_WORDS[*]:COMP_CWORD-2:3} == *'--spin ='* ]] && { COMPREPLY=($(compgen -W 'auto off' -- \"${cur#=}\")); return; }\n"
           "  [[ $cur == = || ${COMP_WORDS[COMP_CWORD-1]} == = ]] && { COMPREPLY=($(compgen -f -- \"${cur#=}\")); return; }\n"
           "  case $command in\n", to);
     for (int i = 0; i < MW_COMMANDS; i++) {

@@ -114,11 +114,26 @@ int mw_flags_limits(struct mw_flags *flags, const char *text, const char *source
     return 0;
 }
 
+static int set_spin(struct mw_flags *flags, const char *value, struct mw_err *err) {
+    char *end = NULL;
+    unsigned long us;
+
+    if (strcmp(value, "auto") == 0) return flags->spin_us = 0, 0;
+    if (strcmp(value, "off") == 0) return flags->spin_us = MW_SPIN_NEVER, 0;
+    us = value[0] >= '0' && value[0] <= '9' ? strtoul(value, &end, 10) : 0;
+    if (us == 0 || us > MW_SPIN_MAX_US || *end != '\0') {
+        return refuse(flags, err, "--spin=%s: auto, off or microseconds (1 to 10000) are expected", value, "");
+    }
+    flags->spin_us = (int)us;
+    return 0;
+}
+
 static int check_value(const struct mw_flags *flags, const struct mw_flag_row *row, const char *value, struct mw_err *err) {
     if (row->takes == MW_VALUE_NONE && value != NULL) return refuse(flags, err, "%s takes no value", row->name, "");
     if (row->takes == MW_VALUE_NEEDED && (value == NULL || *value == '\0')) {
         if (row->does == MW_FLAG_LIMIT) return refuse(flags, err, "%s needs a value: %s=memory=64MiB,step=2s", row->name, row->name);
         if (row->does == MW_FLAG_CONFINE) return refuse(flags, err, "%s needs a value: %s=strict", row->name, row->name);
+        if (row->does == MW_FLAG_SPIN) return refuse(flags, err, "%s needs a value: %s=off", row->name, row->name);
         return refuse(flags, err, row->does == MW_FLAG_TIMEOUT ? "%s needs a value: %s=2s" : "%s needs a value: %s=FILE", row->name, row->name);
     }
     if (row->does == MW_FLAG_RIGHT && value != NULL && *value == '\0') {
@@ -156,6 +171,7 @@ static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const ch
     case MW_FLAG_LIMIT: return set_limits(flags, value, row->name, err);
     case MW_FLAG_POLICY: return set_file(flags, &flags->policy, row, value, err);
     case MW_FLAG_CONFINE: return set_confine(flags, value, err);
+    case MW_FLAG_SPIN: return set_spin(flags, value, err);
     case MW_FLAG_AUDIT: return set_file(flags, &flags->audit, row, value, err);
     case MW_FLAG_LATER: return refuse(flags, err, "%s is not in this version; nothing was run", row->name, "");
     case MW_FLAG_HELP:

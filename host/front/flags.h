@@ -30,6 +30,7 @@ struct mw_flags {
     const char **args;              /* NULL-terminated: SCRIPT ARGS, CODE ARGS, what goes to Busted, SCRIPTs, the shell */
     const char *policy, *audit;     /* files; NULL: none */
     enum mw_confine confine;
+    int spin_us;                    /* as struct mw_config has it */
     size_t arg_count;
     size_t arg_first;               /* where args begins in argv (run, eval, child-script) */
 };

@@ -50,6 +50,8 @@ static const struct mw_flag_row flags[] = {
       "append a line of JSON for every decision about a right", RUNS },
     { "--confine", NULL, MW_FLAG_CONFINE, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "auto|strict|off",
       "the kernel holds moonwire itself to the rights: auto: where nobody can be asked", RUNS },
+    { "--spin", NULL, MW_FLAG_SPIN, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "auto|off|MICROSECONDS",
+      "how long to look for the next message before sleeping (below)", RUNS },
     { "--help", "-h", MW_FLAG_HELP, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL, "explain this command", TALKS },
     LATER("--trace", "FILE"),
 };

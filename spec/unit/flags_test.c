@@ -227,6 +227,24 @@ TEST(a_command_without_what_it_needs_says_so) {
     mw_flags_free(&f);
 }
 
+TEST(a_spin_is_adaptive_off_or_so_many_microseconds) {
+    struct mw_flags f;
+    struct mw_err err;
+
+    CHECK(PARSE(f, err, "run", "a.lua") == 0 && f.spin_us == 0);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "run", "--spin=off", "a.lua") == 0 && f.spin_us == MW_SPIN_NEVER);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "test", "--spin=off", "--spin=auto") == 0 && f.spin_us == 0);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "eval", "--spin=10000", "1") == 0 && f.spin_us == 10000);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "run", "--spin=0", "a.lua") == MW_EINVAL);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "run", "--spin=-1", "a.lua") == MW_EINVAL);
+    mw_flags_free(&f);
+}
+
 TEST(a_script_child_gets_its_words_as_they_are) {
     struct mw_flags f;
     struct mw_err err;

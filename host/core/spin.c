@@ -1,0 +1,179 @@
+/* The spin, as its header tells.
+ * Knows: core, uv.h, sched_yield(2), getrusage(2). Never: what comes; sources that count as asleep. */
+#include "core/spin.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#include "core/inside.h"
+
+#define LOOKS 16                /* looks at the sources between two at the descriptors: less than a microsecond */
+#define POLL_NS 20000u          /* after so long the descriptors are looked at, however much the sources bring */
+
+#if defined(__x86_64__)
+#define RELAX() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define RELAX() __asm__ volatile("isb")
+#else
+#define RELAX() ((void)0)
+#endif
+
+void mw_host_set_spin(mw_host *h, uint64_t how_ns) {
+    h->spin.adapts = how_ns == MW_SPIN_AUTO;
+    h->spin.bound_ns = how_ns == MW_SPIN_AUTO ? SPIN_BOUND_NS : how_ns;
+}
+void mw_host_stirred(mw_host *h) {
+    h->stirred++;
+}
+const struct mw_spin_counts *mw_host_spin_counts(const mw_host *h) {
+    return &h->spin.counts;
+}
+
+static int one_core(void) {
+#ifdef __linux__
+    cpu_set_t cores;
+    return sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) == 1;
+#else
+    return 0;
+#endif
+}
+
+/* How often the kernel took the core away from this thread, and how often it would have had to. */
+static long taken_away(void) {
+#ifdef RUSAGE_THREAD
+    struct rusage used;
+    if (getrusage(RUSAGE_THREAD, &used) == 0) return used.ru_nivcsw;
+#endif
+    return 0;
+}
+
+static void open_window(struct mw_spin *s, uint64_t now) {
+    s->window_at = now;
+    s->window_taken = taken_away();
+}
+
+static void crowded(struct mw_spin *s, uint64_t now) {
+    s->counts.crowded++;
+    s->off_ns = s->off_ns == 0 ? SPIN_OFF_NS : s->off_ns < SPIN_OFF_MAX_NS ? 2 * s->off_ns : SPIN_OFF_MAX_NS;
+    s->off_until = now + s->off_ns;
+    s->row = 0;
+}
+
+/* A row of short waits begins: does it make sense at all, here and now? */
+static int fit(struct mw_spin *s, uint64_t now) {
+    s->fit_at = now;
+    if (one_core()) {
+        s->off_until = now + SPIN_OFF_MAX_NS;
+        s->row = 0;
+        return 0;
+    }
+    open_window(s, now);
+    return 1;
+}
+
+/* The window is over: was this thread left in peace? */
+static int in_peace(struct mw_spin *s, uint64_t now) {
+    uint64_t allowed = 2 + (now - s->window_at) * SPIN_TAKEN / 1000000000u;
+    uint64_t taken = (uint64_t)(taken_away() - s->window_taken);
+
+    open_window(s, now);
+    if (taken > allowed) {
+        crowded(s, now);
+        return 0;
+    }
+    s->off_ns /= 2;
+    if (s->off_ns < SPIN_OFF_NS) s->off_ns = 0;
+    return 1;
+}
+
+static void pay(struct mw_spin *s, int64_t ns) {
+    s->credit_ns += ns;
+    if (s->credit_ns > SPIN_CREDIT_NS) s->credit_ns = SPIN_CREDIT_NS;
+}
+
+static int pays(mw_host *h, struct mw_spin *s, uint64_t now) {
+    int due;
+
+    if (now < s->off_until || (s->adapts && s->row < SPIN_ROW)) return 0;
+    if (s->fit_at == 0 && !fit(s, now)) return 0;
+    if (now - s->window_at >= SPIN_WINDOW_NS && !in_peace(s, now)) return 0;
+    if (s->adapts) {
+        pay(s, (int64_t)((now - s->paid_at < SPIN_WINDOW_NS * SPIN_SHARE ? now - s->paid_at : SPIN_WINDOW_NS * SPIN_SHARE) / SPIN_SHARE));
+        s->paid_at = now;
+        if (s->credit_ns < (int64_t)s->bound_ns) return 0;
+    }
+    mw_timers_arm(h);
+    due = uv_backend_timeout(h->loop); /* 0 too when the loop has something to do */
+    return due < 0 || due > 1;
+}
+
+/* 1: somebody else ran here. */
+static int others_first(uint64_t *now) {
+    uint64_t before = *now;
+
+    sched_yield();
+    *now = uv_hrtime();
+    return *now - before > SPIN_LEAP_NS;
+}
+
+static int look(mw_host *h) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (mw_sources_look(h)) return 1;
+        RELAX();
+    }
+    return 0;
+}
+
+/* Spins from `began` on. 1: something came, and the tasks that it woke have run. */
+static int spin(mw_host *h, struct mw_spin *s, uint64_t began) {
+    uint64_t now = began, last, stirred = h->stirred, yield_at = began + SPIN_YIELD_NS;
+    int sources = !mw_list_empty(&h->sources);
+
+    do {
+        last = now;
+        if (sources && look(h) && now - s->polled_at < POLL_NS) mw_loop_drain(h);
+        else {
+            s->polled_at = now;
+            uv_run(h->loop, UV_RUN_NOWAIT);
+        }
+        if (h->stirred != stirred || mw_host_ending(h)) return 1;
+        now = uv_hrtime();
+        if (now - last > SPIN_LEAP_NS || (now >= yield_at && others_first(&now))) {
+            crowded(s, now);
+            break;
+        }
+        if (now >= yield_at) yield_at = now + SPIN_YIELD_NS;
+    } while (now - began < s->bound_ns);
+    s->counts.vain_ns += now - began;
+    if (s->adapts) s->credit_ns -= (int64_t)(now - began);
+    return 0;
+}
+
+int mw_spin_wait(mw_host *h) {
+    struct mw_spin *s = &h->spin;
+    uint64_t now;
+
+    s->counts.waits++;
+    s->began = 0;
+    if (s->bound_ns == 0) return 0;
+    s->began = now = uv_hrtime();
+    if (!pays(h, s, now)) return 0;
+    s->counts.spins++;
+    if (!spin(h, s, now)) return 0;
+    s->counts.hits++;
+    if (s->adapts) pay(s, SPIN_EARNS_NS);
+    return 1;
+}
+
+void mw_spin_slept(mw_host *h, uint64_t stirred) {
+    struct mw_spin *s = &h->spin;
+
+    s->counts.slept++;
+    if (s->began == 0 || s->began < s->off_until) return;
+    if (h->stirred != stirred && uv_hrtime() - s->began < SPIN_SHORT_NS) {
+        if (s->row < SPIN_ROW) s->row++;
+    } else {
+        s->row = 0;
+        s->fit_at = 0;
+    }
+}

@@ -1,0 +1,62 @@
+/* The spin: a loop that has nothing to do looks on for some microseconds before it sleeps, where that pays.
+ * Knows: core/host. Never: spins on one core, on a loaded machine, on a borrowed loop or between steps; burns an idle machine.
+ *
+ * Why. To sleep in epoll_wait(2) is cheap; to be woken is not: the kernel brings an idle core back, 20 to 40 us on a virtual
+ * machine, once for each hop of a conversation. Two sides that answer within a few microseconds spend nearly all their time so.
+ * A side that still looks when the answer comes takes it at once, and the other side's write wakes nobody.
+ *
+ * When (MW_SPIN_AUTO). After SPIN_ROW waits one after the other that ended within SPIN_SHORT_NS, each wait begins with a spin of at
+ * most SPIN_BOUND_NS. What a spin costs is kept in an account of time: one that finds nothing is taken from it, one that finds
+ * something pays in what a wake would have cost, and time itself pays in 1/SPIN_SHARE. Without credit there is no spin, so:
+ *   - an idle machine: one spin in vain after the last message, then none, for the row is broken;
+ *   - waits a little too long for it: 1/SPIN_SHARE of one core at most, once the account is empty;
+ *   - two of three waits must be short for it to go on.
+ * Never when a timer is due within a millisecond: it would be what the loop waits for.
+ *
+ * Never where another thread wants this core: then the other side may well be the one that waits for it. Three signs, for which no
+ * call is made in a conversation that runs smoothly:
+ *   - one core in the thread's affinity mask (asked when a row begins);
+ *   - the spin lets others go first (sched_yield, at most once in SPIN_YIELD_NS): if somebody ran, that took longer than the call, and
+ *     if the clock makes a leap between two looks, somebody ran too;
+ *   - the kernel took the core away from this thread more than some times a second (ru_nivcsw, asked once in SPIN_WINDOW_NS): what
+ *     shows where each spin ends too early for the second sign.
+ * Each shuts the spin off for a time, which doubles as long as the sign comes again. The machine's load average says nothing about
+ * this core and this moment, and a loop's own CPU time says nothing that the leap of the clock does not say sooner. */
+#ifndef MW_CORE_SPIN_H
+#define MW_CORE_SPIN_H
+
+#include "core/host.h"
+
+#define SPIN_ROW 4u                 /* waits */
+#define SPIN_SHORT_NS 200000u       /* a hop there and back with a sleep at each end takes less */
+#define SPIN_BOUND_NS 50000u
+#define SPIN_SHARE 50               /* of the time that passes */
+#define SPIN_CREDIT_NS 1000000      /* the account holds no more: so much is burnt at once at most */
+#define SPIN_EARNS_NS 25000         /* what a wake costs */
+#define SPIN_YIELD_NS 8000u         /* into a spin, and again after as much */
+#define SPIN_LEAP_NS 15000u         /* nothing that the spin does takes so long */
+#define SPIN_WINDOW_NS 10000000u
+#define SPIN_TAKEN 100u             /* times a second that the kernel may take the core away */
+#define SPIN_OFF_NS 1000000u        /* the first time it is shut off */
+#define SPIN_OFF_MAX_NS 1000000000u
+
+/* For how long a run of the host spins: MW_SPIN_AUTO: as above; MW_SPIN_OFF: never; else in nanoseconds, at the beginning of every
+ * wait, on two cores and more and while nobody else wants this one. On the loop's thread. */
+#define MW_SPIN_AUTO UINT64_MAX
+#define MW_SPIN_OFF 0u
+void mw_host_set_spin(mw_host *h, uint64_t how_ns);
+
+/* For what comes in without waking a task: else a spin counts as one that found nothing. */
+void mw_host_stirred(mw_host *h);
+
+/* What there has been since the beginning of the host. */
+struct mw_spin_counts {
+    uint64_t waits;                 /* the loop had nothing to do */
+    uint64_t slept;                 /* it did block */
+    uint64_t spins, hits;           /* hits: something came meanwhile */
+    uint64_t crowded;               /* times that another thread wanted the core */
+    uint64_t vain_ns;               /* time of the spins that found nothing */
+};
+const struct mw_spin_counts *mw_host_spin_counts(const mw_host *h);
+
+#endif
