@@ -507,6 +507,7 @@ static int channel_gc(lua_State *L) {
     mw_stream *s = ch->stream;
 
     if (s == NULL) return 0;
+    mw_box_forget(L, ch);
     mw_timer_stop(mw_stream_host(ch->stream), &ch->timer);
     ch->stream = NULL;
     mw_stream_release(s);

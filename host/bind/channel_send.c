@@ -1,13 +1,12 @@
-/* The writing side of channels: one frame at a time, a small header beside the lent string.
+/* The writing side of channels: small frames go to the end of what their stream gathers, large ones are lent beside their header.
  * Knows: bind/channel, io/stream, core, lua.h.
- * Never: copies the data; sends a part of a frame that is refused. */
+ * Never: sends a part of a frame that is refused. */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "bind/arg.h"
 #include "bind/channel.h"
 #include "core/hook.h"
-
-enum { GATHER = 16 * 1024 };      /* bytes: smaller frames of one turn go out together */
 
 /* [ch data fields...]: composes and writes.                                                        [-0, +1|2, e] */
 static int write_frame(lua_State *L, struct mw_channel *ch) {
@@ -30,12 +29,41 @@ static int write_frame(lua_State *L, struct mw_channel *ch) {
     if (len > 0) parts[count++] = (struct mw_view){data, len};
     if (wrap.tail_len > 0) parts[count++] = (struct mw_view){wrap.tail, wrap.tail_len};
     total = wrap.head_len + len + wrap.tail_len;
-    rc = total < GATHER ? mw_stream_put(ch->stream, parts, count, &err) : mw_stream_write(ch->stream, parts, count, &err);
+    rc = mw_stream_put(ch->stream, parts, count, &err);
     if (rc < 0) return mw_push_err(L, &err);
     ch->stats.sent++;
     ch->stats.bytes_sent += len;
     ch->stats.bytes_wire += total;
     lua_pushvalue(L, 1);
+    return 1;
+}
+
+/* [ch data fields...]: the short way of nearly every frame, to the end of what is gathered. 1: it is there; 0: nothing was done.
+ * What is of an unexpected type, out of range or too long is told by write_frame. */
+static int add_frame(lua_State *L, struct mw_channel *ch) {
+    const struct mw_frame_format *f = ch->format;
+    int64_t values[MW_FRAME_FIELDS], *v = values;
+    const char *data;
+    size_t len;
+    char *at;
+
+    if (!f->plain || lua_gettop(L) != 1 + (int)f->fields || lua_type(L, 2) != LUA_TSTRING) return 0;
+    for (unsigned i = 0, at_arg = 3; i < f->fields; i++) {
+        if (i == f->length) continue;
+        if (!lua_isinteger(L, (int)at_arg)) return 0;
+        *v = lua_tointeger(L, (int)at_arg++);
+        if (*v < f->field[i].min || *v > f->field[i].max) return 0;
+        v++;
+    }
+    data = lua_tolstring(L, 2, &len);
+    if (len > f->max || len > (uint64_t)f->field[f->length].max) return 0;
+    at = mw_stream_add(ch->stream, f->head + len);
+    if (at == NULL) return 0;
+    mw_frame_head(f, values, len, at);
+    memcpy(at + f->head, data, len);
+    ch->stats.sent++;
+    ch->stats.bytes_sent += len;
+    ch->stats.bytes_wire += f->head + len;
     return 1;
 }
 
@@ -69,9 +97,11 @@ int mw_channel_send_raw(lua_State *L) {
 int mw_channel_send(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, mw_channel_send);
     static const char *const known[] = {"timeout", NULL};
-    struct mw_channel *ch = mw_box_self(L, MW_CHANNEL_TYPE);
+    struct mw_channel *ch = mw_box_known(L, MW_CHANNEL_TYPE);
     uint64_t deadline = MW_NEVER;
 
+    mw_box_know(L, ch, MW_CHANNEL_TYPE);
+    if (ch->uses == 0 && add_frame(L, ch)) return lua_settop(L, 1), 1;
     if (lua_gettop(L) > 2 && lua_istable(L, -1)) {
         mw_opt_open(L, lua_gettop(L), "channel.send", known, 0);
         deadline = mw_opt_deadline(L, lua_gettop(L), "channel.send");

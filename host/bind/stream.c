@@ -55,7 +55,9 @@ struct mw_stream_box *mw_stream_box_at(lua_State *L, int idx) {
 
 /* For methods alone. */
 static struct mw_stream_box *own_box(lua_State *L) {
-    return opened(L, mw_box_self(L, MW_STREAM_TYPE));
+    struct mw_stream_box *box = opened(L, mw_box_known(L, MW_STREAM_TYPE));
+
+    return mw_box_know(L, box, MW_STREAM_TYPE), box;
 }
 
 mw_stream *mw_stream_check(lua_State *L, int idx) {
@@ -97,6 +99,18 @@ static int written(lua_State *L, mw_stream *s, int crowded) {
     return 1;
 }
 
+/* To the end of what is gathered, where nearly every small piece goes. */
+static int add_parts(mw_stream *s, const struct mw_view *parts, int n, size_t total) {
+    char *at = mw_stream_add(s, total);
+
+    if (at == NULL) return 0;
+    for (int i = 0; i < n; i++) {
+        memcpy(at, parts[i].at, parts[i].len);
+        at += parts[i].len;
+    }
+    return 1;
+}
+
 /* stream:write(...) -> stream | nil, err                                      [-0, +1|2, ey]
  * Strings and numbers; one call is one piece, whoever else writes. */
 static int stream_write(lua_State *L) {
@@ -104,7 +118,7 @@ static int stream_write(lua_State *L) {
     struct mw_stream_box *box = own_box(L);
     mw_stream *s = box->s;
     size_t total = 0;
-    int n = lua_gettop(L) - 1, i, rc;
+    int n = lua_gettop(L) - 1, i, rc = 0;
     struct mw_view few[PARTS], *parts = few;
     struct mw_err err;
 
@@ -113,15 +127,14 @@ static int stream_write(lua_State *L) {
         parts = lua_newuserdatauv(L, sizeof *parts * (size_t)n, 0);
     }
     for (i = 0; i < n; i++) {
-        int type = lua_type(L, i + 2);
-        if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+        parts[i].at = lua_tolstring(L, i + 2, &parts[i].len); /* a number becomes its text in its place */
+        if (parts[i].at == NULL) {
             return mw_raise_inval(L, "stream.write", "argument %d: string or number expected, got %s", i + 1,
                                   luaL_typename(L, i + 2));
         }
-        parts[i].at = lua_tolstring(L, i + 2, &parts[i].len); /* a number becomes its text in its place */
         total += parts[i].len;
     }
-    rc = mw_stream_put(s, parts, n, &err);
+    if (!add_parts(s, parts, n, total)) rc = mw_stream_put(s, parts, n, &err);
     if (rc < 0) return mw_push_err(L, &err);
     box->writes += 1 + (total >> 10);
     if (rc == 1 || box->writes < STREAK) return written(L, s, rc);
@@ -225,6 +238,7 @@ static int stream_gc(lua_State *L) {
 
     if (s == NULL) return 0;
     box->s = NULL;
+    mw_box_forget(L, box);
     if (!mw_stream_closed(s) && !box->owned) mw_box_warn(L, 1, "stream");
     mw_stream_release(s);
     return 0;

@@ -26,11 +26,17 @@ static inline void mw_budget_spend(struct mw_budget *b, int steps) {
  * of its time or more, others run first, and the primitive, called once more with the arguments it had, begins another step. So a
  * script that works through a long file line by line is none that computes without end.
  *     if (mw_step_is_long(L)) return mw_step_share(L, stream_read);                                             [-0, +?, y] */
-struct mw_host_head { atomic_int long_step; };      /* what a host begins with, so that the look costs next to nothing */
+struct mw_host_head {            /* what a host begins with, so that these looks cost next to nothing */
+    atomic_int long_step;
+    const void *box;             /* the object last seen to be of a type, NULL: none; and that type: see bind/arg.h */
+    const char *box_type;
+};
+static inline struct mw_host_head *mw_host_head(lua_State *L) {
+    return (struct mw_host_head *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)3); /* as mw_host_of */
+}
 int mw_step_may_wait(lua_State *L);
 static inline int mw_step_is_long(lua_State *L) {
-    const struct mw_host_head *h = (const struct mw_host_head *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)3); /* as mw_host_of */
-    return atomic_load_explicit(&h->long_step, memory_order_relaxed) && mw_step_may_wait(L);
+    return atomic_load_explicit(&mw_host_head(L)->long_step, memory_order_relaxed) && mw_step_may_wait(L);
 }
 int mw_step_share(lua_State *L, lua_CFunction again);
 

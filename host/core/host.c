@@ -290,6 +290,8 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     mw_list_init(&h->ready);
     mw_list_init(&h->tasks);
     mw_list_init(&h->dusk);
+    mw_list_init(&h->rest);
+    h->turn = 1;
     mw_list_init(&h->sources);
     mw_host_set_spin(h, MW_SPIN_AUTO);
     rc = open_loop(h, loop, err);

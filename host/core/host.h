@@ -92,6 +92,9 @@ struct mw_dusk {
     void (*fn)(struct mw_dusk *);
 };
 void mw_host_at_dusk(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *));
+/* The same, sooner: when the task that runs waits for something or has ended, or another does before. Outside tasks: at dusk. */
+void mw_host_at_rest(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *));
+unsigned mw_host_turn(const mw_host *h);        /* a number for the time up to the next dusk; never 0 */
 void mw_host_forget_dusk(struct mw_dusk *d);    /* safe to repeat */
 
 /* Some C code pushes values onto the main state from loop callbacks, outside any protected call, where a refused allocation

@@ -104,7 +104,8 @@ struct mw_host {
     size_t buffered, buffered_max;  /* bytes of all queues */
     void *blocks;                   /* that came back, each the next one's address; see mw_host_block */
     unsigned block_count;
-    struct mw_list handles, ready, tasks, dusk, sources;
+    unsigned turn;                  /* see mw_host_turn; 0 is none */
+    struct mw_list handles, ready, tasks, dusk, rest, sources;
     struct mw_list *source_next;    /* after the one that is being called; NULL: none is */
     int up;                         /* what the sources were told: 0, the loop sleeps, or is not turned by us */
     int may_sleep;                  /* the loop is turned by us, and not only to look */
@@ -171,7 +172,8 @@ void mw_idle(uv_idle_t *it);                        /* does nothing: keeps the l
 /* loop.c */
 int mw_loop_open(mw_host *h);                       /* the loop's hooks; 0 or a code with nothing opened */
 void mw_loop_bound(mw_host *h, uint64_t ms);        /* the loop sleeps at most so long */
-void mw_loop_dusk(mw_host *h);                       /* what was to be done at dusk */
+void mw_loop_dusk(mw_host *h);                       /* what was to be done at rest and at dusk; the turn is over */
+void mw_loop_rest(mw_host *h);                       /* what was to be done at rest */
 int mw_loop_alive(mw_host *h);                      /* 0: nothing but daemons was left in the root scope, and they have ended too */
 void mw_loop_drain(mw_host *h);                     /* runs ready tasks, then dusk */
 /* spin.c */

@@ -6,25 +6,42 @@
 
 #define LAST_WORDS_NS 30000000000u  /* how long a host that ends by itself waits for those who take what is unsent */
 
-void mw_host_at_dusk(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *)) {
+static void at(struct mw_list *when, struct mw_dusk *d, void (*fn)(struct mw_dusk *)) {
     if (d->link.next != NULL && !mw_list_empty(&d->link)) return;
     d->fn = fn;
-    mw_list_add(&h->dusk, &d->link);
+    mw_list_add(when, &d->link);
+}
+void mw_host_at_dusk(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *)) {
+    at(&h->dusk, d, fn);
+}
+void mw_host_at_rest(mw_host *h, struct mw_dusk *d, void (*fn)(struct mw_dusk *)) {
+    at(h->running != NULL ? &h->rest : &h->dusk, d, fn);
 }
 void mw_host_forget_dusk(struct mw_dusk *d) {
     if (d->link.next != NULL) mw_list_remove(&d->link);
 }
-void mw_loop_dusk(mw_host *h) {
+static void do_all(struct mw_list *list) {
     struct mw_list now;
 
-    if (mw_list_empty(&h->dusk)) return;
+    if (mw_list_empty(list)) return;
     mw_list_init(&now);
-    mw_list_splice(&now, &h->dusk);
+    mw_list_splice(&now, list);
     while (!mw_list_empty(&now)) {
         struct mw_dusk *d = MW_LIST_ENTRY(now.next, struct mw_dusk, link);
         mw_list_remove(&d->link);
         d->fn(d);
     }
+}
+unsigned mw_host_turn(const mw_host *h) {
+    return h->turn;
+}
+void mw_loop_rest(mw_host *h) {
+    do_all(&h->rest);
+}
+void mw_loop_dusk(mw_host *h) {
+    do_all(&h->rest);
+    do_all(&h->dusk);
+    if (++h->turn == 0) h->turn = 1;
 }
 
 static void stay_up(mw_host *h) {

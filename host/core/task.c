@@ -290,8 +290,10 @@ static void step(mw_host *h, mw_task *t) {
     atomic_store_explicit(&h->co, NULL, memory_order_relaxed);
     h->running = NULL;
     if (status == LUA_YIELD) {
+        int waits = h->yielding && t->state != TASK_READY;
         if (!h->yielding) mw_task_kill(t);
         h->yielding = 0;
+        if (waits) mw_loop_rest(h);
         return;
     }
     if (status != LUA_OK) { /* the base itself failed: no memory for the message handler */
@@ -299,6 +301,7 @@ static void step(mw_host *h, mw_task *t) {
         nres = lua_gettop(t->co) > 0 ? 1 : 0;
     }
     end(t, nres);
+    mw_loop_rest(h);
 }
 
 int mw_task_drain(mw_host *h, uint64_t until) {

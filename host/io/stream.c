@@ -307,6 +307,7 @@ void mw_stream_close(mw_stream *s) {
     mw_stream_passed_end(s);
     mw_bytes_free(&s->in);
     mw_bytes_free(&s->out);
+    s->add_max = 0;
     mw_stream_charge(s);
     s->enough = NULL;
     mw_wait_wake(&s->readable);
@@ -335,6 +336,7 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
         return rc < 0 ? rc : 0;
     }
     s->retired = 1;
+    s->add_max = 0;
     s->want_read = 0;
     s->limits.idle_ns = 0;
     if (s->limits.stall_ns == 0) s->limits.stall_ns = LINGER;

@@ -97,11 +97,15 @@ int mw_stream_crowded(const mw_stream *s);               /* 1 while above the so
  * happens by itself; wait on writable to see it); <0. Later writes: MW_ECLOSED. */
 int mw_stream_finish(mw_stream *s, struct mw_err *err);
 
-/* Small frames gathered in one turn: what is added is written once at the end of the turn (before the loop sleeps), or when
- * 64 KiB are held. Same results as mw_stream_write. Order with mw_stream_write is kept. */
-int mw_stream_gather(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err);
-/* For many small writes of which each should be prompt: the first of a turn is written at once, the rest is gathered. */
+/* For small writes. The first piece of a turn is written at once, unless several were put the last time; the others, or all, are
+ * gathered, and written once when the running task waits or has ended (outside tasks, and for all but the first task that writes
+ * in a turn: at the end of the turn), when somebody is about to read the same stream, or when 64 KiB are held. Same results as
+ * mw_stream_write, whose order is kept; a piece above 16 KiB is written at once. What the system refuses of gathered bytes is
+ * told at the next call. */
 int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err);
+/* The short way of mw_stream_put for all but the first piece: the place for `len` bytes at the end of what is gathered or waits,
+ * to be filled at once. NULL: nothing was done; put it. */
+char *mw_stream_add(mw_stream *s, size_t len);
 /* Sends now what was gathered. 0: all sent; 1: some bytes wait for the descriptor (wait on writable); <0. */
 int mw_stream_flush(mw_stream *s, struct mw_err *err);
 

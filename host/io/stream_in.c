@@ -137,7 +137,8 @@ int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err) {
     int full, rc = refuse(s, err);
 
     if (rc < 0) return rc;
-    if (s->drained && s->want_read) return nothing_now(s, err);
+    mw_stream_send_gathered(s); /* what asks for it */
+    if (s->drained_in == mw_host_turn(s->host) && s->want_read) return nothing_now(s, err);
     if (mw_bytes_len(&s->in) >= MW_CROWDED_MAX && mw_host_crowded(s->host)) {
         return mw_stream_fail(s, MW_ELIMIT, "read", "all streams together hold too many bytes", err);
     }
@@ -170,10 +171,7 @@ void mw_stream_on_readable(mw_stream *s) {
         if (rc == 1) came = 1;
     }
     if (!came) mw_stream_give_back(s, &s->in);
-    if (came && !full && rc == 1) { /* the kernel has no more; the task that is woken now need not ask it again */
-        s->drained = 1;
-        mw_host_at_dusk(s->host, &s->dusk, mw_stream_on_dusk);
-    }
+    if (came && !full && rc == 1) s->drained_in = mw_host_turn(s->host); /* the task that is woken now need not ask again */
     if (rc == MW_ENOMEM) s->want_read = 0; /* the reader tries again and reports it */
     if (mw_wait_empty(&s->readable)) return;
     if (rc >= 0) {

@@ -11,7 +11,10 @@
 
 #include "io/stream_parts.h"
 
-enum { PIECES = 32 };            /* parts of one writev */
+enum {
+    PIECES = 32,                 /* parts of one writev */
+    SMALL = 16 * 1024            /* bytes: what is copied rather than lent, to go out with others */
+};
 
 size_t mw_stream_unsent(const mw_stream *s) {
     return mw_bytes_len(&s->out);
@@ -56,7 +59,9 @@ static ssize_t give(mw_stream *s, struct iovec *iov, int count) {
     ssize_t n;
 
     do {
-        if (s->wkind != MW_FD_OTHER) {
+        if (s->wkind != MW_FD_OTHER && count == 1) {
+            n = send(s->wfd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        } else if (s->wkind != MW_FD_OTHER) {
             struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)count };
             n = sendmsg(s->wfd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
         } else if (s->guard) {
@@ -75,6 +80,14 @@ static ssize_t give(mw_stream *s, struct iovec *iov, int count) {
     return -errno;
 }
 
+/* The out queue is another than it was: what may simply be added now? */
+static void open_queue(mw_stream *s) {
+    size_t most = s->limits.write_soft < s->limits.write_hard ? s->limits.write_soft : s->limits.write_hard;
+
+    s->add_max = mw_bytes_len(&s->out) == 0 || s->finishing || s->retired ? 0 : most;
+    if (s->gathering && s->add_max > MW_GATHER_MAX) s->add_max = MW_GATHER_MAX;
+}
+
 static void half_close(mw_stream *s) {
     s->want_write = 0;
     if (s->wfd < 0) return;
@@ -86,6 +99,7 @@ int mw_stream_break(mw_stream *s, int code) {
     s->werr = code;
     s->want_write = 0;
     s->gathering = 0;
+    s->add_max = 0;
     mw_bytes_free(&s->out);
     mw_stream_charge(s);
     mw_stream_parcels_end(s);
@@ -112,6 +126,7 @@ int mw_stream_push_out(mw_stream *s) {
         }
     }
     if (left < was && s->limits.stall_ns != 0) s->stuck = mw_host_now(s->host);
+    open_queue(s);
     if (left == 0) mw_stream_give_back(s, &s->out);
     if (left == 0 && s->finishing) half_close(s);
     if (left == 0 || (left <= low && was > low)) mw_wait_wake(&s->writable);
@@ -137,12 +152,39 @@ static int push_and_watch(mw_stream *s) {
     return rc < 0 ? mw_stream_break(s, rc) : 0;
 }
 
-void mw_stream_on_dusk(struct mw_dusk *d) {
+/* An error sticks, and the next writer is told. */
+static void on_rest(struct mw_dusk *d) {
     mw_stream *s = MW_LIST_ENTRY(d, mw_stream, dusk);
 
-    s->busy_turn = 0;
-    s->drained = 0;
-    if (s->gathering) push_and_watch(s); /* an error sticks, and the next writer is told */
+    if (!s->gathering) return;
+    s->rested_in = mw_host_turn(s->host);
+    mw_stream_send_gathered(s);
+}
+
+void mw_stream_send_gathered(mw_stream *s) {
+    if (!s->gathering) return;
+    s->bursts = mw_bytes_len(&s->out) != s->first_piece;
+    push_and_watch(s);
+}
+
+/* Gathered bytes go out when the task that wrote them waits: by then it has said what it had to say. Where several tasks write
+ * to one stream in a turn, the first one's go then, and the others' together at dusk. */
+static void gather(mw_stream *s, size_t len) {
+    unsigned turn = mw_host_turn(s->host);
+
+    s->first_piece = s->put_in == turn ? 0 : len;
+    s->put_in = turn;
+    s->gathering = 1;
+    if (s->rested_in == turn) mw_host_at_dusk(s->host, &s->dusk, on_rest);
+    else mw_host_at_rest(s->host, &s->dusk, on_rest);
+}
+
+/* Is a piece to be written at once, where nothing waits? The first of a turn is, so that a failure is told by the call that it
+ * belongs to; unless others followed it the last time: then it goes with them. */
+static int is_prompt(mw_stream *s) {
+    if (s->bursts || s->put_in == mw_host_turn(s->host)) return 0;
+    s->put_in = mw_host_turn(s->host);
+    return 1;
 }
 
 /* ---- Into the queue --------------------------------------------------------------------------------------------------- */
@@ -202,18 +244,20 @@ static int sum(const struct mw_view *parts, int count, size_t *total) {
     return 0;
 }
 
-/* Writes the parts past the queue, which is empty. Bytes taken, or a code. */
+/* Writes what was gathered and then the parts, past the queue. Bytes of the parts taken, or a code. */
 static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) {
     struct iovec iov[PIECES];
-    size_t done = 0;
+    size_t done = 0, ahead = mw_bytes_len(&s->out), block;
     int i = 0;
 
-    while (i < count) {
-        size_t block = 0;
+    s->gathering = 0;
+    do {
+        size_t held = ahead;
         int n = 0;
         ssize_t sent;
 
-        for (; i < count && n < PIECES; i++) {
+        if (held > 0) iov[n++] = (struct iovec){ s->out.base + s->out.head, held };
+        for (block = held; i < count && n < PIECES; i++) {
             if (parts[i].len == 0) continue;
             iov[n].iov_base = (void *)(uintptr_t)parts[i].at; /* only read */
             iov[n++].iov_len = parts[i].len;
@@ -222,27 +266,29 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
         if (n == 0) break;
         sent = give(s, iov, n);
         if (sent < 0) return sent;
-        done += (size_t)sent;
+        ahead -= (size_t)sent < held ? (size_t)sent : held;
+        mw_bytes_consume(&s->out, held - ahead);
+        done += (size_t)sent - (held - ahead);
         if ((size_t)sent < block) break;
-    }
+    } while (i < count);
     return (ssize_t)done;
 }
 
-/* Queues what the kernel did not take of the parts. */
-static int queue_rest(mw_stream *s, const struct mw_view *parts, int count, size_t sent, size_t total, struct mw_err *err) {
-    int first = mw_bytes_len(&s->out) == 0, rc = queue(s, parts, count, sent, total);
+/* Queues what the kernel did not take of the parts. first: nothing waited before. */
+static int queue_rest(mw_stream *s, const struct mw_view *parts, int count, size_t sent, size_t total, int first, struct mw_err *err) {
+    int rc = queue(s, parts, count, sent, total), lost = rc < 0 && sent > 0, watched = 0;
 
-    if (rc < 0 && sent == 0) return mw_stream_fail(s, rc, "write", NULL, err); /* nothing was taken */
-    if (rc == 0 && first) {
+    if (first && mw_bytes_len(&s->out) > 0) {
         s->want_write = 1;
         mw_stream_stuck(s);
-        rc = mw_stream_watch(s);
+        watched = mw_stream_watch(s);
     }
-    if (rc < 0) { /* part of it has gone, or nobody would send the rest: nothing good can follow */
-        mw_stream_break(s, rc);
+    open_queue(s);
+    if (lost || watched < 0) { /* part of it has gone, or nobody would send the rest: nothing good can follow */
+        mw_stream_break(s, lost ? rc : watched);
         return tell(s, err);
     }
-    return mw_stream_crowded(s);
+    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_stream_crowded(s);
 }
 
 /* The end of a call that sent something: rc, or what broke. */
@@ -254,56 +300,60 @@ static int sent_or_broken(mw_stream *s, int rc, struct mw_err *err) {
 int mw_stream_enqueue(mw_stream *s, const struct mw_view *part, struct mw_err *err) {
     int rc = admit(s, part->len, err);
 
-    return rc < 0 ? rc : queue_rest(s, part, 1, 0, part->len, err);
+    return rc < 0 ? rc : queue_rest(s, part, 1, 0, part->len, mw_bytes_len(&s->out) == 0, err);
+}
+
+/* Writes at once, with what was gathered before. */
+static int write_now(mw_stream *s, const struct mw_view *parts, int count, size_t total, struct mw_err *err) {
+    int rc = admit(s, total, err), first = mw_bytes_len(&s->out) == 0 || s->gathering;
+    ssize_t sent = 0;
+
+    if (rc < 0) return rc;
+    if (first) {
+        sent = send_parts(s, parts, count);
+        if (sent < 0) return sent_or_broken(s, mw_stream_break(s, (int)sent), err);
+        open_queue(s);
+        if ((size_t)sent == total && mw_bytes_len(&s->out) == 0) return 0;
+    }
+    return queue_rest(s, parts, count, (size_t)sent, total, first, err);
 }
 
 int mw_stream_write(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
-    size_t total = 0;
-    ssize_t sent = 0;
+    size_t total;
     int rc = sum(parts, count, &total);
 
-    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
-    rc = admit(s, total, err);
-    if (rc < 0) return rc;
-    if (s->gathering && total <= MW_GATHER_MAX) { /* a little more goes along in the same call */
-        rc = queue(s, parts, count, 0, total);
-        if (rc == 0) rc = push_and_watch(s);
-        return sent_or_broken(s, rc, err);
-    }
-    if (s->gathering) { /* what was gathered goes first */
-        rc = push_and_watch(s);
-        if (rc < 0) return sent_or_broken(s, rc, err);
-    }
-    if (mw_bytes_len(&s->out) == 0) {
-        sent = send_parts(s, parts, count);
-        if (sent < 0) return sent_or_broken(s, mw_stream_break(s, (int)sent), err);
-        if ((size_t)sent == total) return 0;
-    }
-    return queue_rest(s, parts, count, (size_t)sent, total, err);
-}
-
-int mw_stream_gather(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
-    size_t total;
-    int rc = sum(parts, count, &total), waits = mw_bytes_len(&s->out) > 0 && !s->gathering;
-
-    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
-    if (waits || mw_bytes_len(&s->out) + total > MW_GATHER_MAX) return mw_stream_write(s, parts, count, err);
-    rc = admit(s, total, err);
-    if (rc < 0 || total == 0) return rc;
-    rc = queue(s, parts, count, 0, total);
-    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
-    s->gathering = 1;
-    mw_host_at_dusk(s->host, &s->dusk, mw_stream_on_dusk);
-    return mw_stream_crowded(s);
+    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : write_now(s, parts, count, total, err);
 }
 
 int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
-    if (s->busy_turn) return mw_stream_gather(s, parts, count, err);
-    if (!s->closed && !s->retired) {
-        s->busy_turn = 1;
-        mw_host_at_dusk(s->host, &s->dusk, mw_stream_on_dusk);
+    size_t total;
+    int rc = sum(parts, count, &total);
+
+    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+    if (total > SMALL) return write_now(s, parts, count, total, err);
+    if (s->gathering && mw_bytes_len(&s->out) + total > MW_GATHER_MAX) { /* full: on its way, so that the peer can begin */
+        rc = push_and_watch(s);
+        if (rc < 0) return sent_or_broken(s, rc, err);
     }
-    return mw_stream_write(s, parts, count, err);
+    rc = admit(s, total, err);
+    if (rc < 0 || total == 0) return rc;
+    if (mw_bytes_len(&s->out) == 0) {
+        if (is_prompt(s)) return write_now(s, parts, count, total, err);
+        gather(s, total);
+    }
+    rc = queue(s, parts, count, 0, total);
+    open_queue(s);
+    if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+    return mw_stream_crowded(s);
+}
+
+char *mw_stream_add(mw_stream *s, size_t len) {
+    struct mw_bytes *q = &s->out;
+    char *at = q->base + q->tail;
+
+    if (len > SMALL || mw_bytes_len(q) + len > s->add_max || q->size - q->tail < len) return NULL;
+    q->tail += len;
+    return at;
 }
 
 int mw_stream_flush(mw_stream *s, struct mw_err *err) {
@@ -324,6 +374,7 @@ int mw_stream_finish(mw_stream *s, struct mw_err *err) {
     if (rc < 0) return rc;
     if (s->finishing) return rc;
     s->finishing = 1;
+    open_queue(s);
     if (rc == 0) half_close(s);
     return rc;
 }

@@ -54,8 +54,7 @@ struct mw_stream {
     unsigned guard : 1;          /* SIGPIPE is to be held back around writes */
     unsigned want_read : 1, want_write : 1;   /* what the loop is to watch */
     unsigned gathering : 1;      /* the out queue holds bytes that were never tried */
-    unsigned busy_turn : 1;      /* something was written in this turn (mw_stream_put) */
-    unsigned drained : 1;        /* the loop read all there was in this turn: a reader need not try again */
+    unsigned bursts : 1;         /* the last time several pieces were put in a turn */
     unsigned told : 1;           /* a caller has seen werr */
     unsigned idled : 1;          /* closed because nothing moved */
     unsigned finishing : 1;      /* half-close when the out queue is empty */
@@ -63,10 +62,15 @@ struct mw_stream {
     int rerr, werr;              /* sticky codes */
     unsigned chunk;              /* bytes of the next read, MW_CHUNK_MIN to MW_CHUNK_MAX */
     unsigned calls_seen;         /* reads + writes when the timer last looked */
+    unsigned drained_in;         /* the turn in which the loop read all there was: a reader need not try again */
+    unsigned put_in;             /* the turn in which something was put last */
+    unsigned rested_in;          /* the turn in which what was gathered went out when its task rested */
+    size_t first_piece;          /* bytes of what was put first in this turn; 0: that has gone */
     struct mw_watch *watch, *wwatch;          /* of rfd (or both), of wfd when it is another; NULL until needed */
     struct mw_dusk dusk;
 
     struct mw_bytes in, out;
+    size_t add_max;              /* bytes that the out queue may hold for a small piece to be simply added; 0: ask first */
     size_t need;
     size_t charged;              /* room of both queues, as the host knows it */
     struct mw_passed_list *passed;
@@ -133,7 +137,8 @@ void mw_stream_lost(mw_stream *s, const char *why);
 void mw_stream_on_readable(mw_stream *s);
 /* stream_out.c, called by the loop */
 void mw_stream_on_writable(mw_stream *s);
-void mw_stream_on_dusk(struct mw_dusk *d);
+/* Sends what was gathered: somebody is about to wait. An error sticks, and the next writer is told. */
+void mw_stream_send_gathered(mw_stream *s);
 /* Sends what is queued until the descriptor refuses. 0, or the code that broke it. */
 int mw_stream_push_out(mw_stream *s);
 /* Queues one part behind what is queued, and has it sent when the descriptor takes it. As mw_stream_write. */

@@ -35,6 +35,7 @@ struct mw_frame_format {
     unsigned length;              /* index of the field that holds the length of the data */
     unsigned head;                /* bytes of the header */
     int quick;                    /* 1: the length is a plain u32 in either order: see mw_frame_find */
+    int plain;                    /* 1: integers without a gap: see mw_frame_head */
     struct mw_frame_field field[MW_FRAME_FIELDS];
 };
 
@@ -108,6 +109,24 @@ struct mw_frame_wrap {
  * range). Nothing is written but *out. */
 int mw_frame_compose(const struct mw_frame_format *f, const union mw_frame_value *values, const char *data, size_t len,
                      struct mw_frame_wrap *out);
+
+/* For a plain format: writes the header of a frame with `len` bytes of data to at[0..f->head). The values and the length were
+ * seen to be in the range of their fields. */
+static inline void mw_frame_head(const struct mw_frame_format *f, const int64_t *values, size_t len, char *at) {
+    for (unsigned i = 0; i < f->fields; i++) {
+        const struct mw_frame_field *field = &f->field[i];
+        uint64_t v = i == f->length ? len : (uint64_t)*values++;
+
+        if (field->size == 1) {
+            at[field->at] = (char)(v & 0xff);
+        } else {
+            if (field->big != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)) v = __builtin_bswap64(v) >> (64 - 8 * field->size);
+            if (field->size == 4) __builtin_memcpy(at + field->at, &(uint32_t){ (uint32_t)v }, 4);
+            else if (field->size == 2) __builtin_memcpy(at + field->at, &(uint16_t){ (uint16_t)v }, 2);
+            else __builtin_memcpy(at + field->at, &v, 8);
+        }
+    }
+}
 
 /* Fills err for a refused frame: MW_EFRAME, also returned. announced: as in struct mw_frame, or the length of what was to
  * be sent. */

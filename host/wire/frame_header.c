@@ -103,6 +103,18 @@ static int add_field(struct reader *r, struct mw_frame_format *f, struct mw_err 
     return 0;
 }
 
+/* 1: integers of 1, 2, 4 or 8 bytes, one behind the other. */
+static int is_plain(const struct mw_frame_format *f) {
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < f->fields; i++) {
+        unsigned size = f->field[i].size;
+        if (f->field[i].type >= MW_FRAME_FLOAT || (size & (size - 1)) != 0) return 0;
+        sum += size;
+    }
+    return sum == f->head;
+}
+
 int mw_frame_custom(struct mw_frame_format *f, const char *header, unsigned length, size_t max, struct mw_err *err) {
     struct reader r = {header, header, 0, 1, native_big()};
     int rc;
@@ -129,6 +141,7 @@ int mw_frame_custom(struct mw_frame_format *f, const char *header, unsigned leng
     }
     f->length = length == 0 ? 0 : length - 1;
     f->head = r.offset;
+    f->plain = is_plain(f);
     f->quick = f->field[f->length].type == MW_FRAME_UNSIGNED && f->field[f->length].size == 4;
     if (f->field[f->length].type != MW_FRAME_SIGNED && f->field[f->length].type != MW_FRAME_UNSIGNED) {
         return mw_err_set(err, MW_EINVAL, "frame.new", header, "the length must be an integer field");

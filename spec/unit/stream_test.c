@@ -420,24 +420,65 @@ TEST(a_retired_stream_is_closed_for_its_users_but_sends_the_rest) {
     end();
 }
 
-TEST(gathered_bytes_go_out_once_at_the_end_of_the_turn) {
+/* One that bursts: what is put first is gathered too. */
+static mw_stream *bursting_pair(int *peer, const struct mw_stream_limits *limits) {
+    mw_stream *s = pair(peer, limits);
+    s->bursts = 1;
+    return s;
+}
+
+TEST(the_first_small_write_of_a_turn_is_prompt_unless_others_followed_the_last_time) {
+    int peer, i;
+    struct mw_view v = { "x", 1 };
+    mw_stream *s;
+    begin();
+    s = pair(&peer, NULL);
+    for (i = 0; i < 3; i++) {
+        CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
+        CHECK(peer_reads(peer, "x"));
+        turn();
+    }
+    for (i = 0; i < 100; i++) CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
+    CHECK(peer_reads(peer, "x"));
+    turn();
+    CHECK_INT(s->stats.writes, 5);
+    CHECK_INT(s->stats.bytes_out, 103);
+    while (!peer_has_nothing(peer)) CHECK_INT(recv(peer, &i, 1, 0), 1);
+    for (i = 0; i < 100; i++) CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
+    CHECK(peer_has_nothing(peer));
+    turn();
+    CHECK_INT(s->stats.writes, 6);
+    while (!peer_has_nothing(peer)) CHECK_INT(recv(peer, &i, 1, 0), 1);
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
+    CHECK(peer_has_nothing(peer));
+    turn();
+    CHECK(peer_reads(peer, "x"));
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);    /* one alone the last time: prompt again */
+    CHECK(peer_reads(peer, "x"));
+    close(peer);
+    mw_stream_release(s);
+    end();
+}
+
+TEST(small_pieces_go_out_once_at_the_end_of_the_turn) {
     int peer, i;
     struct mw_view v = { "ab", 2 };
     mw_stream *s;
     begin();
-    s = pair(&peer, NULL);
-    for (i = 0; i < 3; i++) CHECK_INT(mw_stream_gather(s, &v, 1, &err), 0);
+    s = bursting_pair(&peer, NULL);
+    for (i = 0; i < 3; i++) CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
     CHECK(peer_has_nothing(peer));
     turn();
     CHECK(peer_reads(peer, "ababab"));
     CHECK_INT(s->stats.writes, 1);
-    CHECK_INT(mw_stream_gather(s, &v, 1, &err), 0);
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
     CHECK_INT(put(s, "c", 1), 0);
     CHECK(peer_reads(peer, "abc"));
-    CHECK_INT(mw_stream_gather(s, &v, 1, &err), 0);
+    CHECK_INT(s->stats.writes, 2);
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
     CHECK_INT(mw_stream_flush(s, &err), 0);
     CHECK(peer_reads(peer, "ab"));
-    CHECK_INT(mw_stream_gather(s, &v, 1, &err), 0);
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
     mw_stream_close(s);
     CHECK(peer_reads(peer, "ab"));
     close(peer);
@@ -445,19 +486,84 @@ TEST(gathered_bytes_go_out_once_at_the_end_of_the_turn) {
     end();
 }
 
-TEST(the_first_small_write_of_a_turn_is_prompt_and_the_others_go_together) {
-    int peer, i;
-    struct mw_view v = { "x", 1 };
+TEST(what_is_put_before_a_read_of_the_same_stream_goes_out_first) {
+    struct mw_view v = { "?", 1 };
+    mw_stream *s;
+    int peer;
+    begin();
+    s = bursting_pair(&peer, NULL);
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
+    CHECK_INT(mw_stream_fill(s, 0, &err), 0);
+    CHECK(peer_reads(peer, "?"));
+    close(peer);
+    mw_stream_release(s);
+    end();
+}
+
+TEST(a_piece_is_added_in_place_only_behind_others_and_only_while_more_may_be_held) {
+    static char big[4096];
+    struct mw_stream_limits l;
+    struct mw_view v = { "a", 1 }, fill = { big, sizeof big };
+    char *at, got[8192];
+    mw_stream *s;
+    int peer;
+    begin();
+    mw_stream_limits_init(&l);
+    l.write_soft = 6000;
+    l.write_hard = 8000;
+    s = bursting_pair(&peer, &l);
+    CHECK(mw_stream_add(s, 1) == NULL); /* nothing is gathered: nobody would send it */
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
+    at = mw_stream_add(s, 2);
+    REQUIRE(at != NULL);
+    memcpy(at, "bc", 2);
+    CHECK_INT(mw_stream_put(s, &fill, 1, &err), 0);
+    CHECK(mw_stream_add(s, 6000) == NULL);
+    CHECK_INT(mw_stream_put(s, &fill, 1, &err), MW_ELIMIT);
+    CHECK_INT(mw_stream_flush(s, &err), 0);
+    CHECK_INT(recv(peer, got, sizeof got, MSG_DONTWAIT), 3 + (int)sizeof big);
+    CHECK(memcmp(got, "abc", 3) == 0);
+    CHECK(mw_stream_add(s, 1) == NULL);
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
+    CHECK_INT(mw_stream_finish(s, &err), 0);
+    CHECK(mw_stream_add(s, 1) == NULL);
+    CHECK_INT(mw_stream_put(s, &v, 1, &err), MW_ECLOSED);
+    mw_stream_close(s);
+    CHECK(mw_stream_add(s, 1) == NULL);
+    close(peer);
+    mw_stream_release(s);
+    end();
+}
+
+TEST(what_waits_for_a_full_pipe_is_added_to_and_arrives_in_order) {
+    static char big[400 * 1024];
+    struct mw_view v = { "end", 3 }, large = { big, sizeof big };
+    char last[3] = "", *at, chunk[65536];
+    size_t got = 0;
+    ssize_t n;
+    int peer;
     mw_stream *s;
     begin();
-    s = pair(&peer, NULL);
-    for (i = 0; i < 100; i++) CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
-    CHECK(peer_reads(peer, "x"));
-    turn();
-    CHECK_INT(s->stats.writes, 2);
-    CHECK_INT(s->stats.bytes_out, 100);
+    s = bursting_pair(&peer, NULL);
     CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
-    CHECK_INT(s->stats.writes, 3);
+    CHECK_INT(mw_stream_put(s, &large, 1, &err), 0);    /* with what was gathered, in one call */
+    CHECK_INT(s->stats.writes, 1);
+    CHECK(mw_stream_unsent(s) > 0);
+    CHECK_INT(mw_stream_put(s, &large, 1, &err), 0);
+    while ((at = mw_stream_add(s, 3)) == NULL) CHECK_INT(mw_stream_put(s, &v, 1, &err), 0);
+    memcpy(at, "END", 3);
+    while (mw_stream_unsent(s) > 0 || !peer_has_nothing(peer)) {
+        n = recv(peer, chunk, sizeof chunk, MSG_DONTWAIT);
+        if (n <= 0) {
+            turn_wait();
+            continue;
+        }
+        if (got == 0) CHECK(memcmp(chunk, "end", 3) == 0);
+        got += (size_t)n;
+        if (n >= 3) memcpy(last, chunk + n - 3, 3);
+    }
+    CHECK(got >= 2 * sizeof big + 6);
+    CHECK(memcmp(last, "END", 3) == 0);
     close(peer);
     mw_stream_release(s);
     end();
