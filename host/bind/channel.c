@@ -26,7 +26,13 @@ static int pass_k(lua_State *L, int code, lua_KContext ctx);
 static int read_begin(lua_State *L);
 
 struct mw_channel *mw_channel_check(lua_State *L, int idx) {
-    return mw_box_check(L, idx, MW_CHANNEL_TYPE);
+    struct mw_channel *ch = mw_box_check(L, idx, MW_CHANNEL_TYPE);
+
+    return mw_channel_live(L, ch), ch;
+}
+
+int mw_channel_gone(lua_State *L) {
+    return mw_raise_inval(L, "channel", "this channel has been collected");
 }
 
 /* ---- The time of one frame -------------------------------------------------------------------------------------------- */
@@ -296,8 +302,10 @@ static int pass_k(lua_State *L, int code, lua_KContext ctx) {
 /* [ch how deadline]: the way in for every reader. */
 static int read_begin(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, 1);
-    struct mw_turn *turn = mw_stream_reader(ch->stream);
+    struct mw_turn *turn;
 
+    mw_channel_live(L, ch);
+    turn = mw_stream_reader(ch->stream);
     if (!mw_turn_try(turn)) return mw_turn_yield(L, turn, (uint64_t)lua_tointeger(L, 3), 0, turn_k);
     mw_channel_release(ch);
     return read_step(L, ch);
@@ -333,7 +341,7 @@ static inline int at_hand(struct mw_channel *ch) {
     const struct mw_bytes *in;
     size_t held;
 
-    if (ch->uses > 0 || mw_stream_reader(ch->stream)->held) return 0;
+    if (ch->uses > 0 || ch->stream == NULL || mw_stream_reader(ch->stream)->held) return 0;
     if (ch->lent > 0) mw_channel_release(ch);
     in = mw_stream_in(ch->stream);
     held = mw_bytes_len(in);
@@ -341,17 +349,17 @@ static inline int at_hand(struct mw_channel *ch) {
     return held > 0 && mw_frame_find(ch->format, mw_bytes_at(in), held, &ch->frame) == 1;
 }
 
-static uint64_t step_deadline(lua_State *L, struct mw_channel *ch) {
+static uint64_t step_deadline(lua_State *L) {
     uint64_t timeout = (uint64_t)lua_tointeger(L, lua_upvalueindex(2));
-    return timeout == 0 ? MW_NEVER : mw_host_now(mw_stream_host(ch->stream)) + timeout;
+    return timeout == 0 ? MW_NEVER : mw_host_now(mw_host_of(L)) + timeout;
 }
 
 /* The long way: it may wait. */
-static int step_begin(lua_State *L, struct mw_channel *ch, int how) {
+static int step_begin(lua_State *L, int how) {
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushinteger(L, how);
-    lua_pushinteger(L, (lua_Integer)step_deadline(L, ch));
+    lua_pushinteger(L, (lua_Integer)step_deadline(L));
     return read_begin(L);                                       /* [ch how deadline] */
 }
 
@@ -371,11 +379,11 @@ static int step_messages(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
 
     if (at_hand(ch)) return push_frame(L, ch, 0);
-    if (ch->uses == 0) return step_begin(L, ch, MESSAGES);
+    if (ch->uses == 0) return step_begin(L, MESSAGES);
     lua_settop(L, 0);
     lua_pushcfunction(L, mw_channel_recv_used);
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushinteger(L, (lua_Integer)step_deadline(L, ch));
+    lua_pushinteger(L, (lua_Integer)step_deadline(L));
     lua_callk(L, 2, LUA_MULTRET, 0, step_used_k);               /* [fn ch deadline] */
     return step_used_k(L, LUA_OK, 0);
 }
@@ -385,7 +393,7 @@ static int step_views(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
 
     if (at_hand(ch)) return push_frame(L, ch, lua_upvalueindex(3));
-    return step_begin(L, ch, VIEWS);
+    return step_begin(L, VIEWS);
 }
 
 /* [ch opts?] becomes [ch timeout]: ns, 0 for none. */
@@ -509,6 +517,7 @@ static int channel_gc(lua_State *L) {
     if (s == NULL) return 0;
     mw_box_forget(L, ch);
     mw_timer_stop(mw_stream_host(ch->stream), &ch->timer);
+    mw_channel_release(ch);
     ch->stream = NULL;
     mw_stream_release(s);
     return 0;

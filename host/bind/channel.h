@@ -42,6 +42,11 @@ struct mw_channel {
 
 /* The channel at idx; raises EINVAL. */
 struct mw_channel *mw_channel_check(lua_State *L, int idx);
+/* Raises EINVAL when it has no stream any more: another object's finalizer may still use a channel whose own has run. [-0, +0, e] */
+int mw_channel_gone(lua_State *L);
+static inline void mw_channel_live(lua_State *L, const struct mw_channel *ch) {
+    if (ch->stream == NULL) mw_channel_gone(L);
+}
 
 /* Takes the lent frame off the queue and makes its view void. */
 void mw_channel_release(struct mw_channel *ch);

@@ -87,6 +87,7 @@ static int send_k(lua_State *L, int code, lua_KContext ctx) {
 int mw_channel_send_raw(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, 1);
 
+    mw_channel_live(L, ch);
     if (!mw_stream_crowded(ch->stream)) return write_frame(L, ch);
     lua_pushinteger(L, (lua_Integer)MW_NEVER);
     return send_k(L, 0, 1);
@@ -100,6 +101,7 @@ int mw_channel_send(lua_State *L) {
     struct mw_channel *ch = mw_box_known(L, MW_CHANNEL_TYPE);
     uint64_t deadline = MW_NEVER;
 
+    mw_channel_live(L, ch);
     mw_box_know(L, ch, MW_CHANNEL_TYPE);
     if (ch->uses == 0 && add_frame(L, ch)) return lua_settop(L, 1), 1;
     if (lua_gettop(L) > 2 && lua_istable(L, -1)) {

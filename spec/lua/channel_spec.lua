@@ -342,6 +342,29 @@ describe("a channel", function()
   end)
 end)
 
+describe("a collected channel", function()
+  it("raises in the finalizer of what was made before it", function()
+    local said = {}
+    do
+      local a = pair()
+      local late = setmetatable({}, {
+        __gc = function(self)
+          for _, method in ipairs { "send", "recv", "messages", "stats", "flush" } do
+            said[#said + 1] = select(2, pcall(self.ch[method], self.ch, method == "send" and "x" or nil)).code
+          end
+          said[#said + 1] = select(2, pcall(self.next)).code
+        end,
+      })
+      late.ch = a:framed "u32le"
+      late.next = late.ch:messages()
+      late = nil -- luacheck: ignore
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.same({ "EINVAL", "EINVAL", "EINVAL", "EINVAL", "EINVAL", "EINVAL" }, said)
+  end)
+end)
+
 describe("a view", function()
   it("reads a frame where it lies", function()
     local a, b = channels "typed"
