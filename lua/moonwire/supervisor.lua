@@ -243,7 +243,8 @@ local function await(s, op, opts, done, waiting)
   local deadline = timeout and timeout < huge and task.now() + timeout
   while true do
     local ok, why = done()
-    if ok or why then return ok, why end
+    if why then return nil, why end
+    if ok then return true end
     if not deadline then
       s.changed:wait()
     elseif not s.changed:wait(max(deadline - task.now(), 0)) and not done() then
@@ -292,7 +293,7 @@ function Supervisor:wait_ready(opts)
       local why = c.want == "up" and hopeless(s, c)
       if why then return crashed(s, op, c, why) end
     end
-    return #missing() == 0 or nil
+    return #missing() == 0
   end, function()
     return "timed out waiting for " .. table.concat(missing(), ", ")
   end)
@@ -344,7 +345,7 @@ function Supervisor:stop(id, opts)
     c.want, c.again, c.reason = "down", false, "asked to"
     changed(s)
   end
-  return await(s, op, opts, function() return not c.run or nil end)
+  return await(s, op, opts, function() return not c.run end)
 end
 
 local function await_up(s, c, op, opts, runs)
@@ -390,6 +391,20 @@ function Supervisor:restart(id, opts)
   c.want, c.again, c.reason = "down", true, "asked to"
   changed(s)
   return await_up(s, c, op, opts, c.runs)
+end
+
+--- Sends a signal to a child and its group, such as "HUP" to one that then reads its settings again. If it ends by it, that is
+--- an end like any other.
+---@param id string
+---@param signal? string|integer  "TERM" if none is named
+---@return true? ok
+---@return moonwire.Err? err  ESRCH: it does not run
+function Supervisor:kill(id, signal)
+  local s, op = self.s, "supervisor kill"
+  local c = find(s, id, op)
+  local child = c.run and c.run.child
+  if not child or not child:running() then return fail("ESRCH", op, id, "it does not run") end
+  return child:kill(signal)
 end
 
 --- Stops everything in reverse order and waits for it, also when the task is being cancelled. Idempotent.

@@ -147,6 +147,21 @@ describe("a supervisor", function()
   end)
 end)
 
+describe("a supervisor's signal", function()
+  it("goes to the child's group, and an end by it is an end like any other", function()
+    local sup <close> = assert(mw.supervisor { backoff = { 0.01, 1 },
+      { id = "a", run = { "sh", "-c", "trap 'echo again' HUP; echo up; while :; do sleep 0.01; done" }, ready = { line = "up" },
+        stdout = "null" } })
+    assert.same({ nil, "ESRCH" }, { (sup:kill("a")), select(2, sup:kill("a")).code })
+    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:kill("a", "HUP"))
+    assert(sup:kill("a", "KILL"))
+    local ev = watching(sup).wait("a exited")
+    assert.equal("KILL", ev.signal)
+    watching(sup).wait("a ready", 2)
+  end)
+end)
+
 describe("a child that ends", function()
   it("is started again after a pause that grows, if it is permanent", function()
     local sup = assert(mw.supervisor { max_restarts = 3, within = 60, backoff = { 0.01, 0.03 }, { id = "x", run = { "true" } } })
