@@ -163,48 +163,44 @@ static int push_failure(lua_State *L, struct mw_channel *ch, int code, struct mw
     return mw_push_err(L, err);
 }
 
-/* 1 while the frame that was found is still at the head of the queue. Pushing a value may collect garbage, and a script's
- * __gc may read or close anything. */
-static inline int still_there(const struct mw_channel *ch, uint64_t place, size_t used) {
-    return mw_stream_offset(ch->stream) == place && mw_bytes_len(mw_stream_in(ch->stream)) >= used;
-}
-
 void mw_channel_release(struct mw_channel *ch) {
-    if (ch->lent == 0) return;
-    if (still_there(ch, ch->lent_at, ch->lent)) mw_stream_consume(ch->stream, ch->lent);
-    ch->lent = 0;
-    ch->lease++;
+    if (ch->view == NULL) return;
+    if (mw_channel_lends(ch)) mw_stream_consume(ch->stream, ch->lent);
+    ch->view = NULL;
 }
 
-int mw_channel_lends(const struct mw_channel *ch, uint64_t lease) {
-    return ch->lease == lease && ch->lent > 0 && still_there(ch, ch->lent_at, ch->lent);
-}
-
-/* The whole frame as a string or as a view, and its header's fields. A string's frame is off the queue then, a view's stays
- * until mw_channel_release. The metatable of views is at index `mt`; 0 for a string.              [-0, +n, m] */
-static inline int push_frame(lua_State *L, struct mw_channel *ch, int mt) {
-    union mw_frame_value fields[MW_FRAME_FIELDS];
+/* The data of the frame at the head of the queue as a string or as a view.                          [-0, +1, m] */
+static inline void push_data(lua_State *L, struct mw_channel *ch, const char *data, size_t len, size_t before, size_t used, int mt) {
     uint64_t place = mw_stream_offset(ch->stream);
-    size_t len = ch->frame.len, used = ch->frame.used, view_at = (size_t)(ch->frame.data - ch->frame.head);
-    int n = ch->format->fields > 1 ? mw_frame_fields(L, ch->format, &ch->frame, fields) : 0;
 
-    if (mt == 0) lua_pushlstring(L, ch->frame.data, len);
-    else mw_channel_view_push(L, ch->lease, mt);
-    for (int i = 0; i < n; i++) mw_frame_push_field(L, ch->format, i, fields[i]);
+    if (mt == 0) {
+        lua_pushlstring(L, data, len);                          /* [data] */
+        if (mw_channel_holds(ch, place, used)) mw_stream_consume(ch->stream, used);
+    } else {
+        ch->view = lua_newuserdatauv(L, 0, 0);                  /* [view] */
+        ch->lent = used;
+        ch->lent_at = place;
+        ch->view_at = (unsigned)before;
+        ch->view_len = (unsigned)len;
+        lua_pushvalue(L, mt);
+        lua_setmetatable(L, -2);                                /* [view] */
+    }
     ch->stats.received++;
     ch->stats.bytes_received += len;
     ch->spent = 0;
     ch->slow = 0;
-    if (!still_there(ch, place, used)) {
-        ch->lease++;
-    } else if (mt == 0) {
-        mw_stream_consume(ch->stream, used);
-    } else {
-        ch->lent = used;
-        ch->lent_at = place;
-        ch->view_at = (unsigned)view_at;
-        ch->view_len = (unsigned)len;
-    }
+}
+
+/* The whole frame as a string or as a view, and its header's fields. A string's frame is off the queue then, a view's stays
+ * until mw_channel_release. The metatable of views is at index `mt`; 0 for a string.              [-0, +n, m] */
+static int push_frame(lua_State *L, struct mw_channel *ch, int mt) {
+    union mw_frame_value fields[MW_FRAME_FIELDS];
+    const struct mw_frame_format *f = ch->format;
+    const struct mw_frame *frame = &ch->frame;
+    int n = f->fields > 1 ? mw_frame_fields(L, f, frame, fields) : 0;
+
+    push_data(L, ch, frame->data, frame->len, (size_t)(frame->data - frame->head), frame->used, mt);
+    for (int i = 0; i < n; i++) mw_frame_push_field(L, f, i, fields[i]);
     return n + 1;
 }
 
@@ -336,17 +332,28 @@ static int channel_recv(lua_State *L) {
 
 /* ---- Iterators: closures of the channel, the time for each message, and for views their metatable ----------------------- */
 
-/* 1: the frame is whole, and already here: the short way, for nearly every message of a stream that flows. */
-static inline int at_hand(struct mw_channel *ch) {
-    const struct mw_bytes *in;
-    size_t held;
+/* The short way, for nearly every message of a stream that flows: the frame is whole, and already here. Returns how many values
+ * were pushed; 0: the long way. mt: as push_frame has it. */
+static inline __attribute__((always_inline)) int step_at_hand(lua_State *L, struct mw_channel *ch, int mt) {
+    const struct mw_frame_format *f = ch->format;
+    const char *at;
+    size_t held, len;
+    lua_Integer field;
 
     if (ch->uses > 0 || ch->stream == NULL || mw_stream_reader(ch->stream)->held) return 0;
-    if (ch->lent > 0) mw_channel_release(ch);
-    in = mw_stream_in(ch->stream);
-    held = mw_bytes_len(in);
+    if (ch->view != NULL) mw_channel_release(ch);
+    at = mw_bytes_at(mw_stream_in(ch->stream));
+    held = mw_bytes_len(mw_stream_in(ch->stream));
+    if (mw_frame_quick(f, at, held, &len)) {
+        field = f->quick > 1 ? (unsigned char)at[f->other_at] : 0;
+        push_data(L, ch, at + f->head, len, f->head, f->head + len, mt);
+        if (f->quick == 1) return 1;
+        lua_pushinteger(L, field);
+        return 2;
+    }
     ch->frame.seen = 0;
-    return held > 0 && mw_frame_find(ch->format, mw_bytes_at(in), held, &ch->frame) == 1;
+    if (held == 0 || mw_frame_parse(f, at, held, &ch->frame) != 1) return 0;
+    return push_frame(L, ch, mt);
 }
 
 static uint64_t step_deadline(lua_State *L) {
@@ -377,8 +384,9 @@ static int step_used_k(lua_State *L, int status, lua_KContext ctx) {
 static int step_messages(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, step_messages);
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
+    int n = step_at_hand(L, ch, 0);
 
-    if (at_hand(ch)) return push_frame(L, ch, 0);
+    if (n > 0) return n;
     if (ch->uses == 0) return step_begin(L, MESSAGES);
     lua_settop(L, 0);
     lua_pushcfunction(L, mw_channel_recv_used);
@@ -391,9 +399,8 @@ static int step_messages(lua_State *L) {
 static int step_views(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, step_views);
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
-
-    if (at_hand(ch)) return push_frame(L, ch, lua_upvalueindex(3));
-    return step_begin(L, VIEWS);
+    int n = step_at_hand(L, ch, lua_upvalueindex(3));
+    return n > 0 ? n : step_begin(L, VIEWS);
 }
 
 /* [ch opts?] becomes [ch timeout]: ns, 0 for none. */

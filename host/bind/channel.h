@@ -34,9 +34,9 @@ struct mw_channel {
     unsigned view_at, view_len;   /* of the frame that is lent, see below: where its data begin and how many */
     int slow;                     /* 0, MW_ETIMEDOUT when the time ran out, MW_ENOMEM when there was no timer to be had */
     /* The frame that is lent to a view: still at the head of the queue. */
-    size_t lent;
+    const void *view;             /* the view: all others are void; NULL: none. To be compared, never looked into */
+    size_t lent;                  /* bytes of the frame */
     uint64_t lent_at;             /* where in the stream it begins */
-    uint64_t lease;               /* views of older leases are void */
     struct { uint64_t sent, received, bytes_sent, bytes_wire, bytes_received; } stats;
 };
 
@@ -50,8 +50,15 @@ static inline void mw_channel_live(lua_State *L, const struct mw_channel *ch) {
 
 /* Takes the lent frame off the queue and makes its view void. */
 void mw_channel_release(struct mw_channel *ch);
-/* 1 while the frame lent under `lease` is there to be read. */
-int mw_channel_lends(const struct mw_channel *ch, uint64_t lease);
+/* 1 while the frame that was found at `place` is still at the head of the queue. Pushing a value may collect garbage, and a
+ * script's __gc may read or close anything. */
+static inline int mw_channel_holds(const struct mw_channel *ch, uint64_t place, size_t used) {
+    return mw_stream_offset(ch->stream) == place && mw_bytes_len(mw_stream_in(ch->stream)) >= used;
+}
+/* 1 while the frame that is lent to ch->view is there to be read. */
+static inline int mw_channel_lends(const struct mw_channel *ch) {
+    return mw_channel_holds(ch, ch->lent_at, ch->lent);
+}
 
 /* Methods on [ch data fields... opts?] and [ch deadline], without middleware.                      [-0, +n, y] */
 int mw_channel_send(lua_State *L);              /* channel_send.c: the method; through the middleware if there is any */
@@ -63,10 +70,9 @@ int mw_channel_send_used(lua_State *L);
 int mw_channel_recv_used(lua_State *L);
 int mw_channel_use(lua_State *L);
 
-/* channel_view.c: pushes the metatable of the views of the channel at idx; pushes a view of that lease with the metatable at
- * mt; the bytes of the view at idx, or NULL when it is no view (a void one raises). */
+/* channel_view.c: pushes the metatable of the views of the channel at idx; the bytes of the view at idx, or NULL when it is no
+ * view (a void one raises). */
 void mw_channel_view_metatable(lua_State *L, int idx);
-void mw_channel_view_push(lua_State *L, uint64_t lease, int mt);
 const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len);
 
 /* A method for streams: stream:framed(protocol, options) -> channel. Makes the types at its first call. [-0, +1, e] */

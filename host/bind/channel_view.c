@@ -12,36 +12,43 @@
 /* The metatable of each channel's views holds the channel at this address. */
 static const char CHANNEL_KEY = 0;
 
-/* A view is a number: the lease under which its frame was lent. */
-struct view {
-    uint64_t lease;
-};
-
-static const char *bytes_of(lua_State *L, const struct view *v, const struct mw_channel *ch, size_t *len) {
-    if (!mw_channel_lends(ch, v->lease)) mw_raise_inval(L, VIEW, "used after the loop's next step: tostring(view) keeps the bytes");
+/* A view is a userdata without content: only which one it is matters. A channel knows its last view by its address, and no other
+ * may be used; should that be gone and another thing have its address, that thing shows the frame that is lent anyway. */
+static const char *bytes_of(lua_State *L, const void *view, const struct mw_channel *ch, size_t *len) {
+    if (view != ch->view || !mw_channel_lends(ch))
+        mw_raise_inval(L, VIEW, "used after the loop's next step: tostring(view) keeps the bytes");
     *len = ch->view_len;
     return mw_bytes_at(mw_stream_in(ch->stream)) + ch->view_at;
 }
 
 /* The bytes of the view at idx, whichever channel's; NULL when it is no view; raises when it is void.    [-0, +0, e] */
 const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len) {
-    const struct view *v = lua_touserdata(L, idx);
+    const void *view = lua_touserdata(L, idx);
     const struct mw_channel *ch = NULL;
 
-    if (v == NULL || !lua_getmetatable(L, idx)) return NULL;
+    if (view == NULL || !lua_getmetatable(L, idx)) return NULL;
     if (lua_rawgetp(L, -1, &CHANNEL_KEY) == LUA_TUSERDATA) ch = lua_touserdata(L, -1);
     lua_pop(L, 2);
-    return ch == NULL ? NULL : bytes_of(L, v, ch, len);
+    return ch == NULL ? NULL : bytes_of(L, view, ch, len);
+}
+
+/* It is not the channel's last view: what is it?                                                          [-0, +0, e] */
+static __attribute__((noinline)) const char *refuse(lua_State *L, const struct mw_channel *ch, size_t *len) {
+    const void *view = lua_touserdata(L, 1);
+
+    if (view == NULL || !lua_getmetatable(L, 1)) mw_raise_inval(L, VIEW, "a view expected, got %s", luaL_typename(L, 1));
+    if (!lua_rawequal(L, -1, lua_upvalueindex(2))) mw_raise_inval(L, VIEW, "a view of this channel expected");
+    return bytes_of(L, view, ch, len);
 }
 
 /* For the methods, whose upvalues are their channel and its views' metatable: no look-up in a table. */
-static const char *check(lua_State *L, size_t *len) {
-    const struct view *v = lua_touserdata(L, 1);
+static inline const char *check(lua_State *L, size_t *len) {
+    const struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
+    const void *view = lua_touserdata(L, 1);
 
-    if (v == NULL || !lua_getmetatable(L, 1)) mw_raise_inval(L, VIEW, "a view expected, got %s", luaL_typename(L, 1));
-    if (!lua_rawequal(L, -1, lua_upvalueindex(2))) mw_raise_inval(L, VIEW, "a view of this channel expected");
-    lua_pop(L, 1);
-    return bytes_of(L, v, lua_touserdata(L, lua_upvalueindex(1)), len);
+    if (view == NULL || view != ch->view || !mw_channel_lends(ch)) return refuse(L, ch, len);
+    *len = ch->view_len;
+    return mw_bytes_at(mw_stream_in(ch->stream)) + ch->view_at;
 }
 
 /* The integer argument at idx, or `fallback`. */
@@ -75,6 +82,12 @@ static int view_tostring(lua_State *L) {
 
 /* view:byte(i = 1, j = i) -> integers */
 static int view_byte(lua_State *L) {
+    if (lua_gettop(L) == 1) {
+        size_t n;
+        const char *first = check(L, &n);
+        if (n > 0) lua_pushinteger(L, (unsigned char)*first);
+        return n > 0;
+    }
     lua_Integer from = integer(L, 2, "i", 1), to = integer(L, 3, "j", from);
     size_t len;
     const char *at = check(L, &len);
@@ -175,12 +188,4 @@ void mw_channel_view_metatable(lua_State *L, int idx) {
     lua_setfield(L, -2, "__index");                             /* [mt] */
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, idx, MW_CHANNEL_VIEWS);
-}
-
-void mw_channel_view_push(lua_State *L, uint64_t lease, int mt) {
-    struct view *v = lua_newuserdatauv(L, sizeof *v, 0);        /* [v] */
-
-    v->lease = lease;
-    lua_pushvalue(L, mt);                                       /* [v mt] */
-    lua_setmetatable(L, -2);
 }

@@ -298,6 +298,32 @@ static int run(lua_State *L, struct mw_stream_box *box, struct mw_read *r) {
     return rc == 0 ? wait_for(L, box, r) : give_failure(L, box->s, r, rc, &err);
 }
 
+/* The way that nearly all lines take: one is there, whole. 1: it was pushed; 0: not so, and there is none in the first *seen bytes.
+ *                                                                             [-0, +1, m] */
+static inline int line_at_hand(lua_State *L, const struct mw_stream_box *box, size_t max, size_t *seen) {
+    mw_stream *s = box->s;
+    const char *at = mw_bytes_at(mw_stream_in(s)), *end;
+    size_t held = mw_bytes_len(mw_stream_in(s)), len;
+    uint64_t place = mw_stream_offset(s);
+
+    if (held == 0 || mw_stream_reader(s)->held) return 0;
+    end = memchr(at, '\n', held);
+    if (end == NULL) *seen = held;
+    len = (size_t)(end - at);
+    if (end == NULL || len > max) return 0;
+    lua_pushlstring(L, at, len);
+    if (mw_stream_offset(s) == place && mw_bytes_len(mw_stream_in(s)) > len) mw_stream_consume(s, len + 1); /* see give_result */
+    return 1;
+}
+
+/* The next line of an iterator, which may have to wait.                       [-0, +1, ey] */
+static __attribute__((noinline)) int read_line(lua_State *L, struct mw_stream_box *box, size_t max, uint64_t timeout, size_t seen) {
+    struct mw_read r = { .kind = MW_READ_LINE, .raises = 1, .n = max, .seen = seen };
+
+    if (timeout != 0) r.deadline = mw_host_now(mw_stream_host(box->s)) + timeout;
+    return run(L, box, &r);
+}
+
 /* ---- The methods -------------------------------------------------------------------------------------------------------- */
 
 static const char *const timeout_only[] = { "timeout", NULL };
@@ -318,7 +344,10 @@ static size_t max_of(lua_State *L, int idx, const char *op, uint64_t most, uint6
 static int stream_read(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, stream_read);
     struct mw_stream_box *box = mw_stream_box_at(L, 1);
-    struct mw_read r = { .kind = MW_READ_LINE, .n = MIB };
+    size_t seen = 0;
+    if (lua_gettop(L) == 1 && line_at_hand(L, box, MIB, &seen)) return 1;
+
+    struct mw_read r = { .kind = MW_READ_LINE, .n = MIB, .seen = seen };
     const char *fmt;
 
     if (!lua_isnoneornil(L, 3)) r.deadline = options(L, 3, "stream.read", timeout_max);
@@ -390,41 +419,32 @@ static int stream_read_until(lua_State *L) {
     return run(L, box, &r);
 }
 
-/* What an iterator of lines goes by: its second upvalue; the box is its first. */
+/* What an iterator of lines goes by: its first upvalue; the box is its second. */
 struct lines {
+    struct mw_stream_box *box;
     size_t max;
     uint64_t timeout;            /* ns for each line; 0: none */
 };
 
-/* The iterator of lines. Its first half is the way that nearly all lines take: one is there, whole.   [-0, +1, ey] */
+/* The iterator of lines.                                                      [-0, +1, ey] */
 static int next_line(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, next_line);
-    struct mw_stream_box *box = lua_touserdata(L, lua_upvalueindex(1));
-    const struct lines *how = lua_touserdata(L, lua_upvalueindex(2));
-    struct mw_read r = { .kind = MW_READ_LINE, .raises = 1, .n = how->max };
-    struct mw_bytes *q = mw_stream_in(box->s);
-    const char *at = mw_bytes_at(q), *end = mw_bytes_len(q) > 0 ? memchr(at, '\n', mw_bytes_len(q)) : NULL;
+    const struct lines *how = lua_touserdata(L, lua_upvalueindex(1));
+    size_t seen = 0;
 
-    if (end != NULL && (size_t)(end - at) <= how->max && !mw_stream_reader(box->s)->held) {
-        uint64_t place = mw_stream_offset(box->s);
-        size_t len = (size_t)(end - at);
-        lua_pushlstring(L, at, len);
-        if (mw_stream_offset(box->s) == place && mw_bytes_len(q) > len) mw_stream_consume(box->s, len + 1); /* see give_result */
-        return 1;
-    }
-    if (how->timeout != 0) r.deadline = mw_host_now(mw_stream_host(box->s)) + how->timeout;
-    r.seen = end == NULL ? mw_bytes_len(q) : 0;
+    if (how->box->s == NULL) return mw_raise_inval(L, "stream.lines", "this stream has been collected");
+    if (line_at_hand(L, how->box, how->max, &seen)) return 1;
     lua_settop(L, 0);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    return run(L, box, &r);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    return read_line(L, how->box, how->max, how->timeout, seen);
 }
 
 /* stream:lines(opts) -> iterator; it raises on errors. opts: max, timeout (of each line)   [-0, +1, e] */
 static int stream_lines(lua_State *L) {
     uint64_t max = MIB, timeout = UINT64_MAX;
+    struct mw_stream_box *box = mw_stream_box_at(L, 1);
     struct lines *how;
 
-    mw_stream_box_at(L, 1);
     if (!lua_isnoneornil(L, 2)) {
         mw_opt_open(L, 2, "stream.lines", timeout_max, 0);
         max = mw_opt_size(L, 2, "stream.lines", "max", 0, 64 * MIB, MIB);
@@ -434,7 +454,8 @@ static int stream_lines(lua_State *L) {
     else if (timeout == 0) timeout = 1;
     lua_settop(L, 1);
     how = lua_newuserdatauv(L, sizeof *how, 0);
-    *how = (struct lines){ (size_t)max, timeout };
+    *how = (struct lines){ box, (size_t)max, timeout };
+    lua_insert(L, 1);                                           /* [how box] */
     lua_pushcclosure(L, next_line, 2);
     return 1;
 }

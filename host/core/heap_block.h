@@ -46,20 +46,25 @@ static inline unsigned mw_heap_class(size_t size) {
 void *mw_heap_take_slowly(mw_heap *h, unsigned which);
 void mw_heap_settle(mw_heap *h, struct mw_heap_page *p);
 
-static inline void *mw_heap_take(mw_heap *h, size_t size) {
-    unsigned which = mw_heap_class(size);
-    struct mw_heap_page *p = h->first[which];
+/* A block of the first page of its class; NULL: it has none. */
+static inline void *mw_heap_take_first(mw_heap *h, size_t size) {
+    struct mw_heap_page *p = h->first[mw_heap_class(size)];
     void *block = p->free;
 
     if (block != NULL) {
         p->free = *(void **)block;
     } else {
         block = p->fresh;
-        if (__builtin_expect(block == p->end, 0)) return mw_heap_take_slowly(h, which);
+        if (block == p->end) return NULL;
         p->fresh += p->size;
     }
     p->live++;
     return block;
+}
+
+static inline void *mw_heap_take(mw_heap *h, size_t size) {
+    void *block = mw_heap_take_first(h, size);
+    return block != NULL ? block : mw_heap_take_slowly(h, mw_heap_class(size));
 }
 
 static inline void mw_heap_give(mw_heap *h, void *block) {

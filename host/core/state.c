@@ -73,10 +73,6 @@ static __attribute__((noinline)) int beyond(mw_host *h, size_t used) {
     return 0;
 }
 
-static inline void wait_for_pins(mw_host *h) { /* see mw_host_interrupt_at */
-    while (atomic_load_explicit(&h->pins, memory_order_acquire) > 0) sched_yield();
-}
-
 static void *plain_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     (void)ud;
     (void)osize;
@@ -93,27 +89,25 @@ static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     size_t was = ptr != NULL ? osize : 0, used = h->used - was + nsize;
     void *p;
 
-    if (ptr != NULL) wait_for_pins(h);
+    while (ptr != NULL && atomic_load_explicit(&h->pins, memory_order_acquire) > 0) sched_yield(); /* see mw_host_interrupt_at */
     if (nsize > was && used > h->mark && beyond(h, used)) return NULL;
     p = h->alloc(h->alloc_ud, ptr, osize, nsize);
     if (p != NULL || nsize == 0) h->used = used;
     return p;
 }
 
-/* The same over our own heap, with what a script does most in line: a small block is taken, a small block is given back. */
+/* The same over our own heap, with what a script does most in line: a small block is taken, a small block is given back. What is
+ * rare is called last, so that nothing need be kept over a call. */
 static void *heap_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     mw_host *h = ud;
 
     if (ptr == NULL && nsize - 1 < MW_HEAP_SMALL) { /* osize is a type then */
-        size_t used = h->used + nsize;
-        void *block;
-        if (__builtin_expect(used > h->mark, 0) && beyond(h, used)) return NULL;
-        block = mw_heap_take(h->memory, nsize);
-        if (block != NULL) h->used = used;
+        void *block = h->used + nsize <= h->mark ? mw_heap_take_first(h->memory, nsize) : NULL;
+        if (block == NULL) return counted_alloc(ud, NULL, 0, nsize);
+        h->used += nsize;
         return block;
     }
-    if (nsize == 0 && ptr != NULL && osize <= MW_HEAP_SMALL) {
-        wait_for_pins(h);
+    if (nsize == 0 && ptr != NULL && osize <= MW_HEAP_SMALL && atomic_load_explicit(&h->pins, memory_order_acquire) == 0) {
         h->used -= osize;
         mw_heap_give(h->memory, ptr);
         return NULL;

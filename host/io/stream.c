@@ -156,7 +156,7 @@ static void on_timer(struct mw_timer *t) {
     if (s->trim && calls == s->calls_seen) {
         s->trim = 0;
         s->chunk = MW_CHUNK_MIN;
-        mw_bytes_shrink(&s->in, 0);
+        mw_bytes_shrink(&s->head.in, 0);
         mw_bytes_shrink(&s->out, 0);
         mw_stream_charge(s);
     } else if (s->trim) {
@@ -257,7 +257,7 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
     mw_list_init(&s->handle.link);
     mw_wait_init(&s->readable);
     mw_wait_init(&s->writable);
-    mw_turn_init(&s->reader);
+    mw_turn_init(&s->head.reader);
 
     rc = kind_of(rfd, &s->rkind);
     if (rfd == wfd) s->wkind = s->rkind;
@@ -287,7 +287,7 @@ mw_stream *mw_stream_hold(mw_stream *s) {
 void mw_stream_release(mw_stream *s) {
     if (s == NULL || --s->refs > 0) return;
     mw_stream_close(s);
-    mw_turn_end(&s->reader);
+    mw_turn_end(&s->head.reader);
     free(s->why);
     free(s);
 }
@@ -305,7 +305,7 @@ void mw_stream_close(mw_stream *s) {
     s->rfd = s->wfd = -1;
     mw_stream_parcels_end(s);
     mw_stream_passed_end(s);
-    mw_bytes_free(&s->in);
+    mw_bytes_free(&s->head.in);
     mw_bytes_free(&s->out);
     s->add_max = 0;
     mw_stream_charge(s);
@@ -349,7 +349,7 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
         mw_stream_watch(s);
     }
     mw_stream_passed_end(s);
-    mw_bytes_free(&s->in);
+    mw_bytes_free(&s->head.in);
     mw_stream_charge(s);
     s->enough = NULL;
     mw_wait_wake(&s->readable);
@@ -384,4 +384,5 @@ mw_host *mw_stream_host(const mw_stream *s) {
 }
 void mw_stream_stats(const mw_stream *s, struct mw_stream_stats *out) {
     *out = s->stats;
+    out->bytes_in = s->head.came;
 }

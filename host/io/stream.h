@@ -23,6 +23,16 @@
 #include "core/wait.h"
 
 typedef struct mw_stream mw_stream;
+struct mw_passed_list;
+
+/* What a stream begins with, so that a reader's look at its queue, at each message, costs next to nothing. For the inline functions
+ * below; nobody else's. */
+struct mw_stream_head {
+    struct mw_bytes in;
+    uint64_t came;               /* bytes that the descriptor gave */
+    struct mw_turn reader;
+    struct mw_passed_list *passed;               /* descriptors that came with bytes of `in`; NULL: none */
+};
 
 struct mw_stream_limits {
     unsigned read_high;          /* bytes: reading ahead stops when this much is held unread; 1 MiB (mw_stream_need goes beyond it) */
@@ -55,8 +65,17 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err);
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------------- */
 
-struct mw_bytes *mw_stream_in(mw_stream *s);     /* what has arrived; parse and mw_stream_consume */
-void mw_stream_consume(mw_stream *s, size_t n);
+void mw_stream_passed_skip(mw_stream *s);        /* closes descriptors whose byte has been consumed */
+
+/* What has arrived; parse and mw_stream_consume. */
+static inline struct mw_bytes *mw_stream_in(mw_stream *s) {
+    return &((struct mw_stream_head *)s)->in;
+}
+static inline void mw_stream_consume(mw_stream *s, size_t n) {
+    struct mw_stream_head *head = (struct mw_stream_head *)s;
+    mw_bytes_consume(&head->in, n);
+    if (head->passed != NULL) mw_stream_passed_skip(s);
+}
 /* Tries once to read more, at most `want` bytes beyond what is held (0: whatever fits), unless the loop has just taken all
  * there was in this very turn. 1: bytes arrived; 0: nothing now
  * (watching: wait on mw_stream_readable); MW_EEOF at the clean end; MW_ECLOSED; MW_ENOMEM; or the system's code. */
@@ -65,7 +84,10 @@ struct mw_wait *mw_stream_readable(mw_stream *s);
 /* Watches for reading without a try: for a reader that has had its share and lets others go first. 0 or a code. */
 int mw_stream_listen(mw_stream *s);
 /* The place of the queue's head among all bytes received. */
-uint64_t mw_stream_offset(const mw_stream *s);
+static inline uint64_t mw_stream_offset(const mw_stream *s) {
+    const struct mw_stream_head *head = (const struct mw_stream_head *)s;
+    return head->came - mw_bytes_len(&head->in);
+}
 int mw_stream_at_eof(const mw_stream *s);        /* 1 when the end was seen; the queue may still hold bytes */
 
 /* What the reader that is about to wait on mw_stream_readable waits for. Called on the loop thread after bytes arrived, only
@@ -82,7 +104,9 @@ int mw_stream_unread(mw_stream *s, const char *at, size_t len, struct mw_err *er
 void mw_stream_need(mw_stream *s, size_t n);
 
 /* One reader at a time: take it before waiting on mw_stream_readable, give it back before pushing results (core/turn.h). */
-struct mw_turn *mw_stream_reader(mw_stream *s);
+static inline struct mw_turn *mw_stream_reader(mw_stream *s) {
+    return &((struct mw_stream_head *)s)->reader;
+}
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------------- */
 

@@ -32,9 +32,9 @@ struct mw_parcel {
 /* ---- In --------------------------------------------------------------------------------------------------------------- */
 
 static void passed_add(mw_stream *s, uint64_t at, int fd, int code) {
-    struct mw_passed_list *p = s->passed;
+    struct mw_passed_list *p = s->head.passed;
 
-    if (p == NULL) p = s->passed = calloc(1, sizeof *p);
+    if (p == NULL) p = s->head.passed = calloc(1, sizeof *p);
     if (p == NULL) {
         if (fd >= 0) close(fd);
         return;
@@ -48,7 +48,7 @@ static void passed_add(mw_stream *s, uint64_t at, int fd, int code) {
 
 /* The descriptors of a message belong to the last byte that came with it: the kernel ends a read behind such a message. */
 static void sort_in(mw_stream *s, struct msghdr *msg, size_t got) {
-    uint64_t at = s->stats.bytes_in + got - 1;
+    uint64_t at = s->head.came + got - 1;
     struct cmsghdr *c;
     int lost = msg->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
 
@@ -80,21 +80,21 @@ ssize_t mw_stream_recvmsg(mw_stream *s, char *at, size_t n) {
 
 /* Drops the first `n`, which are closed or given. */
 static void passed_drop(mw_stream *s, unsigned n) {
-    struct mw_passed_list *p = s->passed;
+    struct mw_passed_list *p = s->head.passed;
 
     p->count -= n;
     memmove(p->it, p->it + n, p->count * sizeof p->it[0]);
     if (p->count > 0) return;
     free(p);
-    s->passed = NULL;
+    s->head.passed = NULL;
 }
 
 void mw_stream_passed_skip(mw_stream *s) {
     uint64_t head = mw_stream_offset(s);
     unsigned n = 0;
 
-    for (; n < s->passed->count && s->passed->it[n].at < head; n++) {
-        if (s->passed->it[n].fd >= 0) close(s->passed->it[n].fd);
+    for (; n < s->head.passed->count && s->head.passed->it[n].at < head; n++) {
+        if (s->head.passed->it[n].fd >= 0) close(s->head.passed->it[n].fd);
     }
     if (n > 0) passed_drop(s, n);
 }
@@ -103,32 +103,32 @@ int mw_stream_fds_ready(const mw_stream *s) {
     uint64_t head = mw_stream_offset(s);
     unsigned n = 0;
 
-    if (s->passed == NULL) return 0;
-    while (n < s->passed->count && n < MW_STREAM_FDS && s->passed->it[n].at == head) n++;
+    if (s->head.passed == NULL) return 0;
+    while (n < s->head.passed->count && n < MW_STREAM_FDS && s->head.passed->it[n].at == head) n++;
     return (int)n;
 }
 
 int mw_stream_fds_kind(const mw_stream *s) {
-    return mw_bytes_len(&s->in) > 0 ? (unsigned char)*mw_bytes_at(&s->in) : 0;
+    return mw_bytes_len(&s->head.in) > 0 ? (unsigned char)*mw_bytes_at(&s->head.in) : 0;
 }
 
 int mw_stream_take_fds(mw_stream *s, int fds[MW_STREAM_FDS], struct mw_err *err) {
     uint64_t head = mw_stream_offset(s);
-    unsigned n = 0, all = s->passed != NULL ? s->passed->count : 0;
+    unsigned n = 0, all = s->head.passed != NULL ? s->head.passed->count : 0;
     int code = 0, given = 0;
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "recv_handle", NULL, err);
-    if (mw_bytes_len(&s->in) == 0) return 0;
-    if (all == 0 || s->passed->it[0].at != head) {
+    if (mw_bytes_len(&s->head.in) == 0) return 0;
+    if (all == 0 || s->head.passed->it[0].at != head) {
         return mw_stream_fail(s, MW_EFRAME, "recv_handle", "ordinary bytes come before it", err);
     }
-    for (; n < all && s->passed->it[n].at == head; n++) {
-        if (s->passed->it[n].fd < 0) code = s->passed->it[n].code;
-        else if (given < MW_STREAM_FDS) fds[given++] = s->passed->it[n].fd;
-        else close(s->passed->it[n].fd);
+    for (; n < all && s->head.passed->it[n].at == head; n++) {
+        if (s->head.passed->it[n].fd < 0) code = s->head.passed->it[n].code;
+        else if (given < MW_STREAM_FDS) fds[given++] = s->head.passed->it[n].fd;
+        else close(s->head.passed->it[n].fd);
     }
     passed_drop(s, n);
-    mw_bytes_consume(&s->in, 1);
+    mw_bytes_consume(&s->head.in, 1);
     if (code == 0) return given;
     while (given > 0) close(fds[--given]);
     return mw_stream_fail(s, code, "recv_handle", code == MW_ELIMIT ? "more descriptors than are taken at once" : NULL, err);
@@ -278,8 +278,8 @@ void mw_stream_parcels_end(mw_stream *s) {
 }
 
 void mw_stream_passed_end(mw_stream *s) {
-    while (s->passed != NULL) {
-        if (s->passed->it[0].fd >= 0) close(s->passed->it[0].fd);
+    while (s->head.passed != NULL) {
+        if (s->head.passed->it[0].fd >= 0) close(s->head.passed->it[0].fd);
         passed_drop(s, 1);
     }
 }
@@ -302,8 +302,8 @@ int mw_stream_quiet(const mw_stream *s) {
     struct pollfd at = { s->rfd, POLLIN, 0 };
     int n;
 
-    if (!mw_stream_alive(s) || s->finishing || s->passed != NULL) return 0;
-    if (s->reader.held || mw_bytes_len(&s->in) > 0 || mw_stream_unsent(s) > 0) return 0;
+    if (!mw_stream_alive(s) || s->finishing || s->head.passed != NULL) return 0;
+    if (s->head.reader.held || mw_bytes_len(&s->head.in) > 0 || mw_stream_unsent(s) > 0) return 0;
     do {
         n = poll(&at, 1, 0);
     } while (n < 0 && errno == EINTR);

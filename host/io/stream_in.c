@@ -8,15 +8,6 @@
 
 enum { READS = 4 };              /* full reads of one stream in one turn; then the others have theirs */
 
-struct mw_bytes *mw_stream_in(mw_stream *s) {
-    return &s->in;
-}
-
-void mw_stream_consume(mw_stream *s, size_t n) {
-    mw_bytes_consume(&s->in, n);
-    if (s->passed != NULL) mw_stream_passed_skip(s);
-}
-
 struct mw_wait *mw_stream_readable(mw_stream *s) {
     return &s->readable;
 }
@@ -35,14 +26,10 @@ void mw_stream_need(mw_stream *s, size_t n) {
 }
 
 int mw_stream_unread(mw_stream *s, const char *at, size_t len, struct mw_err *err) {
-    if (mw_bytes_add(&s->in, at, len) < 0) return mw_stream_fail(s, MW_ENOMEM, "read", NULL, err);
-    s->stats.bytes_in += len;
+    if (mw_bytes_add(&s->head.in, at, len) < 0) return mw_stream_fail(s, MW_ENOMEM, "read", NULL, err);
+    s->head.came += len;
     mw_stream_charge(s);
     return 0;
-}
-
-struct mw_turn *mw_stream_reader(mw_stream *s) {
-    return &s->reader;
 }
 
 static ssize_t take(mw_stream *s, char *at, size_t n) {
@@ -66,11 +53,11 @@ static int read_once(mw_stream *s, size_t want, int *full) {
     ssize_t got;
 
     *full = 0;
-    if (ask <= MW_BLOCK) mw_stream_lend(s, &s->in);
-    at = mw_bytes_reserve(&s->in, ask, &room);
+    if (ask <= MW_BLOCK) mw_stream_lend(s, &s->head.in);
+    at = mw_bytes_reserve(&s->head.in, ask, &room);
     if (at == NULL && ask > MW_CHUNK_MIN) { /* less memory, smaller bites */
         s->chunk = ask = MW_CHUNK_MIN;
-        at = mw_bytes_reserve(&s->in, ask, &room);
+        at = mw_bytes_reserve(&s->head.in, ask, &room);
     }
     if (at == NULL) return MW_ENOMEM;
     mw_stream_charge(s);
@@ -78,8 +65,8 @@ static int read_once(mw_stream *s, size_t want, int *full) {
     got = take(s, at, room);
     s->stats.reads++;
     if (got > 0) {
-        mw_bytes_commit(&s->in, (size_t)got);
-        s->stats.bytes_in += (uint64_t)got;
+        mw_bytes_commit(&s->head.in, (size_t)got);
+        s->head.came += (uint64_t)got;
         mw_stream_moved(s);
         if ((size_t)got == room) {
             *full = 1;
@@ -117,16 +104,12 @@ int mw_stream_listen(mw_stream *s) {
     return rc;
 }
 
-uint64_t mw_stream_offset(const mw_stream *s) {
-    return s->stats.bytes_in - mw_bytes_len(&s->in);
-}
-
 /* The reader is about to wait: has the descriptor watched, and empty queues looked after. */
 static int nothing_now(mw_stream *s, struct mw_err *err) {
     int rc = mw_stream_listen(s);
 
-    mw_stream_give_back(s, &s->in);
-    if (!s->trim && (s->in.size > 0 || s->out.size > 0)) {
+    mw_stream_give_back(s, &s->head.in);
+    if (!s->trim && (s->head.in.size > 0 || s->out.size > 0)) {
         s->trim = 1;
         mw_stream_mind(s);
     }
@@ -139,7 +122,7 @@ int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err) {
     if (rc < 0) return rc;
     mw_stream_send_gathered(s); /* what asks for it */
     if (s->drained_in == mw_host_turn(s->host) && s->want_read) return nothing_now(s, err);
-    if (mw_bytes_len(&s->in) >= MW_CROWDED_MAX && mw_host_crowded(s->host)) {
+    if (mw_bytes_len(&s->head.in) >= MW_CROWDED_MAX && mw_host_crowded(s->host)) {
         return mw_stream_fail(s, MW_ELIMIT, "read", "all streams together hold too many bytes", err);
     }
     rc = read_once(s, want, &full);
@@ -151,7 +134,7 @@ int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err) {
 
 /* Must this stream hold no more? Nothing is read ahead while the host is crowded; a reader that waits may have a little. */
 static int crowded_out(const mw_stream *s) {
-    size_t held = mw_bytes_len(&s->in);
+    size_t held = mw_bytes_len(&s->head.in);
 
     if (held == 0 || !mw_host_crowded(s->host)) return 0;
     return mw_wait_empty(&s->readable) || held >= MW_CROWDED_MAX;
@@ -163,14 +146,14 @@ void mw_stream_on_readable(mw_stream *s) {
 
     if (s->closed || s->retired || s->eof || s->rerr != 0) s->want_read = 0;
     for (i = 0; s->want_read && i < READS && full && rc == 1; i++) {
-        if (mw_bytes_len(&s->in) >= high || crowded_out(s) || (s->passed != NULL && s->passed->count >= MW_STREAM_FDS)) {
+        if (mw_bytes_len(&s->head.in) >= high || crowded_out(s) || (s->head.passed != NULL && s->head.passed->count >= MW_STREAM_FDS)) {
             s->want_read = 0; /* a later fill watches again */
             break;
         }
         rc = read_once(s, 0, &full);
         if (rc == 1) came = 1;
     }
-    if (!came) mw_stream_give_back(s, &s->in);
+    if (!came) mw_stream_give_back(s, &s->head.in);
     if (came && !full && rc == 1) s->drained_in = mw_host_turn(s->host); /* the task that is woken now need not ask again */
     if (rc == MW_ENOMEM) s->want_read = 0; /* the reader tries again and reports it */
     if (mw_wait_empty(&s->readable)) return;

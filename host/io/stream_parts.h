@@ -41,6 +41,7 @@ struct mw_passed_list {
 };
 
 struct mw_stream {
+    struct mw_stream_head head;  /* first */
     struct mw_handle handle;
     mw_host *host;
     const char *noun;
@@ -69,15 +70,13 @@ struct mw_stream {
     struct mw_watch *watch, *wwatch;          /* of rfd (or both), of wfd when it is another; NULL until needed */
     struct mw_dusk dusk;
 
-    struct mw_bytes in, out;
+    struct mw_bytes out;
     size_t add_max;              /* bytes that the out queue may hold for a small piece to be simply added; 0: ask first */
     size_t need;
     size_t charged;              /* room of both queues, as the host knows it */
-    struct mw_passed_list *passed;
     struct mw_parcel *parcels;   /* a ring: the last one, whose next is the first */
 
     struct mw_wait readable, writable;
-    struct mw_turn reader;
     mw_stream_enough *enough;
     void *enough_ud;
 
@@ -101,7 +100,7 @@ static inline void mw_stream_moved(mw_stream *s) {
 }
 /* Tells the host how much room the queues take. */
 static inline void mw_stream_charge(mw_stream *s) {
-    size_t now = s->in.size + s->out.size;
+    size_t now = s->head.in.size + s->out.size;
 
     if (now == s->charged) return;
     mw_host_charge(s->host, s->charged, now);
@@ -148,7 +147,6 @@ int mw_stream_break(mw_stream *s, int code);
 
 /* stream_fds.c */
 ssize_t mw_stream_recvmsg(mw_stream *s, char *at, size_t n);   /* as recv(2), keeps descriptors with their place */
-void mw_stream_passed_skip(mw_stream *s);                      /* closes what the reader has gone past */
 size_t mw_stream_parcel_ahead(const mw_stream *s);             /* bytes of the out queue before the next parcel */
 ssize_t mw_stream_parcel_send(mw_stream *s);                   /* sends the parcel at the head with its byte: 1, or -1 and errno */
 void mw_stream_parcels_end(mw_stream *s);                      /* closes the descriptors that wait to be sent */

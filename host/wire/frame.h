@@ -15,6 +15,7 @@
 #define MW_FRAME_LINE_MAX_HARD ((size_t)64 << 20)
 #define MW_FRAME_HEAD 64                         /* bytes: the longest header that we compose */
 #define MW_FRAME_FIELDS 16                       /* fields of a custom header, the length included */
+#define MW_FRAME_NATIVE (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)    /* 1: the highest byte comes first in this machine */
 #define MW_FRAME_TEXT_HEAD ((size_t)4096)        /* bytes: the longest header block of "content-length" that we read */
 
 enum mw_frame_kind { MW_FRAME_FIXED, MW_FRAME_LINES, MW_FRAME_VARINT, MW_FRAME_NETSTRING, MW_FRAME_CONTENT };
@@ -34,7 +35,8 @@ struct mw_frame_format {
     unsigned fields;              /* MW_FRAME_FIXED only, as the next three: how many fields the header has */
     unsigned length;              /* index of the field that holds the length of the data */
     unsigned head;                /* bytes of the header */
-    int quick;                    /* 1: the length is a plain u32 in either order: see mw_frame_find */
+    uint8_t quick;                /* 1: nothing but a length, a plain u32; 2: and an unsigned byte: see mw_frame_quick */
+    uint8_t length_at, length_big, other_at;      /* then: where the length stands, and in which order; where the byte is */
     int plain;                    /* 1: integers without a gap: see mw_frame_head */
     struct mw_frame_field field[MW_FRAME_FIELDS];
 };
@@ -71,26 +73,57 @@ struct mw_frame {
  * decided on the first byte that shows it. Takes no memory; time is linear in the bytes not seen before. */
 int mw_frame_parse(const struct mw_frame_format *f, const char *at, size_t len, struct mw_frame *out);
 
-/* The same, with the commonest case in place: a whole frame behind a u32. */
-static inline int mw_frame_find(const struct mw_frame_format *f, const char *at, size_t len, struct mw_frame *out) {
-    if (f->quick && len >= f->head) {
-        const struct mw_frame_field *field = &f->field[f->length];
-        uint32_t n;
-        __builtin_memcpy(&n, at + field->at, sizeof n);
-        if (field->big != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)) n = __builtin_bswap32(n);
-        if (n <= f->max && len - f->head >= n) {
-            out->head = at;
-            out->data = at + f->head;
-            out->len = n;
-            out->used = f->head + (size_t)n;
-            return 1;
-        }
+/* The same for the commonest formats, in line: 1 when a frame is whole, and *data bytes of data follow the header; 0: see what
+ * mw_frame_parse says. */
+static inline int mw_frame_quick(const struct mw_frame_format *f, const char *at, size_t len, size_t *data) {
+    uint32_t n;
+
+    if (f->quick == 0 || len < f->head) return 0;
+    __builtin_memcpy(&n, at + f->length_at, sizeof n);
+    if (f->length_big != MW_FRAME_NATIVE) n = __builtin_bswap32(n);
+    *data = n;
+    return n <= f->max && len - f->head >= n;
+}
+
+/* `size` bytes, 1 to 8, as an unsigned number. The usual sizes are one load each. */
+static inline uint64_t mw_frame_load(const char *p, unsigned size, int big) {
+    const unsigned char *b = (const unsigned char *)p;
+    uint64_t v = 0;
+
+    if (size == 1) return b[0];
+    if (size == 4) {
+        uint32_t w;
+        __builtin_memcpy(&w, p, sizeof w);
+        return big == MW_FRAME_NATIVE ? w : __builtin_bswap32(w);
     }
-    return mw_frame_parse(f, at, len, out);
+    if (size == 8) {
+        __builtin_memcpy(&v, p, sizeof v);
+        return big == MW_FRAME_NATIVE ? v : __builtin_bswap64(v);
+    }
+    for (unsigned i = 0; i < size; i++) v = v << 8 | b[big ? i : size - 1 - i];
+    return v;
 }
 
 /* Field `i` (from 0) of a whole frame of a custom format. */
-union mw_frame_value mw_frame_get(const struct mw_frame_format *f, const struct mw_frame *frame, unsigned i);
+static inline union mw_frame_value mw_frame_get(const struct mw_frame_format *f, const struct mw_frame *frame, unsigned i) {
+    const struct mw_frame_field *field = &f->field[i];
+    uint64_t bits = mw_frame_load(frame->head + field->at, field->size, field->big);
+    union mw_frame_value v;
+
+    if (field->type == MW_FRAME_FLOAT) {
+        uint32_t low = (uint32_t)bits;
+        float single;
+        __builtin_memcpy(&single, &low, sizeof single);
+        v.d = (double)single;
+        return v;
+    }
+    if (field->type == MW_FRAME_SIGNED && field->size < 8) {
+        uint64_t sign = (uint64_t)1 << (field->size * 8 - 1);
+        bits = (bits ^ sign) - sign;
+    }
+    __builtin_memcpy(&v, &bits, sizeof v);      /* a double is its bits */
+    return v;
+}
 
 /* What goes before and after the data on the wire. */
 struct mw_frame_wrap {
@@ -120,7 +153,7 @@ static inline void mw_frame_head(const struct mw_frame_format *f, const int64_t 
         if (field->size == 1) {
             at[field->at] = (char)(v & 0xff);
         } else {
-            if (field->big != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)) v = __builtin_bswap64(v) >> (64 - 8 * field->size);
+            if (field->big != MW_FRAME_NATIVE) v = __builtin_bswap64(v) >> (64 - 8 * field->size);
             if (field->size == 4) __builtin_memcpy(at + field->at, &(uint32_t){ (uint32_t)v }, 4);
             else if (field->size == 2) __builtin_memcpy(at + field->at, &(uint16_t){ (uint16_t)v }, 2);
             else __builtin_memcpy(at + field->at, &v, 8);

@@ -13,10 +13,6 @@ struct reader {
     int big;
 };
 
-static int native_big(void) {
-    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
-}
-
 static int bad(const struct reader *r, const char *what, struct mw_err *err) {
     return mw_err_setf(err, MW_EINVAL, "frame.new", r->text, "header: %s at column %d", what, (int)(r->at - r->text) + 1);
 }
@@ -61,7 +57,7 @@ static int modifier(struct reader *r, struct mw_err *err) {
     case ' ': return 1;
     case '<': r->big = 0; return 1;
     case '>': r->big = 1; return 1;
-    case '=': r->big = native_big(); return 1;
+    case '=': r->big = MW_FRAME_NATIVE; return 1;
     case 'x': r->offset++; return 1;
     case '!':
         r->align = number(r, _Alignof(max_align_t) > 8 ? 8 : _Alignof(max_align_t));
@@ -115,8 +111,19 @@ static int is_plain(const struct mw_frame_format *f) {
     return sum == f->head;
 }
 
+static void set_quick(struct mw_frame_format *f) {
+    const struct mw_frame_field *length = &f->field[f->length], *other = &f->field[f->length == 0];
+
+    f->length_at = length->at;
+    f->length_big = length->big;
+    f->other_at = other->at;
+    if (length->type != MW_FRAME_UNSIGNED || length->size != 4 || f->fields > 2) return;
+    if (f->fields == 1) f->quick = 1;
+    else if (other->type == MW_FRAME_UNSIGNED && other->size == 1) f->quick = 2;
+}
+
 int mw_frame_custom(struct mw_frame_format *f, const char *header, unsigned length, size_t max, struct mw_err *err) {
-    struct reader r = {header, header, 0, 1, native_big()};
+    struct reader r = {header, header, 0, 1, MW_FRAME_NATIVE};
     int rc;
 
     memset(f, 0, sizeof *f);
@@ -142,30 +149,11 @@ int mw_frame_custom(struct mw_frame_format *f, const char *header, unsigned leng
     f->length = length == 0 ? 0 : length - 1;
     f->head = r.offset;
     f->plain = is_plain(f);
-    f->quick = f->field[f->length].type == MW_FRAME_UNSIGNED && f->field[f->length].size == 4;
+    set_quick(f);
     if (f->field[f->length].type != MW_FRAME_SIGNED && f->field[f->length].type != MW_FRAME_UNSIGNED) {
         return mw_err_set(err, MW_EINVAL, "frame.new", header, "the length must be an integer field");
     }
     return 0;
-}
-
-/* `size` bytes as an unsigned number. The usual sizes are one load each. */
-static inline uint64_t load(const char *p, unsigned size, int big) {
-    const unsigned char *b = (const unsigned char *)p;
-    uint64_t v = 0;
-
-    if (size == 1) return b[0];
-    if (size == 4) {
-        uint32_t w;
-        memcpy(&w, p, sizeof w);
-        return big == native_big() ? w : __builtin_bswap32(w);
-    }
-    if (size == 8) {
-        memcpy(&v, p, sizeof v);
-        return big == native_big() ? v : __builtin_bswap64(v);
-    }
-    for (unsigned i = 0; i < size; i++) v = v << 8 | b[big ? i : size - 1 - i];
-    return v;
 }
 
 static inline void store(char *p, unsigned size, int big, uint64_t v) {
@@ -175,37 +163,11 @@ static inline void store(char *p, unsigned size, int big, uint64_t v) {
     }
     if (size == 4) {
         uint32_t w = (uint32_t)v;
-        if (big != native_big()) w = __builtin_bswap32(w);
+        if (big != MW_FRAME_NATIVE) w = __builtin_bswap32(w);
         memcpy(p, &w, sizeof w);
         return;
     }
     for (unsigned i = 0; i < size; i++, v >>= 8) p[big ? size - 1 - i : i] = (char)(v & 0xff);
-}
-
-union mw_frame_value mw_frame_get(const struct mw_frame_format *f, const struct mw_frame *frame, unsigned i) {
-    const struct mw_frame_field *field = &f->field[i];
-    uint64_t bits = load(frame->head + field->at, field->size, field->big);
-    union mw_frame_value v;
-
-    switch (field->type) {
-    case MW_FRAME_FLOAT: {
-        uint32_t low = (uint32_t)bits;
-        float single;
-        memcpy(&single, &low, sizeof single);
-        v.d = (double)single;
-        return v;
-    }
-    case MW_FRAME_DOUBLE: memcpy(&v.d, &bits, sizeof v.d); return v;
-    case MW_FRAME_SIGNED:
-        if (field->size < 8) {
-            uint64_t sign = (uint64_t)1 << (field->size * 8 - 1);
-            bits = (bits ^ sign) - sign;
-        }
-        break;
-    default: break;
-    }
-    memcpy(&v.i, &bits, sizeof v.i);
-    return v;
 }
 
 /* Writes field `i`: 0, or MW_EINVAL when it does not fit. */
@@ -252,7 +214,7 @@ int mw_frame_fixed_parse(const struct mw_frame_format *f, const char *at, size_t
         out->need = f->head - len;
         return 0;
     }
-    n = load(at + field->at, field->size, field->big);
+    n = mw_frame_load(at + field->at, field->size, field->big);
     if (field->type == MW_FRAME_SIGNED && (n >> (field->size * 8u - 1)) != 0) {
         out->why = "protocol";
         out->what = "a negative length";

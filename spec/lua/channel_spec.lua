@@ -365,6 +365,39 @@ describe("a collected channel", function()
   end)
 end)
 
+describe("a loop over messages", function()
+  it("gives the fields of any header, and what arrives byte by byte", function()
+    local rows = {
+      { header = "<I4 B", length = 1, { 255 } }, { header = "B >I4", length = 2, { 0 } }, { header = ">I4 b", length = 1, { -128 } },
+      { header = "<I4 I2", length = 1, { 65535 } }, { header = "<i4 B", length = 1, { 7 } }, { header = "B I2 B", length = 2, { 1, 2 } },
+      { header = "!4 B x I4 i8 d", length = 2, { 9, -9, 0.5 } }, { header = "<I4", { } }, { header = "I1", { } },
+    }
+    for _, row in ipairs(rows) do
+      local a, b = pair()
+      local format = mw.frame.new { header = row.header, length = row.length }
+      local bytes = format:encode("data of " .. row.header, table.unpack(row[1])) .. format:encode("", table.unpack(row[1]))
+      local got = {}
+      local reader = task.spawn(function()
+        for data, x, y, z in b:framed(format):messages() do got[#got + 1] = { data, x, y, z } end
+      end)
+      for i = 1, #bytes do
+        assert(a:write(bytes:sub(i, i)))
+        assert(a:flush())
+        task.sleep(0)
+      end
+      assert(a:write(bytes, bytes))
+      assert(a:finish())
+      reader:join()
+      local want = {}
+      for i = 1, 3 do
+        want[2 * i - 1] = { "data of " .. row.header, table.unpack(row[1]) }
+        want[2 * i] = { "", table.unpack(row[1]) }
+      end
+      assert.same(want, got, row.header)
+    end
+  end)
+end)
+
 describe("a view", function()
   it("reads a frame where it lies", function()
     local a, b = channels "typed"
@@ -407,6 +440,25 @@ describe("a view", function()
     end
     for _, old in ipairs(kept) do raises("EINVAL", old.byte, old, 1) end
     assert.equal("frame 4", b:recv())
+  end)
+
+  it("stands for its frame alone, whatever becomes of its memory", function()
+    local a, b = channels "u32le"
+    local _, other = channels "u32le"
+    for i = 1, 300 do assert(a:send("frame " .. i)) end
+    assert(a:finish())
+    local kept, n, byte = {}, 0
+    for view in b:views() do
+      n = n + 1
+      assert.equal("frame " .. n, tostring(view))
+      byte = view.byte
+      if n % 50 == 0 then collectgarbage() end
+      for _, thing in ipairs { b, other, b:stream(), io.stdout, {}, 1, "text" } do raises("EINVAL", byte, thing) end
+      for i = #kept, math.max(1, #kept - 9), -1 do raises("EINVAL", byte, kept[i]) end
+      if n % 3 == 0 then kept[#kept + 1] = view end
+    end
+    assert.same({ 300, 100 }, { n, #kept })
+    for _, old in ipairs(kept) do raises("EINVAL", tostring, old) end
   end)
 
   it("is good over a wait in the loop, while more arrives", function()

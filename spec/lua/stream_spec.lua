@@ -151,6 +151,20 @@ for _, address in ipairs { "unix", "tcp" } do
 end
 
 describe("a stream", function()
+  it("that was collected is no stream for the iterator that outlives it", function()
+    local said
+    do
+      local late = setmetatable({}, { __gc = function(self) said = select(2, pcall(self.next)).code end })
+      local a, b = pair()
+      late.next = b:lines()
+      a:close()
+      b:close()
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.equal("EINVAL", said)
+  end)
+
   it("refuses unknown options, wrong formats and wrong types at the caller's line", function()
     local a, b = pair()
     for _, bad in ipairs {

@@ -68,8 +68,17 @@ for _ = 1, count do
     return n, table.concat(all, ",")
   end)
   try(string.rep, s, random(-2, 5), pick { nil, "", ",", "\0ab" })
+  try(string.byte, s)
+  try(string.byte, s, at)
+  try(string.byte, s, at, init())
 end
 
+for _, a in ipairs { { 12 }, { 12, 2 }, { 1.5, 2 }, { "ab", 1.0 }, { "ab", 1.5 }, { "ab", "2" }, { "ab", "x" }, { "ab", {} },
+  { "ab", nil, 2 },
+  { "ab", 2, nil }, { "ab", 1, 2, 3 }, { "ab", true }, { true }, { nil, 1 }, { "", 1 }, { "ab", 3 } } do
+  try(string.byte, table.unpack(a, 1, 4))
+  try(string.byte, table.unpack(a))
+end
 -- what no random pattern finds
 for _, p in ipairs { ("a?"):rep(199) .. ("a"):rep(3), ("a?"):rep(200), ("a?"):rep(201), ("a?"):rep(500), ("(a"):rep(33),
   ("(a)"):rep(32), ("(a)"):rep(33), ("()"):rep(32),
@@ -84,7 +93,7 @@ for _, p in ipairs { ("a?"):rep(199) .. ("a"):rep(3), ("a?"):rep(200), ("a?"):re
 end
 for _, a in ipairs { { }, { "x" }, { 1 }, { nil, 2 }, { "a", {} }, { "a", "b", {} }, { "a", "b", 1, 2, 3 }, { "a", "a", {} },
   { {}, "a" }, { "a", "a", "b", "x" }, { "a", "a", "b", 1.5 }, { 12, 2, 3 } } do
-  for _, name in ipairs { "find", "match", "gmatch", "gsub", "rep" } do try(string[name], table.unpack(a, 1, 5)) end
+  for _, name in ipairs { "find", "match", "gmatch", "gsub", "rep", "byte" } do try(string[name], table.unpack(a, 1, 5)) end
 end
 for _, a in ipairs { { "x", 1 << 31 }, { "x", (1 << 31) - 1, "yy" }, { "", 5 }, { "", 5, "" }, { "ab", math.maxinteger }, { "x",
   -1 }, { "abc", 1, "," }, { 12, 3, 4 }, { "x", 2.5 } } do

@@ -12,7 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { LINE = 32, LINES = 4096, BLOCK = LINE * LINES, PATIENCE_MS = 10000 };
+/* So many different lines that no state of Lua, which keeps equal strings once, still holds one when it comes again. */
+enum { LINE = 32, LINES = 65536, BLOCK = LINE * LINES, PATIENCE_MS = 10000 };
 
 struct talk {
     int fd, echo, closed;
@@ -26,7 +27,7 @@ static char block[2 * BLOCK]; /* the lines, numbered, over and over: any place i
 static void fill(void) {
     char line[LINE + 1];
     for (int i = 0; i < 2 * LINES; i++) {
-        snprintf(line, sizeof line, "%04d: a line of one and thirty!\n", i % LINES);
+        snprintf(line, sizeof line, "%05d: a line of 31 characters!\n", i % LINES);
         memcpy(block + (size_t)i * LINE, line, LINE);
     }
 }
