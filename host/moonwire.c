@@ -27,6 +27,7 @@
 #include "core/timer.h"
 #include "io/process.h"
 #include "io/stdio.h"
+#include "moonwire_seed.h"
 #include "policy/confine.h"
 #include "share/holdings.h"
 
@@ -110,6 +111,11 @@ static void hook_error(void *ud, const struct mw_err *err, const char *traceback
     mw_stdio_write(STDERR_FILENO, "\n", 1);
     mw_stdio_write(STDERR_FILENO, traceback, strlen(traceback));
     if (*traceback) mw_stdio_write(STDERR_FILENO, "\n", 1);
+}
+
+static int hook_furnish(void *ud, struct mw_seed_wish *wish, struct mw_seed **out, struct mw_err *err) {
+    struct assembly *a = ud;
+    return mw_seed_new(a->host, &a->cfg, wish, out, err);
 }
 
 /* ---- Making and ending -------------------------------------------------------------------------------------------------- */
@@ -233,6 +239,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     hooks->print_fd = cfg->on_print == NULL ? STDOUT_FILENO : 0;
     hooks->log = hook_log;
     hooks->error = hook_error;
+    hooks->furnish = hook_furnish;
     hooks->stuck = a->cfg.on_stuck != NULL ? hook_stuck : NULL;
     hooks->log_json = cfg->on_log != NULL || !isatty(STDERR_FILENO);
     hooks->signals = a->cfg.signals;

@@ -67,7 +67,7 @@ end
 local function room_of(path)
   local room = path:match("^host/([%w_]+)/")
   if room then return room end
-  return path:match("^host/moonwire%.[ch]$") and "moonwire" or nil
+  return path:match("^host/moonwire[%w_]*%.[ch]$") and "moonwire" or nil
 end
 
 local function lines_of(text)
@@ -101,7 +101,7 @@ describe("the house", function()
         bad[#bad + 1] = path .. ": no room of that name"
       else
         for name in read(path):gmatch('\n%s*#%s*include%s+"([^"]+)"') do
-          local other = name == "moonwire.h" and "moonwire" or name:match("^([%w_]+)/")
+          local other = name:match("^moonwire[%w_]*%.h$") and "moonwire" or name:match("^([%w_]+)/")
           local floor = other and FLOOR[other]
           if not floor then
             bad[#bad + 1] = ("%s includes \"%s\": not room/file.h"):format(path, name)

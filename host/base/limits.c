@@ -14,6 +14,7 @@ static const struct mw_limit_row rows[] = {
     {"memory", "256MiB", "bytes of the script's Lua state", offsetof(struct mw_limits, memory), MW_LIMIT_BYTES, MIB, 1024 * GIB, 256 * MIB},
     {"step", "1s", "processor time without waiting; off with -A", offsetof(struct mw_limits, step_ns), MW_LIMIT_TIME, SECOND / 100, 86400 * SECOND, SECOND},
     {"children", "256", "running child processes", offsetof(struct mw_limits, children), MW_LIMIT_COUNT, 1, 1u << 20, 256},
+    {"workers", "1024", "running workers, theirs included", offsetof(struct mw_limits, workers), MW_LIMIT_COUNT, 1, 1u << 16, 1024},
     {"handles", "100000", "open files, streams, listeners, watches", offsetof(struct mw_limits, handles), MW_LIMIT_COUNT, 8, 1u << 30, 100000},
     {"tasks", "100000", "tasks that have not ended", offsetof(struct mw_limits, tasks), MW_LIMIT_COUNT, 2, 1u << 30, 100000},
     {"buffered", "256MiB", "bytes that all its streams hold", offsetof(struct mw_limits, buffered), MW_LIMIT_BYTES, 64 * KIB, 1024 * GIB, 256 * MIB},
@@ -94,7 +95,7 @@ static int read_one(struct mw_limits *l, const char *text, size_t len, unsigned 
     uint64_t value;
 
     while (i < ROWS && (strlen(rows[i].name) != name || memcmp(rows[i].name, text, name) != 0)) i++;
-    if (i == ROWS) return bad(err, text, len, "no limit has this name (memory, step, children, handles, tasks, buffered, shared)");
+    if (i == ROWS) return bad(err, text, len, "no limit has this name (memory, step, children, workers, handles, tasks, buffered, shared)");
     if (*seen & 1u << i) return bad(err, text, len, "named twice");
     *seen |= 1u << i;
     if (eq == NULL || !read_value(&rows[i], eq + 1, len - name - 1, &value)) {

@@ -13,6 +13,7 @@ struct mw_limits {
     uint64_t memory;          /* bytes of the Lua state; 256 MiB */
     uint64_t step_ns;         /* processor time of Lua code that does not wait; 1 s, none when everything is allowed; MW_LIMIT_OFF */
     uint64_t children;        /* running children; 256 */
+    uint64_t workers;         /* running workers, those of workers included; 1024 */
     uint64_t handles;         /* open files, streams, listeners, watches; 100 000 */
     uint64_t tasks;           /* tasks that have not ended; 100 000 */
     uint64_t buffered;        /* bytes of all queues of its streams; 256 MiB */

@@ -27,6 +27,7 @@ static const luaL_Reg doors[] = {
     {"sys", mw_door_sys},
     {"task", mw_door_task},
     {"uv", mw_door_uv},
+    {"worker", mw_door_worker},
 };
 
 /* Lua's own libraries that need no guard, or none but an end. */

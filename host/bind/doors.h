@@ -31,5 +31,6 @@ int mw_door_signal(lua_State *L);
 int mw_door_sys(lua_State *L);
 int mw_door_task(lua_State *L);
 int mw_door_uv(lua_State *L);
+int mw_door_worker(lua_State *L);
 
 #endif

@@ -98,7 +98,7 @@ static void look(lua_State *L, lua_Debug *ar) {
 void mw_hook_watch(lua_State *L) {
     const mw_host *h = mw_host_of(L);
 
-    if (h->preempt == MW_PREEMPT_COUNT && h->limits.step_ns != MW_LIMIT_OFF) lua_sethook(L, look, LUA_MASKCOUNT, LOOK);
+    if (h->preempt == MW_PREEMPT_COUNT && (h->limits.step_ns != MW_LIMIT_OFF || h->watchful)) lua_sethook(L, look, LUA_MASKCOUNT, LOOK);
     else lua_sethook(L, NULL, 0, 0);
 }
 
@@ -224,6 +224,12 @@ void mw_budget_look(struct mw_budget *b) {
         strike(b->L, NULL);
 }
 
+void mw_host_set_watchful(mw_host *h) {
+    if (h->preempt == MW_PREEMPT_NONE) h->preempt = MW_PREEMPT_COUNT;
+    h->watchful = 1;
+    mw_hook_watch(h->L);
+}
+
 /* Async-signal-safe, as lua.c's own use of lua_sethook is. */
 void mw_host_interrupt_at(mw_host *h, int status, const char *why) {
     lua_State *co;
@@ -232,10 +238,12 @@ void mw_host_interrupt_at(mw_host *h, int status, const char *why) {
     atomic_store(&h->interrupt_why, why);
     atomic_compare_exchange_strong(&h->interrupted, &none, 1 + status);
     atomic_store(&h->stop_lua, 1);
-    atomic_fetch_add(&h->pins, 1);
-    co = atomic_load(&h->co);
-    if (co != NULL) lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-    atomic_fetch_sub(&h->pins, 1);
+    if (!h->watchful) {
+        atomic_fetch_add(&h->pins, 1);
+        co = atomic_load(&h->co);
+        if (co != NULL) lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+        atomic_fetch_sub(&h->pins, 1);
+    }
     uv_async_send(&h->async);
 }
 

@@ -14,11 +14,13 @@
 typedef struct mw_host mw_host;
 struct mw_policy;
 struct mw_scope;
+struct mw_seed;
+struct mw_seed_wish;
 
 /* What the assembly hangs on a host; set once by moonwire.c before a script runs. Any hook may be NULL. */
 struct mw_hooks {
     void *ud;                                                     /* first argument of each */
-    int (*furnish)(void *ud, lua_State *L, struct mw_err *err);   /* opens the doors in a fresh state */
+    int (*furnish)(void *ud, struct mw_seed_wish *wish, struct mw_seed **out, struct mw_err *err);      /* what a worker grows from: share/worker.h */
     void (*log)(void *ud, int level, const char *line, size_t len);                 /* MW_LOG_... ; whole (base/text.h), no newline */
     int log_json;                                                 /* 1: lines are JSON objects; 0: for a person to read */
     int signals;                                                  /* 1: scripts may take signals of the process (mw.on_signal) */
@@ -142,6 +144,9 @@ void mw_host_loop_arm(mw_host *h);
 void mw_host_set_grace(mw_host *h, unsigned grace_ms);
 /* How the limit of a step is held (core/hook.h); before the first turn. */
 void mw_host_set_preempt(mw_host *h, enum mw_preempt how, int unlimited);     /* unlimited: a step has no limit */
+/* Before the first turn: its own thread sees whether it must stop, by the timer or by counting, with or without a limit of a step; so
+ * another thread that interrupts it does not touch its Lua state. */
+void mw_host_set_watchful(mw_host *h);
 /* From any thread and from signal handlers: the run ends with `status`; running Lua code is stopped too. why: static. */
 void mw_host_interrupt_at(mw_host *h, int status, const char *why);
 /* 1 if it may be: the loop is borrowed, and the end has not been asked for before. */

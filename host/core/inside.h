@@ -115,6 +115,7 @@ struct mw_host {
     uint64_t handle_count, task_count;
     /* the step: what Lua runs without waiting (hook.c, tick.c) */
     enum mw_preempt preempt;
+    int watchful;                   /* see mw_host_set_watchful */
     int ticking;                    /* the timer is there */
     timer_t ticker;
     pthread_t thread;               /* whose processor time it counts */

@@ -25,7 +25,7 @@ struct header {
     struct mw_limits limits;         /* the parent's own: a child has no more */
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 6u
+#define VERSION 7u
 #define BIRTH_MAX (24 << 20)       /* bytes */
 
 #ifdef F_ADD_SEALS

@@ -8,7 +8,7 @@ local mw = {}
 local parts = {
   env = true, frame = true, fs = true, inspect = true, log = true, net = true, on_signal = true,
   permissions = true, platform = true, process = true, random = true, shm = true, supervisor = true, sys = true,
-  task = true, time = true,
+  serve = true, task = true, time = true, worker = true,
 }
 
 --- Small functions and tables, by the door they stand behind: mw.NAME = core.DOOR.FIELD.
@@ -18,8 +18,7 @@ local fields = {
 
 --- Parts that are promised and not in this version: whoever asks is told so, and does not index nil.
 local later = {
-  auth = true, bus = true, json = true, metrics = true, msgpack = true, null = true, rpc = true, schema = true, serve = true,
-  trace = true, worker = true,
+  auth = true, bus = true, json = true, metrics = true, msgpack = true, null = true, rpc = true, schema = true, trace = true,
 }
 
 --- Raises an error object: `mw.fail("EPARSE", "line 3 is no number", { line = 3 })`.
@@ -42,7 +41,7 @@ local function find(_, name)
   elseif later[name] then
     core.err.raise(core.err.fail("EOPNOTSUPP", "moonwire", name, "this version does not have it"))
   elseif name == "parent" then
-    value = core.process.parent()
+    value = core.worker.parent() or core.process.parent()
   elseif name == "shared" then
     value = core.shm.shared()
   elseif name == "script" then

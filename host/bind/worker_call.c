@@ -1,0 +1,234 @@
+/* Calls: a function of a worker by its name, and its answer. The asking side, and the one that answers.
+ * Knows: bind, codec/value, share/worker. Never: runs a handler: lua/moonwire/serve.lua does. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind/worker.h"
+
+#define OP "call"
+#define CALL "mw.worker_call"
+#define SMALL 232u              /* bytes of an answer that need no memory of their own */
+
+enum state { WAITS, ANSWERED, LOST };
+
+/* One that waits for its answer; on the stack of the task. */
+struct call {
+    struct mw_list link;        /* in its box's list */
+    struct mw_wait answered;
+    uint64_t id;
+    enum state state;
+    unsigned kind;
+    size_t len;
+    char *at;                   /* small, or from malloc */
+    char small[SMALL];
+};
+
+/* ---- Asking ---------------------------------------------------------------------------------------------------------------- */
+
+static void call_end(struct call *c) {
+    mw_list_remove(&c->link);
+    mw_wait_wake(&c->answered);
+    if (c->at != c->small) free(c->at);
+    c->at = c->small;
+}
+static int call_gc(lua_State *L) {
+    call_end(lua_touserdata(L, 1));
+    return 0;
+}
+void mw_worker_call_type(lua_State *L) {
+    luaL_newmetatable(L, CALL);
+    lua_pushcfunction(L, call_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
+
+static void answer(struct mw_worker_box *box, const struct mw_record *r) {
+    struct mw_list *at = box->calls.next;
+    struct call *c;
+
+    while (at != &box->calls && MW_LIST_ENTRY(at, struct call, link)->id != r->id) at = at->next;
+    if (at == &box->calls) return; /* nobody waits any more */
+    c = MW_LIST_ENTRY(at, struct call, link);
+    mw_list_remove(&c->link);
+    if (r->len > SMALL && (c->at = malloc(r->len)) == NULL) {
+        c->at = c->small;
+        c->state = LOST;
+    } else {
+        memcpy(c->at, r->at, r->len);
+        c->len = r->len;
+        c->kind = r->kind;
+        c->state = ANSWERED;
+    }
+    mw_wait_wake(&c->answered);
+}
+
+void mw_worker_on_news(struct mw_end *e) {
+    struct mw_worker_box *box = e->ud;
+    int over = mw_end_is_over(e);
+    struct mw_record r;
+
+    while (mw_end_take(e, MW_CALLS, &r)) {
+        answer(box, &r);
+        mw_end_settle(e, MW_CALLS);
+    }
+    while (over && !mw_list_empty(&box->calls)) {
+        struct call *c = MW_LIST_ENTRY(box->calls.next, struct call, link);
+        mw_list_remove(&c->link);
+        c->state = LOST;
+        mw_wait_wake(&c->answered);
+    }
+    mw_end_wake(e);
+}
+
+/* What came back: the handler's values; or nil and its error as data of an ETASK.                            [-0, +n, e] */
+static int push_answer(lua_State *L, struct call *c, const char *name) {
+    struct mw_err err;
+    size_t at = 0, used;
+    int n = 0, rc = 0;
+
+    for (; at < c->len; at += used, n++) {
+        luaL_checkstack(L, 4, OP);
+        rc = mw_value_read(L, c->at + at, c->len - at, &used, &mw_worker_values, &err);
+        if (rc < 0) return mw_push_err(L, &err);
+    }
+    if (c->kind != MW_KIND_FAILED || n != 3) return n;
+    /* [text error traceback] */
+    mw_err_set(&err, MW_ETASK, OP, name, lua_tostring(L, -3));
+    lua_createtable(L, 0, 2);
+    lua_insert(L, -3);                                                  /* [text data error traceback] */
+    lua_setfield(L, -3, "traceback");
+    lua_setfield(L, -2, "error");
+    return mw_push_err_data(L, &err);
+}
+
+static int lost(lua_State *L, const struct mw_worker_box *box, const char *name) {
+    struct mw_err err;
+
+    if (box->end == NULL) return mw_worker_push_closed(L, OP);
+    if (mw_worker_ended(box->worker)) {
+        if (mw_worker_push_end(L, box, OP) > 1) return 2;
+        mw_err_setf(&err, MW_ECRASHED, OP, name, "the worker %s ended before it answered", mw_worker_name(box->worker));
+    } else {
+        mw_err_set(&err, MW_ENOMEM, OP, name, NULL);
+    }
+    return mw_push_err(L, &err);
+}
+
+/* [self name value opts call] */
+static int answered_k(lua_State *L, int code, lua_KContext deadline) {
+    struct mw_worker_box *box = mw_box_self(L, MW_WORKER_TYPE);
+    struct call *c = lua_touserdata(L, 5);
+    const char *name = lua_tostring(L, 2);
+    struct mw_err err;
+
+    if (c->state == ANSWERED) return push_answer(L, c, name);
+    if (box->end == NULL || c->state == LOST) return lost(L, box, name);
+    if (code == 0) return mw_wait_yield_raw(L, &c->answered, (uint64_t)deadline, deadline, answered_k);
+    call_end(c); /* an answer that comes now is dropped */
+    if (code == MW_ECANCELED) return mw_wait_cancelled(L);
+    mw_err_set(&err, MW_ETIMEDOUT, OP, name, NULL);
+    return mw_push_err(L, &err);
+}
+
+static int write_call(lua_State *L, struct mw_bytes *out, struct mw_err *err) {
+    int rc = mw_value_write(L, 2, out, &mw_worker_values, err);
+    return rc < 0 ? rc : mw_value_write(L, 3, out, &mw_worker_values, err);
+}
+
+static int room_k(lua_State *L, int code, lua_KContext deadline) { /* [self name value opts] */
+    struct mw_worker_box *box = mw_box_self(L, MW_WORKER_TYPE);
+    struct mw_bytes *out;
+    struct mw_err err;
+    struct call *c;
+    int rc;
+
+    if (code == MW_ETIMEDOUT) {
+        mw_err_set(&err, MW_ETIMEDOUT, OP, lua_tostring(L, 2), NULL);
+        return mw_push_err(L, &err);
+    }
+    if (box->end == NULL || mw_worker_ended(box->worker)) return lost(L, box, lua_tostring(L, 2));
+    if (mw_worker_finished(box->worker)) return mw_worker_push_closed(L, OP);
+    if (!mw_end_room(box->end, MW_CALLS, 1)) return mw_wait_yield(L, &box->end->writable[MW_CALLS], (uint64_t)deadline, deadline, room_k);
+    c = lua_newuserdatauv(L, sizeof *c, 0);
+    mw_list_init(&c->link);
+    mw_wait_init(&c->answered);
+    c->at = c->small;
+    c->state = WAITS;
+    c->id = ++box->last_id;
+    luaL_setmetatable(L, CALL);
+    out = mw_worker_scratch(L);
+    rc = write_call(L, out, &err);
+    if (rc == 0) mw_list_add(&box->calls, &c->link);
+    if (rc == 0 && (rc = mw_end_put(box->end, MW_CALLS, MW_KIND_CALL, c->id, out)) < 0) mw_err_set(&err, rc, OP, NULL, NULL);
+    if (rc < 0) return mw_push_err(L, &err);
+    return answered_k(L, 0, deadline);
+}
+
+/* call(name [, value [, opts]]) -> what the handler returns | nil, err                                        [-0, +n|2, y] */
+int mw_worker_call(lua_State *L) {
+    static const char *const known[] = {"timeout", NULL};
+    uint64_t deadline = MW_NEVER;
+
+    mw_box_self(L, MW_WORKER_TYPE);
+    mw_arg_text(L, 2, OP, "the function's name", 1024, NULL);
+    lua_settop(L, 4);
+    if (!lua_isnil(L, 4)) {
+        mw_opt_open(L, 4, OP, known, 0);
+        deadline = mw_opt_deadline(L, 4, OP);
+    }
+    return room_k(L, 0, (lua_KContext)deadline);
+}
+
+/* ---- Answering ------------------------------------------------------------------------------------------------------------- */
+
+static struct mw_end *inner(lua_State *L) {
+    mw_worker *w = mw_worker_of(mw_host_of(L));
+    if (w == NULL) mw_raise_inval(L, "serve", "this is no worker");
+    return mw_worker_inner(w);
+}
+
+static int take_k(lua_State *L, int code, lua_KContext ctx) {
+    struct mw_end *e = inner(L);
+    int over = mw_end_is_over(e), rc;
+    struct mw_record r;
+    struct mw_err err;
+    size_t used, more;
+    (void)code;
+
+    if (!mw_end_take(e, MW_CALLS, &r)) return over ? 0 : mw_wait_yield(L, &e->readable[MW_CALLS], MW_NEVER, ctx, take_k);
+    lua_pushinteger(L, (lua_Integer)r.id);
+    rc = mw_value_read(L, r.at, r.len, &used, &mw_worker_values, &err);
+    if (rc == 0) rc = mw_value_read(L, r.at + used, r.len - used, &more, &mw_worker_values, &err);
+    mw_end_settle(e, MW_CALLS);
+    return rc < 0 ? mw_raise(L, &err) : 3;
+}
+
+/* take() -> id, name, value | nothing: no more will come                                                     [-0, +3|0, y] */
+int mw_worker_take(lua_State *L) {
+    lua_settop(L, 0);
+    return take_k(L, 0, 0);
+}
+
+static int reply_k(lua_State *L, int code, lua_KContext kind) { /* [id values...] */
+    struct mw_end *e = inner(L);
+    struct mw_bytes *out;
+    struct mw_err err;
+    int rc = 0;
+    (void)code;
+
+    if (!mw_end_room(e, MW_CALLS, 1)) return mw_wait_yield(L, &e->writable[MW_CALLS], MW_NEVER, kind, reply_k);
+    out = mw_worker_scratch(L);
+    for (int i = 2, n = lua_gettop(L); i <= n && rc == 0; i++) rc = mw_value_write(L, i, out, &mw_worker_values, &err);
+    if (rc == 0 && (rc = mw_end_put(e, MW_CALLS, (unsigned)kind, (uint64_t)lua_tointeger(L, 1), out)) < 0) mw_err_set(&err, rc, "reply", NULL, NULL);
+    return rc < 0 ? mw_raise(L, &err) : 0;
+}
+
+/* reply(id, ...)                                                                                            [-0, +0, y] */
+int mw_worker_reply(lua_State *L) {
+    return reply_k(L, 0, MW_KIND_REPLY);
+}
+/* fail(id, text, error, traceback)                                                                          [-0, +0, y] */
+int mw_worker_fail_call(lua_State *L) {
+    lua_settop(L, 4);
+    return reply_k(L, 0, MW_KIND_FAILED);
+}

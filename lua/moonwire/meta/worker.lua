@@ -1,0 +1,100 @@
+---@meta
+
+--- Workers (mw.worker): a Lua state with its own loop on a thread of its own. Messages are copied: nil, booleans, integers, floats,
+--- strings, tables with cycles and shared references, and error objects. What cannot be sent raises EINVAL, with the path to it.
+---@class moonwire.core.worker
+local worker = {}
+
+---@class moonwire.WorkerOptions
+---@field memory_limit? integer|string  bytes of its Lua state; default and at most: the limit of the calling script
+---@field permissions? "none"|"inherit"|table<string, true|string[]>  its rights, within ours: as for a script child; default "none"
+---@field queue? integer  messages that may wait in each direction; default 1024. Who sends more waits
+---@field queue_bytes? integer|string  and their bytes; default 64 MiB
+---@field name? string  in errors, and of the thread; default: the script's
+---@field args? string[]  its `arg` and `...`
+---@field stack? integer|string  bytes of the thread's stack; default 1 MiB, of which only what is used takes memory
+
+--- Starts `script`, which is found and may be read like a script child's: beside the calling script without a right.
+---@param script string
+---@param options? moonwire.WorkerOptions
+---@return moonwire.Worker? worker
+---@return moonwire.Err? err
+function worker.spawn(script, options) end
+
+---@class moonwire.Worker
+local Worker = {}
+
+--- Sends a copy of a value; waits while the queue is full.
+---@param value any  not nil
+---@param options? { timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err  ETIMEDOUT; ECRASHED, ECLOSED: it has ended
+function Worker:send(value, options) end
+
+--- The next message; nil when the worker has ended and all that it sent was read.
+---@param options? { timeout?: number|string }
+---@return any message
+---@return moonwire.Err? err  ETIMEDOUT; ECRASHED: an error ended it, err.data.traceback says where
+function Worker:recv(options) end
+
+--- Iterates over the messages until the worker ends; raises when an error ended it.
+---@return fun(): any
+function Worker:messages() end
+
+--- Calls a function that the worker serves (mw.serve) by its name, with a copy of `value`.
+---@param name string
+---@param value? any
+---@param options? { timeout?: number|string }
+---@return any ...  what the function returns
+---@return moonwire.Err? err  ETASK: it raised, err.data.error and err.data.traceback; ETIMEDOUT; ECRASHED: the worker ended meanwhile
+function Worker:call(name, value, options) end
+
+--- Waits until the worker has ended by itself.
+---@param options? { timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err  ETIMEDOUT; ECRASHED
+function Worker:join(options) end
+
+--- Says that nothing more is sent: the worker's mw.parent:messages() end when all was read, and so does its mw.serve.
+function Worker:finish() end
+
+--- Ends the worker: it may end by itself for `timeout` (a quarter of a second), then it is stopped, wherever it is. What it sent and
+--- was not read is lost.
+---@param options? { timeout?: number|string }
+---@return true
+function Worker:close(options) end
+
+--- queued: messages sent that the worker has not read (it says so now and then); unread: of the worker's, by us.
+---@return { name: string, state: "running"|"ended"|"closed", queued: integer, unread: integer, calls: integer }
+function Worker:stats() end
+
+--- In a worker: its maker's side.
+---@class moonwire.Parent
+---@field send fun(self, value: any, options?: { timeout?: number|string }): true?, moonwire.Err?
+---@field recv fun(self, options?: { timeout?: number|string }): any, moonwire.Err?
+---@field messages fun(self): fun(): any
+local Parent = {}
+
+--- mw.parent in a worker; nothing elsewhere.
+---@return moonwire.Parent?
+function worker.parent() end
+
+--- What mw.serve is made of: the next call, or nothing when no more will come.
+---@return integer? id
+---@return string name
+---@return any value
+function worker.take() end
+
+--- Answers a call.
+---@param id integer
+---@param ... any
+function worker.reply(id, ...) end
+
+--- Answers a call with an error.
+---@param id integer
+---@param text string
+---@param err any
+---@param traceback? string
+function worker.fail(id, text, err, traceback) end
+
+return worker
