@@ -22,16 +22,31 @@ static int err_fail(lua_State *L) {
     return 1;
 }
 
-/* err.raise(object): raises it; an EINVAL gets the place of the script's own line                   [-0, +0, e] */
-static int err_raise(lua_State *L) {
+/* Pushes the innermost line that is not ours ("script.lua:12") and returns 1, or 0 and nothing.          [-0, +0|1, m] */
+static int push_where(lua_State *L) {
     lua_Debug ar;
-    lua_settop(L, 1);
-    for (int level = 1; lua_istable(L, 1) && lua_getstack(L, level, &ar); level++) {
+
+    for (int level = 1; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
         if (ar.currentline <= 0 || strncmp(ar.source, "=[moonwire", 10) == 0) continue;
-        lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+        lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+        return 1;
+    }
+    return 0;
+}
+
+/* err.where() -> the script's own line | nil, for warnings about what it never closed                [-0, +1, m] */
+static int err_where(lua_State *L) {
+    return push_where(L);
+}
+
+/* err.raise(object): raises it; an EINVAL gets the place of the script's own line                   [-0, +0, e] */
+static int err_raise(lua_State *L) {
+    lua_settop(L, 1);
+    if (lua_istable(L, 1) && push_where(L)) {
+        lua_pushliteral(L, ": ");
+        lua_concat(L, 2);
         lua_setfield(L, 1, "where");
-        break;
     }
     lua_settop(L, 1);
     return lua_error(L);
@@ -60,7 +75,7 @@ static int err_traceback_of(lua_State *L) {
 }
 
 int mw_door_err(lua_State *L) {
-    static const luaL_Reg fns[] = {{"fail", err_fail}, {"raise", err_raise}, {"is", err_is}, {"traceback", err_traceback}, {"traceback_of", err_traceback_of}, {NULL, NULL}};
+    static const luaL_Reg fns[] = {{"fail", err_fail}, {"raise", err_raise}, {"is", err_is}, {"where", err_where}, {"traceback", err_traceback}, {"traceback_of", err_traceback_of}, {NULL, NULL}};
     luaL_newlib(L, fns);
     return 1;
 }

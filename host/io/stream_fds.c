@@ -299,13 +299,13 @@ int mw_stream_alive(const mw_stream *s) {
 }
 
 int mw_stream_quiet(const mw_stream *s) {
-    struct pollfd at = { s->rfd, POLLIN, 0 };
+    struct pollfd at[2] = { { s->rfd, POLLIN | POLLRDHUP, 0 }, { s->wfd != s->rfd ? s->wfd : -1, 0, 0 } };
     int n;
 
-    if (!mw_stream_alive(s) || s->finishing || s->head.passed != NULL) return 0;
+    if (s->closed || s->retired || s->eof || s->rerr != 0 || s->werr != 0 || s->finishing || s->head.passed != NULL) return 0;
     if (s->head.reader.held || mw_bytes_len(&s->head.in) > 0 || mw_stream_unsent(s) > 0) return 0;
     do {
-        n = poll(&at, 1, 0);
+        n = poll(at, 2, 0);
     } while (n < 0 && errno == EINTR);
     return n == 0;
 }

@@ -75,7 +75,7 @@ Lease.__close = close
 function Lease:__gc()
   local state = self[KEY].state
   if not state.back or self[KEY].object ~= state.stream then return end
-  core.log.write(2, "connection to " .. state.url .. " borrowed at " .. state.made
+  core.log.write(2, "connection to " .. state.url .. " borrowed at " .. (state.made or "?")
     .. " was never given back; it was collected (use local c <close> = ...)")
   state.failed = true
   close(self)

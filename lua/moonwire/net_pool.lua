@@ -7,7 +7,6 @@
 local _, core = ...
 local err, arg, task = core.err, core.arg, core.task
 local lease = core.module("moonwire.net_lease")
-local where = core.module("moonwire.where")
 local quiet = core.stream.quiet
 local setmetatable, pcall, error, next, type, rawget = setmetatable, pcall, error, next, type, rawget
 local remove, sort, concat = table.remove, table.sort, table.concat
@@ -256,7 +255,7 @@ local function lend(p, e)
     e.trace = debug.traceback("", 2)
     if e.lent_at + p.leak_after < p.reap_at then p.reap:wake() end
   end
-  return lease.new(e.stream, e.key.url, function(failed) take_back(p, e, failed) end, where())
+  return lease.new(e.stream, e.key.url, function(failed) take_back(p, e, failed) end, err.where())
 end
 
 --- Does `validate` like it? What it leaves behind counts as well.
@@ -431,7 +430,7 @@ function Pool:__gc()
   local p = self.p
   if p.closed then return end
   if p.open > 0 then
-    core.log.write(2, "connection pool made at " .. p.made .. " was never closed; it was collected (use local x <close> = ...)")
+    core.log.write(2, "connection pool made at " .. (p.made or "?") .. " was never closed; it was collected (use local x <close> = ...)")
   end
   self:close()
 end
@@ -457,7 +456,7 @@ local function new(options)
     idle_timeout = o.idle_timeout or 60, max_lifetime = o.max_lifetime or 1800, validate = o.validate,
     leak_after = o.leak_after or huge, keys = {}, idle = {}, waiters = {}, lent = {}, reap = task.cond(), drained = task.cond(),
     reap_at = huge, idle_count = 0, lent_count = 0, places = 0, open = 0, created = 0, reused = 0, evicted = 0, destroyed = 0,
-    closed = false, draining = false, made = where(),
+    closed = false, draining = false, made = err.where(),
   }
   p.max_per_key = positive(o, "max_per_key", math.min(10, p.max))
   if p.max_waiting < 0 then return invalid(OP, 'option "max_waiting" must not be negative') end

@@ -8,7 +8,6 @@ local _, core = ...
 local err, arg, task = core.err, core.arg, core.task
 local Log, Run = core.module("moonwire.supervisor_events"), core.module("moonwire.supervisor_run")
 local plan = core.module("moonwire.supervisor_plan")
-local where = core.module("moonwire.where")
 local setmetatable, pcall, error, type = setmetatable, pcall, error, type
 local max, min, huge = math.max, math.min, math.huge
 
@@ -26,25 +25,34 @@ local function needs_met(s, c)
   return true
 end
 
---- Why it will never be ready as things are; nil: it may.
-local function hopeless(s, c)
-  if satisfied(c) or c.again then return nil end
-  if c.finished then return c.reason end
-  if c.want == "down" then return "it was stopped" end
-  for i = 1, #c.spec.needs do
-    local need = s.by_id[c.spec.needs[i]]
-    local why = not c.run and hopeless(s, need)
-    if why then return 'it needs "' .. need.id .. '": ' .. why end
+--- Why children will never be ready as things are, by child. Needs stand before those who have them, so one pass will do.
+local function hopeless(s)
+  local why = {}
+  for i = 1, #s.list do
+    local c = s.list[i]
+    if satisfied(c) or c.again then -- it is, or may be again
+      why[c] = nil
+    elseif c.finished then
+      why[c] = c.reason
+    elseif c.want == "down" then
+      why[c] = "it was stopped"
+    elseif not c.run then
+      for k = 1, #c.spec.needs do
+        local need = s.by_id[c.spec.needs[k]]
+        if why[need] then why[c] = 'it needs "' .. need.id .. '": ' .. why[need] end
+      end
+    end
   end
+  return why
 end
 
-local function state_of(s, c)
+local function state_of(c, why)
   if c.run and (c.run.stopping or c.want == "down") then return "stopping" end
   if c.run then return c.ready and "ready" or "starting" end
   if c.finished then return c.finished == "ok" and "done" or "failed" end
   if c.want == "down" and not c.again then return "stopped" end
   if c.due > task.now() then return "backoff" end
-  return hopeless(s, c) and "blocked" or "waiting"
+  return why[c] and "blocked" or "waiting"
 end
 
 local function log(s, c, what, reason, from)
@@ -268,7 +276,7 @@ local function find(s, id, op)
   return err.raise(err.fail("EINVAL", op, nil, "there is no child " .. (type(id) == "string" and '"' .. id .. '"' or "without an id")))
 end
 
-local function crashed(s, op, c, why)
+local function crashed(op, c, why)
   return fail("ECRASHED", op, c.id, why, { id = c.id, reason = why, code = c.last and c.last.code, signal = c.last and c.last.signal })
 end
 
@@ -279,21 +287,22 @@ end
 function Supervisor:wait_ready(opts)
   local s, op = self.s, "supervisor wait_ready"
   local function missing()
-    local names = {}
+    local names, lost = {}, hopeless(s)
     for i = 1, #s.list do
       local c = s.list[i]
-      if (c.want == "up" or c.again) and not satisfied(c) then names[#names + 1] = c.id .. " (" .. state_of(s, c) .. ")" end
+      if (c.want == "up" or c.again) and not satisfied(c) then names[#names + 1] = c.id .. " (" .. state_of(c, lost) .. ")" end
     end
     return names
   end
   return await(s, op, opts, function()
     if s.closing then return dead(s, op) end
+    local lost, all = hopeless(s), true
     for i = 1, #s.list do
       local c = s.list[i]
-      local why = c.want == "up" and hopeless(s, c)
-      if why then return crashed(s, op, c, why) end
+      if c.want == "up" and lost[c] then return crashed(op, c, lost[c]) end
+      if (c.want == "up" or c.again) and not satisfied(c) then all = false end
     end
-    return #missing() == 0
+    return all
   end, function()
     return "timed out waiting for " .. table.concat(missing(), ", ")
   end)
@@ -325,9 +334,10 @@ end
 ---@return { id: string, state: string, ready: boolean, pid?: integer, restarts: integer, reason?: string }[]
 function Supervisor:children()
   local out, s = {}, self.s
+  local lost = hopeless(s)
   for i = 1, #s.list do
     local c = s.list[i]
-    out[i] = { id = c.id, state = state_of(s, c), ready = c.ready, pid = c.run and c.pid, restarts = c.restarts, reason = c.reason }
+    out[i] = { id = c.id, state = state_of(c, lost), ready = c.ready, pid = c.run and c.pid, restarts = c.restarts, reason = c.reason }
   end
   return out
 end
@@ -352,8 +362,8 @@ local function await_up(s, c, op, opts, runs)
   return await(s, op, opts, function()
     if s.closing then return dead(s, op) end
     if c.runs > runs and satisfied(c) then return true end
-    local why = hopeless(s, c)
-    if why then return crashed(s, op, c, why) end
+    local why = hopeless(s)[c]
+    if why then return crashed(op, c, why) end
   end)
 end
 
@@ -421,7 +431,7 @@ Supervisor.__close = Supervisor.close
 function Supervisor:__gc()
   local s = self.s
   if s.over or s.closing then return end
-  core.log.write(2, "supervisor made at " .. s.made .. " was never closed; it was collected (use local x <close> = ...)")
+  core.log.write(2, "supervisor made at " .. (s.made or "?") .. " was never closed; it was collected (use local x <close> = ...)")
   shut(s, "its supervisor was collected")
 end
 
@@ -434,7 +444,7 @@ local function new(options)
   local read = plan.read(options)
   local s = {
     plan = read, list = {}, by_id = {}, restarts = {}, log = Log.new(read.keep_events), changed = task.cond(),
-    made = where(), patience = 10, over = false,
+    made = err.where(), patience = 10, over = false,
   }
   for i = 1, #read.children do
     local spec = read.children[i]
@@ -442,9 +452,15 @@ local function new(options)
     s.list[i], s.by_id[c.id] = c, c
     s.patience = s.patience + min(spec.kill_after, 3600) + 2
   end
-  task.spawn_with({ daemon = true, name = "supervisor" }, control, s)
+  local supervisor = setmetatable({ s = s }, Supervisor)
   task.spawn_with({ daemon = true, name = "supervisor's end" }, sentinel, s)
-  return setmetatable({ s = s }, Supervisor)
+  local ok, why = pcall(task.spawn_with, { daemon = true, name = "supervisor" }, control, s)
+  if not ok then -- no memory: nothing has begun
+    s.over, s.closing = true, "it could not begin"
+    changed(s)
+    error(why, 0)
+  end
+  return supervisor
 end
 
 ---@class moonwire.supervisor

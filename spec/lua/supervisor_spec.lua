@@ -627,3 +627,17 @@ describe("a supervisor's plan", function()
       .. "false\tEDENIED\tgrant it with --allow-net=127.0.0.1:7\ndenied\n", r.stdout .. r.stderr:match("^(.-){?"))
   end)
 end)
+
+describe("many children that need each other", function()
+  it("cost no more than they are", function()
+    local plan = { { id = "1", run = { "false" }, ready = { exit = 0 }, restart = "temporary" } }
+    for i = 2, 60 do
+      local needs = {}
+      for k = 1, i - 1 do needs[k] = tostring(k) end
+      plan[i] = { id = tostring(i), run = { "true" }, needs = needs }
+    end
+    local sup <close> = assert(mw.supervisor(plan))
+    assert.equal("ECRASHED", select(2, sup:wait_ready { timeout = 20 }).code)
+    assert.equal("blocked", child(sup, "60").state)
+  end)
+end)

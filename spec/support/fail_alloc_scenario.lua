@@ -71,6 +71,37 @@ local function confined()
   assert(r.stdout == "word\n", r.stderr)
 end
 
+local function supervised()
+  local sup <close> = assert(mw.supervisor {
+    backoff = { 0.01, 0.01 },
+    { id = "job", run = { "true" }, ready = { exit = 0 } },
+    { id = "line", run = { "sh", "-c", "echo up; exec sleep 1000" }, ready = { line = "up" }, stdout = "null", needs = { "job" } },
+    { id = "notify", run = { "sh", "-c", "echo >&3; exec sleep 1000" }, ready = { notify = true } },
+  })
+  assert(sup:wait_ready { timeout = 20 })
+  assert(sup:kill("line", "KILL"))
+  for event in sup:events { timeout = 20 } do
+    if event.what == "restarting" and event.id == "line" then break end
+  end
+  assert(sup:wait_ready { timeout = 20 })
+end
+
+local function pooled()
+  local srv <close> = assert(mw.net.listen("unix:@moonwire-fail-alloc-" .. mw.sys.pid()))
+  mw.task.spawn_with({ daemon = true }, srv.serve, srv, function(conn)
+    for line in conn:lines() do assert(conn:write(line, "\n")) end
+  end)
+  local pool <close> = mw.net.pool { max = 2, leak_after = 60 }
+  for _, reply, err in mw.task.map({ 1, 2, 3, 4 }, function(n)
+    return pool:with(srv:address(), function(c)
+      assert(c:write(n, "\n"))
+      return c:read("l", { timeout = 10 })
+    end)
+  end) do
+    if not reply then error(err, 0) end
+  end
+end
+
 local function handles()
   local dir <close> = assert(mw.fs.tempdir())
   local srv <close> = assert(mw.net.listen("unix:" .. tostring(dir.path) .. "/socket", { mode = "0600", unlink = true }))
@@ -93,6 +124,7 @@ end
 
 local steps = {
   frames = frames, tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
+  supervised = supervised, pooled = pooled,
 }
 for _, name in ipairs { ... } do
   if name == "frames" then frames "tcp://127.0.0.1:0" else steps[name]() end

@@ -18,6 +18,10 @@ function err.fail(code, op, subject, message, hint, data) end
 ---@param object any
 function err.raise(object) end
 
+--- The script's own line, "script.lua:12", for warnings about what it never closed; nil outside of scripts.
+---@return string? where
+function err.where() end
+
 --- One of our error objects?
 ---@param v any
 ---@return boolean
