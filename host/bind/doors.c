@@ -19,6 +19,7 @@ static const luaL_Reg doors[] = {
     {"host", mw_door_host},
     {"net", mw_door_net},
     {"policy", mw_door_policy},
+    {"pool", mw_door_pool},
     {"process", mw_door_process},
     {"stream", mw_door_stream},
     {"log", mw_door_log},

@@ -22,6 +22,7 @@ int mw_door_frame(lua_State *L);
 int mw_door_host(lua_State *L);
 int mw_door_net(lua_State *L);
 int mw_door_policy(lua_State *L);
+int mw_door_pool(lua_State *L);
 int mw_door_process(lua_State *L);
 int mw_door_stream(lua_State *L);
 int mw_door_fs(lua_State *L);

@@ -17,7 +17,7 @@ static struct box *box_at(lua_State *L, int idx) {
     return mw_box_check(L, idx, MW_PROCESS_TYPE);
 }
 
-static mw_process *check(lua_State *L, int idx) {
+mw_process *mw_process_check(lua_State *L, int idx) {
     struct box *box = box_at(L, idx);
     struct mw_err err;
 
@@ -88,7 +88,7 @@ static int narrow(lua_State *L, int options, struct mw_process_options *o, struc
 
 /* start(use, options, notify) -> process | nil, err                                                           [-0, +1|2, e] */
 static int process_start(lua_State *L) {
-    static const char *const uses[] = { "run", "spawn", "lines", "pipe", NULL };
+    static const char *const uses[] = { "run", "spawn", "lines", "pipe", "pool", NULL };
     int use = luaL_checkoption(L, 1, NULL, uses), notify = lua_toboolean(L, 3), rc = 0;
     struct mw_process_options o;
     struct mw_err err;
@@ -253,7 +253,7 @@ static int told(lua_State *L, mw_process *p, int truncate) {
 
 /* collect(process, truncate): waits until it is over; a cancelled task ends the group.                 [-0, +1|2, ey] */
 static int collect_k(lua_State *L, int code, lua_KContext ctx) {
-    mw_process *p = check(L, 1);
+    mw_process *p = mw_process_check(L, 1);
     int n;
 
     if (code == MW_ECANCELED) {
@@ -289,7 +289,7 @@ static int process_run(lua_State *L) {
 
 /* child:wait{ timeout = } -> result | nil, err (ETIMEDOUT)                                             [-0, +1|2, ey] */
 static int wait_k(lua_State *L, int code, lua_KContext ctx) {
-    mw_process *p = check(L, 1);
+    mw_process *p = mw_process_check(L, 1);
     uint64_t deadline = (uint64_t)ctx;
     struct mw_err err;
 
@@ -305,7 +305,7 @@ static int process_wait(lua_State *L) {
     static const char *const known[] = { "timeout", NULL };
     uint64_t deadline;
 
-    check(L, 1);
+    mw_process_check(L, 1);
     mw_opt_open(L, 2, "process.wait", known, 0);
     deadline = mw_opt_deadline(L, 2, "process.wait");
     lua_settop(L, 1);
@@ -314,7 +314,7 @@ static int process_wait(lua_State *L) {
 
 /* await_ready(process, seconds?) -> boolean: it has said so; false: the time is up, or it has ended    [-0, +1, ey] */
 static int ready_k(lua_State *L, int code, lua_KContext ctx) {
-    mw_process *p = check(L, 1);
+    mw_process *p = mw_process_check(L, 1);
 
     if (!mw_process_ready(p) && mw_process_running(p) && code != MW_ETIMEDOUT) {
         return mw_wait_yield(L, mw_process_changed(p), (uint64_t)ctx, ctx, ready_k);
@@ -325,7 +325,7 @@ static int ready_k(lua_State *L, int code, lua_KContext ctx) {
 static int process_await_ready(lua_State *L) {
     uint64_t now = mw_host_now(mw_host_of(L)), ns = UINT64_MAX;
 
-    check(L, 1);
+    mw_process_check(L, 1);
     if (!lua_isnoneornil(L, 2)) ns = mw_arg_duration(L, 2, "process.await_ready", "the time");
     lua_settop(L, 1);
     return ready_k(L, 0, (lua_KContext)(ns >= (uint64_t)INT64_MAX - now ? MW_NEVER : now + ns));
@@ -335,7 +335,7 @@ static int process_await_ready(lua_State *L) {
 
 /* child:kill(signal) -> true | nil, err (ESRCH): the whole group; "TERM" if none is named              [-0, +1|2, e] */
 static int process_kill(lua_State *L) {
-    mw_process *p = check(L, 1);
+    mw_process *p = mw_process_check(L, 1);
     struct mw_err err;
     int number = mw_process_signal_number("TERM"), rc;
 
@@ -353,14 +353,14 @@ static int process_kill(lua_State *L) {
 
 /* child:stop() -> child: TERM to the group, KILL after kill_after                                      [-0, +1, e] */
 static int process_stop(lua_State *L) {
-    mw_process_stop(check(L, 1));
+    mw_process_stop(mw_process_check(L, 1));
     lua_settop(L, 1);
     return 1;
 }
 
 /* child:resize(rows, cols) -> true | nil, err                                                          [-0, +1|2, e] */
 static int process_resize(lua_State *L) {
-    mw_process *p = check(L, 1);
+    mw_process *p = mw_process_check(L, 1);
     struct mw_err err;
     int rows = (int)mw_arg_integer(L, 2, "process.resize", "rows", 1, 65535);
     int cols = (int)mw_arg_integer(L, 3, "process.resize", "cols", 1, 65535);
@@ -372,7 +372,7 @@ static int process_resize(lua_State *L) {
 
 /* child:stream() -> its stdin and stdout as one stream                                                 [-0, +1|2, e] */
 static int process_stream(lua_State *L) {
-    mw_process *p = check(L, 1);
+    mw_process *p = mw_process_check(L, 1);
     mw_stream *s = NULL;
     struct mw_err err;
 

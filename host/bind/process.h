@@ -11,12 +11,16 @@
 #define MW_PIPE_END_TYPE "mw.pipe_end"
 
 /* How a child is used decides its defaults. */
-enum mw_process_use { MW_USE_RUN, MW_USE_SPAWN, MW_USE_LINES, MW_USE_PIPE };
+enum mw_process_use { MW_USE_RUN, MW_USE_SPAWN, MW_USE_LINES, MW_USE_PIPE, MW_USE_POOL };     /* POOL: a script, or a program to talk to;
+                                                                                                * the end of its standard error is kept */
 
 /* An end of a pipe between two children; -1 once it was given away. */
 struct mw_pipe_end {
     int fd;
 };
+
+/* The process in the box at idx (lent by it); raises when there is none. */
+mw_process *mw_process_check(lua_State *L, int idx);
 
 /* Pushes a copy of the table at `idx`, and of those in it down to `depth` levels: nobody but us can change it while it is read, and
  * the strings in it live as long as it does.                                                          [-0, +1, e] */

@@ -14,6 +14,7 @@
 #define ARG_MAX_BYTES (1u << 20)      /* of one argument: the kernel's own limit comes first, as E2BIG */
 #define ARGS_MAX 65536
 #define OUTPUT_DEFAULT (8u << 20)
+#define TAIL_DEFAULT 4096
 #define OUTPUT_MAX ((uint64_t)1 << 40)
 #define KILL_AFTER_NS 5000000000u
 
@@ -128,7 +129,7 @@ static void read_env(lua_State *L, int idx, struct mw_process_options *o) {
 static const char *const stdio_names[] = { "stdin", "stdout", "stderr" };
 
 static enum mw_stdio_kind piped(int i, enum mw_process_use use) {
-    if (i == 0 || use == MW_USE_SPAWN || (use == MW_USE_LINES && i == 1)) return MW_STDIO_STREAM;
+    if (i == 0 || use == MW_USE_SPAWN || (use == MW_USE_LINES && i == 1) || (use == MW_USE_POOL && i == 1)) return MW_STDIO_STREAM;
     return MW_STDIO_CAPTURE;
 }
 
@@ -138,7 +139,7 @@ static void read_word(lua_State *L, int i, enum mw_process_use use, struct mw_pr
 
     if (strcmp(word, "pipe") == 0) {
         io->kind = piped(i, use);
-        if (i == 0 && use != MW_USE_SPAWN) mw_raise_inval(L, o->op, "option \"stdin\": nobody could write to that pipe; give the text itself, or use process.spawn");
+        if (i == 0 && use != MW_USE_SPAWN && use != MW_USE_POOL) mw_raise_inval(L, o->op, "option \"stdin\": nobody could write to that pipe; give the text itself, or use process.spawn");
     } else if (strcmp(word, "inherit") == 0) {
         io->kind = MW_STDIO_INHERIT;
     } else if (strcmp(word, "null") == 0) {
@@ -169,7 +170,7 @@ static void read_stdio(lua_State *L, int idx, int i, enum mw_process_use use, st
     mw_stream *given = end == NULL ? mw_stream_test(L, -1) : NULL;
 
     if (type == LUA_TNIL) {
-        o->io[i].kind = i == 0 ? MW_STDIO_NULL : use == MW_USE_RUN || use == MW_USE_PIPE ? MW_STDIO_CAPTURE :
+        o->io[i].kind = i == 0 ? MW_STDIO_NULL : use == MW_USE_RUN || use == MW_USE_PIPE || (use == MW_USE_POOL && i == 2) ? MW_STDIO_CAPTURE :
                         use == MW_USE_LINES && i == 1 ? MW_STDIO_STREAM : MW_STDIO_INHERIT;
     } else if (o->pty) {
         mw_raise_inval(L, o->op, "option \"%s\": with pty all three are the terminal", stdio_names[i]);
@@ -248,14 +249,14 @@ void mw_process_options_copy(lua_State *L, int idx, int depth) {
 }
 
 void mw_process_options_read(lua_State *L, int idx, enum mw_process_use use, struct mw_process_options *o) {
-    static const char *const ops[] = { "process run", "process spawn", "process lines", "process pipe" };
+    static const char *const ops[] = { "process run", "process spawn", "process lines", "process pipe", "process pool" };
     static const char *const overflow[] = { "fail", "truncate", NULL };
     int i;
 
     luaL_checkstack(L, 20, "options");
     memset(o, 0, sizeof *o);
     o->op = ops[use];
-    o->silent = use != MW_USE_SPAWN;
+    o->silent = use != MW_USE_SPAWN && use != MW_USE_POOL;
     if (lua_type(L, idx) != LUA_TTABLE) mw_raise_inval(L, o->op, "a table is expected: { \"echo\", \"hello\" }, got %s", luaL_typename(L, idx));
     mw_opt_open(L, idx, o->op, known, 1);
     read_argv(L, idx, o);                                             /* [args ...] */
@@ -264,7 +265,8 @@ void mw_process_options_read(lua_State *L, int idx, enum mw_process_use use, str
     for (i = 0; i < 3; i++) read_stdio(L, idx, i, use, o);
     o->cwd = mw_opt_text(L, idx, o->op, "cwd", 4096, NULL);
     o->clear_env = mw_opt_flag(L, idx, o->op, "clear_env", 0);
-    o->max_output = (size_t)mw_opt_size(L, idx, o->op, "max_output", 0, OUTPUT_MAX, OUTPUT_DEFAULT);
+    o->keep_tail = use == MW_USE_POOL;
+    o->max_output = (size_t)mw_opt_size(L, idx, o->op, "max_output", 0, OUTPUT_MAX, use == MW_USE_POOL ? TAIL_DEFAULT : OUTPUT_DEFAULT);
     o->truncate = mw_opt_word(L, idx, o->op, "on_overflow", overflow, 0);
     o->timeout_ns = mw_opt_duration(L, idx, o->op, "timeout", UINT64_MAX);
     o->timeout_ns = o->timeout_ns == UINT64_MAX ? 0 : o->timeout_ns == 0 ? 1 : o->timeout_ns;

@@ -395,6 +395,7 @@ static mw_process *make(mw_host *h, const struct mw_process_options *o) {
     }
     p->detached = o->detached;
     p->truncate = o->truncate;
+    p->keep_tail = o->keep_tail;
     p->tee = o->tee;
     p->max_output = o->max_output;
     p->kill_after_ns = o->kill_after_ns;

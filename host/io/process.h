@@ -117,6 +117,7 @@ struct mw_process_options {
     struct mw_stdio io[3];
     size_t max_output;        /* of each captured stream */
     int truncate;             /* 1: what is beyond is dropped; 0: it ends the child */
+    int keep_tail;            /* 1: of what is captured the last max_output bytes are kept, and nothing is too much */
     int tee;                  /* 1: what is captured is shown as well */
     uint64_t timeout_ns;      /* 0: none; then as mw_process_stop */
     uint64_t kill_after_ns;   /* between the first signal and KILL */

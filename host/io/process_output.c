@@ -59,6 +59,16 @@ static void too_much(struct capture *c, int fault) {
     if (fault != 0 || !p->truncate) mw_process_stop(p);
 }
 
+/* The last max_output bytes are kept. Returns n. */
+static ssize_t keep_end(struct capture *c, const char *at, size_t n) {
+    size_t most = c->p->max_output, len = n < most ? n : most, held = mw_bytes_len(&c->data);
+
+    if (held + len > most) mw_bytes_consume(&c->data, held + len - most);
+    if (mw_bytes_add(&c->data, at + (n - len), len) < 0) too_much(c, MW_ENOMEM);
+    charge(c);
+    return (ssize_t)n;
+}
+
 /* One read: what read(2) says, or 0 at the end. */
 static ssize_t read_some(struct capture *c) {
     mw_process *p = c->p;
@@ -66,7 +76,7 @@ static ssize_t read_some(struct capture *c) {
     size_t held = mw_bytes_len(&c->data), room = sizeof spare, keep;
     ssize_t n;
 
-    if (c->wanted && held < p->max_output && p->fault == 0) {
+    if (c->wanted && !p->keep_tail && held < p->max_output && p->fault == 0) {
         at = mw_bytes_reserve(&c->data, held < CHUNK ? 4096 : CHUNK, &room);
         if (at == NULL) {
             too_much(c, MW_ENOMEM);
@@ -78,6 +88,7 @@ static ssize_t read_some(struct capture *c) {
     if (n <= 0) return n;
     if (p->tee) show(c, at, (size_t)n);
     if (!c->wanted) return n;
+    if (p->keep_tail && p->fault == 0) return keep_end(c, at, (size_t)n);
     keep = (size_t)n <= p->max_output - held ? (size_t)n : p->max_output - held;
     if (at != spare) mw_bytes_commit(&c->data, keep);
     else keep = 0;

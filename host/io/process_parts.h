@@ -67,7 +67,7 @@ struct mw_process {
     int refs, holders;        /* holders: of refs, those that mw_process_release drops */
     int interrupted;          /* by us: INT was sent */
     int closed, detached, timed_out, overflowed, fault, alive;
-    int truncate, tee, kill_signal;
+    int truncate, keep_tail, tee, kill_signal;
     int slot;                 /* of its group in home->groups; -1: none */
     enum stage stage;
     struct mw_timer stage_timer, limit;

@@ -3,6 +3,7 @@
 #include "pool/page.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -73,4 +74,22 @@ size_t mw_pool_page_peek(const struct mw_pool_page *p, char *at) {
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load(&p->claim) != claim || atomic_load(&p->sent) != sent || atomic_load(&p->held) < held) return 0;
     return held;
+}
+
+int mw_pool_gauge_open(void) {
+    return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
+uint64_t mw_pool_gauge_read(int gauge) {
+    long pages, resident;
+    char text[128];
+    ssize_t n = gauge >= 0 ? pread(gauge, text, sizeof text - 1, 0) : -1;
+
+    if (n <= 0) return 0;
+    text[n] = '\0';
+    return sscanf(text, "%ld %ld", &pages, &resident) == 2 && resident > 0 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+void mw_pool_fd_close(int fd) {
+    if (fd >= 0) close(fd);
 }

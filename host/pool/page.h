@@ -20,7 +20,8 @@ struct mw_pool_page {
     _Atomic uint64_t began_ns;      /* when, CLOCK_MONOTONIC */
     _Atomic uint32_t held;          /* bytes of `answers` that are whole answers, not yet sent */
     _Atomic uint32_t sent;          /* how often they were */
-    char pad[40];
+    _Atomic uint64_t memory;        /* bytes that the worker takes, by its own account */
+    char pad[32];
     char answers[MW_POOL_PAGE_HELD];
 };
 
@@ -47,5 +48,10 @@ uint32_t mw_pool_page_revoke(struct mw_pool_page *p, uint32_t *epoch);
 
 /* A copy of the answers that the worker holds, into at[0..MW_POOL_PAGE_HELD): their bytes; 0: none, or they were just being sent. */
 size_t mw_pool_page_peek(const struct mw_pool_page *p, char *at);
+
+/* What this process takes of memory, by the system's account. The gauge is a descriptor, or -1: it may not know. */
+int mw_pool_gauge_open(void);
+uint64_t mw_pool_gauge_read(int gauge);              /* bytes resident; 0: not known */
+void mw_pool_fd_close(int fd);                       /* -1 is fine */
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #define SPAN_NS UINT64_C(200000)        /* a member is given as many tasks as take about so long */
 #define STALL_NS UINT64_C(10000000)     /* what waits behind a task that runs for so long goes to others */
@@ -82,17 +83,18 @@ static void take_back(struct mw_pool *p, struct mw_pool_task *t) {
     m->load--;
     m->bytes -= t->bytes;
     p->given--;
+    if (m->load == 0) p->loaded--;
     t->member = NULL;
 }
 
-/* Once more to where its age puts it. There is room: see mw_pool_add. */
-static void requeue(struct mw_pool *p, struct mw_pool_task *t, uint64_t now) {
+/* Once more to where its age puts it; ran: it may wait anew. There is room: see mw_pool_add. */
+static void requeue(struct mw_pool *p, struct mw_pool_task *t, int ran, uint64_t now) {
     if (t->abandoned || p->state == MW_POOL_CLOSED || p->state == MW_POOL_BROKEN) {
         over(p, t, t->abandoned ? MW_ECANCELED : p->state == MW_POOL_CLOSED ? MW_ECLOSED : MW_ECRASHED, MW_POOL_IN_QUEUE, NULL);
         return;
     }
     t->state = MW_POOL_TASK_QUEUED;
-    t->queue_until = least(t->until, after(now, p->limits.queue_ns));
+    if (ran) t->queue_until = least(t->until, after(now, p->limits.queue_ns));
     due(p, t->queue_until);
     mw_pool_queue_add(&p->queue, t);
 }
@@ -107,6 +109,7 @@ static void give(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_tas
     t->seq = ++m->seq;
     t->given_at = m->changed_at = now;
     mw_list_add(&m->tasks, &t->link);
+    if (m->load == 0) p->loaded++;
     m->load++;
     m->bytes += t->bytes;
     p->given++;
@@ -155,9 +158,12 @@ static void dispatch(struct mw_pool *p, uint64_t now) {
     if (room) p->ops->changed(p);
 }
 
+unsigned mw_pool_waiting(const struct mw_pool *p) {
+    return p->queue.count + p->given - p->loaded;
+}
+
 int mw_pool_has_room(const struct mw_pool *p, size_t bytes) {
-    if (p->queue.count == 0) return 1;
-    return p->queue.count < p->limits.max_queue && bytes <= p->limits.max_queue_bytes - p->queue.bytes;
+    return mw_pool_waiting(p) < p->limits.max_queue && bytes <= p->limits.max_queue_bytes - p->queue.bytes;
 }
 
 int mw_pool_add(struct mw_pool *p, struct mw_pool_task *t, uint64_t queue_until, uint64_t now) {
@@ -167,7 +173,7 @@ int mw_pool_add(struct mw_pool *p, struct mw_pool_task *t, uint64_t queue_until,
     if (p->state != MW_POOL_OPEN) return MW_ECLOSED;
     if (t->bytes > p->limits.max_queue_bytes) return MW_ELIMIT;
     m = p->queue.count == 0 ? choose(p, t->bytes) : NULL;
-    if (m == NULL && (p->queue.count >= p->limits.max_queue || t->bytes > p->limits.max_queue_bytes - p->queue.bytes)) return MW_EAGAIN;
+    if ((m == NULL || m->load > 0) && !mw_pool_has_room(p, t->bytes)) return MW_EAGAIN;
     if (mw_pool_queue_reserve(&p->queue, p->queue.count + p->given + 1) < 0) return MW_ENOMEM;
     mw_list_init(&t->link);
     t->order = ++p->order;
@@ -185,22 +191,10 @@ int mw_pool_add(struct mw_pool *p, struct mw_pool_task *t, uint64_t queue_until,
     return 0;
 }
 
-int mw_pool_abandon(struct mw_pool *p, struct mw_pool_task *t, uint64_t now) {
-    t->abandoned = 1;
-    if (t->state == MW_POOL_TASK_QUEUED) {
-        mw_pool_queue_remove(&p->queue, t);
-        t->state = MW_POOL_TASK_OVER;
-        dispatch(p, now);                           /* a smaller one may fit now */
-        p->ops->changed(p);
-        return 1;
-    }
-    return t->state != MW_POOL_TASK_GIVEN;
-}
-
 /* ---- Members -------------------------------------------------------------------------------------------------------------------- */
 
 /* Those of its tasks that it has not begun go back. */
-static void revoke(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
+static void take_unbegun(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
     struct mw_list *at, *next;
     uint32_t begun;
 
@@ -213,7 +207,7 @@ static void revoke(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
         if ((int32_t)(t->seq - begun) <= 0) continue;
         take_back(p, t);
         m->skips++;
-        requeue(p, t, now);
+        requeue(p, t, 0, now);
     }
     take_place(p, m);
 }
@@ -229,7 +223,7 @@ static void kill_member(struct mw_pool *p, struct mw_pool_member *m, int blamele
     if (m->state == MW_POOL_KILLED) return;
     if (blameless) m->blameless = 1;
     leave(p, m, MW_POOL_KILLED);
-    revoke(p, m, now);
+    take_unbegun(p, m, now);
     p->ops->end(p, m, 0);
 }
 
@@ -255,20 +249,31 @@ void mw_pool_retire(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
     dispatch(p, now);
 }
 
-int mw_pool_abandon_hard(struct mw_pool *p, struct mw_pool_task *t, uint64_t now) {
+/* The worker has not begun it: then it has gone back, and is over. */
+static int withdrawn(struct mw_pool *p, struct mw_pool_task *t, uint64_t now) {
     struct mw_pool_member *m = t->member;
-    int mine = mw_pool_abandon(p, t, now);
+    struct mw_list *at;
 
-    if (mine || m == NULL) return mine;
-    if (m->page != NULL && (int32_t)(t->seq - mw_pool_page_begun(m->page)) > 0) {
-        revoke(p, m, now);                          /* unless it begins this very moment */
-        if (t->state != MW_POOL_TASK_GIVEN) {
-            dispatch(p, now);
-            return 0;
-        }
+    if (m->page == NULL || (int32_t)(t->seq - mw_pool_page_begun(m->page)) <= 0) return 0;
+    take_unbegun(p, m, now);                        /* unless it begins this very moment; t may be gone */
+    for (at = m->tasks.next; at != &m->tasks && at != &t->link; at = at->next) continue;
+    return at == &m->tasks;
+}
+
+int mw_pool_abandon(struct mw_pool *p, struct mw_pool_task *t, int hard, uint64_t now) {
+    t->abandoned = 1;
+    if (t->state == MW_POOL_TASK_GIVEN) {
+        if (!withdrawn(p, t, now) && hard) kill_member(p, t->member, 1, now);
+        dispatch(p, now);
+        p->ops->changed(p);
+        return 0;
     }
-    mw_pool_kill(p, m, 1, now);
-    return 0;
+    if (t->state != MW_POOL_TASK_QUEUED) return 1;
+    mw_pool_queue_remove(&p->queue, t);
+    t->state = MW_POOL_TASK_OVER;
+    dispatch(p, now);                               /* a smaller one may fit now */
+    p->ops->changed(p);
+    return 1;
 }
 
 void mw_pool_joined(struct mw_pool *p, struct mw_pool_member *m, int ready, uint64_t now) {
@@ -331,7 +336,7 @@ int mw_pool_answered(struct mw_pool *p, struct mw_pool_member *m, uint32_t seq, 
     take_back(p, t);
     take_place(p, m);
     if (how == MW_POOL_FAILED && again(p, t, MW_POOL_ERROR)) {
-        requeue(p, t, now);
+        requeue(p, t, 1, now);
         *out = NULL;
     } else {
         if (how == MW_POOL_DONE) p->stats.completed++;
@@ -341,7 +346,7 @@ int mw_pool_answered(struct mw_pool *p, struct mw_pool_member *m, uint32_t seq, 
     }
     after_task(p, m);
     if (p->queue.count > 0 || p->state != MW_POOL_OPEN) dispatch(p, now);
-    if (p->state != MW_POOL_OPEN) p->ops->changed(p);
+    p->ops->changed(p);
     return *out != NULL ? 1 : 2;
 }
 
@@ -418,10 +423,10 @@ void mw_pool_refused(struct mw_pool *p, uint64_t now) {
 }
 
 void mw_pool_lost(struct mw_pool *p, struct mw_pool_member *m, enum mw_pool_exit how, uint64_t now) {
-    int died = how == MW_POOL_DIED && !m->blameless;
+    int died = how == MW_POOL_DIED && m->state != MW_POOL_KILLED;
 
     leave(p, m, MW_POOL_KILLED);
-    revoke(p, m, now);
+    take_unbegun(p, m, now);
     if (died) p->stats.crashed++;
     if (how == MW_POOL_DIED && p->state <= MW_POOL_DRAINING) p->missing++;
     while (!mw_list_empty(&m->tasks)) {
@@ -429,13 +434,13 @@ void mw_pool_lost(struct mw_pool *p, struct mw_pool_member *m, enum mw_pool_exit
 
         take_back(p, t);
         if (m->page != NULL) t->attempts++;
-        if (again(p, t, MW_POOL_CRASH)) requeue(p, t, now);
+        if (again(p, t, MW_POOL_CRASH)) requeue(p, t, 1, now);
         else over(p, t, t->abandoned ? MW_ECANCELED : p->state == MW_POOL_CLOSED ? MW_ECLOSED : MW_ECRASHED, MW_POOL_IN_RUN, m);
     }
     mw_list_remove(&m->link);
     p->count--;
     p->leaving--;
-    if (died && m->done == 0 && now - m->joined_at <= p->limits.restart_within_ns) bad_death(p, now);
+    if (how == MW_POOL_DIED && !m->blameless && m->done == 0 && now - m->joined_at <= p->limits.restart_within_ns) bad_death(p, now);
     dispatch(p, now);
     p->ops->changed(p);
 }
@@ -487,7 +492,7 @@ static void too_long(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool
     if (m->page != NULL) t->attempts++;
     m->done++;                                      /* it did begin: that is not a worker that cannot start */
     if (t->abandoned) over(p, t, MW_ECANCELED, MW_POOL_IN_RUN, m);
-    else if (again(p, t, MW_POOL_TIMEOUT) && now < t->until) requeue(p, t, now);
+    else if (again(p, t, MW_POOL_TIMEOUT) && now < t->until) requeue(p, t, 1, now);
     else over(p, t, MW_ETIMEDOUT, MW_POOL_IN_RUN, m);
     kill_member(p, m, 1, now);
 }
@@ -519,7 +524,7 @@ static void check(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
         if (is_begun(m, t)) continue;
         if (now >= after(since, patience) || now >= t->until) {
             if (patience == STALL_NS) learn(p, now - since);
-            revoke(p, m, now);
+            take_unbegun(p, m, now);
             return;
         }
         due(p, least(t->until, after(since, patience)));
@@ -567,6 +572,12 @@ void mw_pool_tick(struct mw_pool *p, uint64_t now) {
 }
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------------- */
+
+unsigned mw_pool_cores(void) {
+    unsigned n = uv_available_parallelism();
+
+    return n < 1 ? 1 : n > 1024 ? 1024 : n;
+}
 
 int mw_pool_init(struct mw_pool *p, const struct mw_pool_limits *limits, const struct mw_pool_ops *ops) {
     memset(p, 0, sizeof *p);

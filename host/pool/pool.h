@@ -115,7 +115,8 @@ struct mw_pool {
     unsigned asked, unready;        /* asked for and not here; here and not ready */
     unsigned wanted;                /* of those asked for, the driver has not begun to start so many */
     unsigned missing;               /* that died and were not replaced */
-    unsigned idle, given;           /* members ready without a task; tasks given */
+    unsigned idle;                  /* members ready without a task */
+    unsigned given, loaded;         /* tasks given; members with any */
     unsigned window;                /* tasks that a member with a page may hold now */
     uint64_t typical_ns;            /* of a run: falls slowly, rises at once */
     uint64_t due;                   /* when mw_pool_tick has something to do, at the latest; MW_POOL_NEVER */
@@ -128,6 +129,8 @@ struct mw_pool {
     struct mw_tally wait, run;      /* ns */
 };
 
+/* How many processors this process may use: 1..1024. */
+unsigned mw_pool_cores(void);
 /* limits: copied. 0 or MW_ENOMEM. */
 int mw_pool_init(struct mw_pool *p, const struct mw_pool_limits *limits, const struct mw_pool_ops *ops);
 /* No members and no tasks are left. */
@@ -137,12 +140,13 @@ void mw_pool_free(struct mw_pool *p);
  * would not fit into an empty one; MW_ECLOSED: draining or closed; MW_ECRASHED: broken; MW_ENOMEM.
  * `queue_until`: until when it may wait, at most (MW_POOL_NEVER: as the limits say). */
 int mw_pool_add(struct mw_pool *p, struct mw_pool_task *t, uint64_t queue_until, uint64_t now);
+/* Tasks that have not begun, as far as we know: those in the queue, and those given ahead. */
+unsigned mw_pool_waiting(const struct mw_pool *p);
 /* 1 if mw_pool_add would not say MW_EAGAIN to a task of so many bytes. */
 int mw_pool_has_room(const struct mw_pool *p, size_t bytes);
-/* Nobody waits for it any more. 1: it is the driver's again; 0: a member has it, `ended` or mw_pool_answered gives it back. */
-int mw_pool_abandon(struct mw_pool *p, struct mw_pool_task *t, uint64_t now);
-/* The same, and whoever runs it is ended. */
-int mw_pool_abandon_hard(struct mw_pool *p, struct mw_pool_task *t, uint64_t now);
+/* Nobody waits for it any more; hard: whoever runs it is ended. 1: it is the driver's again; 0: it was with a member: `ended` or
+ * mw_pool_answered gives it back, or has done so. */
+int mw_pool_abandon(struct mw_pool *p, struct mw_pool_task *t, int hard, uint64_t now);
 
 /* A member that was asked for is there; `m` is zero save page. */
 void mw_pool_joined(struct mw_pool *p, struct mw_pool_member *m, int ready, uint64_t now);

@@ -287,10 +287,12 @@ function process.pipe(options)
   return checked("process pipe", check, combine(results))
 end
 
---- Raises: this version has no pools of processes.
-function process.pool()
-  return raise(fail("EOPNOTSUPP", "process pool", nil, "this version does not have it",
-    "mw.task.map(list, f, { limit = 4 }) bounds how many run at a time"))
+--- A pool of processes: workers that are scripts, programs that answer a request with a reply, or one process per task.
+---@param options moonwire.process.PoolOptions
+---@return moonwire.Pool? pool
+---@return moonwire.Err? err
+function process.pool(options)
+  return core.module("moonwire.pool").processes(options)
 end
 
 return process

@@ -17,10 +17,6 @@ describe("what this version does not have", function()
     end
   end)
 
-  it("is an error for pools", function()
-    assert.equal("EOPNOTSUPP", refused(mw.process.pool, { script = "worker.lua" }).code)
-  end)
-
   it("is an error for TLS, authentication and middleware of streams", function()
     local server <close> = assert(mw.net.listen "unix:@moonwire-later-spec")
     local conn <close> = assert(mw.net.connect(server:address()))

@@ -135,7 +135,7 @@ TEST(a_full_queue_says_so_by_count_and_by_bytes) {
     CHECK_INT(add(r, 1, 0, 1), 0);
     CHECK_INT(add(r, 2, 0, 1), MW_EAGAIN);
     CHECK(!mw_pool_has_room(&r->pool, 1));
-    CHECK_INT(mw_pool_abandon(&r->pool, &r->task[0], 2), 1);
+    CHECK_INT(mw_pool_abandon(&r->pool, &r->task[0], 0, 2), 1);
     CHECK_INT(add(r, 2, 0, 3), 0);
     r->pool.limits.max_queue = 100;
     r->pool.limits.max_queue_bytes = 250;
@@ -355,7 +355,7 @@ TEST(an_abandoned_task_that_runs_is_not_tried_again) {
     r = rig_new(&l);
     mw_pool_joined(&r->pool, &r->member[0], 1, 1);
     CHECK_INT(add(r, 0, 0, 1), 0);
-    CHECK_INT(mw_pool_abandon(&r->pool, &r->task[0], 2), 0);
+    CHECK_INT(mw_pool_abandon(&r->pool, &r->task[0], 0, 2), 0);
     mw_pool_lost(&r->pool, &r->member[0], MW_POOL_DIED, 3);
     CHECK_INT(r->code[0], MW_ECANCELED);
     CHECK_INT(r->ends[0], 1);
@@ -402,7 +402,7 @@ TEST(each_task_ends_exactly_once_whatever_happens) {
             case 6:
                 if (next > 0) {
                     struct mw_pool_task *t = &r->task[dice % next];
-                    if (!t->abandoned && r->ends[dice % next] == 0 && mw_pool_abandon(&r->pool, t, now)) r->ends[dice % next]++;
+                    if (!t->abandoned && r->ends[dice % next] == 0 && mw_pool_abandon(&r->pool, t, dice % 128 < 16, now)) r->ends[dice % next]++;
                 }
                 break;
             default:
