@@ -70,7 +70,7 @@ static int read_once(mw_stream *s, size_t want, int *full) {
         mw_stream_moved(s);
         if ((size_t)got == room) {
             *full = 1;
-            if (room >= s->chunk && s->chunk < MW_CHUNK_MAX) s->chunk *= 2;
+            if (room >= s->chunk && s->chunk < (s->rkind == MW_FD_OTHER ? MW_CHUNK_PIPE : MW_CHUNK_MAX)) s->chunk *= 2;
         }
         return 1;
     }

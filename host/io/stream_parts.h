@@ -16,6 +16,7 @@ enum mw_fd_kind { MW_FD_NONE, MW_FD_OTHER, MW_FD_SOCKET, MW_FD_UNIX };
 enum {
     MW_CHUNK_MIN = MW_BLOCK,     /* bytes: the first read; doubled while reads come back full */
     MW_CHUNK_MAX = 64 * 1024,
+    MW_CHUNK_PIPE = 256 * 1024,  /* the same for pipes, which can be emptied by one read: a reader holds off the writer while it copies */
     MW_GATHER_MAX = 64 * 1024,   /* bytes gathered before they are written within the turn */
     MW_CROWDED_MAX = 1 << 20,    /* bytes that a reader may hold while the host is crowded */
     MW_EINTR_MAX = 8,            /* tries of one call; then it is left to the loop, which can be stopped */
@@ -61,7 +62,7 @@ struct mw_stream {
     unsigned finishing : 1;      /* half-close when the out queue is empty */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
     int rerr, werr;              /* sticky codes */
-    unsigned chunk;              /* bytes of the next read, MW_CHUNK_MIN to MW_CHUNK_MAX */
+    unsigned chunk;              /* bytes of the next read, MW_CHUNK_MIN to MW_CHUNK_MAX (a pipe's: MW_CHUNK_PIPE) */
     unsigned calls_seen;         /* reads + writes when the timer last looked */
     unsigned drained_in;         /* the turn in which the loop read all there was: a reader need not try again */
     unsigned put_in;             /* the turn in which something was put last */
