@@ -40,27 +40,29 @@ static int write_frame(lua_State *L, struct mw_channel *ch) {
 
 /* [ch data fields...]: the short way of nearly every frame, to the end of what is gathered. 1: it is there; 0: nothing was done.
  * What is of an unexpected type, out of range or too long is told by write_frame. */
-static int add_frame(lua_State *L, struct mw_channel *ch) {
+static inline int add_frame(lua_State *L, struct mw_channel *ch) {
     const struct mw_frame_format *f = ch->format;
-    int64_t values[MW_FRAME_FIELDS], *v = values;
+    unsigned fields = f->fields;
     const char *data;
     size_t len;
     char *at;
 
-    if (!f->plain || lua_gettop(L) != 1 + (int)f->fields || lua_type(L, 2) != LUA_TSTRING) return 0;
-    for (unsigned i = 0, at_arg = 3; i < f->fields; i++) {
-        if (i == f->length) continue;
-        if (!lua_isinteger(L, (int)at_arg)) return 0;
-        *v = lua_tointeger(L, (int)at_arg++);
-        if (*v < f->field[i].min || *v > f->field[i].max) return 0;
-        v++;
-    }
+    if (!f->plain || lua_gettop(L) != 1 + (int)fields || lua_type(L, 2) != LUA_TSTRING) return 0;
     data = lua_tolstring(L, 2, &len);
-    if (len > f->max || len > (uint64_t)f->field[f->length].max) return 0;
-    at = mw_stream_add(ch->stream, f->head + len);
-    if (at == NULL) return 0;
-    mw_frame_head(f, values, len, at);
+    at = mw_stream_room(ch->stream, f->head + len);
+    if (at == NULL || len > f->max) return 0;
+    for (unsigned i = 0, arg = 3; i < fields; i++) {
+        const struct mw_frame_field *field = &f->field[i];
+        int64_t v = (int64_t)len;
+        if (i != f->length) {
+            if (!lua_isinteger(L, (int)arg)) return 0;
+            v = lua_tointeger(L, (int)arg++);
+        }
+        if (v < field->min || v > field->max) return 0;
+        mw_frame_store(field, v, at);
+    }
     memcpy(at + f->head, data, len);
+    mw_stream_added(ch->stream, f->head + len);
     ch->stats.sent++;
     ch->stats.bytes_sent += len;
     ch->stats.bytes_wire += f->head + len;

@@ -100,10 +100,11 @@ static int written(lua_State *L, mw_stream *s, int crowded) {
 }
 
 /* To the end of what is gathered, where nearly every small piece goes. */
-static int add_parts(mw_stream *s, const struct mw_view *parts, int n, size_t total) {
-    char *at = mw_stream_add(s, total);
+static inline int add_parts(mw_stream *s, const struct mw_view *parts, int n, size_t total) {
+    char *at = mw_stream_room(s, total);
 
     if (at == NULL) return 0;
+    mw_stream_added(s, total);
     for (int i = 0; i < n; i++) {
         memcpy(at, parts[i].at, parts[i].len);
         at += parts[i].len;

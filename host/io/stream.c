@@ -145,7 +145,7 @@ static void on_timer(struct mw_timer *t) {
         }
         sooner(&next, s->moved + s->limits.idle_ns);
     }
-    if (s->limits.stall_ns != 0 && mw_bytes_len(&s->out) > 0) {
+    if (s->limits.stall_ns != 0 && mw_bytes_len(&s->head.out) > 0) {
         if (now - s->stuck >= s->limits.stall_ns) {
             if (s->retired) mw_stream_lost(s, "the peer took nothing");
             close_after(s, "the peer took nothing", s->limits.stall_ns);
@@ -157,7 +157,7 @@ static void on_timer(struct mw_timer *t) {
         s->trim = 0;
         s->chunk = MW_CHUNK_MIN;
         mw_bytes_shrink(&s->head.in, 0);
-        mw_bytes_shrink(&s->out, 0);
+        mw_bytes_shrink(&s->head.out, 0);
         mw_stream_charge(s);
     } else if (s->trim) {
         s->calls_seen = calls;
@@ -170,7 +170,7 @@ void mw_stream_mind(mw_stream *s) {
     uint64_t next = 0;
 
     if (s->limits.idle_ns != 0) sooner(&next, s->moved + s->limits.idle_ns);
-    if (s->limits.stall_ns != 0 && mw_bytes_len(&s->out) > 0) sooner(&next, s->stuck + s->limits.stall_ns);
+    if (s->limits.stall_ns != 0 && mw_bytes_len(&s->head.out) > 0) sooner(&next, s->stuck + s->limits.stall_ns);
     if (s->trim) {
         s->calls_seen = (unsigned)(s->stats.reads + s->stats.writes);
         sooner(&next, mw_host_now(s->host) + TRIM);
@@ -188,14 +188,14 @@ void mw_stream_limits_init(struct mw_stream_limits *l) {
 static void on_teardown(struct mw_handle *it) {
     mw_stream *s = MW_LIST_ENTRY(it, mw_stream, handle);
 
-    if (mw_bytes_len(&s->out) > 0 && s->werr == 0) mw_stream_push_out(s);
-    if (mw_bytes_len(&s->out) > 0 && s->handle.busy != NULL) mw_stream_lost(s, "the host ended");
+    if (mw_bytes_len(&s->head.out) > 0 && s->werr == 0) mw_stream_push_out(s);
+    if (mw_bytes_len(&s->head.out) > 0 && s->handle.busy != NULL) mw_stream_lost(s, "the host ended");
     mw_stream_close(s);
 }
 
 static int on_its_way(const struct mw_handle *it) {
     const mw_stream *s = MW_LIST_ENTRY(it, const mw_stream, handle);
-    return s->werr == 0 && mw_bytes_len(&s->out) > 0;
+    return s->werr == 0 && mw_bytes_len(&s->head.out) > 0;
 }
 
 void mw_stream_fleeting(mw_stream *s) {
@@ -294,7 +294,7 @@ void mw_stream_release(mw_stream *s) {
 
 void mw_stream_close(mw_stream *s) {
     if (s->closed) return;
-    if (mw_bytes_len(&s->out) > 0 && s->werr == 0) mw_stream_push_out(s);
+    if (mw_bytes_len(&s->head.out) > 0 && s->werr == 0) mw_stream_push_out(s);
     s->closed = 1;
     mw_host_disown(&s->handle);
     if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);
@@ -306,8 +306,8 @@ void mw_stream_close(mw_stream *s) {
     mw_stream_parcels_end(s);
     mw_stream_passed_end(s);
     mw_bytes_free(&s->head.in);
-    mw_bytes_free(&s->out);
-    s->add_max = 0;
+    mw_bytes_free(&s->head.out);
+    s->head.add_max = 0;
     mw_stream_charge(s);
     s->enough = NULL;
     mw_wait_wake(&s->readable);
@@ -336,7 +336,7 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
         return rc < 0 ? rc : 0;
     }
     s->retired = 1;
-    s->add_max = 0;
+    s->head.add_max = 0;
     s->want_read = 0;
     s->limits.idle_ns = 0;
     if (s->limits.stall_ns == 0) s->limits.stall_ns = LINGER;

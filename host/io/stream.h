@@ -25,13 +25,15 @@
 typedef struct mw_stream mw_stream;
 struct mw_passed_list;
 
-/* What a stream begins with, so that a reader's look at its queue, at each message, costs next to nothing. For the inline functions
- * below; nobody else's. */
+/* What a stream begins with, so that a look at its queues, at each message, costs next to nothing. For the inline functions below;
+ * nobody else's. */
 struct mw_stream_head {
     struct mw_bytes in;
     uint64_t came;               /* bytes that the descriptor gave */
     struct mw_turn reader;
     struct mw_passed_list *passed;               /* descriptors that came with bytes of `in`; NULL: none */
+    struct mw_bytes out;
+    size_t add_max;              /* bytes that `out` may hold for a small piece to be simply added; 0: put it */
 };
 
 struct mw_stream_limits {
@@ -127,9 +129,17 @@ int mw_stream_finish(mw_stream *s, struct mw_err *err);
  * mw_stream_write, whose order is kept; a piece above 16 KiB is written at once. What the system refuses of gathered bytes is
  * told at the next call. */
 int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err);
-/* The short way of mw_stream_put for all but the first piece: the place for `len` bytes at the end of what is gathered or waits,
- * to be filled at once. NULL: nothing was done; put it. */
-char *mw_stream_add(mw_stream *s, size_t len);
+/* The short way of mw_stream_put for all but the first piece, in place: mw_stream_room gives room for `len` bytes at the end of
+ * what is gathered or waits, to be filled at once, and mw_stream_added says that it was. NULL: put it. */
+#define MW_STREAM_SMALL ((size_t)16 * 1024)     /* bytes: what is copied rather than lent, to go out with others */
+static inline char *mw_stream_room(const mw_stream *s, size_t len) {
+    const struct mw_stream_head *head = (const struct mw_stream_head *)s;
+    const struct mw_bytes *q = &head->out;
+    return len > MW_STREAM_SMALL || mw_bytes_len(q) + len > head->add_max || q->size - q->tail < len ? NULL : q->base + q->tail;
+}
+static inline void mw_stream_added(mw_stream *s, size_t len) {
+    mw_bytes_commit(&((struct mw_stream_head *)s)->out, len);
+}
 /* Sends now what was gathered. 0: all sent; 1: some bytes wait for the descriptor (wait on writable); <0. */
 int mw_stream_flush(mw_stream *s, struct mw_err *err);
 

@@ -109,7 +109,7 @@ static int nothing_now(mw_stream *s, struct mw_err *err) {
     int rc = mw_stream_listen(s);
 
     mw_stream_give_back(s, &s->head.in);
-    if (!s->trim && (s->head.in.size > 0 || s->out.size > 0)) {
+    if (!s->trim && (s->head.in.size > 0 || s->head.out.size > 0)) {
         s->trim = 1;
         mw_stream_mind(s);
     }

@@ -11,17 +11,14 @@
 
 #include "io/stream_parts.h"
 
-enum {
-    PIECES = 32,                 /* parts of one writev */
-    SMALL = 16 * 1024            /* bytes: what is copied rather than lent, to go out with others */
-};
+enum { PIECES = 32 };            /* parts of one writev */
 
 size_t mw_stream_unsent(const mw_stream *s) {
-    return mw_bytes_len(&s->out);
+    return mw_bytes_len(&s->head.out);
 }
 
 int mw_stream_crowded(const mw_stream *s) {
-    return mw_bytes_len(&s->out) > s->limits.write_soft;
+    return mw_bytes_len(&s->head.out) > s->limits.write_soft;
 }
 
 struct mw_wait *mw_stream_writable(mw_stream *s) {
@@ -84,8 +81,8 @@ static ssize_t give(mw_stream *s, struct iovec *iov, int count) {
 static void open_queue(mw_stream *s) {
     size_t most = s->limits.write_soft < s->limits.write_hard ? s->limits.write_soft : s->limits.write_hard;
 
-    s->add_max = mw_bytes_len(&s->out) == 0 || s->finishing || s->retired ? 0 : most;
-    if (s->gathering && s->add_max > MW_GATHER_MAX) s->add_max = MW_GATHER_MAX;
+    s->head.add_max = mw_bytes_len(&s->head.out) == 0 || s->finishing || s->retired ? 0 : most;
+    if (s->gathering && s->head.add_max > MW_GATHER_MAX) s->head.add_max = MW_GATHER_MAX;
 }
 
 static void half_close(mw_stream *s) {
@@ -99,8 +96,8 @@ int mw_stream_break(mw_stream *s, int code) {
     s->werr = code;
     s->want_write = 0;
     s->gathering = 0;
-    s->add_max = 0;
-    mw_bytes_free(&s->out);
+    s->head.add_max = 0;
+    mw_bytes_free(&s->head.out);
     mw_stream_charge(s);
     mw_stream_parcels_end(s);
     if (s->finishing) half_close(s); /* or the peer would wait for ever */
@@ -109,16 +106,16 @@ int mw_stream_break(mw_stream *s, int code) {
 }
 
 int mw_stream_push_out(mw_stream *s) {
-    size_t was = mw_bytes_len(&s->out), left = was, low = s->limits.write_soft / 2;
+    size_t was = mw_bytes_len(&s->head.out), left = was, low = s->limits.write_soft / 2;
 
     s->gathering = 0;
     while (left > 0) {
         size_t ahead = s->parcels != NULL ? mw_stream_parcel_ahead(s) : left, n = ahead < left ? ahead : left;
-        struct iovec iov = { s->out.base + s->out.head, n };
+        struct iovec iov = { s->head.out.base + s->head.out.head, n };
         ssize_t sent = n == 0 ? mw_stream_parcel_send(s) : give(s, &iov, 1);
 
         if (sent < 0) return mw_stream_break(s, (int)sent);
-        mw_bytes_consume(&s->out, (size_t)sent);
+        mw_bytes_consume(&s->head.out, (size_t)sent);
         left -= (size_t)sent;
         if (sent == 0 || (size_t)sent < n) { /* a short write: it would refuse the next one */
             s->want_write = 1;
@@ -127,7 +124,7 @@ int mw_stream_push_out(mw_stream *s) {
     }
     if (left < was && s->limits.stall_ns != 0) s->stuck = mw_host_now(s->host);
     open_queue(s);
-    if (left == 0) mw_stream_give_back(s, &s->out);
+    if (left == 0) mw_stream_give_back(s, &s->head.out);
     if (left == 0 && s->finishing) half_close(s);
     if (left == 0 || (left <= low && was > low)) mw_wait_wake(&s->writable);
     return 0;
@@ -135,9 +132,9 @@ int mw_stream_push_out(mw_stream *s) {
 
 void mw_stream_on_writable(mw_stream *s) {
     /* Interest is given up only when there was nothing to do, so that a busy writer does not change it each time. */
-    if (mw_bytes_len(&s->out) == 0) s->want_write = 0;
+    if (mw_bytes_len(&s->head.out) == 0) s->want_write = 0;
     else mw_stream_push_out(s);
-    if (!s->retired || mw_bytes_len(&s->out) > 0) return;
+    if (!s->retired || mw_bytes_len(&s->head.out) > 0) return;
     if (s->werr != 0) mw_stream_lost(s, mw_err_words(s->werr));
     mw_stream_close(s);
 }
@@ -146,7 +143,7 @@ void mw_stream_on_writable(mw_stream *s) {
 static int push_and_watch(mw_stream *s) {
     int rc = mw_stream_push_out(s);
 
-    if (rc < 0 || mw_bytes_len(&s->out) == 0) return rc;
+    if (rc < 0 || mw_bytes_len(&s->head.out) == 0) return rc;
     mw_stream_stuck(s);
     rc = mw_stream_watch(s);
     return rc < 0 ? mw_stream_break(s, rc) : 0;
@@ -163,7 +160,7 @@ static void on_rest(struct mw_dusk *d) {
 
 void mw_stream_send_gathered(mw_stream *s) {
     if (!s->gathering) return;
-    s->bursts = mw_bytes_len(&s->out) != s->first_piece;
+    s->bursts = mw_bytes_len(&s->head.out) != s->first_piece;
     push_and_watch(s);
 }
 
@@ -197,7 +194,7 @@ static int tell(mw_stream *s, struct mw_err *err) {
 
 /* May `total` more bytes be written? */
 static int admit(mw_stream *s, size_t total, struct mw_err *err) {
-    size_t held = mw_bytes_len(&s->out);
+    size_t held = mw_bytes_len(&s->head.out);
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "write", NULL, err);
     if (s->finishing) return mw_stream_fail(s, MW_ECLOSED, "write", "finished before", err);
@@ -214,10 +211,10 @@ static int queue(mw_stream *s, const struct mw_view *parts, int count, size_t sk
     char *at;
     int i;
 
-    if (total - skip <= MW_BLOCK) mw_stream_lend(s, &s->out);
-    at = mw_bytes_reserve(&s->out, total - skip, NULL);
+    if (total - skip <= MW_BLOCK) mw_stream_lend(s, &s->head.out);
+    at = mw_bytes_reserve(&s->head.out, total - skip, NULL);
     if (at == NULL) return MW_ENOMEM;
-    mw_bytes_commit(&s->out, total - skip);
+    mw_bytes_commit(&s->head.out, total - skip);
     mw_stream_charge(s);
     for (i = 0; i < count; i++) {
         size_t len = parts[i].len;
@@ -247,7 +244,7 @@ static int sum(const struct mw_view *parts, int count, size_t *total) {
 /* Writes what was gathered and then the parts, past the queue. Bytes of the parts taken, or a code. */
 static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) {
     struct iovec iov[PIECES];
-    size_t done = 0, ahead = mw_bytes_len(&s->out), block;
+    size_t done = 0, ahead = mw_bytes_len(&s->head.out), block;
     int i = 0;
 
     s->gathering = 0;
@@ -256,7 +253,7 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
         int n = 0;
         ssize_t sent;
 
-        if (held > 0) iov[n++] = (struct iovec){ s->out.base + s->out.head, held };
+        if (held > 0) iov[n++] = (struct iovec){ s->head.out.base + s->head.out.head, held };
         for (block = held; i < count && n < PIECES; i++) {
             if (parts[i].len == 0) continue;
             iov[n].iov_base = (void *)(uintptr_t)parts[i].at; /* only read */
@@ -267,7 +264,7 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
         sent = give(s, iov, n);
         if (sent < 0) return sent;
         ahead -= (size_t)sent < held ? (size_t)sent : held;
-        mw_bytes_consume(&s->out, held - ahead);
+        mw_bytes_consume(&s->head.out, held - ahead);
         done += (size_t)sent - (held - ahead);
         if ((size_t)sent < block) break;
     } while (i < count);
@@ -278,7 +275,7 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
 static int queue_rest(mw_stream *s, const struct mw_view *parts, int count, size_t sent, size_t total, int first, struct mw_err *err) {
     int rc = queue(s, parts, count, sent, total), lost = rc < 0 && sent > 0, watched = 0;
 
-    if (first && mw_bytes_len(&s->out) > 0) {
+    if (first && mw_bytes_len(&s->head.out) > 0) {
         s->want_write = 1;
         mw_stream_stuck(s);
         watched = mw_stream_watch(s);
@@ -300,12 +297,12 @@ static int sent_or_broken(mw_stream *s, int rc, struct mw_err *err) {
 int mw_stream_enqueue(mw_stream *s, const struct mw_view *part, struct mw_err *err) {
     int rc = admit(s, part->len, err);
 
-    return rc < 0 ? rc : queue_rest(s, part, 1, 0, part->len, mw_bytes_len(&s->out) == 0, err);
+    return rc < 0 ? rc : queue_rest(s, part, 1, 0, part->len, mw_bytes_len(&s->head.out) == 0, err);
 }
 
 /* Writes at once, with what was gathered before. */
 static int write_now(mw_stream *s, const struct mw_view *parts, int count, size_t total, struct mw_err *err) {
-    int rc = admit(s, total, err), first = mw_bytes_len(&s->out) == 0 || s->gathering;
+    int rc = admit(s, total, err), first = mw_bytes_len(&s->head.out) == 0 || s->gathering;
     ssize_t sent = 0;
 
     if (rc < 0) return rc;
@@ -313,7 +310,7 @@ static int write_now(mw_stream *s, const struct mw_view *parts, int count, size_
         sent = send_parts(s, parts, count);
         if (sent < 0) return sent_or_broken(s, mw_stream_break(s, (int)sent), err);
         open_queue(s);
-        if ((size_t)sent == total && mw_bytes_len(&s->out) == 0) return 0;
+        if ((size_t)sent == total && mw_bytes_len(&s->head.out) == 0) return 0;
     }
     return queue_rest(s, parts, count, (size_t)sent, total, first, err);
 }
@@ -330,14 +327,14 @@ int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct m
     int rc = sum(parts, count, &total);
 
     if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
-    if (total > SMALL) return write_now(s, parts, count, total, err);
-    if (s->gathering && mw_bytes_len(&s->out) + total > MW_GATHER_MAX) { /* full: on its way, so that the peer can begin */
+    if (total > MW_STREAM_SMALL) return write_now(s, parts, count, total, err);
+    if (s->gathering && mw_bytes_len(&s->head.out) + total > MW_GATHER_MAX) { /* full: on its way, so that the peer can begin */
         rc = push_and_watch(s);
         if (rc < 0) return sent_or_broken(s, rc, err);
     }
     rc = admit(s, total, err);
     if (rc < 0 || total == 0) return rc;
-    if (mw_bytes_len(&s->out) == 0) {
+    if (mw_bytes_len(&s->head.out) == 0) {
         if (is_prompt(s)) return write_now(s, parts, count, total, err);
         gather(s, total);
     }
@@ -347,22 +344,13 @@ int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct m
     return mw_stream_crowded(s);
 }
 
-char *mw_stream_add(mw_stream *s, size_t len) {
-    struct mw_bytes *q = &s->out;
-    char *at = q->base + q->tail;
-
-    if (len > SMALL || mw_bytes_len(q) + len > s->add_max || q->size - q->tail < len) return NULL;
-    q->tail += len;
-    return at;
-}
-
 int mw_stream_flush(mw_stream *s, struct mw_err *err) {
     int rc = 0;
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "write", NULL, err);
     if (s->werr == 0 && s->gathering) rc = push_and_watch(s);
     if (s->werr != 0) return tell(s, err);
-    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_bytes_len(&s->out) > 0;
+    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_bytes_len(&s->head.out) > 0;
 }
 
 int mw_stream_finish(mw_stream *s, struct mw_err *err) {

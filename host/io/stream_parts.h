@@ -71,8 +71,6 @@ struct mw_stream {
     struct mw_watch *watch, *wwatch;          /* of rfd (or both), of wfd when it is another; NULL until needed */
     struct mw_dusk dusk;
 
-    struct mw_bytes out;
-    size_t add_max;              /* bytes that the out queue may hold for a small piece to be simply added; 0: ask first */
     size_t need;
     size_t charged;              /* room of both queues, as the host knows it */
     struct mw_parcel *parcels;   /* a ring: the last one, whose next is the first */
@@ -101,7 +99,7 @@ static inline void mw_stream_moved(mw_stream *s) {
 }
 /* Tells the host how much room the queues take. */
 static inline void mw_stream_charge(mw_stream *s) {
-    size_t now = s->head.in.size + s->out.size;
+    size_t now = s->head.in.size + s->head.out.size;
 
     if (now == s->charged) return;
     mw_host_charge(s->host, s->charged, now);

@@ -37,7 +37,7 @@ struct mw_frame_format {
     unsigned head;                /* bytes of the header */
     uint8_t quick;                /* 1: nothing but a length, a plain u32; 2: and an unsigned byte: see mw_frame_quick */
     uint8_t length_at, length_big, other_at;      /* then: where the length stands, and in which order; where the byte is */
-    int plain;                    /* 1: integers without a gap: see mw_frame_head */
+    int plain;                    /* 1: integers without a gap: see mw_frame_store */
     struct mw_frame_field field[MW_FRAME_FIELDS];
 };
 
@@ -143,22 +143,18 @@ struct mw_frame_wrap {
 int mw_frame_compose(const struct mw_frame_format *f, const union mw_frame_value *values, const char *data, size_t len,
                      struct mw_frame_wrap *out);
 
-/* For a plain format: writes the header of a frame with `len` bytes of data to at[0..f->head). The values and the length were
- * seen to be in the range of their fields. */
-static inline void mw_frame_head(const struct mw_frame_format *f, const int64_t *values, size_t len, char *at) {
-    for (unsigned i = 0; i < f->fields; i++) {
-        const struct mw_frame_field *field = &f->field[i];
-        uint64_t v = i == f->length ? len : (uint64_t)*values++;
+/* Writes one field of a plain format to its place in the header at `head`; v is in its range. */
+static inline void mw_frame_store(const struct mw_frame_field *field, int64_t v, char *head) {
+    uint64_t bits = (uint64_t)v;
 
-        if (field->size == 1) {
-            at[field->at] = (char)(v & 0xff);
-        } else {
-            if (field->big != MW_FRAME_NATIVE) v = __builtin_bswap64(v) >> (64 - 8 * field->size);
-            if (field->size == 4) __builtin_memcpy(at + field->at, &(uint32_t){ (uint32_t)v }, 4);
-            else if (field->size == 2) __builtin_memcpy(at + field->at, &(uint16_t){ (uint16_t)v }, 2);
-            else __builtin_memcpy(at + field->at, &v, 8);
-        }
+    if (field->size == 1) {
+        head[field->at] = (char)(bits & 0xff);
+        return;
     }
+    if (field->big != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)) bits = __builtin_bswap64(bits) >> (64 - 8 * field->size);
+    if (field->size == 4) __builtin_memcpy(head + field->at, &(uint32_t){ (uint32_t)bits }, 4);
+    else if (field->size == 2) __builtin_memcpy(head + field->at, &(uint16_t){ (uint16_t)bits }, 2);
+    else __builtin_memcpy(head + field->at, &bits, 8);
 }
 
 /* Fills err for a refused frame: MW_EFRAME, also returned. announced: as in struct mw_frame, or the length of what was to
