@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bind/ring.h"
 #include "bind/shm.h"
 #include "bind/stream.h"
 
@@ -16,6 +17,7 @@ enum { TWO = 1, IN = 2, OUT = 4 };       /* of a stream: descriptors of its own 
 enum mw_parcel_kind mw_parcel_test(lua_State *L, int idx) {
     if (lua_type(L, idx) != LUA_TUSERDATA) return MW_PARCEL_NONE;
     if (luaL_testudata(L, idx, MW_MEMORY_TYPE) != NULL) return MW_PARCEL_MEMORY;
+    if (luaL_testudata(L, idx, MW_RING_TYPE) != NULL) return MW_PARCEL_RING;
     if (luaL_testudata(L, idx, MW_STREAM_TYPE) != NULL) return MW_PARCEL_STREAM;
     return MW_PARCEL_NONE;
 }
@@ -44,8 +46,12 @@ int mw_parcel_from_byte(struct mw_parcel *p, int byte, const int *fds, int count
 }
 
 void mw_parcel_return(lua_State *L, int idx, struct mw_parcel *p) {
-    (void)L;
-    (void)idx;
+    mw_ring *r = p->kind == MW_PARCEL_RING ? mw_ring_test(L, idx) : NULL;
+
+    if (r != NULL && p->fd_count == 2) {
+        mw_ring_hand_back(r, p->fds, p->flags);
+        p->fd_count = 0;
+    }
     mw_parcel_drop(p);
 }
 
@@ -62,6 +68,19 @@ static int pack_memory(lua_State *L, int idx, struct mw_parcel *out, struct mw_e
     out->flags = m->readonly ? READONLY : 0;
     out->facts[0] = m->size;
     out->fds[out->fd_count++] = fd;
+    return 0;
+}
+
+/* flags: the side. */
+static int pack_ring(lua_State *L, int idx, struct mw_parcel *out, struct mw_err *err) {
+    mw_ring *r = mw_ring_test(L, idx);
+    unsigned side = 0;
+    int rc = r != NULL ? mw_ring_hand(r, out->fds, &side, &out->facts[0], err) : mw_err_set(err, MW_EINVAL, "parcel", "ring", "it is closed");
+
+    if (rc < 0) return rc;
+    out->kind = MW_PARCEL_RING;
+    out->flags = side;
+    out->fd_count = 2;
     return 0;
 }
 
@@ -102,6 +121,7 @@ int mw_parcel_pack(lua_State *L, int idx, struct mw_parcel *out, struct mw_err *
     err->code = 0;
     switch (mw_parcel_test(L, idx)) {
     case MW_PARCEL_MEMORY: rc = pack_memory(L, idx, out, err); break;
+    case MW_PARCEL_RING: rc = pack_ring(L, idx, out, err); break;
     case MW_PARCEL_STREAM: rc = pack_stream(L, idx, out, err); break;
     default: rc = mw_err_set(err, MW_EINVAL, "parcel", luaL_typename(L, idx), "shared memory, a ring or a stream is expected");
     }
@@ -131,6 +151,15 @@ static int unpack_memory(lua_State *L, struct mw_parcel *p, struct mw_err *err) 
     return mw_memory_adopt(mw_host_of(L), take_fd(p, 0), p->facts[0], (p->flags & READONLY) != 0, slot, err);
 }
 
+static int unpack_ring(lua_State *L, struct mw_parcel *p, struct mw_err *err) {
+    mw_ring **slot;
+
+    if (p->fd_count != 2) return odd(err);
+    slot = mw_ring_box(L);
+    p->fd_count = 0;
+    return mw_ring_adopt(mw_host_of(L), p->fds, p->flags, slot, err);
+}
+
 static int unpack_stream(lua_State *L, struct mw_parcel *p, struct mw_err *err) {
     unsigned wanted = p->flags & TWO ? 2 : 1;
     mw_stream **slot;
@@ -151,8 +180,14 @@ static int unpack_stream(lua_State *L, struct mw_parcel *p, struct mw_err *err) 
 static int unpack(lua_State *L) { /* in a protected call: parcel err */
     struct mw_parcel *p = lua_touserdata(L, 1);
     struct mw_err *err = lua_touserdata(L, 2);
-    int rc = p->kind == MW_PARCEL_MEMORY ? unpack_memory(L, p, err) : p->kind == MW_PARCEL_STREAM ? unpack_stream(L, p, err) : odd(err);
+    int rc;
 
+    switch (p->kind) {
+    case MW_PARCEL_MEMORY: rc = unpack_memory(L, p, err); break;
+    case MW_PARCEL_RING: rc = unpack_ring(L, p, err); break;
+    case MW_PARCEL_STREAM: rc = unpack_stream(L, p, err); break;
+    default: rc = odd(err);
+    }
     err->code = rc;
     return rc == 0;
 }

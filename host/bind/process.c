@@ -105,10 +105,11 @@ static int process_start(lua_State *L) {
     if (o.script) rc = narrow(L, 2, &o, &err);
     if (rc < 0) return mw_push_err(L, &err);
     rc = mw_process_shares_read(L, 2, &o, &err);
+    if (rc < 0) mw_process_shares_done(L, 2, 4, 0);
     if (rc < 0) return mw_push_err(L, &err);
     mw_process_ends_given(L, 2);                                      /* taken, whatever comes */
     rc = mw_process_start(mw_host_of(L), &o, &box->p, &err);
-    mw_process_shares_done(L, 4);
+    mw_process_shares_done(L, 2, 4, rc == 0);
     if (rc < 0) return mw_push_err(L, &err);
     set_fields(L, 3, 4, box->p);
     lua_settop(L, 3);

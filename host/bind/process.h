@@ -37,8 +37,8 @@ void mw_process_limits_read(lua_State *L, int idx, struct mw_process_options *o)
 /* Option `share`: takes apart what it names into o->shares, and pushes what keeps that alive. 0 or a code: some of it cannot be shared.
  * The last thing before the start.                                                                    [-0, +n, e] */
 int mw_process_shares_read(lua_State *L, int idx, struct mw_process_options *o, struct mw_err *err);
-/* The child has it, or never will: what lies above `from` on the stack is let go. */
-void mw_process_shares_done(lua_State *L, int from);
+/* The child has started, or has not and things become ours again where they can: what lies above `from` on the stack is let go. */
+void mw_process_shares_done(lua_State *L, int idx, int from, int started);
 /* The boxes of the ends that `o` names are empty from now on. */
 void mw_process_ends_given(lua_State *L, int idx);
 

@@ -13,6 +13,7 @@
 struct parcels {
     size_t count;
     struct mw_parcel at[MW_SHARES];
+    char names[MW_SHARES][MW_SHARE_NAME];
 };
 
 static int parcels_gc(lua_State *L) {
@@ -63,6 +64,7 @@ int mw_process_shares_read(lua_State *L, int idx, struct mw_process_options *o, 
         if (rc < 0) continue;
         all->count++;
         strcpy(s->name, lua_tostring(L, -2));
+        strcpy(all->names[all->count - 1], s->name);
         s->kind = p->kind;
         s->flags = p->flags;
         memcpy(s->facts, p->facts, sizeof s->facts);
@@ -76,9 +78,17 @@ int mw_process_shares_read(lua_State *L, int idx, struct mw_process_options *o, 
     return rc;
 }
 
-void mw_process_shares_done(lua_State *L, int from) {
+/* The child has them; or it never started, and what can be ours again is. */
+void mw_process_shares_done(lua_State *L, int idx, int from, int started) {
     for (int i = lua_gettop(L); i > from; i--) {
         struct parcels *all = luaL_testudata(L, i, PARCELS);
-        while (all != NULL && all->count > 0) mw_parcel_drop(&all->at[--all->count]);
+        if (all == NULL) continue;
+        for (size_t k = 0; !started && k < all->count; k++) {
+            mw_opt_get(L, idx, "share");
+            lua_getfield(L, -1, all->names[k]);
+            mw_parcel_return(L, -1, &all->at[k]);
+            lua_pop(L, 2);
+        }
+        while (all->count > 0) mw_parcel_drop(&all->at[--all->count]);
     }
 }

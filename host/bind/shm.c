@@ -8,6 +8,7 @@
 #include "bind/arg.h"
 #include "bind/doors.h"
 #include "bind/parcel.h"
+#include "bind/ring.h"
 #include "bind/shm_box.h"
 
 #define SIZE_MAX_EVER ((uint64_t)1 << 40)     /* the limits say less */
@@ -326,7 +327,8 @@ static void open_type(lua_State *L) {
 
 int mw_door_shm(lua_State *L) {
     static const luaL_Reg fns[] = {
-        { "create", shm_create }, { "open", shm_open_ }, { "unlink", shm_unlink_ }, { "shared", shm_shared }, { NULL, NULL },
+        { "create", shm_create }, { "open", shm_open_ }, { "unlink", shm_unlink_ }, { "shared", shm_shared }, { "ring", mw_ring_make },
+        { NULL, NULL },
     };
     open_type(L);
     luaL_newlib(L, fns);

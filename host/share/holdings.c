@@ -34,6 +34,7 @@ struct mw_holdings *mw_holdings_of(mw_host *h, const char *op, struct mw_err *er
     }
     it->host = h;
     it->refs = 2;
+    mw_list_init(&it->waiting);
     mw_host_adopt(h, &it->handle, on_teardown);
     return it;
 }

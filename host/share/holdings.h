@@ -4,6 +4,7 @@
 #define MW_SHARE_HOLDINGS_H
 
 #include "core/host.h"
+#include "core/source.h"
 #include "share/faults.h"
 
 /* Counted: each memory and ring holds it, so that it outlives a host whose Lua state is being closed. Loop thread only. */
@@ -13,6 +14,10 @@ struct mw_holdings {
     unsigned refs;
     uint64_t bytes;              /* mapped */
     mw_faults *faults;           /* NULL: SIGBUS is nobody's */
+    struct mw_source source;     /* of all rings, while there are any */
+    struct mw_list waiting;      /* rings that tasks wait for */
+    unsigned rings;
+    int asleep;                  /* as the source was told */
 };
 
 /* The host's, made now if there is none: one reference. NULL: MW_ENOMEM, in err. */

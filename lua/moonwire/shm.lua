@@ -9,6 +9,7 @@ local shm = {
   create = door.create,
   open = door.open,
   unlink = door.unlink,
+  ring = door.ring,
 }
 
 return shm

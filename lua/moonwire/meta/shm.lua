@@ -119,3 +119,59 @@ function Memory:xchg_u32(offset, value) end
 ---@return boolean? changed
 ---@return moonwire.Err? err
 function Memory:cas_u32(offset, expected, value) end
+
+--- A ring of records: one side pushes, one pops, each a process, a worker or a task of its own. It is made with both sides in one hand;
+--- handing it over (`share`, `send_handle`, a message to a worker) gives the other side away, whichever that is: who pushes first is the
+--- one who pushes. Handing it over a second time gives our own side away too.
+---@param options? { capacity?: integer|string }  bytes; default "256KiB", made a power of two. A record is a quarter of it at most
+---@return moonwire.Ring? ring
+---@return moonwire.Err? err
+function shm.ring(options) end
+
+--- EFRAME: the other side wrote what cannot be; the ring is of no use any more. EBUSY: the other side does the same.
+---@class moonwire.Ring
+local Ring = {}
+
+--- Adds a record; waits while the ring is full. ECLOSED: the other side has gone, or finish() was called.
+---@param record string
+---@param options? { timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err
+function Ring:push(record, options) end
+
+--- The same without waiting; EAGAIN: the ring is full.
+---@param record string
+---@return true? ok
+---@return moonwire.Err? err
+function Ring:try_push(record) end
+
+--- Takes the next record; waits for it. nil without an error: the end, the other side has called finish() or closed it. EEOF: it has
+--- gone without (it was killed).
+---@param options? { timeout?: number|string }
+---@return string? record
+---@return moonwire.Err? err
+function Ring:pop(options) end
+
+--- The same without waiting; EAGAIN: the ring is empty.
+---@return string? record
+---@return moonwire.Err? err
+function Ring:try_pop() end
+
+--- For `for`: each record until the end. Raises on errors; `timeout` is for each record.
+---@param options? { timeout?: number|string }
+---@return fun(): string? next
+---@return moonwire.Ring ring
+function Ring:records(options) end
+
+--- No more records will be pushed: the other side takes what is there, and then comes to the end.
+---@return true? ok
+---@return moonwire.Err? err
+function Ring:finish() end
+
+--- capacity, used: bytes; pushed, popped, bytes_pushed, bytes_popped: by us; rung: how often we had to wake the other side; alone: both
+--- sides are ours; alive: the other side is there.
+---@return table stats
+function Ring:stats() end
+
+--- Finishes, if we push, and lets go of it.
+function Ring:close() end
