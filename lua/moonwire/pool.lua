@@ -106,14 +106,21 @@ local function converse(worker, child, channel)
   end
 end
 
+--- Gives the keeper, and what makes the channel of a program: the first one's is made where a wrong protocol can be raised.
 local function program_keeper(options, protocol, max)
-  return function(hand, given)
+  local channels = setmetatable({}, { __mode = "k" })
+  local function prepare(child)
+    local channel, why = child:stream():framed(protocol, { max = max })
+    channels[child] = channel
+    return channel, why
+  end
+  local function keeper(hand, given)
     local started, why = given, nil
     if not started then started, why = try_start(options) end
     if not started then return raw.refused(hand, why) end
     local child <close> = started
-    local channel
-    channel, why = child:stream():framed(protocol, { max = max })
+    local channel = channels[child]
+    if not channel then channel, why = prepare(child) end
     if not channel then return raw.refused(hand, why) end
     local worker <close> = raw.work(hand, child)
     spawn_with({ daemon = true }, function() -- an idle one that ends is replaced
@@ -122,6 +129,7 @@ local function program_keeper(options, protocol, max)
     end)
     return converse(worker, child, channel)
   end
+  return keeper, prepare
 end
 
 -- One process per task ---------------------------------------------------------------------------------------------------------
@@ -192,7 +200,7 @@ end
 ---@return moonwire.Err? err
 function pool.processes(options)
   local copy = check(options)
-  local keeper, child, why
+  local keeper, prepare
   if copy.mode == "oneshot" then
     local set, hand = raw.new(OP, copy, "runner", oneshot_keeper(copy, copy.command), true)
     if set then raw.begin(set, hand, oneshot_keeper) end
@@ -206,12 +214,17 @@ function pool.processes(options)
     if #copy > 0 then return invalid("with `command` there are no arguments beside it") end
     its = process_options(copy, copy.command)
     its.stdin, its.stdout = "pipe", "pipe"
-    keeper = program_keeper(its, copy.protocol, copy.max)
+    keeper, prepare = program_keeper(its, copy.protocol, copy.max)
   end
   local set, hand = raw.new(OP, copy, copy.script and "script" or "runner", keeper, not copy.script)
   if not set then return nil, hand end
-  local ok
-  ok, child, why = pcall(start, "pool", its)
+  local ok, child, why = pcall(start, "pool", its)
+  if ok and child and prepare then
+    local channel
+    ok, channel, why = pcall(prepare, child)
+    if not ok or not channel then child:close() end
+    if not ok then child = channel elseif not channel then child = nil end
+  end
   if not ok or not child then set:close() end
   if not ok then return error(child, 0) end
   if not child then return nil, why end
