@@ -169,27 +169,27 @@ static int push_raised(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
     return mw_push_err_data(L, &err);
 }
 
-/* The answer of a call that is over; the call goes.                                                       [-0, +1|2, e] */
+/* The answer of a call that is over; the call goes.                                                       [-0, +n, e] */
 static int push_answer(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
     static const struct mw_value_options o = { .root = "answer", .record = MW_ERROR_TYPE };
-    size_t used = 0, more = 0;
+    size_t at = 0, used = 0;
     struct mw_err err;
-    int rc;
+    int n, rc = 0;
 
     if (c->code != 0) return push_failure(L, s, c);
-    if (c->kind == MW_POOL_NIL) lua_pushnil(L);
-    rc = mw_value_read(L, c->answer, c->answer_len, &used, &o, &err);
-    if (rc == 0 && c->kind == MW_POOL_RAISED) {
-        rc = mw_value_read(L, c->answer + used, c->answer_len - used, &more, &o, &err);
-        if (rc == 0) return push_raised(L, s, c);
+    for (n = 0; at < c->answer_len && rc == 0; at += used, n++) {
+        luaL_checkstack(L, 8, "answer");
+        rc = mw_value_read(L, c->answer + at, c->answer_len - at, &used, &o, &err);
     }
-    if (rc < 0) {
+    if (rc < 0 || (c->kind == MW_POOL_RAISED && n != 2)) {
         c->code = MW_EFRAME;
         return push_failure(L, s, c);
     }
-    rc = c->kind == MW_POOL_NIL ? 2 : 1;
+    if (c->kind == MW_POOL_RAISED) return push_raised(L, s, c);
     mw_call_free(c);
-    return rc;
+    if (n > 0) return n;
+    lua_pushnil(L);                                     /* so that select("#", ...) is as of a call with one result */
+    return 1;
 }
 
 /* ---- Calling ---------------------------------------------------------------------------------------------------------------------------- */
@@ -340,7 +340,7 @@ static int begin(lua_State *L, int wait) {
     return mw_wait_yield_raw(L, &s->room, c->task.queue_until == MW_POOL_NEVER ? MW_NEVER : mw_host_now(s->host) + (c->task.queue_until - now), (lua_KContext)c, room_k);
 }
 
-/* pool:call(name, value, { priority, timeout }) -> value | nil, err; of workers that know one thing only without the name
+/* pool:call(name, value, { priority, timeout }) -> values | nil, err; of workers that know one thing only without the name
  *                                                                                                          [-0, +1|2, ey] */
 static int pool_call(lua_State *L) {
     return begin(L, 1);

@@ -67,29 +67,28 @@ int mw_pool_take(lua_State *L) {
     return take_k(L, 0, 0);
 }
 
-/* answer(worker, "ok", value) | (worker, "nil", err) | (worker, "raised", err, traceback)               [-0, +0, e] */
+/* answer(worker, true, values...) | (worker, false, err, traceback)                                     [-0, +0, e] */
 int mw_pool_answer(lua_State *L) {
-    static const char *const kinds[] = { "ok", "nil", "raised", NULL };
-    static const unsigned kind[] = { MW_POOL_OK, MW_POOL_NIL, MW_POOL_RAISED };
     struct mw_pool_worker *w = check(L, 1);
-    int which = luaL_checkoption(L, 2, NULL, kinds), rc;
-    struct mw_pool_set *s = w->set;
+    unsigned kind = lua_toboolean(L, 2) ? MW_POOL_OK : MW_POOL_RAISED;
     struct mw_value_options o = { .root = "result", .record = MW_ERROR_TYPE };
+    struct mw_pool_set *s = w->set;
+    int n = lua_gettop(L), rc = 0;
     struct mw_err err;
 
-    lua_settop(L, 4);
     if (s == NULL) return 0;
     s->scratch.head = s->scratch.tail = 0;
-    rc = mw_value_write(L, 3, &s->scratch, &o, &err);
-    if (rc == 0 && which == 2) rc = mw_value_write(L, 4, &s->scratch, &o, &err);
-    if (rc < 0) {
-        which = 1;
+    for (int i = 3; i <= n && rc == 0; i++) rc = mw_value_write(L, i, &s->scratch, &o, &err);
+    if (rc < 0) {                                                       /* what cannot be sent is the task's error */
+        kind = MW_POOL_RAISED;
         s->scratch.head = s->scratch.tail = 0;
         mw_err_push(L, &err);
-        rc = mw_value_write(L, -1, &s->scratch, &o, &err);
+        lua_pushliteral(L, "");
+        rc = mw_value_write(L, -2, &s->scratch, &o, &err);
+        if (rc == 0) rc = mw_value_write(L, -1, &s->scratch, &o, &err);
         if (rc < 0) return mw_raise(L, &err);
     }
-    mw_pool_worker_answered(w, w->member.seq, kind[which], UINT64_MAX, mw_bytes_at(&s->scratch), mw_bytes_len(&s->scratch));
+    mw_pool_worker_answered(w, w->member.seq, kind, UINT64_MAX, mw_bytes_at(&s->scratch), mw_bytes_len(&s->scratch));
     mw_bytes_consume(&s->scratch, mw_bytes_len(&s->scratch));
     mw_bytes_shrink(&s->scratch, 64 << 10);
     mw_pool_settle(s);

@@ -127,21 +127,22 @@ static void answer_error(lua_State *L, struct server *v, const struct mw_err *er
     answer_raised(L, v);
 }
 
-/* [... first second] are what the handler returned; popped.                                               [-2, +0, m] */
+/* [.. traceback results...] are what the handler returned.                                                [-0, +0, m] */
 static void answer_results(lua_State *L, struct server *v, uint64_t now) {
     static const struct mw_value_options o = { .bytes_max = MW_POOL_MESSAGE_MOST - 64, .root = "result", .record = MW_ERROR_TYPE };
-    int nil = lua_isnil(L, -2) && !lua_isnil(L, -1);
+    int n = lua_gettop(L), rc = 0;
     struct mw_err err;
 
     mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
-    if (mw_value_write(L, nil ? -1 : -2, &v->scratch, &o, &err) == 0) answer(v, nil ? MW_POOL_NIL : MW_POOL_OK, now);
+    for (int i = BASE + 2; i <= n && rc == 0; i++) rc = mw_value_write(L, i, &v->scratch, &o, &err);
+    if (rc == 0 && mw_bytes_len(&v->scratch) > MW_POOL_MESSAGE_MOST - 64) rc = mw_err_set(&err, MW_ELIMIT, "serve", NULL, "the results are too long together");
+    if (rc == 0) answer(v, MW_POOL_OK, now);
     else answer_error(L, v, &err);
-    lua_pop(L, 2);
 }
 
 static int serve_k(lua_State *L, int code, lua_KContext ctx);
 
-/* The handler has returned, or raised: [.. traceback first second] or [.. traceback error]. */
+/* The handler has returned, or raised: [.. traceback results...] or [.. traceback error]. */
 static void finished(lua_State *L, struct server *v, int status) {
     uint64_t now = mw_pool_clock();
 
@@ -202,7 +203,7 @@ static void run(lua_State *L, struct server *v, size_t need) {
         return;
     }
     lua_remove(L, -3);                                                  /* [.. traceback handler value] */
-    rc = lua_pcallk(L, 1, 2, BASE + 1, 0, finished_k);
+    rc = lua_pcallk(L, 1, LUA_MULTRET, BASE + 1, 0, finished_k);
     if (exits(v, rc)) lua_error(L);
     finished(L, v, rc);
 }

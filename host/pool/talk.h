@@ -24,9 +24,8 @@ struct mw_pool_request {
 
 enum mw_pool_answer_kind {
     MW_POOL_HELLO = 1,              /* the worker serves; seq is MW_POOL_VERSION */
-    MW_POOL_OK,                     /* the handler's first result */
-    MW_POOL_NIL,                    /* nil and an error, as the handler returned them: the error */
-    MW_POOL_RAISED,                 /* it raised: the error */
+    MW_POOL_OK,                     /* what the handler returned, one value after another */
+    MW_POOL_RAISED,                 /* it raised: the error and its traceback */
     MW_POOL_SKIPPED,                /* the task had been taken back */
     MW_POOL_KINDS
 };

@@ -92,7 +92,7 @@ local function converse(worker, child, channel)
     local more, _, request = raw.take(worker)
     if not more then return end
     if type(request) ~= "string" then
-      raw.answer(worker, "nil", fail("EINVAL", OP, nil, "a request must be a string, got " .. type(request)))
+      raw.answer(worker, true, nil, fail("EINVAL", OP, nil, "a request must be a string, got " .. type(request)))
     else
       local ok, why = channel:send(request)
       local reply
@@ -101,7 +101,7 @@ local function converse(worker, child, channel)
         if ok and why and why.code ~= "EFRAME" then why = nil end
         return raw.lost(worker, story(child, why and why.code == "EFRAME" and "sent what is no reply (EFRAME)" or nil))
       end
-      raw.answer(worker, "ok", reply)
+      raw.answer(worker, true, reply)
     end
   end
 end
@@ -138,17 +138,17 @@ end
 local function run_one(worker, task, command, options, run)
   local ok, argv, why = pcall(command, task)
   if not ok and is_cancel(argv) then return error(argv, 0) end
-  if not ok then return raw.answer(worker, "raised", argv, err.traceback_of(argv)) end
+  if not ok then return raw.answer(worker, false, argv, err.traceback_of(argv)) end
   if type(argv) ~= "table" then
     why = why or fail("EINVAL", OP, nil, "command must return a table of arguments, got " .. type(argv))
-    return raw.answer(worker, "nil", why)
+    return raw.answer(worker, true, nil, why)
   end
   local result
   ok, result, why = pcall(run, process_options(options, argv))
   if not ok and is_cancel(result) then return error(result, 0) end
-  if not ok then return raw.answer(worker, "nil", result) end
-  if not result then return raw.answer(worker, "nil", why) end
-  if result.ok then return raw.answer(worker, "ok", result.stdout or "") end
+  if not ok then return raw.answer(worker, true, nil, result) end
+  if not result then return raw.answer(worker, true, nil, why) end
+  if result.ok then return raw.answer(worker, true, result.stdout or "") end
   local last = (result.stderr or ""):match("([^\n]*)\n*$")
   return {
     reason = ending(result) .. (last ~= "" and ": " .. last:sub(1, 120) or ""), exit_code = result.code, signal = result.signal,

@@ -9,6 +9,7 @@ local mw = require "moonwire"
 mw.serve{
   echo = function(v) return v end,
   none = function() end,
+  many = function() return 1, nil, "three" end,
   boom = function(v) error("boom " .. v) end,
   refuse = function() return mw.fs.read "/nowhere" end,
   fail = function() mw.fail("EAPP", "not today", { day = 1 }) end,
@@ -54,6 +55,7 @@ describe("a pool of scripts", function()
     assert.equal(42, pool:call("echo", 42))
     assert.same({ 1, { a = "b" }, 2.5, true }, pool:call("echo", { 1, { a = "b" }, 2.5, true }))
     assert.is_nil(pool:call("none"))
+    assert.same({ n = 3, 1, nil, "three" }, table.pack(pool:call("many")))
     assert.equal(2000000, #pool:call("big", 2000000))
     assert.equal("x", pool:call("echo", ("x"):rep(300000)):sub(-1))
   end)

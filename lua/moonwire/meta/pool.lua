@@ -37,16 +37,14 @@ local Pool = {}
 ---@param name string
 ---@param value any  nil, booleans, numbers, strings, tables
 ---@param opts? { priority?: integer, timeout?: number|string }  the greater priority goes first; timeout: of waiting and running together
----@return any value
----@return moonwire.Err? err
+---@return any ...  what the handler returned
 function Pool:call(name, value, opts) end
 
 --- The same, save that a full queue is nil, EAGAIN at once.
 ---@param name string
 ---@param value any
 ---@param opts? { priority?: integer, timeout?: number|string }
----@return any value
----@return moonwire.Err? err
+---@return any ...
 function Pool:try_call(name, value, opts) end
 
 ---@class moonwire.PoolStats
@@ -136,10 +134,9 @@ function pool.work(hand, child) end
 function pool.take(worker) end
 
 ---@param worker userdata
----@param kind "ok"|"nil"|"raised"
----@param value any
----@param traceback? string
-function pool.answer(worker, kind, value, traceback) end
+---@param ok boolean  false: the task raised
+---@param ... any      its results; or the error and its traceback
+function pool.answer(worker, ok, ...) end
 
 ---@param worker userdata
 ---@param story table  reason, exit_code, signal, stderr, pid
