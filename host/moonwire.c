@@ -591,8 +591,7 @@ int mw_host_backend_fd(mw_host *h) {
     return uv_backend_fd(mw_host_loop(h));
 }
 int mw_host_timeout_ms(mw_host *h) {
-    mw_host_loop_arm(h);
-    return uv_backend_timeout(mw_host_loop(h));
+    return mw_host_loop_timeout(h);
 }
 
 void mw_host_interrupt(mw_host *h, int status, const char *why) {

@@ -213,7 +213,7 @@ static int open_state(lua_State *L) { /* in a protected call */
     return 0;
 }
 
-static void on_closed(uv_handle_t *it) {
+void mw_host_handle_closed(uv_handle_t *it) {
     mw_host *h = it->data;
     h->open_handles--;
 }
@@ -240,7 +240,7 @@ static int grow_watchers(mw_host *h, struct mw_err *err) {
         h->open_handles++;
         uv_poll_start(&h->grow, UV_READABLE, never);
         uv_poll_stop(&h->grow);
-        uv_close((uv_handle_t *)&h->grow, on_closed);
+        uv_close((uv_handle_t *)&h->grow, mw_host_handle_closed);
     }
     if (fd >= 0) close(fd); /* without a descriptor that high (RLIMIT_NOFILE) the table stays small */
     close(any);
@@ -268,8 +268,10 @@ static int open_loop(mw_host *h, uv_loop_t *loop, struct mw_err *err) {
 static void close_loop_handles(mw_host *h) {
     uv_handle_t *all[] = {(uv_handle_t *)&h->async, (uv_handle_t *)&h->check,   (uv_handle_t *)&h->idle,
                           (uv_handle_t *)&h->bound, (uv_handle_t *)&h->prepare, (uv_handle_t *)&h->timer};
+
+    mw_timers_close(h);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!uv_is_closing(all[i])) uv_close(all[i], on_closed);
+        if (!uv_is_closing(all[i])) uv_close(all[i], mw_host_handle_closed);
 }
 
 int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struct mw_limits *limits, mw_host **out, struct mw_err *err) {

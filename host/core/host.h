@@ -138,8 +138,8 @@ int mw_host_in_turn(const mw_host *h);
  * tasks. budget_ns 0: no bound but MW_TURN_MAX tasks. */
 int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns);
 size_t mw_host_ready_count(mw_host *h);
-/* For an outside loop that asks how long it may sleep: brings the loop's timer up to date. */
-void mw_host_loop_arm(mw_host *h);
+/* For an outside loop that asks how long it may sleep, in milliseconds; -1: as long as nothing happens. Sets the loop's timer. */
+int mw_host_loop_timeout(mw_host *h);
 /* How long cleanup may take after an exit; default 5 s. */
 void mw_host_set_grace(mw_host *h, unsigned grace_ms);
 /* How the limit of a step is held (core/hook.h); before the first turn. */

@@ -76,8 +76,9 @@ struct mw_spin {
     unsigned row;                   /* short waits, one after the other */
     int64_t credit_ns;
     uint64_t began;                 /* the wait; 0: not looked at */
-    uint64_t paid_at, fit_at, polled_at, off_until, off_ns;
-    uint64_t window_at;
+    uint64_t paid_at, fit_at, polled_at, window_at;
+    uint64_t off_until;             /* the loop's milliseconds */
+    unsigned off_ms;
     long window_taken;
     struct mw_spin_counts counts;
 };
@@ -144,7 +145,10 @@ struct mw_host {
     /* timers: a binary heap, heap[1..timers] */
     struct mw_timer **heap;
     unsigned timers, heap_size;
-    uint64_t armed;                 /* what the uv_timer is set to; 0: stopped */
+    uint64_t armed;                 /* what the uv_timer, or the timerfd, is set to; 0: stopped */
+    int clock_fd;                   /* the timerfd; -1: none */
+    uv_poll_t clock;
+    unsigned slept_beside;          /* sleeps beside a timer */
     uint64_t paused, paused_at;     /* ns that the clock stood still; since when it does */
     int pausing;
     uv_check_t check;
@@ -186,10 +190,15 @@ void mw_sources_up(mw_host *h);                     /* tells them that the loop 
 int mw_sources_down(mw_host *h);                    /* tells them that it sleeps, and looks once more: 1: something came */
 /* wait.c */
 int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k, int raw, int uncancellable);
+/* host.c */
+void mw_host_handle_closed(uv_handle_t *it);        /* of the host's own handles: its data is the host */
 /* timer.c */
 int mw_timers_init(mw_host *h);
 void mw_timers_free(mw_host *h);
-void mw_timers_arm(mw_host *h);                     /* sets the uv_timer to the earliest */
+void mw_timers_arm(mw_host *h);                     /* sets the uv_timer, or the timerfd, to the earliest */
+int mw_timers_due(mw_host *h);                      /* milliseconds until the earliest; -1: there is none */
+void mw_timers_slept(mw_host *h);                   /* the loop has slept */
+void mw_timers_close(mw_host *h);                   /* before the loop's end; safe to repeat */
 /* scope.c */
 mw_scope *mw_scope_create(mw_host *h);
 void mw_scope_cancel_daemons(mw_scope *s);

@@ -83,10 +83,18 @@ static void on_prepare(uv_prepare_t *it) {
     if ((h->may_sleep && mw_sources_down(h)) || h->look_again) stay_up(h);
     h->look_again = 0;
 }
-void mw_host_loop_arm(mw_host *h) {
+static void arm(mw_host *h) {
     uv_update_time(h->loop);
     mw_timers_arm(h);
     if (h->look_again) stay_up(h);
+}
+int mw_host_loop_timeout(mw_host *h) {
+    int own, foreign;
+
+    arm(h);
+    own = mw_timers_due(h);
+    foreign = uv_backend_timeout(h->loop);
+    return own < 0 || (foreign >= 0 && foreign < own) ? foreign : own;
 }
 static void on_async(uv_async_t *it) {
     take_interrupt(it->data);
@@ -150,6 +158,7 @@ static void block(mw_host *h) {
     uv_run(h->loop, UV_RUN_ONCE);
     h->may_sleep = 0;
     if (uv_is_active((uv_handle_t *)&h->bound)) uv_timer_stop(&h->bound);
+    mw_timers_slept(h);
     mw_spin_slept(h, stirred);
 }
 
@@ -209,8 +218,9 @@ int mw_host_loop_run(mw_host *h) {
 
     mw_sources_up(h);
     do {
-        uint64_t now = mw_host_now(h);
+        uint64_t now;
         if (!h->exiting) continue;
+        now = mw_host_now(h);
         if (h->grace_at == 0) h->grace_at = now + h->grace_ns;
         if (timeout_ms >= 0 && now >= h->grace_at) break; /* cleanup has had its time, and one turn at least */
         timeout_ms = now >= h->grace_at ? 0 : h->grace_at - now > 60000000000u ? 60000 : (int)((h->grace_at - now) / 1000000) + 1;

@@ -8,6 +8,7 @@
 #include "core/inside.h"
 
 #define LOOKS 16                /* looks at the sources between two at the descriptors: less than a microsecond */
+#define SPIN_DUE_NS 1000000u    /* as near a timer may be */
 #define POLL_NS 20000u          /* after so long the descriptors are looked at, however much the sources bring */
 
 #if defined(__x86_64__)
@@ -52,37 +53,44 @@ static void open_window(struct mw_spin *s, uint64_t now) {
     s->window_taken = taken_away();
 }
 
-static void crowded(struct mw_spin *s, uint64_t now) {
+/* By the loop's own clock, which costs nothing to ask: while it is off a wait takes no longer than without all this. */
+static void shut_off(mw_host *h, unsigned ms) {
+    h->spin.off_until = uv_now(h->loop) + ms + 1;
+    h->spin.row = 0;
+    h->spin.fit_at = 0;
+}
+
+static void crowded(mw_host *h) {
+    struct mw_spin *s = &h->spin;
+
     s->counts.crowded++;
-    s->off_ns = s->off_ns == 0 ? SPIN_OFF_NS : s->off_ns < SPIN_OFF_MAX_NS ? 2 * s->off_ns : SPIN_OFF_MAX_NS;
-    s->off_until = now + s->off_ns;
-    s->row = 0;
+    s->off_ms = s->off_ms == 0 ? SPIN_OFF_MS : s->off_ms < SPIN_OFF_MAX_MS ? 2 * s->off_ms : SPIN_OFF_MAX_MS;
+    shut_off(h, s->off_ms);
 }
 
 /* A row of short waits begins: does it make sense at all, here and now? */
-static int fit(struct mw_spin *s, uint64_t now) {
-    s->fit_at = now;
+static int fit(mw_host *h, uint64_t now) {
     if (one_core()) {
-        s->off_until = now + SPIN_OFF_MAX_NS;
-        s->row = 0;
+        shut_off(h, SPIN_OFF_MAX_MS);
         return 0;
     }
-    open_window(s, now);
+    h->spin.fit_at = now;
+    open_window(&h->spin, now);
     return 1;
 }
 
 /* The window is over: was this thread left in peace? */
-static int in_peace(struct mw_spin *s, uint64_t now) {
+static int in_peace(mw_host *h, uint64_t now) {
+    struct mw_spin *s = &h->spin;
     uint64_t allowed = 2 + (now - s->window_at) * SPIN_TAKEN / 1000000000u;
     uint64_t taken = (uint64_t)(taken_away() - s->window_taken);
 
     open_window(s, now);
     if (taken > allowed) {
-        crowded(s, now);
+        crowded(h);
         return 0;
     }
-    s->off_ns /= 2;
-    if (s->off_ns < SPIN_OFF_NS) s->off_ns = 0;
+    s->off_ms /= 2;
     return 1;
 }
 
@@ -94,16 +102,16 @@ static void pay(struct mw_spin *s, int64_t ns) {
 static int pays(mw_host *h, struct mw_spin *s, uint64_t now) {
     int due;
 
-    if (now < s->off_until || (s->adapts && s->row < SPIN_ROW)) return 0;
-    if (s->fit_at == 0 && !fit(s, now)) return 0;
-    if (now - s->window_at >= SPIN_WINDOW_NS && !in_peace(s, now)) return 0;
+    if (s->adapts && s->row < SPIN_ROW) return 0;
+    if (s->fit_at == 0 && !fit(h, now)) return 0;
+    if (now - s->window_at >= SPIN_WINDOW_NS && !in_peace(h, now)) return 0;
     if (s->adapts) {
         pay(s, (int64_t)((now - s->paid_at < SPIN_WINDOW_NS * SPIN_SHARE ? now - s->paid_at : SPIN_WINDOW_NS * SPIN_SHARE) / SPIN_SHARE));
         s->paid_at = now;
         if (s->credit_ns < (int64_t)s->bound_ns) return 0;
     }
-    mw_timers_arm(h);
-    due = uv_backend_timeout(h->loop); /* 0 too when the loop has something to do */
+    if (h->timers > 0 && h->heap[1]->at < now - h->paused + SPIN_DUE_NS) return 0;
+    due = uv_backend_timeout(h->loop); /* of libuv's own timers; 0 too when the loop has something to do */
     return due < 0 || due > 1;
 }
 
@@ -139,7 +147,7 @@ static int spin(mw_host *h, struct mw_spin *s, uint64_t began) {
         if (h->stirred != stirred || mw_host_ending(h)) return 1;
         now = uv_hrtime();
         if (now - last > SPIN_LEAP_NS || (now >= yield_at && others_first(&now))) {
-            crowded(s, now);
+            crowded(h);
             break;
         }
         if (now >= yield_at) yield_at = now + SPIN_YIELD_NS;
@@ -155,7 +163,7 @@ int mw_spin_wait(mw_host *h) {
 
     s->counts.waits++;
     s->began = 0;
-    if (s->bound_ns == 0) return 0;
+    if (s->bound_ns == 0 || uv_now(h->loop) < s->off_until) return 0;
     s->began = now = uv_hrtime();
     if (!pays(h, s, now)) return 0;
     s->counts.spins++;
@@ -169,11 +177,12 @@ void mw_spin_slept(mw_host *h, uint64_t stirred) {
     struct mw_spin *s = &h->spin;
 
     s->counts.slept++;
-    if (s->began == 0 || s->began < s->off_until) return;
+    if (s->began == 0) return;
     if (h->stirred != stirred && uv_hrtime() - s->began < SPIN_SHORT_NS) {
         if (s->row < SPIN_ROW) s->row++;
     } else {
         s->row = 0;
         s->fit_at = 0;
     }
+    s->began = 0;
 }

@@ -37,8 +37,8 @@
 #define SPIN_LEAP_NS 15000u         /* nothing that the spin does takes so long */
 #define SPIN_WINDOW_NS 10000000u
 #define SPIN_TAKEN 100u             /* times a second that the kernel may take the core away */
-#define SPIN_OFF_NS 1000000u        /* the first time it is shut off */
-#define SPIN_OFF_MAX_NS 1000000000u
+#define SPIN_OFF_MS 1u              /* the first time it is shut off */
+#define SPIN_OFF_MAX_MS 1024u
 
 /* For how long a run of the host spins: MW_SPIN_AUTO: as above; MW_SPIN_OFF: never; else in nanoseconds, at the beginning of every
  * wait, on two cores and more and while nobody else wants this one. On the loop's thread. */

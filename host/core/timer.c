@@ -1,10 +1,24 @@
 /* Deadlines: a binary heap over one uv_timer, which is set once a turn, before the loop sleeps.
- * Knows: core. Never: Lua. */
+ *
+ * A loop that sleeps often, and not for as long as its timers have to go, gets a timerfd instead: a timeout of epoll_wait is set and
+ * taken back by the kernel each time, half a microsecond or more on a virtual machine; a timerfd is set once and stays. It is set
+ * again only for a deadline that is sooner; one that went later, as that of each wait of a conversation does, costs a turn for
+ * nothing when the old one comes.
+ * Knows: core, timerfd_create(2). Never: Lua. */
 #include "core/timer.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/inside.h"
+#include "core/poll.h"
+
+#ifdef __linux__
+#include <sys/timerfd.h>
+#endif
+
+#define OFTEN 64        /* sleeps beside a timer until the loop gets a timerfd: short scripts do without */
 
 static void put(mw_host *h, unsigned i, struct mw_timer *t) {
     h->heap[i] = t;
@@ -63,8 +77,7 @@ void mw_timer_stop(mw_host *h, struct mw_timer *t) {
     else down(h, i, last);
 }
 
-static void on_timer(uv_timer_t *timer) {
-    mw_host *h = timer->data;
+static void fire_due(mw_host *h) {
     uint64_t now = mw_host_now(h);
 
     h->armed = 0;
@@ -75,9 +88,88 @@ static void on_timer(uv_timer_t *timer) {
     }
 }
 
+static void on_timer(uv_timer_t *timer) {
+    fire_due(timer->data);
+}
+
+/* ---- The timerfd ---------------------------------------------------------------------------------------------------------- */
+
+#ifdef __linux__
+static void set_clock(mw_host *h, uint64_t at) {
+    uint64_t real = at + h->paused;
+    struct itimerspec when = { { 0, 0 }, { (time_t)(real / 1000000000u), (long)(real % 1000000000u) } };
+
+    if (timerfd_settime(h->clock_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0) h->armed = at;
+}
+
+static void on_clock(uv_poll_t *poll, int status, int events) {
+    mw_host *h = poll->data;
+    uint64_t times;
+
+    (void)status;
+    (void)events;
+    fire_due(h);
+    if (h->timers > 0) set_clock(h, h->heap[1]->at); /* which takes the old one's ring away */
+    else if (read(h->clock_fd, &times, sizeof times) < 0) h->armed = 0; /* nothing to read: it was moved meanwhile */
+}
+
+static void open_clock(mw_host *h) {
+    h->clock_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (h->clock_fd < 0) return;
+    if (uv_poll_init(h->loop, &h->clock, h->clock_fd) < 0) {
+        close(h->clock_fd);
+        h->clock_fd = -1;
+        return;
+    }
+    h->clock.data = h;
+    h->open_handles++;
+    if (mw_poll_start(&h->clock, UV_READABLE, on_clock) < 0) { /* without memory: the way it was */
+        mw_timers_close(h);
+        return;
+    }
+    uv_timer_stop(&h->timer);
+    h->armed = 0;
+}
+
+void mw_timers_slept(mw_host *h) {
+    if (h->timers > 0 && h->owns_loop && h->clock_fd < 0 && h->slept_beside < OFTEN && ++h->slept_beside == OFTEN) open_clock(h);
+}
+void mw_timers_close(mw_host *h) {
+    if (h->clock_fd < 0) return;
+    uv_close((uv_handle_t *)&h->clock, mw_host_handle_closed);
+    close(h->clock_fd);
+    h->clock_fd = -1;
+}
+#else
+static void set_clock(mw_host *h, uint64_t at) {
+    (void)h;
+    (void)at;
+}
+void mw_timers_slept(mw_host *h) {
+    (void)h;
+}
+void mw_timers_close(mw_host *h) {
+    (void)h;
+}
+#endif
+
+/* How long until the earliest, in milliseconds, rounded up; -1: there is none. */
+int mw_timers_due(mw_host *h) {
+    uint64_t now, ms;
+
+    if (h->timers == 0) return -1;
+    now = mw_host_now(h);
+    ms = h->heap[1]->at <= now ? 0 : (h->heap[1]->at - now + 999999) / 1000000;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
 void mw_timers_arm(mw_host *h) {
     uint64_t now, at;
 
+    if (h->clock_fd >= 0) {
+        if (h->timers > 0 && (h->armed == 0 || h->heap[1]->at < h->armed)) set_clock(h, h->heap[1]->at);
+        return;
+    }
     if (h->timers == 0) {
         if (h->armed != 0) uv_timer_stop(&h->timer);
         h->armed = 0;
@@ -125,6 +217,7 @@ void mw_host_resume(mw_host *h) {
 int mw_timers_init(mw_host *h) {
     int rc = uv_timer_init(h->loop, &h->timer);
     h->timer.data = h;
+    h->clock_fd = -1;
     return rc;
 }
 
