@@ -56,7 +56,8 @@ local function state_of(c, why)
 end
 
 local function log(s, c, what, reason, from)
-  from = from or c
+  if what == "restarting" then c.pending = true end
+  if what == "starting" or what == "stopped" or what == "exited" then c.pending = false end
   s.log:add({ id = c.id, what = what, reason = reason, pid = from.pid, code = from.code, signal = from.signal, pause = from.pause })
 end
 
@@ -73,7 +74,7 @@ local function shut(s, reason)
   for i = 1, #s.list do
     local c = s.list[i]
     if c.want == "up" or c.again then
-      if not c.run and not c.finished and c.runs > 0 then log(s, c, "stopped", reason, {}) end -- it waited for its restart
+      if not c.run and c.pending then log(s, c, "stopped", reason, {}) end -- it waited for its restart
       c.reason = c.finished and c.reason or reason
     end
     c.want, c.again = "down", false
@@ -351,7 +352,7 @@ function Supervisor:stop(id, opts)
   local s, op = self.s, "supervisor stop"
   local c = find(s, id, op)
   if not s.closing then
-    if not c.run and c.want ~= "down" and not c.finished and c.runs > 0 then log(s, c, "stopped", "asked to", {}) end
+    if not c.run and c.pending then log(s, c, "stopped", "asked to", {}) end
     c.want, c.again, c.reason = "down", false, "asked to"
     changed(s)
   end
@@ -448,7 +449,8 @@ local function new(options)
   }
   for i = 1, #read.children do
     local spec = read.children[i]
-    local c = { id = spec.id, spec = spec, index = i, want = "up", again = false, ready = false, runs = 0, restarts = 0, due = 0 }
+    local c = { id = spec.id, spec = spec, index = i, want = "up", again = false, pending = false, ready = false, runs = 0,
+      restarts = 0, due = 0 }
     s.list[i], s.by_id[c.id] = c, c
     s.patience = s.patience + min(spec.kill_after, 3600) + 2
   end
