@@ -69,11 +69,12 @@ static void take_interrupt(mw_host *h) {
 static void on_check(uv_check_t *it) {
     mw_host *h = it->data;
 
-    if (h->may_sleep) mw_sources_up(h);
+    mw_sources_up(h);
     mw_sources_look(h);
     take_interrupt(h); /* what came in this turn's callbacks is not overtaken by its tasks */
     if (h->until == 0 || mw_host_now(h) < h->until) mw_loop_drain(h);
     else mw_loop_dusk(h); /* the tasks of this turn have had their time before */
+    if (!h->turning && mw_sources_down(h)) stay_up(h); /* whoever turns it may leave it at any time */
 }
 /* The last that runs before the loop blocks, save that libuv then asks how long it may: not at all beside an idle handle. */
 static void on_prepare(uv_prepare_t *it) {

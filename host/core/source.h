@@ -25,9 +25,9 @@ struct mw_source {
     void (*sleeps)(struct mw_source *, int asleep);
 };
 
-/* Registers it: the host looks once a turn of its loop. A source begins as one whose loop is up; on a borrowed loop, and between steps,
- * the loop counts as asleep: sleeps(s, 1) is called here at once, and a turn that looks comes soon. Few: one for all workers of a host,
- * not one each. */
+/* Registers it: the host looks once a turn of its loop. A source begins as one whose loop is up. Between steps the loop counts as asleep;
+ * a borrowed one always does, save while a turn looks and runs tasks: sleeps(s, 1) is then called here at once, and a turn that looks
+ * comes soon. Few: one for all workers of a host, not one each. */
 void mw_host_watch(mw_host *h, struct mw_source *s);
 /* Safe to repeat; also from inside its own look. The last call before its memory goes. */
 void mw_host_unwatch(struct mw_source *s);

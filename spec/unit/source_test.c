@@ -1,5 +1,6 @@
 /* Sources: what another thread leaves in memory is found, rings or no rings, however the loop is turned.
  * Knows: core. Never: a primitive. */
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -29,6 +30,8 @@ struct queue {
     unsigned taken, looks, told, rung;
     atomic_uint seen;               /* by the consumer: the other thread waits for it */
     unsigned told_twice;
+    int said;                       /* to the source */
+    int once;                       /* the other side rings once a sleep */
 };
 
 static int look(struct mw_source *s) {
@@ -43,7 +46,8 @@ static void sleeps(struct mw_source *s, int asleep) {
     struct queue *q = MW_LIST_ENTRY(s, struct queue, source);
 
     q->told++;
-    if ((int)atomic_load(&q->asleep) == asleep) q->told_twice++;
+    if (q->said == asleep) q->told_twice++;
+    q->said = asleep;
     atomic_store_explicit(&q->asleep, (unsigned)asleep, memory_order_relaxed);
 }
 static void on_bell(uv_poll_t *it, int status, int events) {
@@ -60,7 +64,9 @@ static void put(struct queue *q) {
 
     atomic_fetch_add_explicit(&q->put, 1, memory_order_release);
     mw_source_fence();
-    if (atomic_load_explicit(&q->asleep, memory_order_relaxed) && write(q->fd, &one, sizeof one) < 0) abort();
+    if (!atomic_load_explicit(&q->asleep, memory_order_relaxed)) return;
+    if (q->once && !atomic_exchange(&q->asleep, 0)) return;
+    if (write(q->fd, &one, sizeof one) < 0) abort();
 }
 
 static int consume(lua_State *L, int status, lua_KContext ctx) {
@@ -153,19 +159,44 @@ TEST(what_another_thread_leaves_is_found_by_one_turn_after_the_other_that_blocks
     close_queue(&q);
 }
 
-TEST(on_a_borrowed_loop_every_item_rings) {
+static void borrowed(int once, int from_outside) {
     struct queue q;
     uv_loop_t loop;
     pthread_t other;
+    struct pollfd fd;
 
     REQUIRE(uv_loop_init(&loop) == 0);
     open_queue(&q, &loop);
+    q.once = once;
+    fd = (struct pollfd){ uv_backend_fd(&loop), POLLIN, 0 };
     REQUIRE(pthread_create(&other, NULL, produce, &q) == 0);
-    while (q.taken < ITEMS) uv_run(&loop, UV_RUN_ONCE);
+    while (q.taken < ITEMS) {
+        if (from_outside) poll(&fd, 1, uv_backend_timeout(&loop));
+        uv_run(&loop, from_outside ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    }
     pthread_join(other, NULL);
-    CHECK_INT(q.told, 1); /* once: it sleeps, as far as the other side knows */
     close_queue(&q);
     CHECK_INT(uv_loop_close(&loop), 0);
+}
+TEST(what_another_thread_leaves_is_found_on_a_borrowed_loop) {
+    borrowed(0, 0);
+    borrowed(1, 0);
+}
+TEST(what_another_thread_leaves_is_found_by_an_engine_that_polls_the_loops_descriptor) {
+    borrowed(0, 1);
+    borrowed(1, 1);
+}
+TEST(one_ring_is_enough_for_each_sleep) {
+    struct queue q;
+    pthread_t other;
+
+    open_queue(&q, NULL);
+    q.once = 1;
+    REQUIRE(pthread_create(&other, NULL, produce, &q) == 0);
+    CHECK_INT(mw_host_loop_run(q.host), 0);
+    pthread_join(other, NULL);
+    CHECK_INT(q.taken, ITEMS);
+    close_queue(&q);
 }
 
 TEST(what_was_there_before_a_source_is_watched_is_found) {
@@ -178,6 +209,7 @@ TEST(what_was_there_before_a_source_is_watched_is_found) {
     uv_run(&loop, UV_RUN_NOWAIT);
     mw_host_unwatch(&q.source);
     atomic_store(&q.asleep, 0);
+    q.said = 0;
     for (unsigned i = 0; i < ITEMS; i++) put(&q); /* the loop counts as up: no ring */
     mw_host_watch(q.host, &q.source);
     while (q.taken < ITEMS) uv_run(&loop, UV_RUN_ONCE);
@@ -201,6 +233,7 @@ static int look_and_drop(struct mw_source *s) {
     return 0;
 }
 
+#define EACH 4u    /* two turns, with a look before and after their tasks */
 static void drop(unsigned from, unsigned which, unsigned first, unsigned second, unsigned third) {
     struct three all[3];
     mw_host *h = NULL;
@@ -223,15 +256,15 @@ static void drop(unsigned from, unsigned which, unsigned first, unsigned second,
 }
 
 TEST(a_source_may_leave_in_its_own_look) {
-    drop(0, 0, 1, 2, 2);
-    drop(1, 1, 2, 1, 2);
-    drop(2, 2, 2, 2, 1);
+    drop(0, 0, 1, EACH, EACH);
+    drop(1, 1, EACH, 1, EACH);
+    drop(2, 2, EACH, EACH, 1);
 }
 TEST(a_source_may_take_another_away_in_its_look) {
-    drop(0, 1, 2, 0, 2);
-    drop(0, 2, 2, 2, 0);
-    drop(1, 0, 1, 2, 2);
-    drop(1, 2, 2, 2, 0);
+    drop(0, 1, EACH, 0, EACH);
+    drop(0, 2, EACH, EACH, 0);
+    drop(1, 0, 1, EACH, EACH);
+    drop(1, 2, EACH, EACH, 0);
 }
 
 TEST(nobody_looks_at_a_source_that_has_left) {
