@@ -98,7 +98,7 @@ void mw_pool_death_push(lua_State *L, const struct mw_pool_death *d, int table) 
         lua_setfield(L, table, "pid");
     }
     lua_pushlstring(L, d->tail, d->tail_len);
-    lua_setfield(L, table, "stderr");
+    lua_setfield(L, table, d->traced ? "traceback" : "stderr");
     lua_pushstring(L, d->why);
     lua_setfield(L, table, "reason");
 }

@@ -106,8 +106,10 @@ int mw_pool_lose(lua_State *L) {
     lua_settop(L, 3);
     if (lua_getfield(L, 2, "reason") == LUA_TSTRING) why = lua_tostring(L, -1);
     if (lua_getfield(L, 2, "stderr") == LUA_TSTRING) tail = lua_tolstring(L, -1, &len);
+    if (lua_getfield(L, 2, "traceback") == LUA_TSTRING) tail = lua_tolstring(L, -1, &len);
     d = mw_pool_death_new(why, tail, len);
     if (d != NULL) {
+        d->traced = lua_type(L, -1) == LUA_TSTRING;
         d->known = 1;
         if (lua_getfield(L, 2, "exit_code") == LUA_TNUMBER) d->exit_code = (int)lua_tointeger(L, -1);
         if (lua_getfield(L, 2, "signal") == LUA_TSTRING) d->signal = mw_process_signal_number(lua_tostring(L, -1));

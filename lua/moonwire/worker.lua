@@ -8,4 +8,12 @@ local worker = {}
 ---@type fun(script: string, options?: moonwire.WorkerOptions): moonwire.Worker?, moonwire.Err?
 worker.spawn = core.worker.spawn
 
+--- A pool of workers, with the verbs of mw.process.pool.
+---@param options moonwire.WorkerPoolOptions
+---@return moonwire.Pool? pool
+---@return moonwire.Err? err
+function worker.pool(options)
+  return core.module("moonwire.pool").threads(options)
+end
+
 return worker

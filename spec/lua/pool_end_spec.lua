@@ -94,8 +94,7 @@ describe("the end of a pool", function()
     assert(fs.write(dir.path .. "/worker.lua", [[
       require("moonwire").serve{ echo = function(v) return v end, exit = function() os.exit(1) end }]]))
     assert(fs.write(dir.path .. "/broken.lua", "error 'no'"))
-    local before
-    for round = 1, 6 do
+    local function once()
       do
         local pool <close> = assert(process.pool{ script = dir.path .. "/worker.lua", size = 2, min_idle = 2 })
         assert.equal(1, pool:call("echo", 1))
@@ -113,7 +112,10 @@ describe("the end of a pool", function()
       local oneshot = assert(process.pool{ mode = "oneshot", command = function(t) return { "echo", t } end, size = 2 })
       assert.equal("x\n", oneshot:call "x")
       oneshot:close()
-      drained, broken, program_pool, oneshot = nil, nil, nil, nil
+    end
+    local before
+    for round = 1, 6 do
+      once()
       local now
       task.timeout(10, function()                             -- closing goes on behind close
         repeat

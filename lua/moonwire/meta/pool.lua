@@ -25,6 +25,11 @@
 ---@field retry? { on?: ("crash"|"timeout"|"error")[], attempts?: integer }  a task that crashed its worker, ran too long, raised is run
 ---                                   again, until it has run `attempts` times in all; without `retry` no task is ever run twice
 
+--- Workers on threads: the set's options as for processes (size, min_idle, max_queue, max_queue_bytes, queue_timeout, task_timeout,
+--- max, on_cancel, recycle.tasks, recycle.age, restart, retry), and those of mw.worker.spawn.
+---@class moonwire.WorkerPoolOptions: moonwire.WorkerOptions
+---@field script string   a script that ends in `mw.serve{ name = function(value) ... end }`
+
 --- Close it (`local pool <close> = ...`): what waits and runs ends with ECLOSED, the workers are killed.
 ---@class moonwire.Pool
 ---@field methods moonwire.Pool
