@@ -321,6 +321,7 @@ static void open_type(lua_State *L) {
     lua_pop(L, 1);
     memcpy(methods, bytes_methods, sizeof bytes_methods);
     for (const luaL_Reg *from = mw_memory_number_methods; from->name != NULL && n < MOST - 1; from++) methods[n++] = *from;
+    for (const luaL_Reg *from = mw_memory_wait_methods; from->name != NULL && n < MOST - 1; from++) methods[n++] = *from;
     methods[n] = (luaL_Reg){ NULL, NULL };
     mw_type_new(L, MW_MEMORY_TYPE, methods, meta);
 }

@@ -16,7 +16,7 @@ mw_memory *mw_memory_self(lua_State *L);
 /* nil, ECLOSED.                                                                     [-0, +2, m] */
 int mw_memory_closed_err(lua_State *L, const mw_memory *m, const char *op);
 
-/* The methods for numbers, for the door. */
-extern const luaL_Reg mw_memory_number_methods[];
+/* The methods for numbers, and for waiting for one; for the door. */
+extern const luaL_Reg mw_memory_number_methods[], mw_memory_wait_methods[];
 
 #endif

@@ -5,11 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "share/futex.h"
+
 static const char slot_key;
 
 static void on_teardown(struct mw_handle *handle) {
     struct mw_holdings *it = MW_LIST_ENTRY(handle, struct mw_holdings, handle);
 
+    mw_futexes_end(it->futexes);
+    it->futexes = NULL;
     mw_host_slot_set(it->host, &slot_key, NULL);
     it->host = NULL;
     mw_holdings_drop(it);

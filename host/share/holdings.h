@@ -14,6 +14,7 @@ struct mw_holdings {
     unsigned refs;
     uint64_t bytes;              /* mapped */
     mw_faults *faults;           /* NULL: SIGBUS is nobody's */
+    struct mw_futexes *futexes;  /* NULL: nobody has waited for a number yet */
     struct mw_source source;     /* of all rings, while there are any */
     struct mw_list waiting;      /* rings that tasks wait for */
     unsigned rings;

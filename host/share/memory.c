@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "policy/permit.h"
+#include "share/futex.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8u       /* Linux 6.3: it is no program either */
@@ -32,6 +33,7 @@ void mw_memory_close(mw_memory *m) {
     mw_host_disown(&m->handle);
     if (m->fd < 0) return;
     if (m->fault != NULL) mw_faults_remove(m->held->faults, m->fault);
+    if (m->held->futexes != NULL && m->at != NULL) mw_futexes_forget(m->held->futexes, m->at, size);
     m->fault = NULL;
     m->size = 0;
     if (m->at != NULL) munmap(m->at, size);

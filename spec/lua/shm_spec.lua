@@ -273,6 +273,101 @@ describe("a mapped file", function()
   end)
 end)
 
+describe("a number in shared memory", function()
+  before_each(function() dir = assert(fs.tempdir()) end)
+  after_each(function() dir:close() end)
+
+  it("can be waited for, while other tasks run", function()
+    local m <close> = assert(shm.create { size = 64 })
+    assert.is_true(m:wait_u32(0, 1))
+    assert.is_true(m:wait_until_u32(0, 0))
+    local order = {}
+    mw.task.all(function()
+      assert(m:wait_u32(0, 0, { timeout = 10 }))
+      order[#order + 1] = "changed"
+      assert(m:wait_until_u32(0, 3, { timeout = 10 }))
+      order[#order + 1] = "three"
+    end, function()
+      order[#order + 1] = "first"
+      m:set_u32(0, 1)
+      m:wake_u32(0)
+      while #order < 2 do mw.task.sleep(0) end
+      m:set_u32(0, 2)
+      m:wake_u32(0)
+      m:set_u32(0, 3)
+      m:wake_u32(0)
+    end)
+    assert.same({ "first", "changed", "three" }, order)
+  end)
+
+  it("times out, is cancelled, and ends when the memory is closed", function()
+    local m = assert(shm.create { size = 64 })
+    local none, err = m:wait_u32(0, 0, { timeout = "5ms" })
+    assert.same({ nil, "ETIMEDOUT" }, { none, err.code })
+    assert.is_nil((mw.task.timeout(0.005, function() return m:wait_until_u32(0, 7) end)))
+    local codes = {}
+    mw.task.all(function() codes[1] = select(2, m:wait_u32(0, 0)).code end,
+      function() codes[2] = select(2, m:wait_until_u32(60, 1)).code end, function() m:close() end)
+    assert.same({ "ECLOSED", "ECLOSED" }, codes)
+    raised("EINVAL", function() local n <close> = shm.create { size = 8 } n:wait_u32(6, 0) end)
+    raised("EINVAL", function() local n <close> = shm.create { size = 8 } n:wait_u32(8, 0) end)
+    raised("EINVAL", function() local n <close> = shm.create { size = 8 } n:wait_u32(0, -1) end)
+    raised("EINVAL", function() local n <close> = shm.create { size = 8 } n:wake_u32(1) end)
+  end)
+
+  it("has as many waiters as come, more than the kernel takes at once", function()
+    local m <close> = assert(shm.create { size = 4096 })
+    local done = 0
+    mw.task.scope(function(s)
+      for i = 0, 499 do
+        s:spawn(function()
+          assert(m:wait_u32(i * 4, 0, { timeout = 20 }))
+          done = done + 1
+        end)
+      end
+      mw.task.sleep(0)
+      for i = 0, 499 do
+        m:set_u32(i * 4, 1)
+        m:wake_u32(i * 4)
+      end
+    end)
+    assert.equal(500, done)
+  end)
+
+  it("wakes across processes, from a script child that may do nothing else", function()
+    assert.equal("ping 100\t0\n", main({ "--confine=strict" }, [[
+      local m <close> = mw.shm.create { size = 64 }
+      local other <close> = mw.process.spawn { script = "child.lua", share = { m = m } }
+      for i = 1, 100 do
+        m:set_u32(0, i)
+        m:wake_u32(0)
+        assert(m:wait_until_u32(4, i, { timeout = 10 }))
+      end
+      io.write("ping ", m:u32(4))
+      print("\t" .. other:wait().code)
+    ]], { ["child.lua"] = [[
+      local m = mw.shared.m
+      for i = 1, 100 do
+        assert(m:wait_until_u32(0, i, { timeout = 10 }))
+        m:set_u32(4, i)
+        m:wake_u32(4)
+      end
+    ]] }))
+  end)
+
+  it("ends the wait when somebody cuts off the file below it", function()
+    local file = dir.path .. "/cut"
+    local m <close> = assert(shm.create { size = 1 << 16, path = file })
+    local code
+    mw.task.all(function() code = select(2, m:wait_u32(8192, 0, { timeout = 20 })).code end, function()
+      assert(process.run { "truncate", "-s", "10", file, check = true })
+      local again <close> = assert(shm.create { size = 64 }) -- the helper looks again, and finds it gone
+      again:wait_u32(0, 0, { timeout = 0.001 })
+    end)
+    assert.equal("EIO", code)
+  end)
+end)
+
 describe("handing memory over", function()
   before_each(function() dir = assert(fs.tempdir()) end)
   after_each(function() dir:close() end)
@@ -357,9 +452,10 @@ describe("handing memory over", function()
 import socket, array, sys, os
 s = socket.socket(fileno=0)
 def give(kind, *fds): s.sendmsg([bytes([kind])], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
-give(16, 1)                      # a pipe is no memory
+p = os.pipe()[1]
+give(16, p)                      # a pipe is no memory
 give(17, os.open("/", os.O_RDONLY))
-give(240, 1); give(16, 1, 1); give(31, 1); give(32, 1); give(16, 1, 1, 1, 1, 1, 1)
+give(240, p); give(16, p, p); give(31, p); give(32, p); give(16, p, p, p, p, p, p)
 give(16, os.open("/dev/null", os.O_RDWR))
 ]], stdin = a, check = false })
     if r.code == 127 then return pending("there is no python3") end

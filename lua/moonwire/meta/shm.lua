@@ -120,6 +120,30 @@ function Memory:xchg_u32(offset, value) end
 ---@return moonwire.Err? err
 function Memory:cas_u32(offset, expected, value) end
 
+--- Waits while the number at `offset` is `value`. Whoever changes it says so with wake_u32; a wake without a change wakes nobody. The
+--- calling task waits, not the program.
+---@param offset integer  a multiple of 4
+---@param value integer
+---@param options? { timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err  ETIMEDOUT; ECLOSED: the memory was closed meanwhile; ELIMIT: too many wait
+function Memory:wait_u32(offset, value, options) end
+
+--- Waits until the number at `offset` is `value`.
+---@param offset integer  a multiple of 4
+---@param value integer
+---@param options? { timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err
+function Memory:wait_until_u32(offset, value, options) end
+
+--- Has those look who wait for the number at `offset`, in whatever process.
+---@param offset integer
+---@param n? integer  at most so many; default all
+---@return integer? woken  how many the kernel has woken
+---@return moonwire.Err? err
+function Memory:wake_u32(offset, n) end
+
 --- A ring of records: one side pushes, one pops, each a process, a worker or a task of its own. It is made with both sides in one hand;
 --- handing it over (`share`, `send_handle`, a message to a worker) gives the other side away, whichever that is: who pushes first is the
 --- one who pushes. Handing it over a second time gives our own side away too.
