@@ -173,6 +173,25 @@ holds["script child with memory"] = function()
   return setmetatable({ close = close }, { __close = close, __gc = close })
 end
 
+holds["ring in one host"] = function()
+  local ring = assert(mw.shm.ring { capacity = "64KiB" })
+  assert(ring:push("x") and ring:pop { timeout = 20 } == "x")
+  return ring
+end
+
+holds["ring to a script child"] = function()
+  local ring = assert(mw.shm.ring { capacity = "64KiB" })
+  local child = assert(mw.process.spawn { script = write("pops.lua", 'print(mw.shared.ring:pop{ timeout = 20 }) mw.task.wait()'),
+    share = { ring = ring }, stdout = "pipe" })
+  assert(ring:push("over there"))
+  assert(child.stdout:read("l") == "over there")
+  local function close()
+    child:close()
+    ring:close()
+  end
+  return setmetatable({ close = close }, { __close = close, __gc = close })
+end
+
 holds["pool of scripts"] = function()
   local pool = assert(mw.process.pool { script = write("serves.lua", "mw.serve{ double = function(n) return 2 * n end }"), size = 2 })
   for i, v, err in pool:map("double", { 1, 2, 3, 4 }, { ordered = true }) do assert(v == 2 * i, err) end
@@ -241,5 +260,72 @@ describe("nothing is left in its host of a", function()
         assert.same(before, settle(before))
       end) end
     end
+  end
+end)
+
+-- What fails ---------------------------------------------------------------------------------------------------------------
+
+local fails = {}
+
+fails["a supervisor whose program is missing"] = function()
+  local sup <close> = assert(mw.supervisor { max_restarts = 1, backoff = { 0, 0 },
+    { id = "x", run = { "/nosuch" }, ready = { notify = true } } })
+  assert.equal("ECRASHED", select(2, sup:wait_ready { timeout = 20 }).code)
+end
+
+fails["a supervisor whose plan is wrong"] = function()
+  assert.falsy(pcall(mw.supervisor, { { id = "x", run = { "true" } }, { id = "x", run = { "true" } } }))
+end
+
+fails["a connection that is refused"] = function()
+  local pool <close> = mw.net.pool()
+  assert.equal("ECONNREFUSED", select(2, pool:acquire("unix:@" .. fresh("mw-spec-left"))).code)
+end
+
+fails["a worker whose script is missing"] = function()
+  local w = mw.worker.spawn(dir:join("nosuch.lua"))
+  if w then w:close() end
+end
+
+fails["a worker whose script fails"] = function()
+  local w <close> = assert(mw.worker.spawn(write("bad.lua", "error('no')")))
+  assert.equal("ECRASHED", select(2, w:recv { timeout = 20 }).code)
+end
+
+fails["a message that cannot be sent"] = function()
+  local w <close> = assert(mw.worker.spawn(write("worker.lua", "for m in mw.parent:messages() do mw.parent:send(m) end")))
+  local memory <close> = assert(mw.shm.create { size = 4096 })
+  assert.falsy(pcall(w.send, w, { memory, print }))
+end
+
+fails["memory that is too large"] = function()
+  local ok, m = pcall(mw.shm.create, { size = "1024GiB" })
+  assert.truthy(not ok or not m)
+end
+
+fails["a name that is not there"] = function()
+  assert.is_nil((mw.shm.open { name = fresh("mw-spec-left") }))
+end
+
+fails["a script child that cannot start with what it shares"] = function()
+  local ring <close> = assert(mw.shm.ring { capacity = 4096 })
+  local ok, child = pcall(mw.process.spawn, { script = dir:join("nosuch.lua"), share = { ring = ring } })
+  assert.truthy(not ok or not child)
+end
+
+fails["a pool whose workers cannot start"] = function()
+  local pool <close> = assert(mw.process.pool { script = write("bad.lua", "error('no')"), size = 2, stderr = "null",
+    restart = { max = 1, within = 10, backoff = { 0, 0 } }, queue_timeout = 20 })
+  assert.is_nil((pool:call("x", 1, { timeout = 20 })))
+end
+
+describe("nothing is left in its host of", function()
+  for what, try in pairs(fails) do
+    it(what, function()
+      for _ = 1, 2 do try() end
+      local before = settle(count())
+      for _ = 1, 10 do try() end
+      assert.same(before, settle(before))
+    end)
   end
 end)
