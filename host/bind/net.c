@@ -354,16 +354,18 @@ static int is_cancel(lua_State *L, int idx) {
 
 /* The handler and all its tasks have ended: so does the connection. */
 static int handle_end(lua_State *L, int code, lua_KContext ctx) {
-    mw_scope *s = (mw_scope *)ctx;
-    int failed = lua_gettop(L) >= H_ERROR, own = mw_scope_was_cancelled(s);
+    mw_host *h = mw_host_of(L);
+    mw_scope *s = mw_scope_own(h);
+    int failed = lua_gettop(L) >= H_ERROR, own = s != NULL ? mw_scope_was_cancelled(s) : !mw_task_was_cancelled(mw_task_current(h));
 
     (void)code;
+    (void)ctx;
     if (failed && own && is_cancel(L, H_ERROR)) { /* a member failed and cancelled the handler: its error is the one to tell */
         lua_settop(L, H_TRACE);
         failed = 0;
     }
-    if (!failed) failed = mw_scope_push_error(L, s);
-    mw_scope_shut(s);
+    if (!failed && s != NULL) failed = mw_scope_push_error(L, s);
+    mw_scope_drop_own(h);
     lua_getfield(L, H_STREAM, "close");                  /* what is unsent goes out all the same */
     lua_pushvalue(L, H_STREAM);
     lua_call(L, 1, 0);
@@ -377,25 +379,21 @@ static int handle_end(lua_State *L, int code, lua_KContext ctx) {
     return 0;
 }
 static int handle_body(lua_State *L, int status, lua_KContext ctx) {
-    mw_scope *s = (mw_scope *)ctx;
+    mw_scope *s = mw_scope_own(mw_host_of(L));
 
+    if (s == NULL) return handle_end(L, 0, ctx);
     if (status != LUA_OK && status != LUA_YIELD) mw_scope_cancel(s, "the handler failed");
     return mw_scope_wait(L, s, ctx, handle_end);
 }
 /* handle(l, stream, raise, fn): a connection's whole life, as a task: the handler in a scope of its own, then the end of the
  * connection. In C, since ten thousand of them may wait at once: each Lua frame and box would count.     [-0, +0, y] */
 static int net_handle(lua_State *L) {
-    struct mw_scope_options options = {0, MW_NEVER};
-    struct mw_err err;
-    mw_scope *s;
-
     lua_settop(L, 4);
     lua_pushcfunction(L, mw_traceback);
     lua_insert(L, H_TRACE);                              /* [listener stream raise trace fn] */
-    if (mw_scope_open(mw_host_of(L), &options, &s, &err) < 0) return mw_raise(L, &err);
-    mw_scope_release(s);                                 /* the task's stack of scopes holds it until it is shut */
+    mw_scope_promise(mw_host_of(L));
     lua_pushvalue(L, H_STREAM);
-    return handle_body(L, lua_pcallk(L, 1, 0, H_TRACE, (lua_KContext)s, handle_body), (lua_KContext)s);
+    return handle_body(L, lua_pcallk(L, 1, 0, H_TRACE, 0, handle_body), 0);
 }
 /* now() -> monotonic seconds                                                                              [-0, +1, -] */
 static int net_now(lua_State *L) {

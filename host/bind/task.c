@@ -32,6 +32,10 @@ static int start(lua_State *L, mw_scope *s, int first, const char *name, int dae
     struct mw_err err;
     int rc;
 
+    if (s == NULL) {
+        mw_err_set(&err, MW_ENOMEM, "task.spawn", NULL, NULL);
+        return mw_raise(L, &err);
+    }
     if (!lua_isfunction(L, first)) return mw_raise_inval(L, "task.spawn", "a function is expected, got %s", luaL_typename(L, first));
     if (!mw_scope_is_open(s)) return mw_raise_inval(L, "task.spawn", "this scope has ended");
     box = mw_box_new(L, sizeof *box, TASK);

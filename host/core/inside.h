@@ -49,6 +49,7 @@ struct mw_task {
     enum mw_task_state state : 8;
     unsigned raw : 1, uncancellable : 1;    /* of the wait it is parked in */
     unsigned daemon : 1, cancelled : 1, failed : 1, killed : 1;
+    unsigned promised : 1;          /* a scope of its own is made when one is needed (mw_scope_promise) */
     unsigned cancel_error : 1;      /* it failed with ECANCELED */
     char *name, *why;               /* may be NULL */
 };
@@ -67,6 +68,7 @@ struct mw_scope {
     int error_ref;                  /* the first member's error (registry), or LUA_NOREF */
     enum mw_cancel cancelled : 8;
     unsigned shield : 1, timed_out : 1, supervise : 1, open : 1;
+    unsigned own : 1;               /* the one that its owner was promised */
     char *why;
 };
 

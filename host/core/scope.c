@@ -2,6 +2,7 @@
  * Knows: core, lua.h. Never: resumes a task. */
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/inside.h"
 #include "core/raise.h"
@@ -33,6 +34,14 @@ static void timed_out(struct mw_timer *t) {
     mw_scope_cancel(s, "timed out");
 }
 
+/* Innermost in t's stack, which holds it as well. */
+static void enter(mw_scope *s, mw_task *t) {
+    s->owner = t;
+    s->outer = t->inner;
+    t->inner = s;
+    s->refs++;
+}
+
 int mw_scope_open(mw_host *h, const struct mw_scope_options *options, mw_scope **out, struct mw_err *err) {
     mw_task *t = h->running;
     mw_scope *s;
@@ -45,12 +54,44 @@ int mw_scope_open(mw_host *h, const struct mw_scope_options *options, mw_scope *
         return mw_err_set(err, MW_ENOMEM, "task scope", NULL, NULL);
     }
     s->shield = options->shield != 0;
-    s->owner = t;
-    s->outer = t->inner;
-    t->inner = s;
-    s->refs++;
+    enter(s, t);
     *out = s;
     return 0;
+}
+
+void mw_scope_promise(mw_host *h) {
+    h->running->promised = 1;
+}
+
+/* The task's own one stands outermost in its stack. */
+mw_scope *mw_scope_own(mw_host *h) {
+    mw_scope *s = h->running->inner;
+
+    while (s != NULL && !s->own) s = s->outer;
+    return s;
+}
+
+void mw_scope_drop_own(mw_host *h) {
+    mw_scope *s = mw_scope_own(h);
+
+    h->running->promised = 0;
+    if (s != NULL) mw_scope_shut(s);
+}
+
+/* What was promised: the task's stack alone holds it. */
+static mw_scope *keep_promise(mw_host *h, mw_task *t) {
+    mw_scope *s = mw_scope_create(h);
+
+    if (s == NULL) return NULL;
+    enter(s, t);
+    s->own = 1;
+    if (t->cancelled) {                     /* as it would be if it had been there */
+        s->cancelled = CANCEL_OUTER;
+        s->why = t->why != NULL ? strdup(t->why) : NULL;
+    }
+    s->refs--;
+    t->promised = 0;
+    return s;
 }
 
 void mw_scope_shut(mw_scope *s) {
@@ -214,8 +255,11 @@ int mw_scope_was_cut_off(const mw_scope *s) {
     return s->cancelled == CANCEL_OUTER;
 }
 mw_scope *mw_scope_current(mw_host *h) {
-    if (h->running == NULL) return h->root;
-    return h->running->inner != NULL ? h->running->inner : h->running->home;
+    mw_task *t = h->running;
+
+    if (t == NULL) return h->root;
+    if (t->inner != NULL) return t->inner;
+    return t->promised ? keep_promise(h, t) : t->home;
 }
 mw_task *mw_scope_owner(const mw_scope *s) {
     return s->owner;

@@ -35,6 +35,11 @@ struct mw_scope_options {
 /* Opens a scope in the running task. Counted: starts with one reference for the task's stack and one for the caller. */
 int mw_scope_open(mw_host *h, const struct mw_scope_options *options, mw_scope **out, struct mw_err *err);
 void mw_scope_release(mw_scope *s);
+/* The running task, which has opened none, is to have one of its own: made when something is spawned there, for most tasks of a
+ * server never. mw_scope_own: that one, or NULL; only while none is open within it. mw_scope_drop_own: shuts it, or gives it up. */
+void mw_scope_promise(mw_host *h);
+mw_scope *mw_scope_own(mw_host *h);
+void mw_scope_drop_own(mw_host *h);
 /* Takes it off its task's stack (idempotent). All members must have ended, or they are cancelled and go to the task's home. */
 void mw_scope_shut(mw_scope *s);
 void mw_scope_cancel(mw_scope *s, const char *why);
@@ -50,7 +55,7 @@ int mw_scope_push_error(lua_State *L, mw_scope *s);
 /* Waits until no member is left (daemons are cancelled when only they are): then k(L, 0, ctx). Cancels do not interrupt
  * it: they go to the members. Only the owner may wait. */
 int mw_scope_wait(lua_State *L, mw_scope *s, lua_KContext ctx, lua_KFunction k);
-/* The innermost scope of the running task (its home if it opened none). */
+/* The innermost scope of the running task (its home if it opened none); NULL: no memory to make the one that it was promised. */
 mw_scope *mw_scope_current(mw_host *h);
 mw_task *mw_scope_owner(const mw_scope *s);
 
