@@ -3,6 +3,7 @@
 #include "bind/stream.h"
 #include "core/hook.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -239,6 +240,9 @@ static int stream_gc(lua_State *L) {
 
     if (s == NULL) return 0;
     box->s = NULL;
+    if (box->now != NULL) mw_stream_await(s, NULL, NULL);
+    free(box->now);
+    box->now = NULL;
     mw_box_forget(L, box);
     if (!mw_stream_closed(s) && !box->owned) mw_box_warn(L, 1, "stream");
     mw_stream_release(s);

@@ -38,7 +38,7 @@ struct mw_stream_box {
     unsigned owned : 1;          /* by another object, which closes it and warns for it */
     unsigned streak : 31;        /* reads from the kernel since the task last waited */
     unsigned writes;             /* writes (or KiB) since a task last waited or passed */
-    struct mw_read now;          /* of the task that holds the reader's turn and waits */
+    struct mw_read *now;         /* of the task that holds the reader's turn and waits; NULL until one does: it may never be read so */
 };
 
 struct mw_stream_box *mw_stream_box_at(lua_State *L, int idx);

@@ -5,6 +5,7 @@
  * the stream asks `enough` before it wakes the task, so a partial line costs Lua nothing. Bytes leave the queue only when
  * they have become a Lua value; so a timeout, a cancel or a failed allocation leaves them for the next read. */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bind/arg.h"
@@ -214,7 +215,7 @@ static int park(lua_State *L, struct mw_stream_box *box);
 
 /* Gives the turn back, then the result.                                      [-0, +1|2, e] */
 static int end_turn(lua_State *L, struct mw_stream_box *box, int rc, struct mw_err *err) {
-    struct mw_read r = box->now;
+    struct mw_read r = *box->now;
 
     mw_stream_need(box->s, 0);
     mw_turn_give(mw_stream_reader(box->s));
@@ -224,7 +225,7 @@ static int end_turn(lua_State *L, struct mw_stream_box *box, int rc, struct mw_e
 /* The box is at index 1 in all that follows.                                 [-0, +1|2, e] */
 static int step(lua_State *L, struct mw_stream_box *box) {
     struct mw_err err;
-    int rc = attempt(L, box, &box->now, &err);
+    int rc = attempt(L, box, box->now, &err);
 
     return rc == 0 ? park(L, box) : end_turn(L, box, rc, &err);
 }
@@ -237,10 +238,10 @@ static int read_k(lua_State *L, int code, lua_KContext ctx) {
     box->streak = 0;
     if (code == 0) return step(L, box);
     if (code == MW_ETIMEDOUT) {
-        int rc = attempt(L, box, &box->now, &err); /* it may have come in the same moment */
+        int rc = attempt(L, box, box->now, &err); /* it may have come in the same moment */
         if (rc == 0) {
             mw_err_set(&err, rc = MW_ETIMEDOUT, "stream read", mw_stream_subject(box->s), NULL);
-            box->now.why = NULL;
+            box->now->why = NULL;
         }
         return end_turn(L, box, rc, &err);
     }
@@ -249,10 +250,18 @@ static int read_k(lua_State *L, int code, lua_KContext ctx) {
     return mw_wait_cancelled(L);
 }
 
+/* 0 or MW_ENOMEM. Its memory stays: who has waited once will again. */
+static int remember(struct mw_stream_box *box, const struct mw_read *r) {
+    if (box->now == NULL) box->now = malloc(sizeof *box->now);
+    if (box->now == NULL) return MW_ENOMEM;
+    *box->now = *r;
+    return 0;
+}
+
 static int park(lua_State *L, struct mw_stream_box *box) {
-    mw_stream_need(box->s, need(&box->now));
-    mw_stream_await(box->s, box->now.kind == MW_READ_SOME ? NULL : enough, &box->now);
-    return mw_wait_yield_raw(L, mw_stream_readable(box->s), box->now.deadline, 0, read_k);
+    mw_stream_need(box->s, need(box->now));
+    mw_stream_await(box->s, box->now->kind == MW_READ_SOME ? NULL : enough, box->now);
+    return mw_wait_yield_raw(L, mw_stream_readable(box->s), box->now->deadline, 0, read_k);
 }
 
 /* The turn came, or did not; ctx is the place of the copy of the read. */
@@ -262,13 +271,13 @@ static int turn_k(lua_State *L, int code, lua_KContext ctx) {
     struct mw_err err;
 
     if (code == MW_ECANCELED) return mw_wait_cancelled(L);
-    if (code != 0) {
-        mw_err_set(&err, code, "stream read", mw_stream_subject(box->s),
-                   code == MW_ETIMEDOUT ? "another task was reading" : NULL);
-        return give_error(L, r, &err);
+    if (code == 0) {
+        code = remember(box, r);
+        if (code == 0) return step(L, box);
+        mw_turn_give(mw_stream_reader(box->s));
     }
-    box->now = *r;
-    return step(L, box);
+    mw_err_set(&err, code, "stream read", mw_stream_subject(box->s), code == MW_ETIMEDOUT ? "another task was reading" : NULL);
+    return give_error(L, r, &err);
 }
 
 /* A read that must wait: for its turn, then for bytes.                       [-0, +1|2, e] */
@@ -280,8 +289,12 @@ static int wait_for(lua_State *L, struct mw_stream_box *box, const struct mw_rea
                               "nothing is there yet, and one cannot wait here (outside a task, or in a C callback)");
     }
     if (mw_turn_try(mw_stream_reader(box->s))) {
-        box->now = *r;
-        return park(L, box);
+        struct mw_err err;
+        int rc = remember(box, r);
+        if (rc == 0) return park(L, box);
+        mw_turn_give(mw_stream_reader(box->s));
+        mw_err_set(&err, rc, "stream read", mw_stream_subject(box->s), NULL);
+        return give_error(L, r, &err);
     }
     luaL_checkstack(L, 1, "stream.read");
     kept = lua_newuserdatauv(L, sizeof *kept, 0);

@@ -32,13 +32,14 @@ struct mw_heap {
     size_t held;
 };
 
-/* Steps of 16 bytes up to 256, 32 up to 512, 64 up to 1024, 128 up to 2048. size: 1..MW_HEAP_SMALL. */
+/* Steps of 16 bytes up to 256, 32 up to 512, 64 up to 1024, 128 up to 2048; and the stack of a coroutine (45 slots, 720 bytes) where
+ * 704 would stand, since there may be thousands. size: 1..MW_HEAP_SMALL. */
 static inline unsigned mw_heap_class(size_t size) {
     unsigned units = (unsigned)((size + 15) >> 4);       /* 1..128 */
 
     if (units <= 16) return units - 1;
     if (units <= 32) return 16 + ((units - 17) >> 1);
-    if (units <= 64) return 24 + ((units - 33) >> 2);
+    if (units <= 64) return 24 + ((units - 33 - (units == 45)) >> 2);
     return 32 + ((units - 65) >> 3);
 }
 
