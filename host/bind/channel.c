@@ -182,6 +182,7 @@ static inline void push_data(lua_State *L, struct mw_channel *ch, const char *da
         ch->lent_at = place;
         ch->view_at = (unsigned)before;
         ch->view_len = (unsigned)len;
+        mw_host_head(L)->lender = ch;
         lua_pushvalue(L, mt);
         lua_setmetatable(L, -2);                                /* [view] */
     }
@@ -314,27 +315,9 @@ int mw_channel_recv_raw(lua_State *L) {
     return read_begin(L);
 }
 
-/* ch:recv{ timeout = } -> data, fields... | nil (the end) | nil, err                               [-0, +n, y] */
-static int channel_recv(lua_State *L) {
-    if (mw_step_is_long(L)) return mw_step_share(L, channel_recv);
-    static const char *const known[] = {"timeout", NULL};
-    struct mw_channel *ch = mw_channel_check(L, 1);
-    uint64_t deadline = MW_NEVER;
-
-    if (!lua_isnoneornil(L, 2)) {
-        mw_opt_open(L, 2, "channel.recv", known, 0);
-        deadline = mw_opt_deadline(L, 2, "channel.recv");
-    }
-    lua_settop(L, 1);
-    lua_pushinteger(L, (lua_Integer)deadline);                  /* [ch deadline] */
-    return ch->uses > 0 ? mw_channel_recv_used(L) : mw_channel_recv_raw(L);
-}
-
-/* ---- Iterators: closures of the channel, the time for each message, and for views their metatable ----------------------- */
-
 /* The short way, for nearly every message of a stream that flows: the frame is whole, and already here. Returns how many values
  * were pushed; 0: the long way. mt: as push_frame has it. */
-static inline __attribute__((always_inline)) int step_at_hand(lua_State *L, struct mw_channel *ch, int mt) {
+static inline __attribute__((always_inline)) int at_hand(lua_State *L, struct mw_channel *ch, int mt) {
     const struct mw_frame_format *f = ch->format;
     const char *at;
     size_t held, len;
@@ -355,6 +338,29 @@ static inline __attribute__((always_inline)) int step_at_hand(lua_State *L, stru
     if (held == 0 || mw_frame_parse(f, at, held, &ch->frame) != 1) return 0;
     return push_frame(L, ch, mt);
 }
+
+/* ch:recv{ timeout = } -> data, fields... | nil (the end) | nil, err                               [-0, +n, y] */
+static int channel_recv(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, channel_recv);
+    static const char *const known[] = {"timeout", NULL};
+    struct mw_channel *ch = mw_box_known(L, MW_CHANNEL_TYPE);
+    uint64_t deadline = MW_NEVER;
+    int n;
+
+    mw_channel_live(L, ch);
+    mw_box_know(L, ch, MW_CHANNEL_TYPE);
+    n = lua_gettop(L) == 1 ? at_hand(L, ch, 0) : 0;
+    if (n > 0) return n;
+    if (!lua_isnoneornil(L, 2)) {
+        mw_opt_open(L, 2, "channel.recv", known, 0);
+        deadline = mw_opt_deadline(L, 2, "channel.recv");
+    }
+    lua_settop(L, 1);
+    lua_pushinteger(L, (lua_Integer)deadline);                  /* [ch deadline] */
+    return ch->uses > 0 ? mw_channel_recv_used(L) : mw_channel_recv_raw(L);
+}
+
+/* ---- Iterators: closures of the channel, the time for each message, and for views their metatable ----------------------- */
 
 static uint64_t step_deadline(lua_State *L) {
     uint64_t timeout = (uint64_t)lua_tointeger(L, lua_upvalueindex(2));
@@ -384,7 +390,7 @@ static int step_used_k(lua_State *L, int status, lua_KContext ctx) {
 static int step_messages(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, step_messages);
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
-    int n = step_at_hand(L, ch, 0);
+    int n = at_hand(L, ch, 0);
 
     if (n > 0) return n;
     if (ch->uses == 0) return step_begin(L, MESSAGES);
@@ -399,7 +405,7 @@ static int step_messages(lua_State *L) {
 static int step_views(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, step_views);
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
-    int n = step_at_hand(L, ch, lua_upvalueindex(3));
+    int n = at_hand(L, ch, lua_upvalueindex(3));
     return n > 0 ? n : step_begin(L, VIEWS);
 }
 
@@ -523,6 +529,7 @@ static int channel_gc(lua_State *L) {
 
     if (s == NULL) return 0;
     mw_box_forget(L, ch);
+    if (mw_host_head(L)->lender == ch) mw_host_head(L)->lender = NULL;
     mw_timer_stop(mw_stream_host(ch->stream), &ch->timer);
     mw_channel_release(ch);
     ch->stream = NULL;

@@ -32,21 +32,21 @@ const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len) {
     return ch == NULL ? NULL : bytes_of(L, view, ch, len);
 }
 
-/* It is not the channel's last view: what is it?                                                          [-0, +0, e] */
-static __attribute__((noinline)) const char *refuse(lua_State *L, const struct mw_channel *ch, size_t *len) {
-    const void *view = lua_touserdata(L, 1);
+/* Neither the last view of the last lender nor of the method's own channel: another channel's, a void one, or none.     [-0, +0, e] */
+static __attribute__((noinline)) const char *look(lua_State *L, size_t *len) {
+    const char *at = mw_channel_view_bytes(L, 1, len);
 
-    if (view == NULL || !lua_getmetatable(L, 1)) mw_raise_inval(L, VIEW, "a view expected, got %s", luaL_typename(L, 1));
-    if (!lua_rawequal(L, -1, lua_upvalueindex(2))) mw_raise_inval(L, VIEW, "a view of this channel expected");
-    return bytes_of(L, view, ch, len);
+    if (at == NULL) mw_raise_inval(L, VIEW, "a view expected, got %s", luaL_typename(L, 1));
+    return at;
 }
 
-/* For the methods, whose upvalues are their channel and its views' metatable: no look-up in a table. */
+/* For the methods, whose first upvalue is their channel: no look-up in a table. */
 static inline const char *check(lua_State *L, size_t *len) {
-    const struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
+    const struct mw_channel *ch = mw_host_head(L)->lender;     /* mostly ours */
     const void *view = lua_touserdata(L, 1);
 
-    if (view == NULL || view != ch->view || !mw_channel_lends(ch)) return refuse(L, ch, len);
+    if (ch == NULL || view != ch->view) ch = lua_touserdata(L, lua_upvalueindex(1));
+    if (view == NULL || view != ch->view || !mw_channel_lends(ch)) return look(L, len);
     *len = ch->view_len;
     return mw_bytes_at(mw_stream_in(ch->stream)) + ch->view_at;
 }
@@ -151,7 +151,7 @@ static int view_unpack(lua_State *L) {
         if (strpbrk(fmt, "csz!") == NULL && take > letters * 16) take = letters * 16;   /* 16 bytes a letter at most */
     }
     lua_settop(L, 2);
-    lua_pushvalue(L, lua_upvalueindex(3));
+    lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, 2);
     lua_pushlstring(L, at + skip, take);
     lua_pushinteger(L, from - (lua_Integer)skip);               /* [view fmt unpack fmt bytes from] */
@@ -177,14 +177,12 @@ void mw_channel_view_metatable(lua_State *L, int idx) {
     lua_setfield(L, -2, "__name");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
-    lua_pushvalue(L, idx);
-    lua_pushvalue(L, -2);                                       /* [mt ch mt] */
-    luaL_setfuncs(L, meta, 2);                                  /* [mt] */
+    lua_pushvalue(L, idx);                                      /* [mt ch] */
+    luaL_setfuncs(L, meta, 1);                                  /* [mt] */
     luaL_newlibtable(L, methods);                               /* [mt methods] */
     lua_pushvalue(L, idx);
-    lua_pushvalue(L, -3);
-    push_string_unpack(L);                                      /* [mt methods ch mt unpack] */
-    luaL_setfuncs(L, methods, 3);
+    push_string_unpack(L);                                      /* [mt methods ch unpack] */
+    luaL_setfuncs(L, methods, 2);
     lua_setfield(L, -2, "__index");                             /* [mt] */
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, idx, MW_CHANNEL_VIEWS);

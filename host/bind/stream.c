@@ -54,8 +54,7 @@ struct mw_stream_box *mw_stream_box_at(lua_State *L, int idx) {
     return opened(L, mw_box_check(L, idx, MW_STREAM_TYPE));
 }
 
-/* For methods alone. */
-static struct mw_stream_box *own_box(lua_State *L) {
+struct mw_stream_box *mw_stream_box_own(lua_State *L) {
     struct mw_stream_box *box = opened(L, mw_box_known(L, MW_STREAM_TYPE));
 
     return mw_box_know(L, box, MW_STREAM_TYPE), box;
@@ -117,7 +116,7 @@ static inline int add_parts(mw_stream *s, const struct mw_view *parts, int n, si
  * Strings and numbers; one call is one piece, whoever else writes. */
 static int stream_write(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, stream_write);
-    struct mw_stream_box *box = own_box(L);
+    struct mw_stream_box *box = mw_stream_box_own(L);
     mw_stream *s = box->s;
     size_t total = 0;
     int n = lua_gettop(L) - 1, i, rc = 0;
@@ -494,7 +493,8 @@ static void open_type(lua_State *L) {
     if (luaL_getmetatable(L, MW_STREAM_TYPE) == LUA_TNIL) {
         mw_type_new(L, MW_STREAM_TYPE, methods, meta);
         mw_type_methods(L, MW_STREAM_TYPE);
-        luaL_setfuncs(L, mw_stream_read_methods, 0);
+        luaL_getmetatable(L, MW_STREAM_TYPE);
+        luaL_setfuncs(L, mw_stream_read_methods, 1);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);

@@ -42,6 +42,7 @@ struct mw_stream_box {
 };
 
 struct mw_stream_box *mw_stream_box_at(lua_State *L, int idx);
+struct mw_stream_box *mw_stream_box_own(lua_State *L);       /* at 1, for methods alone: with less of a look */
 
 /* The reading methods, for the door. */
 extern const luaL_Reg mw_stream_read_methods[];

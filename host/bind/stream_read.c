@@ -352,15 +352,38 @@ static size_t max_of(lua_State *L, int idx, const char *op, uint64_t most, uint6
     return lua_isnoneornil(L, idx) ? (size_t)fallback : (size_t)mw_opt_size(L, idx, op, "max", 0, most, fallback);
 }
 
+/* 1: `n` bytes are there, and were pushed; 0: see for yourself.                [-0, +1, m] */
+static int bytes_at_hand(lua_State *L, const struct mw_stream_box *box, lua_Integer n) {
+    mw_stream *s = box->s;
+    uint64_t place = mw_stream_offset(s);
+
+    if (n <= 0 || (uint64_t)n > mw_bytes_len(mw_stream_in(s)) || mw_stream_reader(s)->held) return 0;
+    lua_pushlstring(L, mw_bytes_at(mw_stream_in(s)), (size_t)n);
+    if (mw_stream_offset(s) == place && mw_bytes_len(mw_stream_in(s)) >= (size_t)n) mw_stream_consume(s, (size_t)n); /* see give_result */
+    return 1;
+}
+
+/* stream:read(), read("l"), read(n) when it is there. 1: it was pushed.         [-0, +1, m] */
+static int read_at_hand(lua_State *L, const struct mw_stream_box *box, size_t *seen) {
+    int given = lua_gettop(L), type = given == 2 ? lua_type(L, 2) : LUA_TNIL;
+    const char *fmt;
+    size_t len;
+
+    if (given > 2) return 0;
+    if (type == LUA_TNUMBER) return lua_isinteger(L, 2) && bytes_at_hand(L, box, lua_tointeger(L, 2));
+    fmt = type == LUA_TSTRING ? lua_tolstring(L, 2, &len) : NULL;
+    return (type == LUA_TNIL || (fmt != NULL && len == 1 && *fmt == 'l')) && line_at_hand(L, box, MIB, seen);
+}
+
 /* stream:read(fmt, opts) -> string | number | nil (the end) | nil, err        [-0, +1|2, ey]
  * fmt: "l" (default) a line, "L" with its end, "a" all, "n" a number, or how many bytes. opts: timeout, max. */
 static int stream_read(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, stream_read);
-    struct mw_stream_box *box = mw_stream_box_at(L, 1);
+    struct mw_stream_box *box = mw_stream_box_own(L);
     size_t seen = 0;
-    if (lua_gettop(L) == 1 && line_at_hand(L, box, MIB, &seen)) return 1;
+    if (read_at_hand(L, box, &seen)) return 1;
 
-    struct mw_read r = { .kind = MW_READ_LINE, .n = MIB, .seen = seen };
+    struct mw_read r = { .kind = MW_READ_LINE, .n = MIB };
     const char *fmt;
 
     if (!lua_isnoneornil(L, 3)) r.deadline = options(L, 3, "stream.read", timeout_max);
@@ -379,6 +402,7 @@ static int stream_read(lua_State *L) {
         r.kind = MW_READ_ALL;
         r.n = max_of(L, 3, "stream.read", 1024 * MIB, 8 * MIB);
     } else {
+        r.seen = fmt[0] == 'l' ? seen : 0;
         r.kind = fmt[0] == 'l' ? MW_READ_LINE : fmt[0] == 'L' ? MW_READ_LINE_END : MW_READ_NUMBER;
         if (!lua_isnoneornil(L, 3)) r.n = max_of(L, 3, "stream.read", 64 * MIB, MIB);
     }
@@ -388,7 +412,7 @@ static int stream_read(lua_State *L) {
 /* stream:read_some(max, opts) -> string | nil (the end) | nil, err            [-0, +1|2, ey] */
 static int stream_read_some(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, stream_read_some);
-    struct mw_stream_box *box = mw_stream_box_at(L, 1);
+    struct mw_stream_box *box = mw_stream_box_own(L);
     struct mw_read r = { .kind = MW_READ_SOME, .n = MIB };
 
     if (!lua_isnoneornil(L, 2)) r.n = (size_t)mw_arg_size(L, 2, "stream.read_some", "max", 1, 1024 * MIB);
@@ -399,9 +423,10 @@ static int stream_read_some(lua_State *L) {
 /* stream:read_exact(n, opts) -> string | nil, err                             [-0, +1|2, ey] */
 static int stream_read_exact(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, stream_read_exact);
-    struct mw_stream_box *box = mw_stream_box_at(L, 1);
-    struct mw_read r = { .kind = MW_READ_EXACT };
+    struct mw_stream_box *box = mw_stream_box_own(L);
+    if (lua_gettop(L) == 2 && lua_isinteger(L, 2) && bytes_at_hand(L, box, lua_tointeger(L, 2))) return 1;
 
+    struct mw_read r = { .kind = MW_READ_EXACT };
     r.n = (size_t)mw_arg_size(L, 2, "stream.read_exact", "count", 0, 1024 * MIB);
     r.deadline = options(L, 3, "stream.read_exact", timeout_only);
     return run(L, box, &r);
@@ -409,7 +434,7 @@ static int stream_read_exact(lua_State *L) {
 
 /* stream:peek(n, opts) -> string (shorter only before the end) | nil | nil, err  [-0, +1|2, ey] */
 static int stream_peek(lua_State *L) {
-    struct mw_stream_box *box = mw_stream_box_at(L, 1);
+    struct mw_stream_box *box = mw_stream_box_own(L);
     struct mw_read r = { .kind = MW_READ_PEEK };
 
     r.n = (size_t)mw_arg_size(L, 2, "stream.peek", "count", 1, 64 * MIB);
@@ -420,7 +445,7 @@ static int stream_peek(lua_State *L) {
 /* stream:read_until(delim, opts) -> string | nil (the end) | nil, err         [-0, +1|2, ey] */
 static int stream_read_until(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, stream_read_until);
-    struct mw_stream_box *box = mw_stream_box_at(L, 1);
+    struct mw_stream_box *box = mw_stream_box_own(L);
     struct mw_read r = { .kind = MW_READ_UNTIL };
     size_t len;
 
@@ -455,7 +480,7 @@ static int next_line(lua_State *L) {
 /* stream:lines(opts) -> iterator; it raises on errors. opts: max, timeout (of each line)   [-0, +1, e] */
 static int stream_lines(lua_State *L) {
     uint64_t max = MIB, timeout = UINT64_MAX;
-    struct mw_stream_box *box = mw_stream_box_at(L, 1);
+    struct mw_stream_box *box = mw_stream_box_own(L);
     struct lines *how;
 
     if (!lua_isnoneornil(L, 2)) {

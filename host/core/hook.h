@@ -30,6 +30,7 @@ struct mw_host_head {            /* what a host begins with, so that these looks
     atomic_int long_step;
     const void *box;             /* the object last seen to be of a type, NULL: none; and that type: see bind/arg.h */
     const char *box_type;
+    const void *lender;          /* the channel that lent a frame last, NULL: none or collected: see bind/channel_view.c */
 };
 static inline struct mw_host_head *mw_host_head(lua_State *L) {
     return (struct mw_host_head *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)3); /* as mw_host_of */

@@ -461,6 +461,24 @@ describe("a view", function()
     for _, old in ipairs(kept) do raises("EINVAL", tostring, old) end
   end)
 
+  it("is read by the method of any channel, whichever lent last", function()
+    local a, b = channels "u32le"
+    local c, d = channels "typed"
+    for i = 1, 3 do assert(a:send("first " .. i)) assert(c:send("second " .. i, i)) end
+    local n = 0
+    for one in b:views() do
+      for two, kind in d:views() do
+        n = n + 1
+        assert.same({ n, "first " .. n, "second " .. n, 7, 8 }, { kind, tostring(one), tostring(two), #one, #two })
+        assert.equal("second", one.sub(two, 1, 6))
+        assert.equal("first", two.sub(one, 1, 5))
+        break
+      end
+      if n == 3 then break end
+    end
+    assert.equal(3, n)
+  end)
+
   it("is good over a wait in the loop, while more arrives", function()
     local a, b = channels "u32le"
     assert(a:send "first")
