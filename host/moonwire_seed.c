@@ -135,6 +135,7 @@ int mw_seed_new(mw_host *maker, const struct mw_config *cfg, struct mw_seed_wish
     s->cfg.pipe_ends = cfg->pipe_ends;
     s->cfg.child_files = cfg->child_files;
     s->cfg.preempt = cfg->preempt;
+    s->cfg.spin_us = cfg->spin_us;
     s->cfg.limits = wish->limits;
     s->cfg.shutdown_ms = MW_WORKER_GRACE;
     s->cfg.no_script_modules = !wish->modules;

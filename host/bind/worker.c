@@ -24,11 +24,12 @@ struct mw_worker_box *mw_worker_self(lua_State *L, const char *type) {
 
 /* ---- What a worker is made of --------------------------------------------------------------------------------------------- */
 
-/* Pushes the script's name, from the folder of ours.                                                      [-0, +1, m] */
+/* Pushes the script's name, from the folder of ours, unless it begins with that already (mw.script.path).     [-0, +1, m] */
 static const char *push_path(lua_State *L, const char *path) {
     const char *dir = lua_tostring(L, lua_upvalueindex(1));
+    size_t len = dir != NULL ? strlen(dir) : 0;
 
-    if (*path == '/' || dir == NULL || strcmp(dir, ".") == 0) lua_pushstring(L, path);
+    if (*path == '/' || dir == NULL || strcmp(dir, ".") == 0 || (strncmp(path, dir, len) == 0 && path[len] == '/')) lua_pushstring(L, path);
     else lua_pushfstring(L, "%s/%s", dir, path);
     return lua_tostring(L, -1);
 }
@@ -90,6 +91,7 @@ static int worker_spawn(lua_State *L) {
     o.stack = (size_t)mw_opt_size(L, 2, OP, "stack", STACK_LEAST, STACK_MOST, 0);
     o.count_max = (uint64_t)mw_opt_integer(L, 2, OP, "queue", 1, 1 << 24, 1024);
     o.bytes_max = mw_opt_size(L, 2, OP, "queue_bytes", 1, (uint64_t)1 << 40, MW_WORKER_BYTES);
+    o.drop = mw_talk_drop;
     name_of(wish.path, &o);
     count = mw_process_wishes_read(L, 2, OP, &wishes);
     text = mw_std_text(L);                                              /* [path options box .. text] */

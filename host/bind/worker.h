@@ -6,6 +6,7 @@
 #include <lua.h>
 
 #include "bind/arg.h"
+#include "bind/parcel.h"
 #include "codec/value.h"
 #include "share/worker.h"
 
@@ -13,7 +14,7 @@
 #define MW_PARENT_TYPE "mw.parent"
 
 /* Kinds of records. */
-enum { MW_KIND_MESSAGE, MW_KIND_CALL, MW_KIND_REPLY, MW_KIND_FAILED };
+enum { MW_KIND_MESSAGE, MW_KIND_CALL, MW_KIND_REPLY, MW_KIND_FAILED, MW_KIND_CARGO = 0x100 /* beside: objects come along */ };
 
 /* The box of a worker, and in a worker that of its parent. */
 struct mw_worker_box {
@@ -26,10 +27,29 @@ struct mw_worker_box {
 /* The box at 1, of a method of either type. */
 struct mw_worker_box *mw_worker_self(lua_State *L, const char *type);
 
-/* What a message may hold. */
-extern const struct mw_value_options mw_worker_values;
-/* Where messages are written before they are sent; the host's. Raises on memory.                          [-0, +0, m] */
-struct mw_bytes *mw_worker_scratch(lua_State *L);
+/* Where messages are written and read, the host's: the bytes, and the objects that ride beside (bind/parcel.h). What an error left in
+ * it is gone when it is taken the next time. */
+#define MW_CARGO_MAX 16u            /* objects of one message */
+struct mw_talk {
+    struct mw_bytes bytes;
+    struct mw_parcel cargo[MW_CARGO_MAX];
+    const void *objects[MW_CARGO_MAX];  /* whose they are: one that comes twice goes once */
+    unsigned count, packed;
+};
+/* Raises on memory. Empty.                                                                              [-0, +0, m] */
+struct mw_talk *mw_talk_begin(lua_State *L);
+/* Appends the value at idx.                                                                             [-0, +0, m] */
+int mw_talk_write(lua_State *L, struct mw_talk *t, int idx, struct mw_err *err);
+/* After the last value: puts all on the queue. On failure objects are what they were, save that a stream is closed.   [-0, +0, m] */
+int mw_talk_put(lua_State *L, struct mw_talk *t, struct mw_end *e, enum mw_worker_queue which, unsigned kind, uint64_t id, struct mw_err *err);
+
+/* Reads a record: its objects are the talk's now, what is not read of them is closed by the next mw_talk_begin. Each mw_talk_read pushes
+ * a value; *len 0: there is none any more.                                                              [-0, +0, m] */
+struct mw_talk *mw_talk_open(lua_State *L, unsigned kind, const char **at, size_t *len);
+int mw_talk_read(lua_State *L, struct mw_talk *t, const char **at, size_t *len, struct mw_err *err);
+void mw_talk_close(struct mw_talk *t);
+/* For records that are never read. Any thread. */
+void mw_talk_drop(void *ud, const struct mw_record *r);
 
 /* Returns of methods: nil and the error of a worker that has ended, or nil alone when it ended well; or of one that is closed.
  *                                                                                                     [-0, +1|2, e] */

@@ -1,5 +1,5 @@
 /* Calls: a function of a worker by its name, and its answer. The asking side, and the one that answers.
- * Knows: bind, codec/value, share/worker. Never: runs a handler: lua/moonwire/serve.lua does. */
+ * Knows: bind, share/worker. Never: runs a handler: lua/moonwire/serve.lua does. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,11 +25,20 @@ struct call {
 
 /* ---- Asking ---------------------------------------------------------------------------------------------------------------- */
 
+/* Its answer, read or not. */
+static void drop(struct call *c) {
+    struct mw_record r = {.at = c->at, .len = c->len, .kind = c->kind};
+
+    if (c->state == ANSWERED) mw_talk_drop(NULL, &r);
+    if (c->at != c->small) free(c->at);
+    c->at = c->small;
+    c->len = 0;
+    c->kind = 0;
+}
 static void call_end(struct call *c) {
     mw_list_remove(&c->link);
     mw_wait_wake(&c->answered);
-    if (c->at != c->small) free(c->at);
-    c->at = c->small;
+    drop(c);
 }
 static int call_gc(lua_State *L) {
     call_end(lua_touserdata(L, 1));
@@ -47,12 +56,16 @@ static void answer(struct mw_worker_box *box, const struct mw_record *r) {
     struct call *c;
 
     while (at != &box->calls && MW_LIST_ENTRY(at, struct call, link)->id != r->id) at = at->next;
-    if (at == &box->calls) return; /* nobody waits any more */
+    if (at == &box->calls) { /* nobody waits any more */
+        mw_talk_drop(NULL, r);
+        return;
+    }
     c = MW_LIST_ENTRY(at, struct call, link);
     mw_list_remove(&c->link);
     if (r->len > SMALL && (c->at = malloc(r->len)) == NULL) {
         c->at = c->small;
         c->state = LOST;
+        mw_talk_drop(NULL, r);
     } else {
         memcpy(c->at, r->at, r->len);
         c->len = r->len;
@@ -82,16 +95,21 @@ void mw_worker_on_news(struct mw_end *e) {
 
 /* What came back: the handler's values; or nil and its error as data of an ETASK.                            [-0, +n, e] */
 static int push_answer(lua_State *L, struct call *c, const char *name) {
+    const char *at = c->at;
+    size_t len = c->len;
+    unsigned kind = c->kind;
+    struct mw_talk *t = mw_talk_open(L, kind, &at, &len);
     struct mw_err err;
-    size_t at = 0, used;
     int n = 0, rc = 0;
 
-    for (; at < c->len; at += used, n++) {
-        luaL_checkstack(L, 4, OP);
-        rc = mw_value_read(L, c->at + at, c->len - at, &used, &mw_worker_values, &err);
-        if (rc < 0) return mw_push_err(L, &err);
+    c->kind = 0; /* its objects are the talk's */
+    for (; len > 0 && rc == 0; n++) {
+        luaL_checkstack(L, 8, OP);
+        rc = mw_talk_read(L, t, &at, &len, &err);
     }
-    if (c->kind != MW_KIND_FAILED || n != 3) return n;
+    mw_talk_close(t);
+    if (rc < 0) return mw_push_err(L, &err);
+    if ((kind & 0xff) != MW_KIND_FAILED || n != 3) return n;
     /* [text error traceback] */
     mw_err_set(&err, MW_ETASK, OP, name, lua_tostring(L, -3));
     lua_createtable(L, 0, 2);
@@ -130,14 +148,9 @@ static int answered_k(lua_State *L, int code, lua_KContext deadline) {
     return mw_push_err(L, &err);
 }
 
-static int write_call(lua_State *L, struct mw_bytes *out, struct mw_err *err) {
-    int rc = mw_value_write(L, 2, out, &mw_worker_values, err);
-    return rc < 0 ? rc : mw_value_write(L, 3, out, &mw_worker_values, err);
-}
-
 static int room_k(lua_State *L, int code, lua_KContext deadline) { /* [self name value opts] */
     struct mw_worker_box *box = mw_box_self(L, MW_WORKER_TYPE);
-    struct mw_bytes *out;
+    struct mw_talk *t;
     struct mw_err err;
     struct call *c;
     int rc;
@@ -156,10 +169,11 @@ static int room_k(lua_State *L, int code, lua_KContext deadline) { /* [self name
     c->state = WAITS;
     c->id = ++box->last_id;
     luaL_setmetatable(L, CALL);
-    out = mw_worker_scratch(L);
-    rc = write_call(L, out, &err);
-    if (rc == 0) mw_list_add(&box->calls, &c->link);
-    if (rc == 0 && (rc = mw_end_put(box->end, MW_CALLS, MW_KIND_CALL, c->id, out)) < 0) mw_err_set(&err, rc, OP, NULL, NULL);
+    t = mw_talk_begin(L);
+    rc = mw_talk_write(L, t, 2, &err);
+    if (rc == 0) rc = mw_talk_write(L, t, 3, &err);
+    if (rc == 0) rc = mw_talk_put(L, t, box->end, MW_CALLS, MW_KIND_CALL, c->id, &err);
+    if (rc == 0) mw_list_add(&box->calls, &c->link); /* no answer is looked at before */
     if (rc < 0) return mw_push_err(L, &err);
     return answered_k(L, 0, deadline);
 }
@@ -191,14 +205,16 @@ static int take_k(lua_State *L, int code, lua_KContext ctx) {
     struct mw_end *e = inner(L);
     int over = mw_end_is_over(e), rc;
     struct mw_record r;
+    struct mw_talk *t;
     struct mw_err err;
-    size_t used, more;
     (void)code;
 
     if (!mw_end_take(e, MW_CALLS, &r)) return over ? 0 : mw_wait_yield(L, &e->readable[MW_CALLS], MW_NEVER, ctx, take_k);
     lua_pushinteger(L, (lua_Integer)r.id);
-    rc = mw_value_read(L, r.at, r.len, &used, &mw_worker_values, &err);
-    if (rc == 0) rc = mw_value_read(L, r.at + used, r.len - used, &more, &mw_worker_values, &err);
+    t = mw_talk_open(L, r.kind, &r.at, &r.len);
+    rc = mw_talk_read(L, t, &r.at, &r.len, &err);
+    if (rc == 0) rc = mw_talk_read(L, t, &r.at, &r.len, &err);
+    mw_talk_close(t);
     mw_end_settle(e, MW_CALLS);
     return rc < 0 ? mw_raise(L, &err) : 3;
 }
@@ -211,15 +227,15 @@ int mw_worker_take(lua_State *L) {
 
 static int reply_k(lua_State *L, int code, lua_KContext kind) { /* [id values...] */
     struct mw_end *e = inner(L);
-    struct mw_bytes *out;
+    struct mw_talk *t;
     struct mw_err err;
     int rc = 0;
     (void)code;
 
     if (!mw_end_room(e, MW_CALLS, 1)) return mw_wait_yield(L, &e->writable[MW_CALLS], MW_NEVER, kind, reply_k);
-    out = mw_worker_scratch(L);
-    for (int i = 2, n = lua_gettop(L); i <= n && rc == 0; i++) rc = mw_value_write(L, i, out, &mw_worker_values, &err);
-    if (rc == 0 && (rc = mw_end_put(e, MW_CALLS, (unsigned)kind, (uint64_t)lua_tointeger(L, 1), out)) < 0) mw_err_set(&err, rc, "reply", NULL, NULL);
+    t = mw_talk_begin(L);
+    for (int i = 2, n = lua_gettop(L); i <= n && rc == 0; i++) rc = mw_talk_write(L, t, i, &err);
+    if (rc == 0) rc = mw_talk_put(L, t, e, MW_CALLS, (unsigned)kind, (uint64_t)lua_tointeger(L, 1), &err);
     return rc < 0 ? mw_raise(L, &err) : 0;
 }
 

@@ -1,37 +1,9 @@
 /* Messages to and from a worker, from either side.
- * Knows: bind, codec/value, share/worker. Never: a call. */
+ * Knows: bind, share/worker. Never: a call. */
 #include "bind/worker.h"
 
 #define SEND "send"
 #define RECV "recv"
-
-static const char scratch_key; /* registry */
-
-const struct mw_value_options mw_worker_values = {.record = MW_ERROR_TYPE, .bytes_max = MW_WORKER_BYTES};
-
-static int scratch_gc(lua_State *L) {
-    mw_bytes_free(lua_touserdata(L, 1));
-    return 0;
-}
-struct mw_bytes *mw_worker_scratch(lua_State *L) {
-    struct mw_bytes *b;
-
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key) == LUA_TUSERDATA) {
-        b = lua_touserdata(L, -1);
-        lua_pop(L, 1);
-    } else {
-        b = lua_newuserdatauv(L, sizeof *b, 0);
-        *b = (struct mw_bytes){0};
-        lua_createtable(L, 0, 1);
-        lua_pushcfunction(L, scratch_gc);
-        lua_setfield(L, -2, "__gc");
-        lua_setmetatable(L, -2);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
-        lua_pop(L, 1);
-    }
-    mw_bytes_consume(b, mw_bytes_len(b)); /* what an error left */
-    return b;
-}
 
 /* The box whose methods these are: a worker's, or the parent's. */
 static struct mw_worker_box *self(lua_State *L) {
@@ -62,7 +34,7 @@ static int gone(lua_State *L, const struct mw_worker_box *box) {
 
 static int send_k(lua_State *L, int code, lua_KContext deadline) { /* [self value opts] */
     struct mw_worker_box *box = self(L);
-    struct mw_bytes *out;
+    struct mw_talk *t;
     struct mw_err err;
     int rc;
 
@@ -70,9 +42,9 @@ static int send_k(lua_State *L, int code, lua_KContext deadline) { /* [self valu
     if (box->end == NULL || (box->worker != NULL ? mw_worker_finished(box->worker) || mw_worker_ended(box->worker) : box->end->host == NULL))
         return gone(L, box);
     if (!mw_end_room(box->end, MW_MESSAGES, 1)) return mw_wait_yield(L, &box->end->writable[MW_MESSAGES], (uint64_t)deadline, deadline, send_k);
-    out = mw_worker_scratch(L);
-    rc = mw_value_write(L, 2, out, &mw_worker_values, &err);
-    if (rc == 0 && (rc = mw_end_put(box->end, MW_MESSAGES, MW_KIND_MESSAGE, 0, out)) < 0) mw_err_set(&err, rc, SEND, NULL, NULL);
+    t = mw_talk_begin(L);
+    rc = mw_talk_write(L, t, 2, &err);
+    if (rc == 0) rc = mw_talk_put(L, t, box->end, MW_MESSAGES, MW_KIND_MESSAGE, 0, &err);
     if (rc < 0) return mw_push_err(L, &err);
     lua_pushboolean(L, 1);
     return 1;
@@ -99,10 +71,12 @@ int mw_worker_send(lua_State *L) {
 static int take(lua_State *L, struct mw_worker_box *box, struct mw_err *err) {
     int over = box->end == NULL || mw_end_is_over(box->end), rc;
     struct mw_record r;
-    size_t used;
+    struct mw_talk *t;
 
     if (box->end == NULL || !mw_end_take(box->end, MW_MESSAGES, &r)) return over ? -1 : 0;
-    rc = mw_value_read(L, r.at, r.len, &used, &mw_worker_values, err);
+    t = mw_talk_open(L, r.kind, &r.at, &r.len);
+    rc = mw_talk_read(L, t, &r.at, &r.len, err);
+    mw_talk_close(t);
     mw_end_settle(box->end, MW_MESSAGES);
     return rc < 0 ? rc : 1;
 }

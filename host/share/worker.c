@@ -283,6 +283,7 @@ static mw_worker *worker_new(struct home *home, const struct mw_worker_options *
     mw_list_init(&w->link);
     w->family = family_hold(home->family);
     w->seed = seed;
+    w->drop = o->drop;
     snprintf(w->name, sizeof w->name, "%s", o->name != NULL ? o->name : "");
     for (int i = 0; i < MW_WORKER_QUEUES; i++) {
         mw_queue_init(&w->down[i], o->count_max, o->bytes_max);

@@ -40,6 +40,7 @@ struct mw_worker_options {
     const char *name;                       /* of the thread, and in errors; copied, cut */
     size_t stack;                           /* bytes of the thread's; 0: MW_WORKER_STACK */
     uint64_t count_max, bytes_max;          /* of each queue */
+    void (*drop)(void *, const struct mw_record *);     /* called for each record that nobody takes, with NULL; may be NULL */
 };
 #define MW_WORKER_STACK ((size_t)1 << 20)   /* of address space: what is not touched takes no memory */
 #define MW_WORKER_BYTES ((size_t)64 << 20)
