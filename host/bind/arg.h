@@ -52,20 +52,23 @@ void *mw_box_check(lua_State *L, int idx, const char *type);
 /* The same of a method's own box, at 1, without a look-up: mw_type_new gives each method its metatable as first upvalue. Only
  * to be called by functions in the list of methods of that very type. */
 void *mw_box_self(lua_State *L, const char *type);
-/* mw_box_self for methods that are called a million times a second: who is called again and again is not looked at again. The
- * caller says mw_box_know of a box that is alive (its finalizer has not run), and mw_box_forget in its finalizer. */
+/* mw_box_self for methods that are called a million times a second: what was looked at lately is not looked at again. The caller
+ * says mw_box_know of a box that is alive (its finalizer has not run), and mw_box_forget in its finalizer. */
+static inline struct mw_known *mw_box_place(lua_State *L, const void *box) {
+    return &mw_host_head(L)->known[((uintptr_t)box >> 4 ^ (uintptr_t)box >> 11) % MW_KNOWN];
+}
 static inline void *mw_box_known(lua_State *L, const char *type) {
-    const struct mw_host_head *h = mw_host_head(L);
     void *box = lua_touserdata(L, 1);
+    const struct mw_known *known = mw_box_place(L, box);
 
-    return box != NULL && box == h->box && type == h->box_type ? box : mw_box_self(L, type);
+    return box != NULL && known->box == box && known->type == type ? box : mw_box_self(L, type);
 }
 static inline void mw_box_know(lua_State *L, const void *box, const char *type) {
-    mw_host_head(L)->box = box;
-    mw_host_head(L)->box_type = type;
+    *mw_box_place(L, box) = (struct mw_known){ box, type };
 }
 static inline void mw_box_forget(lua_State *L, const void *box) {
-    if (mw_host_head(L)->box == box) mw_host_head(L)->box = NULL;
+    struct mw_known *known = mw_box_place(L, box);
+    if (known->box == box) known->box = NULL;
 }
 /* Makes a metatable: methods in __index, meta functions, name, __metatable = false, __close and __gc as in `meta`.
  * Leaves nothing. The methods table stays reachable by mw_type_methods (pushes it), so that Lua modules can add methods. */

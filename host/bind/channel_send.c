@@ -8,6 +8,13 @@
 #include "bind/channel.h"
 #include "core/hook.h"
 
+static int sent(struct mw_channel *ch, size_t len, size_t total) {
+    ch->stats.sent++;
+    ch->stats.bytes_sent += len;
+    ch->stats.bytes_wire += total;
+    return 1;
+}
+
 /* [ch data fields...]: composes and writes.                                                        [-0, +1|2, e] */
 static int write_frame(lua_State *L, struct mw_channel *ch) {
     union mw_frame_value values[MW_FRAME_FIELDS];
@@ -31,26 +38,14 @@ static int write_frame(lua_State *L, struct mw_channel *ch) {
     total = wrap.head_len + len + wrap.tail_len;
     rc = mw_stream_put(ch->stream, parts, count, &err);
     if (rc < 0) return mw_push_err(L, &err);
-    ch->stats.sent++;
-    ch->stats.bytes_sent += len;
-    ch->stats.bytes_wire += total;
     lua_pushvalue(L, 1);
-    return 1;
+    return sent(ch, len, total);
 }
 
-/* [ch data fields...]: the short way of nearly every frame, to the end of what is gathered. 1: it is there; 0: nothing was done.
- * What is of an unexpected type, out of range or too long is told by write_frame. */
-static inline int add_frame(lua_State *L, struct mw_channel *ch) {
-    const struct mw_frame_format *f = ch->format;
+/* The frame's header and data to at[0..], which has room for them. 0: something is of an unexpected type or out of range.  [-0, +0, -] */
+static inline __attribute__((always_inline)) int lay_frame(lua_State *L, const struct mw_frame_format *f, const char *data, size_t len, char *at) {
     unsigned fields = f->fields;
-    const char *data;
-    size_t len;
-    char *at;
 
-    if (!f->plain || lua_gettop(L) != 1 + (int)fields || lua_type(L, 2) != LUA_TSTRING) return 0;
-    data = lua_tolstring(L, 2, &len);
-    at = mw_stream_room(ch->stream, f->head + len);
-    if (at == NULL || len > f->max) return 0;
     for (unsigned i = 0, arg = 3; i < fields; i++) {
         const struct mw_frame_field *field = &f->field[i];
         int64_t v = (int64_t)len;
@@ -62,11 +57,39 @@ static inline int add_frame(lua_State *L, struct mw_channel *ch) {
         mw_frame_store(field, v, at);
     }
     memcpy(at + f->head, data, len);
-    mw_stream_added(ch->stream, f->head + len);
-    ch->stats.sent++;
-    ch->stats.bytes_sent += len;
-    ch->stats.bytes_wire += f->head + len;
     return 1;
+}
+
+/* The first piece of a turn, where nothing is gathered.                                           [-0, +0|1|2, e] */
+static __attribute__((noinline)) int begin_frame(lua_State *L, struct mw_channel *ch, const char *data, size_t len) {
+    size_t total = ch->format->head + len;
+    char *at = mw_stream_room_first(ch->stream, total);
+    struct mw_err err;
+
+    if (at == NULL || !lay_frame(L, ch->format, data, len, at)) return 0;
+    mw_stream_added(ch->stream, total);
+    if (mw_stream_begun(ch->stream, total, &err) < 0) return mw_push_err(L, &err);
+    lua_settop(L, 1);
+    return sent(ch, len, total);
+}
+
+/* [ch data fields...]: the short way of nearly every frame, to the end of what is gathered, in place. The number of results; 0:
+ * nothing was done, and write_frame does it or tells what is wrong with it.                            [-0, +0|1|2, e] */
+static inline int add_frame(lua_State *L, struct mw_channel *ch) {
+    const struct mw_frame_format *f = ch->format;
+    const char *data;
+    size_t len;
+    char *at;
+
+    if (!f->plain || lua_gettop(L) != 1 + (int)f->fields || lua_type(L, 2) != LUA_TSTRING) return 0;
+    data = lua_tolstring(L, 2, &len);
+    if (len > f->max) return 0;
+    at = mw_stream_room(ch->stream, f->head + len);
+    if (at == NULL) return begin_frame(L, ch, data, len);
+    if (!lay_frame(L, f, data, len, at)) return 0;
+    mw_stream_added(ch->stream, f->head + len);
+    lua_settop(L, 1);
+    return sent(ch, len, f->head + len);
 }
 
 /* [ch data fields... deadline]: below the soft mark, or the time is over. ctx: 1 goes past the middleware. */
@@ -102,10 +125,11 @@ int mw_channel_send(lua_State *L) {
     static const char *const known[] = {"timeout", NULL};
     struct mw_channel *ch = mw_box_known(L, MW_CHANNEL_TYPE);
     uint64_t deadline = MW_NEVER;
+    int n;
 
     mw_channel_live(L, ch);
     mw_box_know(L, ch, MW_CHANNEL_TYPE);
-    if (ch->uses == 0 && add_frame(L, ch)) return lua_settop(L, 1), 1;
+    if (ch->uses == 0 && (n = add_frame(L, ch)) > 0) return n;
     if (lua_gettop(L) > 2 && lua_istable(L, -1)) {
         mw_opt_open(L, lua_gettop(L), "channel.send", known, 0);
         deadline = mw_opt_deadline(L, lua_gettop(L), "channel.send");

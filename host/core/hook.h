@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#define MW_KNOWN 128        /* objects that are known by their type at a time */
 #define MW_BUDGET 10000     /* steps between two looks: some tens of microseconds */
 
 /* A count of steps: a comparison, an element, a character looked at. */
@@ -28,9 +29,11 @@ static inline void mw_budget_spend(struct mw_budget *b, int steps) {
  *     if (mw_step_is_long(L)) return mw_step_share(L, stream_read);                                             [-0, +?, y] */
 struct mw_host_head {            /* what a host begins with, so that these looks cost next to nothing */
     atomic_int long_step;
-    const void *box;             /* the object last seen to be of a type, NULL: none; and that type: see bind/arg.h */
-    const char *box_type;
     const void *lender;          /* the channel that lent a frame last, NULL: none or collected: see bind/channel_view.c */
+    struct mw_known {            /* objects that were seen to be of a type, by their address: see bind/arg.h */
+        const void *box;
+        const char *type;
+    } known[MW_KNOWN];
 };
 static inline struct mw_host_head *mw_host_head(lua_State *L) {
     return (struct mw_host_head *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)3); /* as mw_host_of */

@@ -99,6 +99,12 @@ void mw_host_set_preempt(mw_host *h, enum mw_preempt how, int unlimited) {
 uint64_t mw_host_now(mw_host *h) {
     return uv_hrtime() - h->paused;
 }
+uint64_t mw_host_recently(mw_host *h) {
+    struct timespec at;
+
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &at) < 0) return mw_host_now(h);
+    return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec - h->paused;
+}
 unsigned mw_host_failures(mw_host *h) {
     return h->failures;
 }

@@ -65,6 +65,8 @@ void mw_host_where(mw_host *h, char *out, size_t size);
 /* Where it stood when it asked for what the loop does now: the answer of mw_host_where while no Lua runs. Lent; NULL: nowhere. */
 void mw_host_stand(mw_host *h, const char *where);
 
+/* The same clock as it was at most some milliseconds ago; costs a third. */
+uint64_t mw_host_recently(mw_host *h);
 /* Monotonic nanoseconds, without those between mw_host_pause and mw_host_resume. */
 uint64_t mw_host_now(mw_host *h);
 /* Between the two, which may nest, the host's clock stands still, and so do the timers of a loop of its own: a person is asked. Nothing

@@ -137,6 +137,9 @@ static inline char *mw_stream_room(const mw_stream *s, size_t len) {
     const struct mw_bytes *q = &head->out;
     return len > MW_STREAM_SMALL || mw_bytes_len(q) + len > head->add_max || q->size - q->tail < len ? NULL : q->base + q->tail;
 }
+/* The same where nothing is gathered or waits; after mw_stream_added, mw_stream_begun tells what mw_stream_put would have. */
+char *mw_stream_room_first(mw_stream *s, size_t len);
+int mw_stream_begun(mw_stream *s, size_t len, struct mw_err *err);
 static inline void mw_stream_added(mw_stream *s, size_t len) {
     mw_bytes_commit(&((struct mw_stream_head *)s)->out, len);
 }

@@ -310,6 +310,7 @@ static int write_now(mw_stream *s, const struct mw_view *parts, int count, size_
         sent = send_parts(s, parts, count);
         if (sent < 0) return sent_or_broken(s, mw_stream_break(s, (int)sent), err);
         open_queue(s);
+        mw_stream_give_back(s, &s->head.out);
         if ((size_t)sent == total && mw_bytes_len(&s->head.out) == 0) return 0;
     }
     return queue_rest(s, parts, count, (size_t)sent, total, first, err);
@@ -341,6 +342,24 @@ int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct m
     rc = queue(s, parts, count, 0, total);
     open_queue(s);
     if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
+    return mw_stream_crowded(s);
+}
+
+char *mw_stream_room_first(mw_stream *s, size_t len) {
+    char *at;
+
+    if (mw_bytes_len(&s->head.out) > 0 || s->closed || s->retired || s->finishing || s->werr != 0 || s->wfd < 0) return NULL;
+    if (len == 0 || len > MW_STREAM_SMALL || len > s->limits.write_hard) return NULL;
+    if (len <= MW_BLOCK) mw_stream_lend(s, &s->head.out);
+    at = mw_bytes_reserve(&s->head.out, len, NULL);
+    mw_stream_charge(s);
+    return at;
+}
+
+int mw_stream_begun(mw_stream *s, size_t len, struct mw_err *err) {
+    if (is_prompt(s)) return sent_or_broken(s, push_and_watch(s), err);
+    gather(s, len);
+    open_queue(s);
     return mw_stream_crowded(s);
 }
 

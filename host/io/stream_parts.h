@@ -93,9 +93,10 @@ struct mw_stream {
 int mw_stream_watch(mw_stream *s);
 /* Makes sure that the deadlines are looked after. */
 void mw_stream_mind(mw_stream *s);
-/* Notes that bytes moved. */
+/* Notes that bytes moved; the exact time of each read and write matters to short limits only. */
 static inline void mw_stream_moved(mw_stream *s) {
-    if (s->limits.idle_ns != 0) s->moved = mw_host_now(s->host);
+    if (s->limits.idle_ns == 0) return;
+    s->moved = s->limits.idle_ns < 1000000000u ? mw_host_now(s->host) : mw_host_recently(s->host);
 }
 /* Tells the host how much room the queues take. */
 static inline void mw_stream_charge(mw_stream *s) {
