@@ -141,7 +141,8 @@ static int manage(lua_State *L) {
 /* new(op, options, kind, keeper, plain) -> pool, hand: the pool is there; its workers will be started by keeper(hand, child?), a
  * function that ends when the worker has ended. plain: calls have no name                              [-0, +2, e] */
 static int pool_new(lua_State *L) {
-    static const char *const kinds[] = { "script", "runner", NULL };
+    static const char *const kinds[] = { "script", "runner", "thread", NULL };
+    static const struct mw_pool_driver *const drivers[] = { &mw_pool_script_driver, &mw_pool_runner_driver, &mw_pool_thread_driver };
     const char *op = strcmp(luaL_checkstring(L, 1), "worker pool") == 0 ? "worker pool" : "process pool";
     int kind = luaL_checkoption(L, 3, NULL, kinds), rc;
     struct mw_pool_limits limits;
@@ -161,7 +162,7 @@ static int pool_new(lua_State *L) {
     s->refs = 1;
     s->host = mw_host_of(L);
     s->op = op;
-    s->driver = kind == 0 ? &mw_pool_script_driver : &mw_pool_runner_driver;
+    s->driver = drivers[kind];
     s->armed = MW_POOL_NEVER;
     mw_wait_init(&s->manage);
     mw_wait_init(&s->room);
@@ -225,7 +226,9 @@ void mw_pool_worker_lost(struct mw_pool_worker *w, enum mw_pool_exit how, struct
         mw_pool_death_drop(death);
         return;
     }
+    if (s->driver->detach != NULL && w->line != NULL) s->driver->detach(w);
     w->set = NULL;
+    w->line = NULL;
     if (death != NULL && (how == MW_POOL_DIED || s->last == NULL)) {
         mw_pool_death_drop(s->last);
         s->last = death;
@@ -233,8 +236,9 @@ void mw_pool_worker_lost(struct mw_pool_worker *w, enum mw_pool_exit how, struct
     }
     mw_pool_death_drop(death);
     if (!mw_list_empty(&w->member.link)) mw_pool_lost(&s->pool, &w->member, how, mw_pool_clock());
-    mw_pool_page_free(w->member.page);
-    w->member.page = NULL;
+    mw_pool_page_free(w->page);
+    w->page = NULL;
+    w->member.mark = NULL;
     mw_host_forget_dusk(&w->dusk);
     mw_bytes_free(&w->out);
     mw_pool_settle(s);
@@ -444,13 +448,20 @@ static int pool_tostring(lua_State *L) {
     return 1;
 }
 
+/* is_thread() -> boolean: mw.serve is for a pool's thread                                                  [-0, +1, -] */
+static int pool_is_thread(lua_State *L) {
+    lua_pushboolean(L, mw_pool_is_thread(L));
+    return 1;
+}
+
 int mw_door_pool(lua_State *L) {
     static const luaL_Reg methods[] = { { "stats", pool_stats }, { "drain", pool_drain }, { "close", pool_close }, { NULL, NULL } };
     static const luaL_Reg meta[] = { { "__gc", pool_gc }, { "__close", pool_close }, { "__tostring", pool_tostring }, { NULL, NULL } };
     static const luaL_Reg none[] = { { NULL, NULL } }, hand_meta[] = { { "__gc", hand_gc }, { NULL, NULL } };
     static const luaL_Reg worker_meta[] = { { "__gc", worker_gc }, { "__close", worker_gc }, { NULL, NULL } };
     static const luaL_Reg fns[] = { { "new", pool_new }, { "begin", pool_begin }, { "refused", pool_refused }, { "members", pool_members },
-                                    { "signal", pool_signal }, { "attend", mw_pool_attend }, { "work", mw_pool_work }, { "take", mw_pool_take },
+                                    { "signal", pool_signal }, { "attend", mw_pool_attend }, { "attend_thread", mw_pool_attend_thread },
+                                    { "is_thread", pool_is_thread }, { "work", mw_pool_work }, { "take", mw_pool_take },
                                     { "answer", mw_pool_answer }, { "lost", mw_pool_lose }, { "idle", mw_pool_idle }, { "serve", mw_pool_serve }, { NULL, NULL } };
 
     mw_type_new(L, MW_POOL_TYPE, methods, meta);

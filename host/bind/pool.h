@@ -60,6 +60,7 @@ struct mw_pool_driver {
     int (*give)(struct mw_pool_worker *w, struct mw_call *c);
     void (*end)(struct mw_pool_worker *w, int politely);
     void (*peek)(struct mw_pool_worker *w);     /* or NULL */
+    void (*detach)(struct mw_pool_worker *w);   /* it is lost: nothing may come in for it any more; or NULL */
 };
 
 struct mw_pool_set {
@@ -91,7 +92,8 @@ struct mw_pool_worker {
     unsigned id;
     int pid;
     void *child;                                /* the driver's: a mw_process, lent by its box on the keeper's stack */
-    void *line;                                 /* the driver's: the stream of it */
+    void *line;                                 /* the driver's: the stream of it, or a thread's end */
+    struct mw_pool_page *page;                  /* of a process, or NULL */
     struct mw_bytes out;                        /* requests of this turn */
     struct mw_dusk dusk;
     struct mw_call *now;                        /* a runner's */
@@ -125,7 +127,7 @@ void mw_pool_death_push(lua_State *L, const struct mw_pool_death *d, int table);
 void mw_pool_options_read(lua_State *L, int idx, const char *op, struct mw_pool_set *into, struct mw_pool_limits *limits);
 
 /* pool_script.c, pool_runner.c, pool_serve.c: parts of the door. */
-extern const struct mw_pool_driver mw_pool_script_driver, mw_pool_runner_driver;
+extern const struct mw_pool_driver mw_pool_script_driver, mw_pool_runner_driver, mw_pool_thread_driver;
 int mw_pool_attend(lua_State *L);
 int mw_pool_work(lua_State *L);
 int mw_pool_take(lua_State *L);
@@ -133,5 +135,7 @@ int mw_pool_answer(lua_State *L);
 int mw_pool_lose(lua_State *L);
 int mw_pool_idle(lua_State *L);
 int mw_pool_serve(lua_State *L);
+int mw_pool_attend_thread(lua_State *L);
+int mw_pool_is_thread(lua_State *L);            /* 1: this host is a worker on a thread, of a pool */
 
 #endif

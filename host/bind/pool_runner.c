@@ -26,7 +26,7 @@ static void end(struct mw_pool_worker *w, int politely) {
     if (!politely) mw_task_cancel(w->keeper, "its worker was ended");
 }
 
-const struct mw_pool_driver mw_pool_runner_driver = { give, end, NULL };
+const struct mw_pool_driver mw_pool_runner_driver = { give, end, NULL, NULL };
 
 /* work(hand, process?) -> worker: the running task is one, and talks to that process                     [-0, +1, e] */
 int mw_pool_work(lua_State *L) {

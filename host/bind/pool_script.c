@@ -87,7 +87,7 @@ static void peek_page(struct mw_pool_worker *w) {
     size_t len, at = 0, need;
 
     if (copy == NULL) return;
-    len = mw_pool_page_peek(w->member.page, copy);
+    len = mw_pool_page_peek(w->page, copy);
     while (at < len && mw_pool_answer_parse(copy + at, len - at, w->set->message_max, &a, &need) == 1) {
         if (a.kind != MW_POOL_SKIPPED && a.kind != MW_POOL_HELLO && heard(w, &a, copy + at + sizeof a) < 0) break;
         at += need;
@@ -111,7 +111,7 @@ static void end(struct mw_pool_worker *w, int politely) {
     mw_wait_wake(mw_stream_readable(w->line));              /* the keeper sees to the rest */
 }
 
-const struct mw_pool_driver mw_pool_script_driver = { give, end, peek };
+const struct mw_pool_driver mw_pool_script_driver = { give, end, peek, NULL };
 
 /* ---- Its end ------------------------------------------------------------------------------------------------------------------------- */
 
@@ -203,7 +203,7 @@ static void look_at_memory(struct mw_pool_worker *w) {
     uint64_t takes;
 
     if (w->set->memory_max == 0 || w->member.state != MW_POOL_READY) return;
-    takes = atomic_load_explicit(&w->member.page->memory, memory_order_relaxed);
+    takes = atomic_load_explicit(&w->page->mark.memory, memory_order_relaxed);
     if (takes > w->set->memory_max) mw_pool_retire(&w->set->pool, &w->member, mw_pool_clock());
 }
 
@@ -257,7 +257,7 @@ int mw_pool_attend(lua_State *L) {
     w->child = p;
     w->pid = (int)mw_process_pid(p);
     rc = mw_process_duplex(p, &line, &err);
-    if (rc == 0) rc = mw_pool_page_make(&fd, &w->member.page, &err);
+    if (rc == 0) rc = mw_pool_page_make(&fd, &w->page, &err);
     if (rc == 0) rc = mw_stream_send_fds(line, &fd, 1, &err);
     mw_pool_fd_close(fd);
     if (rc < 0 && rc != -EPIPE) {                                            /* it cannot be told anything: as good as not started */
@@ -269,6 +269,7 @@ int mw_pool_attend(lua_State *L) {
         return 0;
     }
     w->line = line;
+    w->member.mark = &w->page->mark;
     mw_pool_joined(&s->pool, &w->member, 0, mw_pool_clock());
     mw_pool_settle(s);
     return attend_k(L, 0, 0);

@@ -9,6 +9,7 @@
 #include "bind/std.h"
 #include "core/task.h"
 #include "io/osfile.h"
+#include "pool/page.h"
 
 #define OP "worker.spawn"
 #define MEMORY_LEAST (256u << 10)   /* bytes: an empty state takes a hundred KiB */
@@ -66,7 +67,7 @@ static void read_limits(lua_State *L, struct mw_limits *limits) {
     if (asked != 0) limits->memory = asked < most ? asked : most; /* a worker has no more than its maker */
 }
 
-/* spawn(path [, options]) -> worker | nil, err                                                             [-0, +1|2, e] */
+/* spawn(path [, options [, pooled]]) -> worker | nil, err; pooled: a pool's, with the mark that it shares with it  [-0, +1|2, e] */
 static int worker_spawn(lua_State *L) {
     static const char *const known[] = {"args", "memory_limit", "name", "permissions", "queue", "queue_bytes", "stack", NULL};
     const char *path = mw_arg_text(L, 1, OP, "the script", 4096, NULL);
@@ -80,6 +81,7 @@ static int worker_spawn(lua_State *L) {
     char **text;
     int count, rc;
 
+    if (lua_toboolean(L, 3)) o.beside = sizeof(struct mw_pool_mark);
     lua_settop(L, 2);
     mw_opt_open(L, 2, OP, known, 0);
     box = mw_box_new(L, sizeof *box, MW_WORKER_TYPE);                   /* [path options box] */

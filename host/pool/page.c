@@ -56,7 +56,7 @@ void mw_pool_page_free(struct mw_pool_page *p) {
     if (p != NULL) munmap(p, MW_POOL_PAGE_SIZE);
 }
 
-uint32_t mw_pool_page_revoke(struct mw_pool_page *p, uint32_t *epoch) {
+uint32_t mw_pool_mark_revoke(struct mw_pool_mark *p, uint32_t *epoch) {
     uint64_t was = atomic_load(&p->claim), next;
 
     ++*epoch;
@@ -66,13 +66,13 @@ uint32_t mw_pool_page_revoke(struct mw_pool_page *p, uint32_t *epoch) {
 }
 
 size_t mw_pool_page_peek(const struct mw_pool_page *p, char *at) {
-    uint64_t claim = atomic_load(&p->claim);
+    uint64_t claim = atomic_load(&p->mark.claim);
     uint32_t sent = atomic_load(&p->sent), held = atomic_load(&p->held);
 
     if (held == 0 || held > MW_POOL_PAGE_HELD) return 0;
     memcpy(at, p->answers, held);
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load(&p->claim) != claim || atomic_load(&p->sent) != sent || atomic_load(&p->held) < held) return 0;
+    if (atomic_load(&p->mark.claim) != claim || atomic_load(&p->sent) != sent || atomic_load(&p->held) < held) return 0;
     return held;
 }
 

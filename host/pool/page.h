@@ -15,12 +15,17 @@
 
 enum { MW_POOL_PAGE_SIZE = 65536, MW_POOL_PAGE_HELD = MW_POOL_PAGE_SIZE - 64 };
 
-struct mw_pool_page {
+/* All that a worker on a thread shares. Zero-initialised is new. */
+struct mw_pool_mark {
     _Atomic uint64_t claim;         /* high half: the epoch, the parent's; low half: the task begun last, the worker's */
     _Atomic uint64_t began_ns;      /* when, CLOCK_MONOTONIC */
+    _Atomic uint64_t memory;        /* bytes that the worker takes, by its own account; 0: not known */
+};
+
+struct mw_pool_page {
+    struct mw_pool_mark mark;
     _Atomic uint32_t held;          /* bytes of `answers` that are whole answers, not yet sent */
     _Atomic uint32_t sent;          /* how often they were */
-    _Atomic uint64_t memory;        /* bytes that the worker takes, by its own account */
     char pad[32];
     char answers[MW_POOL_PAGE_HELD];
 };
@@ -32,7 +37,7 @@ int mw_pool_page_map(int fd, struct mw_pool_page **out, struct mw_err *err);
 void mw_pool_page_free(struct mw_pool_page *p);      /* NULL is fine */
 
 /* The worker begins task `seq`, which it was given in `epoch`: 1; 0: it was taken back. */
-static inline int mw_pool_page_begin(struct mw_pool_page *p, uint32_t epoch, uint32_t seq, uint64_t now) {
+static inline int mw_pool_mark_begin(struct mw_pool_mark *p, uint32_t epoch, uint32_t seq, uint64_t now) {
     uint64_t was = atomic_load_explicit(&p->claim, memory_order_acquire);
 
     if ((uint32_t)(was >> 32) != epoch) return 0;
@@ -40,11 +45,11 @@ static inline int mw_pool_page_begin(struct mw_pool_page *p, uint32_t epoch, uin
     return atomic_compare_exchange_strong(&p->claim, &was, (uint64_t)epoch << 32 | seq);
 }
 /* The parent: what the worker has begun. */
-static inline uint32_t mw_pool_page_begun(const struct mw_pool_page *p) {
+static inline uint32_t mw_pool_mark_begun(const struct mw_pool_mark *p) {
     return (uint32_t)atomic_load_explicit(&p->claim, memory_order_acquire);
 }
 /* Takes back all that is not begun: *epoch is the new one; returns the task begun last. */
-uint32_t mw_pool_page_revoke(struct mw_pool_page *p, uint32_t *epoch);
+uint32_t mw_pool_mark_revoke(struct mw_pool_mark *p, uint32_t *epoch);
 
 /* A copy of the answers that the worker holds, into at[0..MW_POOL_PAGE_HELD): their bytes; 0: none, or they were just being sent. */
 size_t mw_pool_page_peek(const struct mw_pool_page *p, char *at);

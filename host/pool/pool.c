@@ -37,7 +37,7 @@ static void leave_place(struct mw_pool *p, struct mw_pool_member *m) {
 static void take_place(struct mw_pool *p, struct mw_pool_member *m) {
     leave_place(p, m);
     if (m->state != MW_POOL_READY || m->skips > 0) return;
-    if (m->load > 0 && (m->page == NULL || m->load >= MW_POOL_AHEAD)) return;
+    if (m->load > 0 && (m->mark == NULL || m->load >= MW_POOL_AHEAD)) return;
     m->at = m->load + 1;
     mw_list_add(&p->places[m->load], &m->place);
     p->places_used |= 1u << m->load;
@@ -113,7 +113,7 @@ static void give(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_tas
     m->load++;
     m->bytes += t->bytes;
     p->given++;
-    if (m->page == NULL) t->attempts++;             /* it begins there and then */
+    if (m->mark == NULL) t->attempts++;             /* it begins there and then */
     due(p, least(t->until, after(now, t->run_ns)));
     if (m->load > 1) due(p, after(now, STALL_NS));
     if (p->ops->give(p, m, t) < 0) m->state = MW_POOL_LEAVING, p->leaving++;
@@ -198,8 +198,8 @@ static void take_unbegun(struct mw_pool *p, struct mw_pool_member *m, uint64_t n
     struct mw_list *at, *next;
     uint32_t begun;
 
-    if (m->page == NULL) return;
-    begun = mw_pool_page_revoke(m->page, &m->epoch);
+    if (m->mark == NULL) return;
+    begun = mw_pool_mark_revoke(m->mark, &m->epoch);
     for (at = m->tasks.next; at != &m->tasks; at = next) {
         struct mw_pool_task *t = MW_LIST_ENTRY(at, struct mw_pool_task, link);
 
@@ -254,7 +254,7 @@ static int withdrawn(struct mw_pool *p, struct mw_pool_task *t, uint64_t now) {
     struct mw_pool_member *m = t->member;
     struct mw_list *at;
 
-    if (m->page == NULL || (int32_t)(t->seq - mw_pool_page_begun(m->page)) <= 0) return 0;
+    if (m->mark == NULL || (int32_t)(t->seq - mw_pool_mark_begun(m->mark)) <= 0) return 0;
     take_unbegun(p, m, now);                        /* unless it begins this very moment; t may be gone */
     for (at = m->tasks.next; at != &m->tasks && at != &t->link; at = at->next) continue;
     return at == &m->tasks;
@@ -324,7 +324,7 @@ int mw_pool_answered(struct mw_pool *p, struct mw_pool_member *m, uint32_t seq, 
     uint64_t took;
 
     if (t == NULL) return 0;
-    if (m->page != NULL) t->attempts++;
+    if (m->mark != NULL) t->attempts++;
     took = now - t->queued_at;
     if (run_ns > now - t->given_at) run_ns = now - t->given_at;
     mw_tally_add(&p->run, run_ns);
@@ -433,7 +433,7 @@ void mw_pool_lost(struct mw_pool *p, struct mw_pool_member *m, enum mw_pool_exit
         struct mw_pool_task *t = MW_LIST_ENTRY(m->tasks.next, struct mw_pool_task, link);
 
         take_back(p, t);
-        if (m->page != NULL) t->attempts++;
+        if (m->mark != NULL) t->attempts++;
         if (again(p, t, MW_POOL_CRASH)) requeue(p, t, 1, now);
         else over(p, t, t->abandoned ? MW_ECANCELED : p->state == MW_POOL_CLOSED ? MW_ECLOSED : MW_ECRASHED, MW_POOL_IN_RUN, m);
     }
@@ -477,19 +477,19 @@ void mw_pool_close(struct mw_pool *p, uint64_t now) {
 
 /* When the task that runs now began: the worker's word, as far as it can be true. */
 static uint64_t began(const struct mw_pool_member *m, const struct mw_pool_task *t, uint64_t now) {
-    uint64_t at = m->page != NULL ? atomic_load_explicit(&m->page->began_ns, memory_order_relaxed) : t->given_at;
+    uint64_t at = m->mark != NULL ? atomic_load_explicit(&m->mark->began_ns, memory_order_relaxed) : t->given_at;
 
     return at < t->given_at ? t->given_at : at > now ? now : at;
 }
 
 static int is_begun(const struct mw_pool_member *m, const struct mw_pool_task *t) {
-    return m->page == NULL || (int32_t)(t->seq - mw_pool_page_begun(m->page)) <= 0;
+    return m->mark == NULL || (int32_t)(t->seq - mw_pool_mark_begun(m->mark)) <= 0;
 }
 
 /* The task has run too long: it ends, or is tried again, and its member goes. */
 static void too_long(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_task *t, uint64_t now) {
     take_back(p, t);
-    if (m->page != NULL) t->attempts++;
+    if (m->mark != NULL) t->attempts++;
     m->done++;                                      /* it did begin: that is not a worker that cannot start */
     if (t->abandoned) over(p, t, MW_ECANCELED, MW_POOL_IN_RUN, m);
     else if (again(p, t, MW_POOL_TIMEOUT) && now < t->until) requeue(p, t, 1, now);

@@ -2,7 +2,7 @@
  * it all. What a member is (a process, a thread, a function that runs one process after another) its driver knows.
  *
  * A task is queued, then given to the least busy member, begins there, and is answered. It ends exactly once: answered, or `ended`
- * with a code. A member that shares a page (pool/page.h) may be given several short tasks ahead of time, which can be taken back;
+ * with a code. A member that shares a mark (pool/page.h) may be given several short tasks ahead of time, which can be taken back;
  * any other has one at a time, which begins when it is given.
  * Knows: base, pool/page, pool/queue, pool/tally. Never: Lua, a clock, a process, a thread. */
 #ifndef MW_POOL_POOL_H
@@ -70,14 +70,14 @@ struct mw_pool_member {
     struct mw_list link;            /* in the pool's members */
     struct mw_list place;           /* among those that are as busy */
     struct mw_list tasks;           /* given and not answered, in order */
-    struct mw_pool_page *page;      /* lent; NULL: one task at a time */
+    struct mw_pool_mark *mark;      /* lent; NULL: one task at a time */
     uint64_t joined_at, changed_at; /* when anything was last given or answered */
     uint64_t done;                  /* tasks answered */
     size_t bytes;                   /* of its tasks */
     unsigned load;                  /* its tasks */
     unsigned at;                    /* 1 + which of the pool's places; 0: none */
     unsigned skips;                 /* tasks taken back that it has not yet passed over */
-    uint32_t seq, epoch;            /* of the last task given; of its page */
+    uint32_t seq, epoch;            /* of the last task given; of its mark */
     enum mw_pool_member_state state : 8;
     unsigned blameless : 1;         /* its end is no sign that nothing works */
 };
@@ -117,7 +117,7 @@ struct mw_pool {
     unsigned missing;               /* that died and were not replaced */
     unsigned idle;                  /* members ready without a task */
     unsigned given, loaded;         /* tasks given; members with any */
-    unsigned window;                /* tasks that a member with a page may hold now */
+    unsigned window;                /* tasks that a member with a mark may hold now */
     uint64_t typical_ns;            /* of a run: falls slowly, rises at once */
     uint64_t due;                   /* when mw_pool_tick has something to do, at the latest; MW_POOL_NEVER */
     uint64_t order;
@@ -148,7 +148,7 @@ int mw_pool_has_room(const struct mw_pool *p, size_t bytes);
  * mw_pool_answered gives it back, or has done so. */
 int mw_pool_abandon(struct mw_pool *p, struct mw_pool_task *t, int hard, uint64_t now);
 
-/* A member that was asked for is there; `m` is zero save page. */
+/* A member that was asked for is there; `m` is zero save mark. */
 void mw_pool_joined(struct mw_pool *p, struct mw_pool_member *m, int ready, uint64_t now);
 void mw_pool_ready(struct mw_pool *p, struct mw_pool_member *m, uint64_t now);
 /* One that was asked for could not be started. */

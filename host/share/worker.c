@@ -39,6 +39,7 @@ struct mw_worker {
     struct mw_err err;              /* the worker's until it has ended */
     char *traceback;
     void (*drop)(void *, const struct mw_record *);
+    void *beside;
 };
 
 /* What a host keeps that has workers, or is one. */
@@ -108,6 +109,7 @@ static void release(mw_worker *w) {
     if (w->seed != NULL) w->seed->free(w->seed);
     pthread_mutex_destroy(&w->lock);
     free(w->traceback);
+    free(w->beside);
     free(w);
 }
 static mw_worker *of_port(struct mw_port *p) {
@@ -271,13 +273,16 @@ static int start_thread(mw_worker *w, size_t stack) {
 static mw_worker *worker_new(struct home *home, const struct mw_worker_options *o, struct mw_seed *seed) {
     mw_worker *w = aligned_alloc(64, (sizeof *w + 63) & ~(size_t)63);
     mw_hub *hub = w != NULL ? mw_hub_new() : NULL;
+    void *beside = hub != NULL && o->beside > 0 ? calloc(1, o->beside) : NULL;
 
-    if (hub == NULL) {
+    if (hub == NULL || (beside == NULL && o->beside > 0)) {
+        mw_hub_release(hub);
         free(w);
         seed->free(seed);
         return NULL;
     }
     memset(w, 0, sizeof *w);
+    w->beside = beside;
     atomic_init(&w->refs, 1);
     pthread_mutex_init(&w->lock, NULL);
     mw_list_init(&w->link);
@@ -333,6 +338,9 @@ struct mw_end *mw_worker_outer(mw_worker *w) {
 }
 struct mw_end *mw_worker_inner(mw_worker *w) {
     return &w->inner;
+}
+void *mw_worker_beside(mw_worker *w) {
+    return w->beside;
 }
 const char *mw_worker_name(const mw_worker *w) {
     return w->name;

@@ -41,6 +41,7 @@ struct mw_worker_options {
     size_t stack;                           /* bytes of the thread's; 0: MW_WORKER_STACK */
     uint64_t count_max, bytes_max;          /* of each queue */
     void (*drop)(void *, const struct mw_record *);     /* called for each record that nobody takes, with NULL; may be NULL */
+    size_t beside;                          /* bytes that both sides share, zero at first: mw_worker_beside */
 };
 #define MW_WORKER_STACK ((size_t)1 << 20)   /* of address space: what is not touched takes no memory */
 #define MW_WORKER_BYTES ((size_t)64 << 20)
@@ -64,6 +65,7 @@ int mw_worker_start(mw_host *h, const struct mw_worker_options *o, struct mw_see
 struct mw_end *mw_worker_outer(mw_worker *w);
 struct mw_end *mw_worker_inner(mw_worker *w);
 const char *mw_worker_name(const mw_worker *w);
+void *mw_worker_beside(mw_worker *w);                       /* lives as long as the worker; NULL: none was asked for */
 
 /* Ours: nothing more is sent; the worker's end learns of it when it has read the rest. Safe to repeat. */
 void mw_worker_finish(mw_worker *w);

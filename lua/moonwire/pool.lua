@@ -171,44 +171,18 @@ end
 
 -- Threads ---------------------------------------------------------------------------------------------------------------------------
 
---- Passes on what a worker's call gave. True: the worker has ended.
-local function pass_on(worker, thread, ...)
-  local first, why = ...
-  if first ~= nil or not err.is(why) then return raw.answer(worker, true, ...) end
-  if why.code == "ETASK" and type(why.data) == "table" then
-    return raw.answer(worker, false, why.data.error == nil and why.message or why.data.error, why.data.traceback or "")
-  end
-  if thread:stats().state == "running" then return raw.answer(worker, true, nil, why) end
-  return true
-end
-
-local function thread_story(thread)
-  local _, why = thread:join()
-  if not why then return { reason = "ended before it answered" } end
-  return { reason = "ended: " .. why.message, traceback = type(why.data) == "table" and why.data.traceback or nil }
-end
-
 local function thread_keeper(script, options)
   local spawn = core.worker.spawn
   return function(hand, given)
     local started, why = given, nil
     if not started then
       local ok
-      ok, started, why = pcall(spawn, script, options)
+      ok, started, why = pcall(spawn, script, options, true)
       if not ok then started, why = nil, started end
     end
     if not started then return raw.refused(hand, why) end
     local thread <close> = started
-    local worker <close> = raw.work(hand)
-    spawn_with({ daemon = true }, function() -- an idle one that ends is replaced
-      thread:join()
-      if raw.idle(worker) then raw.lost(worker, thread_story(thread)) end
-    end)
-    while true do
-      local more, name, value = raw.take(worker)
-      if not more then return end
-      if pass_on(worker, thread, thread:call(name, value)) then return raw.lost(worker, thread_story(thread)) end
-    end
+    return raw.attend_thread(hand, thread) -- no tail call: the thread is closed behind it
   end
 end
 
@@ -217,7 +191,7 @@ local THREAD_OPTIONS = {
 }
 local thread_known = { script = "text" }
 for key, kind in next, own do
-  if key ~= "mode" and key ~= "protocol" and key ~= "command" and key ~= "start_timeout" then thread_known[key] = kind end
+  if key ~= "mode" and key ~= "protocol" and key ~= "command" then thread_known[key] = kind end
 end
 for key, kind in next, THREAD_OPTIONS do thread_known[key] = kind end
 
@@ -235,9 +209,9 @@ function pool.threads(options)
   local its = {}
   for key in next, THREAD_OPTIONS do its[key] = copy[key] end
   local keeper = thread_keeper(copy.script, its)
-  local set, hand = raw.new(op, copy, "runner", keeper, false)
+  local set, hand = raw.new(op, copy, "thread", keeper, false)
   if not set then return nil, hand end
-  local ok, thread, why = pcall(core.worker.spawn, copy.script, its)
+  local ok, thread, why = pcall(core.worker.spawn, copy.script, its, true)
   if not ok or not thread then set:close() end
   if not ok then return error(thread, 0) end
   if not thread then return nil, why end

@@ -46,7 +46,7 @@ return function(handlers, options)
   local concurrent = check(handlers, options)
   local own = {}
   for name, fn in pairs(handlers) do own[name] = fn end
-  if not core.worker.parent() then return core.pool.serve(own, { concurrent = concurrent }) end
+  if not core.worker.parent() or core.pool.is_thread() then return core.pool.serve(own, { concurrent = concurrent }) end
   local worker = core.worker
   local function serve()
     for id, name, value in worker.take do answer(worker, id, own[name], name, value) end

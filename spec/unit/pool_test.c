@@ -15,7 +15,7 @@ struct rig {
     struct mw_pool_task task[TASKS];
     int code[TASKS], phase[TASKS], ends[TASKS];
     struct mw_pool_member member[MEMBERS];
-    struct mw_pool_page *page;
+    struct mw_pool_mark *mark;
     int ended[MEMBERS], polite[MEMBERS], refuse;
     unsigned wants, changes;
 };
@@ -62,7 +62,7 @@ static struct rig *rig_new(const struct mw_pool_limits *limits) {
     return r;
 }
 static void rig_free(struct rig *r) {
-    free(r->page);
+    free(r->mark);
     mw_pool_free(&r->pool);
     free(r);
 }
@@ -80,10 +80,10 @@ static int answer(struct rig *r, int m, int i, uint64_t run, uint64_t now) {
     if (rc == 1) r->ends[t - r->task]++;
     return rc;
 }
-/* A member with a page. */
-static void join_paged(struct rig *r, int m, uint64_t now) {
-    if (r->page == NULL) r->page = calloc(MEMBERS, sizeof *r->page);
-    r->member[m].page = &r->page[m];
+/* A member with a mark. */
+static void join_marked(struct rig *r, int m, uint64_t now) {
+    if (r->mark == NULL) r->mark = calloc(MEMBERS, sizeof *r->mark);
+    r->member[m].mark = &r->mark[m];
     mw_pool_joined(&r->pool, &r->member[m], 1, now);
 }
 
@@ -186,7 +186,7 @@ TEST(short_tasks_are_given_ahead_and_long_ones_are_not) {
     int i;
 
     r->pool.limits.size = 1;
-    join_paged(r, 0, 1);
+    join_marked(r, 0, 1);
     for (i = 0; i < 60; i++) CHECK_INT(add(r, i, 0, 1), 0);
     CHECK_INT(r->member[0].load, 1);
     CHECK_INT(answer(r, 0, 0, 2000, 10000), 1);
@@ -202,19 +202,19 @@ TEST(what_waits_behind_a_long_task_goes_to_others) {
     struct rig *r = rig_new(&standard);
     int i, moved = 0;
 
-    join_paged(r, 0, 1);
+    join_marked(r, 0, 1);
     for (i = 0; i < 2; i++) CHECK_INT(add(r, i, 0, 1), 0);
     CHECK_INT(answer(r, 0, 0, 1000, 2000), 1);
     for (i = 2; i < 10; i++) CHECK_INT(add(r, i, 0, 2000), 0);
     CHECK_INT(r->member[0].load, 9);
-    CHECK_INT(mw_pool_page_begin(&r->page[0], 0, r->task[1].seq, 3000), 1);
-    join_paged(r, 1, 4000);
+    CHECK_INT(mw_pool_mark_begin(&r->mark[0], 0, r->task[1].seq, 3000), 1);
+    join_marked(r, 1, 4000);
     mw_pool_tick(&r->pool, 30 * MS);
     CHECK_INT(r->member[0].load, 1);
     CHECK_INT(r->member[0].skips, 8);
     for (i = 2; i < 10; i++) moved += r->task[i].state == MW_POOL_TASK_QUEUED || r->task[i].member == &r->member[1];
     CHECK_INT(moved, 8);
-    CHECK_INT(mw_pool_page_begin(&r->page[0], 0, r->task[1].seq + 1, 4000), 0);  /* it may not begin them any more */
+    CHECK_INT(mw_pool_mark_begin(&r->mark[0], 0, r->task[1].seq + 1, 4000), 0);  /* it may not begin them any more */
     CHECK_INT(answer(r, 0, 1, S, 2 * S), 1);
     CHECK_INT(r->member[0].load, 0);
     for (i = 0; i < 8; i++) CHECK_INT(mw_pool_skipped(&r->pool, &r->member[0], 2 * S), 0);
@@ -230,11 +230,11 @@ TEST(after_a_death_what_had_begun_has_crashed_and_the_rest_goes_back) {
     int i;
 
     r->pool.limits.size = 1;
-    join_paged(r, 0, 1);
+    join_marked(r, 0, 1);
     for (i = 0; i < 2; i++) CHECK_INT(add(r, i, 0, 1), 0);
     CHECK_INT(answer(r, 0, 0, 1000, 2000), 1);
     for (i = 2; i < 6; i++) CHECK_INT(add(r, i, 0, 2000), 0);
-    mw_pool_page_begin(&r->page[0], 0, r->task[2].seq, 3000);
+    mw_pool_mark_begin(&r->mark[0], 0, r->task[2].seq, 3000);
     mw_pool_lost(&r->pool, &r->member[0], MW_POOL_DIED, 5000);
     CHECK_INT(r->code[1], MW_ECRASHED);
     CHECK_INT(r->code[2], MW_ECRASHED);
@@ -258,15 +258,15 @@ TEST(a_crashed_task_is_tried_again_as_often_as_asked) {
     twice.retry = 1u << MW_POOL_CRASH;
     twice.size = 1;
     r = rig_new(&twice);
-    join_paged(r, 0, 1);
+    join_marked(r, 0, 1);
     CHECK_INT(add(r, 0, 0, 1), 0);
-    mw_pool_page_begin(&r->page[0], 0, r->task[0].seq, 2);
+    mw_pool_mark_begin(&r->mark[0], 0, r->task[0].seq, 2);
     mw_pool_lost(&r->pool, &r->member[0], MW_POOL_DIED, 3);
     CHECK_INT(r->ends[0], 0);
     CHECK_INT(r->task[0].state, MW_POOL_TASK_QUEUED);
-    join_paged(r, 1, 4);
+    join_marked(r, 1, 4);
     CHECK_INT(r->task[0].state, MW_POOL_TASK_GIVEN);
-    mw_pool_page_begin(&r->page[1], 0, r->task[0].seq, 5);
+    mw_pool_mark_begin(&r->mark[1], 0, r->task[0].seq, 5);
     mw_pool_lost(&r->pool, &r->member[1], MW_POOL_DIED, 6);
     CHECK_INT(r->code[0], MW_ECRASHED);
     CHECK_INT(r->task[0].attempts, 2);
@@ -386,8 +386,8 @@ TEST(each_task_ends_exactly_once_whatever_happens) {
             case 3:
                 if (r->pool.asked > 0 && !live[m]) {
                     memset(&r->member[m], 0, sizeof r->member[m]);
-                    if (r->page != NULL) memset(&r->page[m], 0, sizeof r->page[m]);
-                    join_paged(r, (int)m, now);
+                    if (r->mark != NULL) memset(&r->mark[m], 0, sizeof r->mark[m]);
+                    join_marked(r, (int)m, now);
                     live[m] = 1;
                     alive++;
                 }
@@ -408,7 +408,7 @@ TEST(each_task_ends_exactly_once_whatever_happens) {
             default:
                 if (live[m] && r->member[m].load > 0) {
                     struct mw_pool_task *t = MW_LIST_ENTRY(r->member[m].tasks.next, struct mw_pool_task, link), *out;
-                    if ((int32_t)(t->seq - mw_pool_page_begun(&r->page[m])) > 0) mw_pool_page_begin(&r->page[m], r->member[m].epoch, t->seq, now);
+                    if ((int32_t)(t->seq - mw_pool_mark_begun(&r->mark[m])) > 0) mw_pool_mark_begin(&r->mark[m], r->member[m].epoch, t->seq, now);
                     if (dice % 3 != 0 && mw_pool_answered(&r->pool, &r->member[m], t->seq, dice % 2 ? MW_POOL_DONE : MW_POOL_FAILED, dice % 4 * MS, now, &out) == 1) r->ends[out - r->task]++;
                 }
                 if (live[m] && r->member[m].skips > 0) mw_pool_skipped(&r->pool, &r->member[m], now);
@@ -444,11 +444,11 @@ TEST(a_page_decides_who_has_a_task) {
 
     REQUIRE(copy != NULL && mw_pool_page_make(&fd, &page, &err) == 0);
     REQUIRE(mw_pool_page_map(fd, &other, &err) == 0);
-    CHECK_INT(mw_pool_page_begin(other, 0, 1, 5), 1);
-    CHECK_INT(mw_pool_page_begun(page), 1);
-    CHECK_INT(mw_pool_page_revoke(page, &epoch), 1);
-    CHECK_INT(mw_pool_page_begin(other, 0, 2, 6), 0);
-    CHECK_INT(mw_pool_page_begin(other, epoch, 3, 7), 1);
+    CHECK_INT(mw_pool_mark_begin(&other->mark, 0, 1, 5), 1);
+    CHECK_INT(mw_pool_mark_begun(&page->mark), 1);
+    CHECK_INT(mw_pool_mark_revoke(&page->mark, &epoch), 1);
+    CHECK_INT(mw_pool_mark_begin(&other->mark, 0, 2, 6), 0);
+    CHECK_INT(mw_pool_mark_begin(&other->mark, epoch, 3, 7), 1);
     memcpy(other->answers, "abc", 3);
     CHECK_INT(mw_pool_page_peek(page, copy), 0);
     atomic_store(&other->held, 3u);

@@ -26,7 +26,7 @@
 ---                                   again, until it has run `attempts` times in all; without `retry` no task is ever run twice
 
 --- Workers on threads: the set's options as for processes (size, min_idle, max_queue, max_queue_bytes, queue_timeout, task_timeout,
---- max, on_cancel, recycle.tasks, recycle.age, restart, retry), and those of mw.worker.spawn.
+--- start_timeout, max, on_cancel, recycle.tasks, recycle.age, restart, retry), and those of mw.worker.spawn.
 ---@class moonwire.WorkerPoolOptions: moonwire.WorkerOptions
 ---@field script string   a script that ends in `mw.serve{ name = function(value) ... end }`
 
@@ -94,7 +94,7 @@ local pool = {}
 
 ---@param op string
 ---@param options table
----@param kind "script"|"runner"
+---@param kind "script"|"runner"|"thread"
 ---@param keeper function  (hand, child?) ends when its worker has ended
 ---@param plain? boolean   calls have no name
 ---@return moonwire.Pool? pool
@@ -125,6 +125,15 @@ function pool.signal(set, id, signal) end
 ---@param hand userdata
 ---@param child moonwire.Process
 function pool.attend(hand, child) end
+
+--- Sees to a worker on a thread until it has ended.
+---@param hand userdata
+---@param thread moonwire.Worker
+function pool.attend_thread(hand, thread) end
+
+--- Whether this script is a worker on a thread, of a pool.
+---@return boolean
+function pool.is_thread() end
 
 --- Makes the running task a worker.
 ---@param hand userdata

@@ -1,0 +1,147 @@
+/* One task in a worker of a pool: begun, its handler called, answered.
+ * Knows: bind/pool_serve, codec, pool, core. Never: begins a task that was taken back; how the parent is reached. */
+#include "bind/pool_serve.h"
+
+#include "bind/arg.h"
+#include "codec/value.h"
+
+#define LOOK_NS UINT64_C(10000000)          /* between looks at our memory, and after tasks that are not the shortest */
+#define LONG_NS UINT64_C(100000)
+
+/* What we take: the process, if we may know that; else the Lua state. */
+static void tell_memory(struct mw_server *v, uint64_t now) {
+    uint64_t bytes;
+
+    if (now - v->looked_at < LOOK_NS && now - v->began < LONG_NS) return;
+    v->looked_at = now;
+    bytes = mw_pool_gauge_read(v->gauge);
+    atomic_store(&v->mark->memory, bytes > 0 ? bytes : mw_host_memory(v->host, NULL));
+}
+
+/* Encodes the value at idx behind what is in scratch; one that cannot be sent becomes its text. */
+static void put_any(lua_State *L, struct mw_server *v, int idx) {
+    static const struct mw_value_options o = { .bytes_max = MW_POOL_MESSAGE_MAX / 2, .record = MW_ERROR_TYPE };
+    struct mw_err err;
+
+    idx = lua_absindex(L, idx);
+    if (mw_value_write(L, idx, &v->scratch, &o, &err) == 0) return;
+    mw_err_from(L, idx, &err);
+    lua_pushstring(L, err.message);
+    mw_value_write(L, -1, &v->scratch, &o, &err);
+    lua_pop(L, 1);
+}
+
+/* The error on top (popped) is the answer.                                                                [-1, +0, m] */
+static void answer_raised(lua_State *L, struct mw_server *v) {
+    mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
+    put_any(L, v, -1);
+    mw_traceback_of(L, lua_gettop(L));
+    put_any(L, v, -1);
+    lua_pop(L, 2);
+    v->answer(v, MW_POOL_RAISED, mw_pool_clock());
+}
+
+static void answer_error(lua_State *L, struct mw_server *v, const struct mw_err *err) {
+    mw_err_push(L, err);
+    answer_raised(L, v);
+}
+
+/* [.. traceback results...] are what the handler returned.                                                [-0, +0, m] */
+static void answer_results(lua_State *L, struct mw_server *v, uint64_t now) {
+    static const struct mw_value_options o = { .bytes_max = MW_POOL_MESSAGE_MOST - 64, .root = "result", .record = MW_ERROR_TYPE };
+    int n = lua_gettop(L), rc = 0;
+    struct mw_err err;
+
+    mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
+    for (int i = MW_SERVE_BASE + 2; i <= n && rc == 0; i++) rc = mw_value_write(L, i, &v->scratch, &o, &err);
+    if (rc == 0 && mw_bytes_len(&v->scratch) > MW_POOL_MESSAGE_MOST - 64) rc = mw_err_set(&err, MW_ELIMIT, "serve", NULL, "the results are too long together");
+    if (rc == 0) v->answer(v, MW_POOL_OK, now);
+    else answer_error(L, v, &err);
+}
+
+/* The handler has returned, or raised: [.. traceback results...] or [.. traceback error]. */
+static void finished(lua_State *L, struct mw_server *v, int status) {
+    uint64_t now = mw_pool_clock();
+
+    if (v->learn != NULL) v->learn(v, now - v->began);
+    tell_memory(v, now);
+    if (status == LUA_OK || status == LUA_YIELD) answer_results(L, v, now);
+    else answer_raised(L, v);
+    lua_settop(L, MW_SERVE_BASE);
+}
+
+/* The handler ended the whole script, or was cancelled with it: no answer.                                 [-0, +0, m] */
+static int exits(lua_State *L, struct mw_server *v, int status) {
+    struct mw_err err;
+    int code;
+
+    if (status == LUA_OK || status == LUA_YIELD) return 0;
+    if (mw_host_exit_code(v->host, &code)) return 1;
+    mw_err_from(L, -1, &err);
+    if (err.code != MW_ECANCELED) return 0;
+    return mw_task_was_cancelled(mw_task_current(v->host)) || mw_scope_was_cancelled(mw_scope_current(v->host)) || mw_scope_was_cut_off(mw_scope_current(v->host));
+}
+
+static int finished_k(lua_State *L, int status, lua_KContext ctx) {
+    struct mw_server *v = lua_touserdata(L, MW_SERVE_STATE);
+
+    if (exits(L, v, status)) return lua_error(L);
+    finished(L, v, status);
+    return v->on(L, 0, ctx);
+}
+
+void mw_server_run(lua_State *L, struct mw_server *v) {
+    static const struct mw_value_options o = { .root = "argument", .record = MW_ERROR_TYPE };
+    const char *at = mw_bytes_at(&v->request);
+    uint64_t now = mw_pool_clock();
+    struct mw_err err;
+    size_t used;
+    int rc;
+
+    v->began = now;
+    if (!mw_pool_mark_begin(v->mark, v->now.epoch, v->now.seq, now)) {
+        v->answer(v, MW_POOL_SKIPPED, now);
+        return;
+    }
+    lua_pushcfunction(L, mw_traceback);
+    lua_pushlstring(L, at, v->now.name_len);
+    lua_pushvalue(L, -1);                                               /* [.. traceback name name] */
+    lua_rawget(L, MW_SERVE_HANDLERS);
+    rc = mw_value_read(L, at + v->now.name_len, v->now.len - v->now.name_len, &used, &o, &err);
+    if (rc == 0 && lua_type(L, -2) != LUA_TFUNCTION) rc = mw_err_setf(&err, -ENOSYS, "serve", NULL, "no function \"%s\" is served here", lua_tostring(L, -3));
+    if (rc < 0) {
+        answer_error(L, v, &err);
+        lua_settop(L, MW_SERVE_BASE);
+        return;
+    }
+    lua_remove(L, -3);                                                  /* [.. traceback handler value] */
+    rc = lua_pcallk(L, 1, LUA_MULTRET, MW_SERVE_BASE + 1, 0, finished_k);
+    if (exits(L, v, rc)) lua_error(L);
+    finished(L, v, rc);
+}
+
+static int server_gc(lua_State *L) {
+    struct mw_server *v = lua_touserdata(L, 1);
+
+    if (v->host != NULL) mw_host_forget_dusk(&v->dusk);
+    mw_bytes_free(&v->scratch);
+    mw_bytes_free(&v->request);
+    mw_pool_page_free(v->page);
+    v->page = NULL;
+    mw_pool_fd_close(v->gauge);
+    v->gauge = -1;
+    return 0;
+}
+
+struct mw_server *mw_server_new(lua_State *L) {
+    static const luaL_Reg none[] = { { NULL, NULL } }, meta[] = { { "__gc", server_gc }, { NULL, NULL } };
+    struct mw_server *v;
+    int known = luaL_getmetatable(L, MW_SERVER_TYPE) != LUA_TNIL;
+
+    lua_pop(L, 1);
+    if (!known) mw_type_new(L, MW_SERVER_TYPE, none, meta);
+    v = mw_box_new(L, sizeof *v, MW_SERVER_TYPE);
+    v->gauge = -1;
+    v->host = mw_host_of(L);
+    return v;
+}
