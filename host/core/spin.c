@@ -64,7 +64,8 @@ static void crowded(mw_host *h) {
     struct mw_spin *s = &h->spin;
 
     s->counts.crowded++;
-    s->off_ms = s->off_ms == 0 ? SPIN_OFF_MS : s->off_ms < SPIN_OFF_MAX_MS ? 2 * s->off_ms : SPIN_OFF_MAX_MS;
+    if (s->off_ms == 0 || uv_now(h->loop) >= s->off_until + SPIN_CALM * s->off_ms) s->off_ms = SPIN_OFF_MS;
+    else if (s->off_ms < SPIN_OFF_MAX_MS) s->off_ms *= 2;
     shut_off(h, s->off_ms);
 }
 
@@ -86,12 +87,9 @@ static int in_peace(mw_host *h, uint64_t now) {
     uint64_t taken = (uint64_t)(taken_away() - s->window_taken);
 
     open_window(s, now);
-    if (taken > allowed) {
-        crowded(h);
-        return 0;
-    }
-    s->off_ms /= 2;
-    return 1;
+    if (taken <= allowed) return 1;
+    crowded(h);
+    return 0;
 }
 
 static void pay(struct mw_spin *s, int64_t ns) {

@@ -20,7 +20,8 @@
  *     if the clock makes a leap between two looks, somebody ran too;
  *   - the kernel took the core away from this thread more than some times a second (ru_nivcsw, asked once in SPIN_WINDOW_NS): what
  *     shows where each spin ends too early for the second sign.
- * Each shuts the spin off for a time, which doubles as long as the sign comes again. The machine's load average says nothing about
+ * Each shuts the spin off for a time, a millisecond at first: an interrupt, or the machine below a virtual one, looks the same. A sign
+ * that comes again soon doubles it. The machine's load average says nothing about
  * this core and this moment, and a loop's own CPU time says nothing that the leap of the clock does not say sooner. */
 #ifndef MW_CORE_SPIN_H
 #define MW_CORE_SPIN_H
@@ -39,6 +40,7 @@
 #define SPIN_TAKEN 100u             /* times a second that the kernel may take the core away */
 #define SPIN_OFF_MS 1u              /* the first time it is shut off */
 #define SPIN_OFF_MAX_MS 1024u
+#define SPIN_CALM 16u               /* times as long without a sign, and it begins anew */
 
 /* For how long a run of the host spins: MW_SPIN_AUTO: as above; MW_SPIN_OFF: never; else in nanoseconds, at the beginning of every
  * wait, on two cores and more and while nobody else wants this one. On the loop's thread. */
