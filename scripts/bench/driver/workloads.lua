@@ -7,7 +7,7 @@
 --- first     how much at first, and with --smoke; the rounds take as much as fills their time
 --- fixed     how much in the rounds, where time is not to decide
 --- before    arguments of the load generator that stand before the server's command
---- entries   what of a peer takes part: label, how, rights (of moonwire), program, node (Node's program, in Deno), reference
+--- entries   what of a peer takes part (an empty list: nothing): label, how, rights (of moonwire), program, node (Node's program, in Deno), reference
 ---           (shown, but never the best peer)
 --- figures   key, unit, shape (rate, time, bytes), less (less is better), detail (not drawn), of(result)
 
@@ -71,6 +71,29 @@ local function lines(name, title, how)
   }
 end
 
+local function worker(name, title, what, first, ...)
+  return {
+    name = name, title = title, way = "alone", program = "worker", first = first, entries = { c = {}, ["*"] = { {} } },
+    args = function(n) return { what, n } end,
+    figures = { ... },
+  }
+end
+
+local function pool(name, depth)
+  return {
+    name = name, title = ("tasks to a pool of 4 processes, %d unanswered at each"):format(depth),
+    way = "alone", program = "pool", first = 2000,
+    entries = {
+      c = {}, moonwire = { {} }, luv = { { label = "framed" } },
+      bun = { { label = "ipc", how = "ipc" }, { label = "framed", how = "framed" } },
+      deno = { { label = "fork", node = true, how = "json" }, { label = "framed" } },
+      node = { { label = "fork", how = "json" }, { label = "framed", how = "framed" } },
+    },
+    args = function(n, how) return { n, 4, depth, how } end,
+    figures = { rate "tasks/s" },
+  }
+end
+
 local deno_buffers = { deno = { { label = "4 KiB reads", how = 4096 }, { label = "64 KiB reads", how = 65536 } }, ["*"] = { {} } }
 
 local function requests(name, depth)
@@ -114,6 +137,16 @@ return {
   lines("lines-read", "lines of 32 bytes, read and counted", "count"),
   requests("tcp", 1),
   requests("tcp-16", 16),
+  worker("worker", "messages to a worker (a thread) and back", "ask", 500, rate "round trips/s", p50, p99),
+  worker("worker-send", "messages to a worker, one way", "send", 10000, rate "messages/s"),
+  pool("pool", 1),
+  pool("pool-64", 64),
+  {
+    name = "ring", title = "records of 64 bytes through shared memory to another process", way = "alone", program = "ring",
+    first = 100000, entries = { node = {}, luv = {}, ["*"] = { {} } },
+    args = function(n) return { n } end,
+    figures = { rate "records/s" },
+  },
   {
     name = "idle", title = "memory of a TCP connection that says nothing", way = "load", program = "tcp",
     first = 200, fixed = 5000, before = { "files" },
