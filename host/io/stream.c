@@ -1,4 +1,4 @@
-/* A stream's life: opening, watching, deadlines, closing.
+/* A stream's life: opening, deadlines, closing.
  * Knows: io/stream_parts, core, uv.h, POSIX. Never: Lua values, names, policy. */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/poll.h"
 #include "io/stream_parts.h"
 
 #define MIB ((size_t)1 << 20)
@@ -18,13 +17,6 @@
 #define WHY 64                   /* bytes of the words for what closed a stream */
 #define LINGER (30ull * SECOND)  /* how long a retired stream's bytes may stay where they are */
 #define TRIM SECOND              /* ns without a call after which empty queues give their memory back */
-
-/* Stand-alone, so that the stream's memory need not wait for the loop: `s` is NULL once the stream has closed. */
-struct mw_watch {
-    uv_poll_t poll;
-    mw_stream *s;
-    int events;                  /* what it is started with */
-};
 
 /* ---- Errors ----------------------------------------------------------------------------------------------------------- */
 
@@ -37,85 +29,9 @@ int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *w
     return mw_err_set(err, code, op, s->subject, what);
 }
 
-/* Closes it, and keeps the words for who asks; without memory it is merely closed. */
-static void close_because(mw_stream *s, const char *why) {
+void mw_stream_close_because(mw_stream *s, const char *why) {
     if (s->why == NULL) s->why = strdup(why);
     mw_stream_close(s);
-}
-
-/* ---- Watching --------------------------------------------------------------------------------------------------------- */
-
-static void on_poll(uv_poll_t *poll, int status, int events) {
-    struct mw_watch *w = poll->data;
-    mw_stream *s = w->s;
-    char why[WHY];
-    int rc;
-
-    if (s == NULL) return;
-    if (status < 0) { /* an error condition on the descriptor: libuv has stopped watching; the calls will say what it is */
-        events = w->events;
-        w->events = 0;
-    }
-    if (events & UV_WRITABLE) mw_stream_on_writable(s);
-    if (events & UV_READABLE) mw_stream_on_readable(s);
-    if (s->closed || (rc = mw_stream_watch(s)) == 0) return;
-    snprintf(why, sizeof why, "closed: it could not be watched: %s", mw_err_words(rc));
-    close_because(s, why);
-}
-
-static int watch_set(mw_stream *s, struct mw_watch **at, int fd, int events) {
-    struct mw_watch *w = *at;
-    int rc, flags;
-
-    if (w == NULL) {
-        if (events == 0) return 0;
-        w = malloc(sizeof *w);
-        if (w == NULL) return MW_ENOMEM;
-        flags = fcntl(fd, F_GETFL);
-        rc = uv_poll_init(mw_host_loop(s->host), &w->poll, fd);
-        if (rc < 0) {
-            free(w);
-            return rc;
-        }
-        /* libuv makes it non-blocking: an inherited socket is others' too, and needs it not */
-        if (flags >= 0 && !(flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags);
-        w->poll.data = w;
-        w->s = s;
-        w->events = 0;
-        *at = w;
-    }
-    if (w->events == events) return 0;
-    rc = events == 0 ? uv_poll_stop(&w->poll) : mw_poll_start(&w->poll, events, on_poll);
-    if (rc == 0) w->events = events;
-    return rc;
-}
-
-int mw_stream_watch(mw_stream *s) {
-    int in = s->want_read ? UV_READABLE : 0, out = s->want_write ? UV_WRITABLE : 0, rc;
-
-    if (s->rfd == s->wfd) return watch_set(s, &s->watch, s->rfd, in | out);
-    rc = s->rfd >= 0 ? watch_set(s, &s->watch, s->rfd, in) : 0;
-    if (rc == 0 && s->wfd >= 0) rc = watch_set(s, &s->wwatch, s->wfd, out);
-    return rc;
-}
-
-static void watch_gone(uv_handle_t *it) {
-    free(it->data);
-}
-
-static void watch_end(struct mw_watch **at) {
-    struct mw_watch *w = *at;
-
-    if (w == NULL) return;
-    *at = NULL;
-    w->s = NULL;
-    uv_close((uv_handle_t *)&w->poll, watch_gone);
-}
-
-void mw_stream_drop_wfd(mw_stream *s) {
-    watch_end(&s->wwatch);
-    close(s->wfd);
-    s->wfd = -1;
 }
 
 /* ---- Deadlines -------------------------------------------------------------------------------------------------------- */
@@ -124,7 +40,7 @@ static void close_after(mw_stream *s, const char *what, uint64_t ns) {
     char why[WHY];
 
     snprintf(why, sizeof why, "closed: %s for %g s", what, (double)ns / SECOND);
-    close_because(s, why);
+    mw_stream_close_because(s, why);
 }
 
 static void sooner(uint64_t *next, uint64_t at) {
@@ -156,6 +72,7 @@ static void on_timer(struct mw_timer *t) {
     if (s->trim && calls == s->calls_seen) {
         s->trim = 0;
         s->chunk = MW_CHUNK_MIN;
+        mw_stream_calm(s);
         mw_bytes_shrink(&s->head.in, 0);
         mw_bytes_shrink(&s->head.out, 0);
         mw_stream_charge(s);
@@ -299,8 +216,7 @@ void mw_stream_close(mw_stream *s) {
     mw_host_disown(&s->handle);
     if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);
     mw_host_forget_dusk(&s->dusk);
-    watch_end(&s->watch); /* before the descriptors go: libuv takes them out of epoll by number */
-    watch_end(&s->wwatch);
+    mw_stream_watch_end(s);
     close_both(s->rfd, s->wfd);
     s->rfd = s->wfd = -1;
     mw_stream_parcels_end(s);
@@ -342,9 +258,7 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
     if (s->limits.stall_ns == 0) s->limits.stall_ns = LINGER;
     mw_stream_stuck(s);
     if (s->rfd != s->wfd && s->rfd >= 0) {
-        watch_end(&s->watch);
-        close(s->rfd);
-        s->rfd = -1;
+        mw_stream_drop_rfd(s);
     } else {
         mw_stream_watch(s);
     }

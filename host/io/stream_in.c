@@ -109,7 +109,7 @@ static int nothing_now(mw_stream *s, struct mw_err *err) {
     int rc = mw_stream_listen(s);
 
     mw_stream_give_back(s, &s->head.in);
-    if (!s->trim && (s->head.in.size > 0 || s->head.out.size > 0)) {
+    if (!s->trim && (s->head.in.size > 0 || s->head.out.size > 0 || s->watch != NULL)) {
         s->trim = 1;
         mw_stream_mind(s);
     }
@@ -128,7 +128,7 @@ int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err) {
     rc = read_once(s, want, &full);
     if (rc == 1) return 1;
     if (rc == 0) return nothing_now(s, err);
-    if (s->watch != NULL) mw_stream_watch(s); /* the end and errors are always ready: watch no more */
+    if (s->watch != NULL || s->parked) mw_stream_watch(s); /* the end and errors are always ready: watch no more */
     return mw_stream_fail(s, rc, "read", rc == MW_EEOF ? "the end" : NULL, err);
 }
 

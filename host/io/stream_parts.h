@@ -60,6 +60,9 @@ struct mw_stream {
     unsigned told : 1;           /* a caller has seen werr */
     unsigned idled : 1;          /* closed because nothing moved */
     unsigned finishing : 1;      /* half-close when the out queue is empty */
+    unsigned parked : 1;         /* the reading descriptor is in the host's quiet set (io/park) */
+    unsigned busy : 1;           /* it is not to be parked: it has much to say */
+    unsigned hits : 3;           /* events since it was parked */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
     int rerr, werr;              /* sticky codes */
     unsigned chunk;              /* bytes of the next read, MW_CHUNK_MIN to MW_CHUNK_MAX (a pipe's: MW_CHUNK_PIPE) */
@@ -125,8 +128,15 @@ static inline void mw_stream_stuck(mw_stream *s) {
     s->stuck = mw_host_now(s->host);
     mw_stream_mind(s);
 }
-/* Closes the writing descriptor of a stream that has two. */
+/* Nothing has moved for a while: it may be watched as those are that say little. */
+void mw_stream_calm(mw_stream *s);
+/* Nothing is watched any more. */
+void mw_stream_watch_end(mw_stream *s);
+/* Closes the one descriptor of a stream that has two. */
 void mw_stream_drop_wfd(mw_stream *s);
+void mw_stream_drop_rfd(mw_stream *s);
+/* Closes it, and keeps the words for who asks; without memory it is merely closed. */
+void mw_stream_close_because(mw_stream *s, const char *why);
 /* Fills err; what NULL: the code's words. */
 int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *what, struct mw_err *err);
 

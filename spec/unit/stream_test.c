@@ -69,6 +69,14 @@ static int under_valgrind(void) {
     puts("# left out: no descriptor limit under valgrind");
     return 1;
 }
+/* The set of parked streams, which stays open. */
+static void open_set(void) {
+    int peer;
+    mw_stream *s = pair(&peer, NULL);
+    CHECK_INT(mw_stream_fill(s, 0, &err), 0);
+    mw_stream_release(s);
+    close(peer);
+}
 static int open_fds(void) {
     int n = 0, fd;
     for (fd = 0; fd < 256; fd++) n += fcntl(fd, F_GETFD) >= 0;
@@ -112,21 +120,86 @@ TEST(calls_that_succeed_at_once_never_touch_epoll) {
 TEST(a_reader_that_waited_once_is_served_by_the_loop_from_then_on) {
     int peer;
     mw_stream *s;
-    struct mw_watch *watch;
     begin();
     s = pair(&peer, NULL);
     CHECK_INT(mw_stream_fill(s, 0, &err), 0);
-    watch = s->watch;
-    CHECK(watch != NULL);
+    CHECK(s->parked && s->watch == NULL);
     CHECK(write(peer, "one", 3) == 3);
     turn_wait();
     CHECK(held(s, "one"));
     CHECK(write(peer, "two", 3) == 3);
     turn_wait();
     CHECK(held(s, "onetwo"));
-    CHECK(s->want_read && s->watch == watch);
+    CHECK(s->want_read && s->parked);
     close(peer);
     mw_stream_release(s);
+    end();
+}
+
+TEST(a_socket_that_says_little_is_parked_and_one_that_says_much_is_not) {
+    int peer, i;
+    mw_stream *s;
+    begin();
+    s = pair(&peer, NULL);
+    CHECK_INT(mw_stream_fill(s, 0, &err), 0);
+    for (i = 0; s->parked && i < 20; i++) {
+        CHECK(write(peer, "x", 1) == 1);
+        turn_wait();
+    }
+    CHECK(i > 1 && i < 20);
+    CHECK(s->watch != NULL);
+    CHECK(write(peer, "y", 1) == 1);
+    turn_wait();
+    CHECK_INT(mw_bytes_len(mw_stream_in(s)), (size_t)i + 1);
+    mw_stream_calm(s);
+    CHECK(s->parked && s->watch == NULL);
+    CHECK(write(peer, "z", 1) == 1);
+    turn_wait();
+    CHECK_INT(mw_bytes_len(mw_stream_in(s)), (size_t)i + 2);
+    close(peer);
+    turn_wait();
+    CHECK(mw_stream_at_eof(s) && !s->parked);
+    mw_stream_release(s);
+    end();
+}
+
+TEST(a_parked_stream_that_must_write_is_watched_for_both) {
+    static char much[1 << 20];
+    int peer;
+    mw_stream *s;
+    begin();
+    s = pair(&peer, NULL);
+    CHECK_INT(mw_stream_fill(s, 0, &err), 0);
+    CHECK(s->parked);
+    CHECK(put(s, much, sizeof much) >= 0);
+    CHECK(mw_stream_unsent(s) > 0 && !s->parked && s->watch != NULL);
+    CHECK(write(peer, "in", 2) == 2);
+    turn_wait();
+    CHECK(held(s, "in"));
+    close(peer);
+    mw_stream_release(s);
+    end();
+}
+
+TEST(each_of_many_parked_streams_is_told_of) {
+    enum { MANY = 80 };          /* more than one call takes */
+    int peer[MANY], i, told;
+    mw_stream *s[MANY];
+    begin();
+    for (i = 0; i < MANY; i++) {
+        s[i] = pair(&peer[i], NULL);
+        CHECK_INT(mw_stream_fill(s[i], 0, &err), 0);
+        CHECK(write(peer[i], "x", 1) == 1);
+    }
+    mw_stream_close(s[7]);
+    do {
+        turn_wait();
+        for (i = told = 0; i < MANY; i++) told += i != 7 && mw_bytes_len(mw_stream_in(s[i])) == 1;
+    } while (told < MANY - 1);
+    for (i = 0; i < MANY; i++) {
+        close(peer[i]);
+        mw_stream_release(s[i]);
+    }
     end();
 }
 
@@ -662,6 +735,7 @@ TEST(after_close_every_call_says_so_and_close_may_be_repeated) {
     struct mw_peer who;
     mw_stream *s;
     begin();
+    open_set();
     before = open_fds();
     s = pair(&peer, NULL);
     CHECK_INT(mw_stream_fill(s, 0, &err), 0);
@@ -790,6 +864,7 @@ TEST(a_peer_that_floods_with_descriptors_does_not_fill_our_table) {
     int before, i, none = open("/dev/null", O_RDONLY | O_CLOEXEC);
     mw_stream *a, *b;
     begin();
+    open_set();
     a = both(&b);
     before = open_fds();
     CHECK_INT(mw_stream_fill(b, 0, &err), 0);
