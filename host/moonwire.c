@@ -226,7 +226,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
     if (rc == 0) rc = free_modules(a->policy, a->cfg.no_script_modules ? NULL : cfg->script_path, err);
     if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &a->cfg.limits, &a->host, err);
-    if (rc == 0 && a->cfg.mends_faults && (rc = mw_share_catch(a->host, err)) < 0) mw_host_destroy(a->host, 0);
+    if (rc == 0 && a->cfg.mends_faults && (rc = mw_share_catch(a->host, NULL, err)) < 0) mw_host_destroy(a->host, 0);
     if (rc < 0) {
         free_assembly(a);
         return rc;
@@ -250,7 +250,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     set_spin(a->host, a->cfg.spin_us);
     mw_host_set_preempt(a->host, a->cfg.preempt, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy));
     lua_pushcfunction(mw_host_state(a->host), furnish);
-    lua_pushlightuserdata(mw_host_state(a->host), (void *)(uintptr_t)cfg);
+    lua_pushlightuserdata(mw_host_state(a->host), &a->cfg); /* not the caller's: that may be an older, shorter one */
     if (lua_pcall(mw_host_state(a->host), 1, 0, 0) != LUA_OK) {
         mw_err_set(err, MW_ENOMEM, "host", NULL, lua_tostring(mw_host_state(a->host), -1));
         mw_host_free(a->host);

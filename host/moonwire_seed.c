@@ -9,6 +9,7 @@
 
 #include "core/host.h"
 #include "io/process.h"
+#include "share/holdings.h"
 
 struct sprout {
     struct mw_seed seed;
@@ -17,6 +18,7 @@ struct sprout {
     char *text, *path, *program;
     size_t len;
     char **args;
+    mw_faults *faults;              /* the maker's, or NULL */
 };
 
 /* ---- The worker's hooks -------------------------------------------------------------------------------------------------- */
@@ -60,7 +62,8 @@ static int begin(struct mw_seed *seed, mw_worker *w, mw_host **out, struct mw_er
     s->cfg.home_fd = s->cfg.audit_fd = -1; /* taken either way */
     if (rc == 0) {
         mw_host_set_watchful(h);
-        rc = mw_worker_enter(w, h, err);
+        if (s->faults != NULL) rc = mw_share_catch(h, s->faults, err);
+        if (rc == 0) rc = mw_worker_enter(w, h, err);
         if (rc == 0) rc = mw_host_load_string(h, s->text, s->len, name, err);
         if (rc < 0) mw_host_free(h);
     }
@@ -81,6 +84,7 @@ static void seed_free(struct mw_seed *seed) {
     if (s->cfg.audit_fd >= 0) close(s->cfg.audit_fd);
     if (s->cfg.home_fd >= 0) close(s->cfg.home_fd);
     mw_policy_free(s->cfg.policy);
+    mw_faults_drop(s->faults);
     free(s->text);
     free(s->path);
     free(s->program);
@@ -124,6 +128,7 @@ int mw_seed_new(mw_host *maker, const struct mw_config *cfg, struct mw_seed_wish
         seed_free(&s->seed);
         return rc;
     }
+    s->faults = mw_share_faults(maker);
     s->cfg.ud = s;
     s->cfg.on_print = cfg->on_print != NULL ? on_print : NULL;
     s->cfg.on_log = cfg->on_log != NULL ? on_log : NULL;

@@ -12,6 +12,11 @@ static const char slot_key;
 static void on_teardown(struct mw_handle *handle) {
     struct mw_holdings *it = MW_LIST_ENTRY(handle, struct mw_holdings, handle);
 
+    if (!it->last) {             /* workers that end only now may still fault */
+        it->last = 1;
+        mw_host_adopt(it->host, handle, on_teardown);
+        return;
+    }
     mw_futexes_end(it->futexes);
     it->futexes = NULL;
     mw_host_slot_set(it->host, &slot_key, NULL);
@@ -49,25 +54,20 @@ void mw_holdings_drop(struct mw_holdings *it) {
     free(it);
 }
 
-int mw_share_catch(mw_host *h, struct mw_err *err) {
+int mw_share_catch(mw_host *h, mw_faults *faults, struct mw_err *err) {
     struct mw_holdings *it = mw_holdings_of(h, "shm", err);
     int rc = 0;
 
-    if (it == NULL) return err->code;
-    if (it->faults == NULL && (it->faults = mw_faults_new()) == NULL) rc = mw_err_set(err, MW_ENOMEM, "shm", NULL, NULL);
+    if (it == NULL) return MW_ENOMEM;
+    if (it->faults == NULL) it->faults = faults != NULL ? mw_faults_hold(faults) : mw_faults_new();
+    if (it->faults == NULL) rc = mw_err_set(err, MW_ENOMEM, "shm", NULL, NULL);
     mw_holdings_drop(it);
     return rc;
 }
 
-int mw_share_catch_with(mw_host *h, mw_host *parent, struct mw_err *err) {
-    struct mw_holdings *theirs = mw_host_slot(parent, &slot_key), *it;
-
-    if (theirs == NULL || theirs->faults == NULL) return 0;
-    it = mw_holdings_of(h, "shm", err);
-    if (it == NULL) return err->code;
-    if (it->faults == NULL) it->faults = mw_faults_hold(theirs->faults);
-    mw_holdings_drop(it);
-    return 0;
+mw_faults *mw_share_faults(mw_host *h) {
+    struct mw_holdings *it = mw_host_slot(h, &slot_key);
+    return it != NULL && it->faults != NULL ? mw_faults_hold(it->faults) : NULL;
 }
 
 int mw_share_mend(const mw_host *h, const void *at) {

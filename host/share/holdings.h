@@ -19,16 +19,18 @@ struct mw_holdings {
     struct mw_list waiting;      /* rings that tasks wait for */
     unsigned rings;
     int asleep;                  /* as the source was told */
+    int last;                    /* the host closes, and this goes last of all */
 };
 
 /* The host's, made now if there is none: one reference. NULL: MW_ENOMEM, in err. */
 struct mw_holdings *mw_holdings_of(mw_host *h, const char *op, struct mw_err *err);
 void mw_holdings_drop(struct mw_holdings *it);
 
-/* The process has a handler for SIGBUS that calls mw_share_mend with this host, in whatever thread. Before the first memory. */
-int mw_share_catch(mw_host *h, struct mw_err *err);
-/* The same for a host of another thread, whose faults the handler brings to `parent`. */
-int mw_share_catch_with(mw_host *h, mw_host *parent, struct mw_err *err);
+/* The process has a handler for SIGBUS that calls mw_share_mend with this host, in whatever thread (faults NULL), or with the host whose
+ * faults these are. Before the first memory. */
+int mw_share_catch(mw_host *h, mw_faults *faults, struct mw_err *err);
+/* A reference for a host of another thread, whose faults the handler brings here too; NULL: it has none. */
+mw_faults *mw_share_faults(mw_host *h);
 /* See mw_faults_mend. Async-signal-safe. */
 int mw_share_mend(const mw_host *h, const void *at);
 

@@ -273,6 +273,26 @@ describe("a mapped file", function()
   end)
 end)
 
+describe("a mapped file in a worker", function()
+  before_each(function() dir = assert(fs.tempdir()) end)
+  after_each(function() dir:close() end)
+
+  it("that another process cuts off is an error there, and no end of the program", function()
+    local file, script = dir.path .. "/cut", dir.path .. "/worker.lua"
+    assert(fs.write(script, [[local mw = require "moonwire"
+      local m <close> = assert(mw.shm.create { size = 65536, path = arg[1] })
+      m:add_u32(8192, 1)
+      mw.parent:send "ready"
+      mw.parent:recv()
+      mw.parent:send(select(2, m:add_u32(8192, 1)).code)]]))
+    local w <close> = assert(mw.worker.spawn(script, { permissions = "inherit", args = { file } }))
+    assert.equal("ready", w:recv { timeout = 10 })
+    assert(process.run { "truncate", "-s", "10", file, check = true })
+    assert(w:send "go")
+    assert.equal("EIO", w:recv { timeout = 10 })
+  end)
+end)
+
 describe("a number in shared memory", function()
   before_each(function() dir = assert(fs.tempdir()) end)
   after_each(function() dir:close() end)

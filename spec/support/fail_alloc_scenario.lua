@@ -71,6 +71,27 @@ local function confined()
   assert(r.stdout == "word\n", r.stderr)
 end
 
+local function shared()
+  local m <close> = assert(mw.shm.create { size = "64KiB" })
+  local ring <close> = assert(mw.shm.ring { capacity = 4096 })
+  local file <close> = assert(mw.fs.tempdir())
+  local n <close> = assert(mw.shm.create { size = 5000, path = tostring(file.path) .. "/mapped" })
+  assert(n:set_u32(0, 7) and n:add_u32(0, 1) == 8 and n:write(100, ("x"):rep(3000)) and #n:read(100, 3000) == 3000)
+  mw.task.scope(function(s)
+    s:spawn(function() assert(m:wait_until_u32(0, 1, { timeout = 10 })) end)
+    s:spawn(function() m:set_u32(0, 1) m:wake_u32(0) end)
+  end)
+  local _, err = m:wait_u32(0, 1, { timeout = 0.001 })
+  assert(err.code == "ETIMEDOUT", err)
+  local child <close> = assert(mw.process.spawn {
+    script = "fail_alloc_child.lua", "shared", share = { data = m, ring = ring }, stderr = "pipe", stdout = "pipe",
+  })
+  for i = 1, 100 do assert(ring:push(("r"):rep(i), { timeout = 10 })) end
+  ring:finish()
+  assert(child:wait { timeout = 10 }.ok, child.stderr:read "a")
+  assert(m:u64(8) == 5050)
+end
+
 local function supervised()
   local sup <close> = assert(mw.supervisor {
     backoff = { 0.01, 0.01 },
@@ -124,7 +145,7 @@ end
 
 local steps = {
   frames = frames, tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
-  supervised = supervised, pooled = pooled,
+  supervised = supervised, pooled = pooled, shared = shared,
 }
 for _, name in ipairs { ... } do
   if name == "frames" then frames "tcp://127.0.0.1:0" else steps[name]() end
