@@ -1,5 +1,6 @@
 /* Wakes between the hosts of several threads.
- * Knows: core/source, uv.h. Never: a descriptor of its own (uv_async shares the loop's); a ring that finds its loop gone.
+ * Knows: core/source, core/poll, eventfd(2). Never: a ring that finds its loop gone; uv_async, whose receiver spins for a thousand
+ * turns when it is up before the sender has come back from its write.
  *
  * Three pairs of a store and a load, each with sequential consistency, so that of two sides one sees the other:
  *   what came, then port.news     beside     port.news = 0, then what came         (the item is seen, or the port is listed again)
@@ -9,14 +10,18 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
+#include "core/poll.h"
 #include "core/source.h"
 
 struct mw_hub {
     struct mw_source source;
     struct mw_handle adopted;
-    uv_async_t bell;
+    uv_poll_t poll;
+    int bell;                               /* an eventfd; -1 */
     mw_host *h;                             /* NULL: no host looks */
     _Atomic(struct mw_port *) news __attribute__((aligned(64)));
     atomic_int asleep, gone, inside;
@@ -27,7 +32,7 @@ mw_hub *mw_hub_new(void) {
     mw_hub *hub = aligned_alloc(64, (sizeof *hub + 63) & ~(size_t)63);
 
     if (hub == NULL) return NULL;
-    *hub = (mw_hub){0};
+    *hub = (mw_hub){.bell = -1};
     atomic_init(&hub->refs, 1);
     return hub;
 }
@@ -54,7 +59,7 @@ void mw_port_poke_slowly(struct mw_port *port) {
         head = atomic_load(&hub->news);
         do port->next = head;
         while (!atomic_compare_exchange_weak(&hub->news, &head, port));
-        if (atomic_load(&hub->asleep) && atomic_exchange(&hub->asleep, 0)) uv_async_send(&hub->bell);
+        if (atomic_load(&hub->asleep) && atomic_exchange(&hub->asleep, 0)) eventfd_write(hub->bell, 1);
     }
     atomic_fetch_sub(&hub->inside, 1);
 }
@@ -93,23 +98,42 @@ static void sleeps(struct mw_source *s, int asleep) {
     atomic_store(&MW_LIST_ENTRY(s, mw_hub, source)->asleep, asleep);
 }
 
-static void on_bell(uv_async_t *bell) {
-    (void)bell; /* the loop is up, and looks */
+static void on_bell(uv_poll_t *poll, int status, int events) { /* the loop is up, and looks */
+    mw_hub *hub = poll->data;
+    eventfd_t rung;
+    (void)status;
+    (void)events;
+    eventfd_read(hub->bell, &rung);
 }
 
-static void closed(uv_handle_t *bell) {
-    mw_hub_release(bell->data);
+static void closed(uv_handle_t *poll) {
+    mw_hub *hub = poll->data;
+    close(hub->bell);
+    hub->bell = -1;
+    mw_hub_release(hub);
 }
 static void close_adopted(struct mw_handle *it) {
     mw_hub_leave(MW_LIST_ENTRY(it, mw_hub, adopted));
 }
 
 int mw_hub_join(mw_hub *hub, mw_host *h, struct mw_err *err) {
-    int rc = uv_async_init(mw_host_loop(h), &hub->bell, on_bell);
+    int rc;
 
-    if (rc < 0) return mw_err_set(err, rc, "worker", NULL, NULL);
-    hub->bell.data = mw_hub_hold(hub);
-    uv_unref((uv_handle_t *)&hub->bell);
+    hub->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (hub->bell < 0) return mw_err_sys(err, "worker", NULL);
+    rc = uv_poll_init(mw_host_loop(h), &hub->poll, hub->bell);
+    if (rc < 0) {
+        close(hub->bell);
+        hub->bell = -1;
+        return mw_err_set(err, rc, "worker", NULL, NULL);
+    }
+    hub->poll.data = mw_hub_hold(hub);
+    rc = mw_poll_start(&hub->poll, UV_READABLE, on_bell);
+    if (rc < 0) {
+        uv_close((uv_handle_t *)&hub->poll, closed);
+        return mw_err_set(err, rc, "worker", NULL, NULL);
+    }
+    uv_unref((uv_handle_t *)&hub->poll);
     hub->h = h;
     hub->source.look = look;
     hub->source.sleeps = sleeps;
@@ -133,5 +157,5 @@ void mw_hub_leave(mw_hub *hub) {
     hub->h = NULL;
     mw_host_unwatch(&hub->source);
     mw_host_disown(&hub->adopted);
-    uv_close((uv_handle_t *)&hub->bell, closed);
+    uv_close((uv_handle_t *)&hub->poll, closed);
 }
