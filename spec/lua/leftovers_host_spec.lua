@@ -160,6 +160,24 @@ holds["ring to a script child"] = function()
   return setmetatable({ close = close }, { __close = close, __gc = close })
 end
 
+holds["worker with memory, a ring and a stream"] = function()
+  local srv <close> = assert(mw.net.listen("unix:@" .. fresh("mw-spec-left")))
+  local conn = assert(mw.net.connect(srv:address()))
+  local far <close> = assert(srv:accept { timeout = 20 })
+  local memory <close>, ring = assert(mw.shm.create { size = "64KiB" }), assert(mw.shm.ring { capacity = "64KiB" })
+  local w = assert(mw.worker.spawn(write("given.lua", [[
+    local got = mw.parent:recv()
+    got.memory:write(0, "y")
+    got.stream:write(got.ring:pop{ timeout = 20 }, "\n")
+    mw.parent:send("done")
+    mw.task.wait()]])))
+  assert(w:send { memory = memory, ring = ring, stream = conn })
+  assert(ring:push("through it"))
+  assert(far:read("l", { timeout = 20 }) == "through it" and w:recv { timeout = 20 } == "done" and memory:read(0, 1) == "y")
+  ring:close()
+  return w
+end
+
 holds["pool of scripts"] = function()
   local pool = assert(mw.process.pool { script = write("serves.lua", "mw.serve{ double = function(n) return 2 * n end }"), size = 2 })
   for i, v, err in pool:map("double", { 1, 2, 3, 4 }, { ordered = true }) do assert(v == 2 * i, err) end
