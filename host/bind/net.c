@@ -385,15 +385,25 @@ static int handle_body(lua_State *L, int status, lua_KContext ctx) {
     if (status != LUA_OK && status != LUA_YIELD) mw_scope_cancel(s, "the handler failed");
     return mw_scope_wait(L, s, ctx, handle_end);
 }
-/* handle(l, stream, raise, fn): a connection's whole life, as a task: the handler in a scope of its own, then the end of the
- * connection. In C, since ten thousand of them may wait at once: each Lua frame and box would count.     [-0, +0, y] */
-static int net_handle(lua_State *L) {
+/* l stream raise fn: a connection's whole life, as a bare task: the handler in a scope of its own, then the end of the connection.
+ * In C, since ten thousand of them may wait at once: each Lua frame and box would count.               [-0, +0, y] */
+static int handle(lua_State *L) {
     lua_settop(L, 4);
     lua_pushcfunction(L, mw_traceback);
     lua_insert(L, H_TRACE);                              /* [listener stream raise trace fn] */
     mw_scope_promise(mw_host_of(L));
     lua_pushvalue(L, H_STREAM);
     return handle_body(L, lua_pcallk(L, 1, 0, H_TRACE, 0, handle_body), 0);
+}
+/* handle(l, stream, raise, fn): starts the task of a connection, in the caller's scope                   [-0, +0, e] */
+static int net_handle(lua_State *L) {
+    struct mw_err err;
+
+    lua_settop(L, 4);
+    lua_pushcfunction(L, handle);
+    lua_insert(L, 1);
+    if (mw_task_start_bare(mw_scope_current(mw_host_of(L)), L, 4, &err) < 0) return mw_raise(L, &err);
+    return 0;
 }
 /* now() -> monotonic seconds                                                                              [-0, +1, -] */
 static int net_now(lua_State *L) {

@@ -53,7 +53,8 @@ static int too_many(mw_host *h, const char *name, struct mw_err *err) {
     return mw_limits_reached(err, "task", name, "tasks", what);
 }
 
-int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, int daemon, mw_task **out, struct mw_err *err) {
+/* bare: the function is the base itself. */
+static int start(mw_scope *scope, lua_State *L, int nargs, const char *name, int daemon, int bare, mw_task **out, struct mw_err *err) {
     mw_host *h = scope->host;
     lua_State *co;
     mw_task *t;
@@ -76,15 +77,17 @@ int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, in
         return mw_err_set(err, MW_ENOMEM, "task", name, NULL);
     }
     mw_co_mark(co, MW_CO_BASE, 1);
-    lua_pushcfunction(co, base);
-    lua_pushlightuserdata(co, t);
+    if (!bare) {
+        lua_pushcfunction(co, base);
+        lua_pushlightuserdata(co, t);
+    }
     lua_xmove(L, co, nargs + 1);            /* [] */
     t->host = h;
     t->home = scope;
     t->co = co;
     t->ref = ref;
     t->refs = 1;
-    t->values = nargs + 2;
+    t->values = bare ? nargs : nargs + 2;
     t->daemon = daemon != 0;
     mw_list_init(&t->queue);
     mw_wait_init(&t->ended);
@@ -97,6 +100,13 @@ int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, in
     mw_task_ready(t, 0);
     if (out != NULL) *out = t;
     return 0;
+}
+
+int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, int daemon, mw_task **out, struct mw_err *err) {
+    return start(scope, L, nargs, name, daemon, 0, out, err);
+}
+int mw_task_start_bare(mw_scope *scope, lua_State *L, int nargs, struct mw_err *err) {
+    return start(scope, L, nargs, NULL, 0, 1, NULL, err);
 }
 
 /* ---- Cancelling ------------------------------------------------------------------------------------------------------ */
@@ -276,6 +286,28 @@ void mw_task_kill(mw_task *t) {
     end(t, 1);
 }
 
+static int look_at_error(lua_State *L) { /* error task */
+    mw_task *t = lua_touserdata(L, 2);
+    struct mw_err err;
+
+    mw_err_from(L, 1, &err);
+    t->cancel_error = err.code == MW_ECANCELED;
+    return 0;
+}
+
+/* An error left its coroutine: a bare task's, or there was no memory for the message handler of another. Its results are the error. */
+static int failed(mw_host *h, mw_task *t) {
+    t->failed = 1;
+    if (lua_gettop(t->co) == 0) return 0;
+    if (!lua_checkstack(h->L, 4) || !lua_checkstack(t->co, 1)) return 1;
+    lua_pushcfunction(h->L, look_at_error);
+    lua_pushvalue(t->co, -1);
+    lua_xmove(t->co, h->L, 1);
+    lua_pushlightuserdata(h->L, t);
+    if (lua_pcall(h->L, 2, 0, 0) != LUA_OK) lua_pop(h->L, 1);
+    return 1;
+}
+
 static void step(mw_host *h, mw_task *t) {
     int nres = 0, nargs = t->values, status;
 
@@ -296,10 +328,7 @@ static void step(mw_host *h, mw_task *t) {
         if (waits) mw_loop_rest(h);
         return;
     }
-    if (status != LUA_OK) { /* the base itself failed: no memory for the message handler */
-        t->failed = 1;
-        nres = lua_gettop(t->co) > 0 ? 1 : 0;
-    }
+    if (status != LUA_OK) nres = failed(h, t);
     end(t, nres);
     mw_loop_rest(h);
 }

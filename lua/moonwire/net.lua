@@ -125,7 +125,7 @@ local function serve_all(scope, listener, fn, raise)
       if not door.linger(listener) then scope:cancel("the listener was closed") end
       return true
     end
-    scope:spawn(door.handle, listener, conn, raise, fn) -- ends with the connection closed
+    door.handle(listener, conn, raise, fn) -- a task, which ends with the connection closed
     taken = taken + 1
     if taken % FAIR == 0 then task.pass() end
   end

@@ -55,7 +55,7 @@ function door.configure(listener, opts) end
 ---@return boolean drained
 function door.linger(listener) end
 
---- A connection's whole life, for a task of its own: `fn(stream)` in a scope, then the end of the connection. An error is
+--- Starts a task for a connection's whole life: `fn(stream)` in a scope of its own, then the end of the connection. An error is
 --- counted and logged, or raised.
 ---@param listener moonwire.Listener
 ---@param stream moonwire.Stream
