@@ -252,10 +252,10 @@ static int worker_gc(lua_State *L) {
     return 0;
 }
 
-int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kind, uint64_t run_ns, const char *at, size_t len) {
+int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kind, uint64_t run_ns, uint64_t now, const char *at, size_t len) {
     struct mw_pool_task *t;
     struct mw_call *c;
-    int rc = mw_pool_answered(&w->set->pool, &w->member, seq, kind == MW_POOL_RAISED ? MW_POOL_FAILED : MW_POOL_DONE, run_ns, mw_pool_clock(), &t);
+    int rc = mw_pool_answered(&w->set->pool, &w->member, seq, kind == MW_POOL_RAISED ? MW_POOL_FAILED : MW_POOL_DONE, run_ns, now, &t);
 
     if (rc != 1) return rc;
     c = MW_LIST_ENTRY(t, struct mw_call, task);

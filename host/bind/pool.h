@@ -115,7 +115,7 @@ void mw_pool_set_release(struct mw_pool_set *s);
 struct mw_pool_worker *mw_pool_worker_new(lua_State *L, struct mw_pool_set *s);
 void mw_pool_worker_lost(struct mw_pool_worker *w, enum mw_pool_exit how, struct mw_pool_death *death);         /* death: taken */
 /* The answer of its task `seq` has come: kind, and bytes to be copied. As mw_pool_answered. */
-int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kind, uint64_t run_ns, const char *at, size_t len);
+int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kind, uint64_t run_ns, uint64_t now, const char *at, size_t len);
 
 /* pool_call.c */
 extern const luaL_Reg mw_pool_call_methods[];

@@ -47,16 +47,16 @@ static int give(struct mw_pool_worker *w, struct mw_call *c) {
     return 0;
 }
 
-static int heard(struct mw_pool_worker *w, const struct mw_pool_answer *a, const char *at) {
+static int heard(struct mw_pool_worker *w, const struct mw_pool_answer *a, const char *at, uint64_t now) {
     struct mw_pool_set *s = w->set;
 
     if (a->kind == MW_POOL_HELLO) {
-        mw_pool_ready(&s->pool, &w->member, mw_pool_clock());
+        mw_pool_ready(&s->pool, &w->member, now);
         return 0;
     }
-    if (a->kind == MW_POOL_SKIPPED) return mw_pool_skipped(&s->pool, &w->member, mw_pool_clock());
+    if (a->kind == MW_POOL_SKIPPED) return mw_pool_skipped(&s->pool, &w->member, now);
     if ((int32_t)(a->seq - w->member.seq) > 0) return MW_EFRAME;        /* it was never asked that */
-    mw_pool_worker_answered(w, a->seq, a->kind, a->run_ns, at, a->len);
+    mw_pool_worker_answered(w, a->seq, a->kind, a->run_ns, now, at, a->len);
     return 0;
 }
 
@@ -65,6 +65,7 @@ static int hear(struct mw_pool_worker *w) {
     mw_stream *line = w->line;
     struct mw_bytes *in = mw_stream_in(line);
     struct mw_pool_answer a;
+    uint64_t now = mw_pool_clock();
     size_t need;
     int rc = 0;
 
@@ -74,7 +75,7 @@ static int hear(struct mw_pool_worker *w) {
             mw_stream_need(line, rc == 0 ? need : 0);
             return rc;
         }
-        rc = heard(w, &a, mw_bytes_at(in) + sizeof a);
+        rc = heard(w, &a, mw_bytes_at(in) + sizeof a, now);
         mw_stream_consume(line, need);
     }
     return rc;
@@ -84,12 +85,13 @@ static int hear(struct mw_pool_worker *w) {
 static void peek_page(struct mw_pool_worker *w) {
     char *copy = malloc(MW_POOL_PAGE_HELD);
     struct mw_pool_answer a;
+    uint64_t now = mw_pool_clock();
     size_t len, at = 0, need;
 
     if (copy == NULL) return;
     len = mw_pool_page_peek(w->page, copy);
     while (at < len && mw_pool_answer_parse(copy + at, len - at, w->set->message_max, &a, &need) == 1) {
-        if (a.kind != MW_POOL_SKIPPED && a.kind != MW_POOL_HELLO && heard(w, &a, copy + at + sizeof a) < 0) break;
+        if (a.kind != MW_POOL_SKIPPED && a.kind != MW_POOL_HELLO && heard(w, &a, copy + at + sizeof a, now) < 0) break;
         at += need;
     }
     free(copy);

@@ -93,7 +93,7 @@ static int over(lua_State *L, struct mw_server *v, int code, struct mw_err *err)
 static int take(struct mw_server *v, size_t need) {
     int rc;
 
-    if (atomic_load_explicit(&v->page->held, memory_order_relaxed) > 0 && (v->typical > LONG_NS || mw_pool_clock() - v->gathered_at > LATE_NS)) flush(v);
+    if (atomic_load_explicit(&v->page->held, memory_order_relaxed) > 0 && (v->typical > LONG_NS || v->now_ns - v->gathered_at > LATE_NS)) flush(v);
     mw_bytes_consume(&v->request, mw_bytes_len(&v->request));
     rc = mw_bytes_add(&v->request, mw_bytes_at(mw_stream_in(v->line)) + sizeof v->now, v->now.len);
     mw_stream_consume(v->line, need);
@@ -108,6 +108,7 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
     int rc;
 
     (void)ctx;
+    v->now_ns = 0;
     mw_stream_await(v->line, NULL, NULL);
     if (code == MW_ECANCELED) {
         over(L, v, MW_EEOF, &err);

@@ -20,6 +20,7 @@ struct mw_server {
     struct mw_bytes scratch;                /* its answer */
     struct mw_pool_request now;             /* its header */
     uint64_t began, looked_at;
+    uint64_t now_ns;                        /* when the last task was through, if nothing was waited for since; else 0 */
     int gauge;
     int broken;                             /* a code: the parent cannot be told any more */
     void (*answer)(struct mw_server *v, unsigned kind, uint64_t now);       /* sends what is in scratch, and empties it */

@@ -35,17 +35,17 @@ static int give(struct mw_pool_worker *w, struct mw_call *c) {
 static void hear(struct mw_pool_worker *w) {
     struct mw_end *e = w->line;
     struct mw_pool_set *s = w->set;
+    uint64_t ran, now = mw_pool_clock();
     struct mw_record r;
-    uint64_t ran;
 
     while (mw_end_take(e, MW_CALLS, &r)) {
         unsigned kind = r.kind - ANSWER;
 
-        if (kind == MW_POOL_HELLO) mw_pool_ready(&s->pool, &w->member, mw_pool_clock());
-        else if (kind == MW_POOL_SKIPPED) mw_pool_skipped(&s->pool, &w->member, mw_pool_clock());
+        if (kind == MW_POOL_HELLO) mw_pool_ready(&s->pool, &w->member, now);
+        else if (kind == MW_POOL_SKIPPED) mw_pool_skipped(&s->pool, &w->member, now);
         else if (r.len >= sizeof ran) {
             memcpy(&ran, r.at, sizeof ran);
-            mw_pool_worker_answered(w, (uint32_t)r.id, kind, ran, r.at + sizeof ran, r.len - sizeof ran);
+            mw_pool_worker_answered(w, (uint32_t)r.id, kind, ran, now, r.at + sizeof ran, r.len - sizeof ran);
         }
         mw_end_settle(e, MW_CALLS);
     }
@@ -190,6 +190,7 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
     struct mw_err err;
     int over, rc;
 
+    v->now_ns = 0;
     if (code == MW_ECANCELED) return mw_wait_cancelled(L);
     for (;;) {
         if (v->broken < 0) return mw_err_set(&err, v->broken, "serve", "parent", NULL), mw_push_err(L, &err);

@@ -29,7 +29,7 @@ static inline void due(struct mw_pool *p, uint64_t at) {
 static void leave_place(struct mw_pool *p, struct mw_pool_member *m) {
     if (m->at == 0) return;
     mw_list_remove(&m->place);
-    if (mw_list_empty(&p->places[m->at - 1])) p->places_used &= ~(1u << (m->at - 1));
+    if (mw_list_empty(&p->places[m->at - 1])) p->places_used &= ~(UINT64_C(1) << (m->at - 1));
     if (m->at == 1) p->idle--;
     m->at = 0;
 }
@@ -40,7 +40,7 @@ static void take_place(struct mw_pool *p, struct mw_pool_member *m) {
     if (m->load > 0 && (m->mark == NULL || m->load >= MW_POOL_AHEAD)) return;
     m->at = m->load + 1;
     mw_list_add(&p->places[m->load], &m->place);
-    p->places_used |= 1u << m->load;
+    p->places_used |= UINT64_C(1) << m->load;
     if (m->load == 0) p->idle++;
 }
 
@@ -50,7 +50,7 @@ static struct mw_pool_member *choose(struct mw_pool *p, size_t bytes) {
     unsigned load;
 
     if (p->places_used == 0) return NULL;
-    load = (unsigned)__builtin_ctz(p->places_used);
+    load = (unsigned)__builtin_ctzll(p->places_used);
     if (load >= p->window) return NULL;
     m = MW_LIST_ENTRY(p->places[load].next, struct mw_pool_member, place);
     return load > 0 && m->bytes + bytes > MW_POOL_AHEAD_BYTES ? NULL : m;

@@ -15,7 +15,7 @@
 #include "pool/tally.h"
 
 #define MW_POOL_NEVER UINT64_MAX
-enum { MW_POOL_AHEAD = 32 };                    /* tasks that one member may hold */
+enum { MW_POOL_AHEAD = 64 };                    /* tasks that one member may hold */
 #define MW_POOL_AHEAD_BYTES ((size_t)256 << 10) /* of their requests, if it is more than one */
 
 /* All times are absolute or relative nanoseconds of CLOCK_MONOTONIC; `now` is the caller's. */
@@ -110,7 +110,7 @@ struct mw_pool {
     struct mw_pool_queue queue;
     struct mw_list members;
     struct mw_list places[MW_POOL_AHEAD];       /* those that are ready, by load */
-    uint32_t places_used;           /* bits */
+    uint64_t places_used;           /* bits */
     unsigned count, leaving;        /* members; of them leaving or killed */
     unsigned asked, unready;        /* asked for and not here; here and not ready */
     unsigned wanted;                /* of those asked for, the driver has not begun to start so many */

@@ -187,7 +187,7 @@ TEST(short_tasks_are_given_ahead_and_long_ones_are_not) {
 
     r->pool.limits.size = 1;
     join_marked(r, 0, 1);
-    for (i = 0; i < 60; i++) CHECK_INT(add(r, i, 0, 1), 0);
+    for (i = 0; i < 2 * MW_POOL_AHEAD; i++) CHECK_INT(add(r, i, 0, 1), 0);
     CHECK_INT(r->member[0].load, 1);
     CHECK_INT(answer(r, 0, 0, 2000, 10000), 1);
     CHECK_INT(r->member[0].load, MW_POOL_AHEAD);
