@@ -5,6 +5,7 @@
 #include "core/hook.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bind/arg.h"
@@ -40,11 +41,11 @@ int mw_channel_gone(lua_State *L) {
 /* When the frame must be whole if no more of it comes. */
 static uint64_t clock_limit(const struct mw_channel *ch) {
     uint64_t earned = GRACE_NS + mw_bytes_len(mw_stream_in(ch->stream)) * BYTE_NS;
-    return ch->begun + (earned < ch->frame_ns ? earned : ch->frame_ns);
+    return ch->clock->begun + (earned < ch->frame_ns ? earned : ch->frame_ns);
 }
 
 static void clock_fire(struct mw_timer *t) {
-    struct mw_channel *ch = MW_LIST_ENTRY(t, struct mw_channel, timer);
+    struct mw_channel *ch = MW_LIST_ENTRY(t, struct mw_channel_clock, timer)->ch;
     uint64_t limit = clock_limit(ch);
 
     if (mw_host_now(mw_stream_host(ch->stream)) < limit) {
@@ -60,17 +61,21 @@ static void clock_fire(struct mw_timer *t) {
 static int clock_start(struct mw_channel *ch) {
     uint64_t now = mw_host_now(mw_stream_host(ch->stream));
 
-    if (ch->begun != 0 || ch->frame_ns == UINT64_MAX) return 0;
-    ch->begun = now > ch->spent ? now - ch->spent : 1;
-    return mw_timer_start(mw_stream_host(ch->stream), &ch->timer, clock_limit(ch), clock_fire);
+    if (ch->frame_ns == UINT64_MAX || (ch->clock != NULL && ch->clock->begun != 0)) return 0;
+    if (ch->clock == NULL && (ch->clock = calloc(1, sizeof *ch->clock)) == NULL) return MW_ENOMEM;
+    ch->clock->ch = ch;
+    ch->clock->begun = now > ch->spent ? now - ch->spent : 1;
+    return mw_timer_start(mw_stream_host(ch->stream), &ch->clock->timer, clock_limit(ch), clock_fire);
 }
 
 /* It waits no more. */
 static void clock_stop(struct mw_channel *ch) {
-    if (ch->begun == 0) return;
-    mw_timer_stop(mw_stream_host(ch->stream), &ch->timer);
-    ch->spent = mw_host_now(mw_stream_host(ch->stream)) - ch->begun;
-    ch->begun = 0;
+    struct mw_channel_clock *clock = ch->clock;
+
+    if (clock == NULL || clock->begun == 0) return;
+    mw_timer_stop(mw_stream_host(ch->stream), &clock->timer);
+    ch->spent = mw_host_now(mw_stream_host(ch->stream)) - clock->begun;
+    clock->begun = 0;
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------------ */
@@ -178,7 +183,7 @@ static inline void push_data(lua_State *L, struct mw_channel *ch, const char *da
         if (mw_channel_holds(ch, place, used)) mw_stream_consume(ch->stream, used);
     } else {
         ch->view = lua_newuserdatauv(L, 0, 0);                  /* [view] */
-        ch->lent = used;
+        ch->lent = (unsigned)used;
         ch->lent_at = place;
         ch->view_at = (unsigned)before;
         ch->view_len = (unsigned)len;
@@ -213,7 +218,7 @@ static int finish_read(lua_State *L, struct mw_channel *ch, int code, struct mw_
     ch->deep = 0;
     mw_turn_give(mw_stream_reader(ch->stream));
     if (code == 1 && how == VIEWS) {
-        lua_getiuservalue(L, 1, MW_CHANNEL_VIEWS);              /* [ch how deadline mt] */
+        lua_getiuservalue(L, 1, MW_CHANNEL_MORE);              /* [ch how deadline mt] */
         return push_frame(L, ch, 4);
     }
     if (code == 1) return push_frame(L, ch, 0);
@@ -427,7 +432,8 @@ static int channel_messages(lua_State *L) {
     step_options(L, "channel.messages");
     lua_pushvalue(L, 1);
     lua_insert(L, 2);                                           /* [ch ch timeout] */
-    lua_pushcclosure(L, step_messages, 2);
+    if (lua_tointeger(L, 3) == 0) lua_settop(L, 2);             /* an upvalue that is not there is none: 16 bytes of each that waits */
+    lua_pushcclosure(L, step_messages, lua_gettop(L) - 1);
     return 1;
 }
 
@@ -530,7 +536,9 @@ static int channel_gc(lua_State *L) {
     if (s == NULL) return 0;
     mw_box_forget(L, ch);
     if (mw_host_head(L)->lender == ch) mw_host_head(L)->lender = NULL;
-    mw_timer_stop(mw_stream_host(ch->stream), &ch->timer);
+    if (ch->clock != NULL) mw_timer_stop(mw_stream_host(ch->stream), &ch->clock->timer);
+    free(ch->clock);
+    ch->clock = NULL;
     mw_channel_release(ch);
     ch->stream = NULL;
     mw_stream_release(s);

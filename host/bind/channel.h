@@ -14,10 +14,15 @@
 
 /* A full userdata with these user values: */
 enum { MW_CHANNEL_STREAM = 1,     /* the stream's box */
-       MW_CHANNEL_USES,           /* the list of middleware functions */
-       MW_CHANNEL_VIEWS,          /* the metatable of its views */
+       MW_CHANNEL_MORE,           /* nil, or a table: middleware functions at 1.., and it is the metatable of its views */
        MW_CHANNEL_FORMAT,         /* the box of its format */
        MW_CHANNEL_VALUES = MW_CHANNEL_FORMAT };
+
+struct mw_channel_clock {
+    struct mw_timer timer;
+    struct mw_channel *ch;
+    uint64_t begun;               /* when it began, less what was spent before; 0: not running */
+};
 
 struct mw_channel {
     mw_stream *stream;            /* one reference of our own */
@@ -29,13 +34,13 @@ struct mw_channel {
     unsigned deep : 1;            /* 1 while mw_stream_need is set */
     /* The time of one frame; runs only while a task waits for its rest. */
     uint64_t frame_ns;            /* UINT64_MAX: no limit */
-    struct mw_timer timer;
-    uint64_t begun, spent;        /* when it began, less what was spent before; 0: not running. Spent in earlier waits */
-    unsigned view_at, view_len;   /* of the frame that is lent, see below: where its data begin and how many */
+    struct mw_channel_clock *clock;   /* NULL until one was needed: most frames come whole */
+    uint64_t spent;               /* in earlier waits */
     int slow;                     /* 0, MW_ETIMEDOUT when the time ran out, MW_ENOMEM when there was no timer to be had */
+    unsigned lent;                /* of the frame that is lent, see below: its bytes, */
+    unsigned view_at, view_len;   /* where its data begin and how many */
     /* The frame that is lent to a view: still at the head of the queue. */
     const void *view;             /* the view: all others are void; NULL: none. To be compared, never looked into */
-    size_t lent;                  /* bytes of the frame */
     uint64_t lent_at;             /* where in the stream it begins */
     struct { uint64_t sent, received, bytes_sent, bytes_wire, bytes_received; } stats;
 };

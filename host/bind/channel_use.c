@@ -37,7 +37,7 @@ static int pass_call(lua_State *L) {
         return mw_channel_send_raw(L);
     }
     luaL_checkstack(L, 4, "middleware");
-    lua_getiuservalue(L, lua_upvalueindex(1), MW_CHANNEL_USES); /* [args... list] */
+    lua_getiuservalue(L, lua_upvalueindex(1), MW_CHANNEL_MORE); /* [args... list] */
     lua_rawgeti(L, -1, i);
     lua_replace(L, -2);
     lua_insert(L, 1);                                           /* [fn args...] */
@@ -105,11 +105,11 @@ int mw_channel_use(lua_State *L) {
     struct mw_channel *ch = mw_channel_check(L, 1);
 
     if (!lua_isfunction(L, 2)) return mw_raise_inval(L, "channel.use", "a function expected, got %s", luaL_typename(L, 2));
-    if (lua_getiuservalue(L, 1, MW_CHANNEL_USES) == LUA_TNIL) {
+    if (lua_getiuservalue(L, 1, MW_CHANNEL_MORE) == LUA_TNIL) {
         lua_pop(L, 1);
         lua_newtable(L);
         lua_pushvalue(L, -1);
-        lua_setiuservalue(L, 1, MW_CHANNEL_USES);
+        lua_setiuservalue(L, 1, MW_CHANNEL_MORE);
     }                                                           /* [ch fn ... list] */
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, (lua_Integer)ch->uses + 1);

@@ -168,9 +168,14 @@ void mw_channel_view_metatable(lua_State *L, int idx) {
     };
     static const luaL_Reg meta[] = {{"__len", view_len}, {"__tostring", view_tostring}, {NULL, NULL}};
 
-    if (lua_getiuservalue(L, idx, MW_CHANNEL_VIEWS) == LUA_TTABLE) return;
-    lua_pop(L, 1);
-    lua_createtable(L, 0, 8);                                   /* [mt] */
+    if (lua_getiuservalue(L, idx, MW_CHANNEL_MORE) == LUA_TTABLE) {     /* [mt] */
+        int made = lua_rawgetp(L, -1, &CHANNEL_KEY) != LUA_TNIL;
+        lua_pop(L, 1);
+        if (made) return;
+    } else {
+        lua_pop(L, 1);
+        lua_createtable(L, 0, 8);                               /* [mt] */
+    }
     lua_pushvalue(L, idx);
     lua_rawsetp(L, -2, &CHANNEL_KEY);
     lua_pushliteral(L, VIEW);
@@ -185,5 +190,5 @@ void mw_channel_view_metatable(lua_State *L, int idx) {
     luaL_setfuncs(L, methods, 2);
     lua_setfield(L, -2, "__index");                             /* [mt] */
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, idx, MW_CHANNEL_VIEWS);
+    lua_setiuservalue(L, idx, MW_CHANNEL_MORE);
 }

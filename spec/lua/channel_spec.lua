@@ -569,4 +569,19 @@ describe("middleware", function()
     assert.same({ "ONE", "TWO" }, got)
     raises("EINVAL", b.views, b)
   end)
+
+  it("may be added after views were taken, and each goes on", function()
+    local a, b = channels "u32le"
+    for _, word in ipairs { "one", "two", "three" } do assert(a:send(word)) end
+    for view in b:views() do
+      assert.equal("one", view:sub())
+      break
+    end
+    b:use(function(pass, _, data) return pass(data:upper()) end)
+    assert.equal("TWO", assert(b:recv()))
+    a:use(function(pass, _, data) return pass(data .. "!") end)
+    assert(a:send "four")
+    assert.equal("THREE", assert(b:recv()))
+    assert.equal("FOUR!", assert(b:recv()))
+  end)
 end)
