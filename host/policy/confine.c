@@ -181,6 +181,7 @@ static int fill(struct mw_cage_build *b) {
     if (rc == 0) rc = mw_cage_net_ports(b);
     if (rc == 0 && b->unix_sockets) rc = mw_cage_allow_path(b, "/", LL_RESOLVE_UNIX, 0);
     if (rc == 0 && b->wish->home != NULL) rc = mw_cage_allow(b, b->wish->home_fd, S_IFDIR, LL_READ | write);
+    if (rc == 0 && b->wish->who != MW_CAGE_PROGRAM) rc = mw_cage_shared(b);
     if (rc == 0 && b->wish->who == MW_CAGE_HOST) rc = mw_cage_host(b);
     if (rc == 0) rc = make_filter(b);
     return rc;

@@ -158,6 +158,11 @@ static int control_group(struct mw_cage_build *b) {
     return rc < 0 ? rc : mw_cage_allow_path(b, above, LL_REMOVE_DIR, 0);
 }
 
+int mw_cage_shared(struct mw_cage_build *b) {
+    if (!mw_decide_any(b->policy, MW_SHARE, any_rule, NULL)) return 0;
+    return mw_cage_allow_path(b, "/dev/shm", LL_READ | LL_WRITE, 0);
+}
+
 int mw_cage_host(struct mw_cage_build *b) {
     static const char *const facts[] = {"/proc/stat", "/proc/loadavg", "/proc/uptime", "/proc/version", "/sys/fs/cgroup"};
     static const char *const terminals[] = {"/dev/tty", "/dev/ptmx", "/dev/pts"};
@@ -166,7 +171,6 @@ int mw_cage_host(struct mw_cage_build *b) {
     for (size_t i = 0; i < sizeof facts / sizeof *facts && rc == 0; i++) rc = mw_cage_allow_path(b, facts[i], LL_READ, 0);
     for (size_t i = 0; i < sizeof terminals / sizeof *terminals && rc == 0; i++)
         rc = mw_cage_allow_path(b, terminals[i], LL_READ | LL_WRITE_FILE | LL_IOCTL_DEV, 0);
-    if (rc == 0 && mw_decide_any(b->policy, MW_SHARE, any_rule, NULL)) rc = mw_cage_allow_path(b, "/dev/shm", LL_READ | LL_WRITE, 0);
     if (rc == 0) rc = mw_cage_trees(b, MW_FFI, LL_READ);
     if (rc == 0) rc = socket_places(b);
     if (rc == 0) rc = programs_anywhere(b);

@@ -120,6 +120,8 @@ int mw_cage_is_home(const char *dir);
 int mw_cage_host(struct mw_cage_build *b);
 int mw_cage_host_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, int missing);
 int mw_cage_host_whole(struct mw_cage_build *b, enum mw_kind kind, const char *path, int fd);
+/* Scripts: named memory, if a rule of theirs names any; which name is their own C code's to hold. */
+int mw_cage_shared(struct mw_cage_build *b);
 
 /* Ports and sockets (confine_net.c): before the ruleset is made, what is handled and scoped; after it, the ports. */
 void mw_cage_net_handled(struct mw_cage_build *b);

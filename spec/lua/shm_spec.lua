@@ -176,6 +176,20 @@ describe("named shared memory", function()
     ]]):format(n, n)))
   end)
 
+  it("is there for a script child that is given the right, in its cage too", function()
+    local n = name "cage"
+    assert.equal("hello\tEDENIED\n", main({ "--confine=strict", "--allow-share=" .. n }, ([[
+      local m <close> = assert(mw.shm.create { size = 10, name = %q })
+      m:write(0, "hello")
+      io.write(mw.process.run { script = "child.lua", %q, permissions = { share = { %q } }, check = true }.stdout)
+      assert(m:unlink())
+    ]]):format(n, n, n), { ["child.lua"] = [[
+      local m <close> = assert(mw.shm.open { name = arg[1], mode = "r" })
+      local _, err = pcall(mw.shm.open, { name = arg[1] .. "x" })
+      print(m:read(0, 5), err.code)
+    ]] }))
+  end)
+
   it("is made once, unless it may be there already", function()
     local n = name "once"
     local m <close> = assert(shm.create { size = 100, name = n })
