@@ -189,9 +189,11 @@ static int pop_step(lua_State *L, struct box *box, int code, uint64_t until, con
     return failed(L, &err);
 }
 
+static int pop_k(lua_State *L, int code, lua_KContext ctx);
+static const struct way popping = { "ring pop", 0, pop_k };
+
 static int pop_k(lua_State *L, int code, lua_KContext ctx) {
-    static const struct way way = { "ring pop", 0, pop_k };
-    return pop_step(L, lua_touserdata(L, 1), code, (uint64_t)ctx, &way);
+    return pop_step(L, lua_touserdata(L, 1), code, (uint64_t)ctx, &popping);
 }
 
 /* ring:pop{ timeout } -> record | nil (the end) | nil, err                           [-0, +1|2, ey] */
@@ -201,7 +203,7 @@ static int ring_pop(lua_State *L) {
     uint64_t until = MW_NEVER;
 
     if (lua_gettop(L) > 1) until = deadline(L, 2, "ring pop");
-    if (box->streak++ < STREAK || !mw_wait_possible(L)) return pop_k(L, 0, (lua_KContext)until);
+    if (box->streak++ < STREAK || !mw_wait_possible(L)) return pop_step(L, box, 0, until, &popping);
     box->streak = 0;
     return mw_wait_pass(L, (lua_KContext)until, pop_k);
 }
@@ -215,33 +217,33 @@ static int ring_try_pop(lua_State *L) {
     return rc < 0 ? failed(L, &err) : again_later(L, "ring try_pop", "it is empty");
 }
 
+static int next_k(lua_State *L, int code, lua_KContext ctx);
+static const struct way iterating = { "ring records", 1, next_k };
+
 static int next_k(lua_State *L, int code, lua_KContext ctx) {
-    static const struct way way = { "ring records", 1, next_k };
-    return pop_step(L, lua_touserdata(L, 1), code, (uint64_t)ctx, &way);
+    return pop_step(L, lua_touserdata(L, lua_upvalueindex(1)), code, (uint64_t)ctx, &iterating);
 }
 
-/* The iterator: its state is the ring, upvalue 1 its metatable, upvalue 2 the options.                     [-0, +1, ey] */
+/* The iterator: upvalue 1 is the ring, 2 the options; no argument has to be looked at.                     [-0, +1, ey] */
 static int records_next(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, records_next);
-    struct box *box = self(L);
+    struct box *box = lua_touserdata(L, lua_upvalueindex(1));
     uint64_t until = MW_NEVER;
 
+    if (box->r == NULL) return mw_raise_inval(L, "ring records", "this ring is gone");
     if (!lua_isnil(L, lua_upvalueindex(2))) until = mw_opt_deadline(L, lua_upvalueindex(2), "ring records");
-    if (box->streak++ < STREAK || !mw_wait_possible(L)) return next_k(L, 0, (lua_KContext)until);
+    if (box->streak++ < STREAK || !mw_wait_possible(L)) return pop_step(L, box, 0, until, &iterating);
     box->streak = 0;
     return mw_wait_pass(L, (lua_KContext)until, next_k);
 }
 
-/* ring:records{ timeout } -> next, ring                                              [-0, +2, e] */
+/* ring:records{ timeout } -> next                                                    [-0, +1, e] */
 static int ring_records(lua_State *L) {
     self(L);
     deadline(L, 2, "ring records");
     lua_settop(L, 2);
-    luaL_getmetatable(L, MW_RING_TYPE);
-    lua_insert(L, 2);                                    /* [ring mt options] */
     lua_pushcclosure(L, records_next, 2);
-    lua_pushvalue(L, 1);
-    return 2;
+    return 1;
 }
 
 /* ---- Looking, closing ------------------------------------------------------------------------------------------------------------- */

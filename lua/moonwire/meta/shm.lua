@@ -184,7 +184,6 @@ function Ring:try_pop() end
 --- For `for`: each record until the end. Raises on errors; `timeout` is for each record.
 ---@param options? { timeout?: number|string }
 ---@return fun(): string? next
----@return moonwire.Ring ring
 function Ring:records(options) end
 
 --- No more records will be pushed: the other side takes what is there, and then comes to the end.
