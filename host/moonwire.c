@@ -63,11 +63,6 @@ void mw_config_init(struct mw_config *cfg) {
     cfg->shutdown_ms = 5000;
 }
 
-static void set_spin(mw_host *h, int us) {
-    int most = us < MW_SPIN_MAX_US ? us : MW_SPIN_MAX_US;
-    mw_host_set_spin(h, us == 0 ? MW_SPIN_AUTO : us < 0 ? MW_SPIN_OFF : (uint64_t)most * 1000u);
-}
-
 static struct assembly *of(mw_host *h) {
     return mw_host_hooks(h)->ud;
 }
@@ -247,7 +242,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     mw_host_set_policy(a->host, a->policy);
     audit(a);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
-    set_spin(a->host, a->cfg.spin_us);
+    mw_host_set_spin(a->host, a->cfg.spin_us);
     mw_host_set_preempt(a->host, a->cfg.preempt, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy));
     lua_pushcfunction(mw_host_state(a->host), furnish);
     lua_pushlightuserdata(mw_host_state(a->host), &a->cfg); /* not the caller's: that may be an older, shorter one */
@@ -631,6 +626,7 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->notify_fd = birth.notify_fd;
     cfg->no_script_modules = !birth.modules;
     cfg->limits = birth.limits;
+    cfg->spin_us = birth.spin_us;
     cfg->shares = birth.shares;
     if (birth.caged) rc = mw_policy_hold(*policy, err);
     if (rc < 0) {

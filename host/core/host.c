@@ -301,7 +301,7 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     mw_list_init(&h->rest);
     h->turn = 1;
     mw_list_init(&h->sources);
-    mw_host_set_spin(h, MW_SPIN_AUTO);
+    mw_host_set_spin(h, 0);
     rc = open_loop(h, loop, err);
     if (rc < 0 && h->open_handles == 0) {
         mw_state_end(h);

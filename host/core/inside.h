@@ -73,6 +73,7 @@ struct mw_scope {
 };
 
 struct mw_spin {
+    int us;                         /* as it was set */
     uint64_t bound_ns;              /* 0: never */
     int adapts;
     unsigned row;                   /* short waits, one after the other */

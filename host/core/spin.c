@@ -19,9 +19,13 @@
 #define RELAX() ((void)0)
 #endif
 
-void mw_host_set_spin(mw_host *h, uint64_t how_ns) {
-    h->spin.adapts = how_ns == MW_SPIN_AUTO;
-    h->spin.bound_ns = how_ns == MW_SPIN_AUTO ? SPIN_BOUND_NS : how_ns;
+void mw_host_set_spin(mw_host *h, int us) {
+    h->spin.us = us < SPIN_MAX_US ? us : SPIN_MAX_US;
+    h->spin.adapts = us == 0;
+    h->spin.bound_ns = us == 0 ? SPIN_BOUND_NS : us < 0 ? 0 : (uint64_t)h->spin.us * 1000u;
+}
+int mw_host_spin(const mw_host *h) {
+    return h->spin.us;
 }
 void mw_host_stirred(mw_host *h) {
     h->stirred++;

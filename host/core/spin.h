@@ -5,7 +5,7 @@
  * machine, once for each hop of a conversation. Two sides that answer within a few microseconds spend nearly all their time so.
  * A side that still looks when the answer comes takes it at once, and the other side's write wakes nobody.
  *
- * When (MW_SPIN_AUTO). After SPIN_ROW waits one after the other that ended within SPIN_SHORT_NS, each wait begins with a spin of at
+ * When (0, which is `--spin=auto`). After SPIN_ROW waits one after the other that ended within SPIN_SHORT_NS, each wait begins with a spin of at
  * most SPIN_BOUND_NS. What a spin costs is kept in an account of time: one that finds nothing is taken from it, one that finds
  * something pays in what a wake would have cost, and time itself pays in 1/SPIN_SHARE. Without credit there is no spin, so:
  *   - an idle machine: one spin in vain after the last message, then none, for the row is broken;
@@ -42,11 +42,11 @@
 #define SPIN_OFF_MAX_MS 1024u
 #define SPIN_CALM 16u               /* times as long without a sign, and it begins anew */
 
-/* For how long a run of the host spins: MW_SPIN_AUTO: as above; MW_SPIN_OFF: never; else in nanoseconds, at the beginning of every
- * wait, on two cores and more and while nobody else wants this one. On the loop's thread. */
-#define MW_SPIN_AUTO UINT64_MAX
-#define MW_SPIN_OFF 0u
-void mw_host_set_spin(mw_host *h, uint64_t how_ns);
+/* For how long a run of the host spins: 0: as above (the default); below 0: never; else so many microseconds (at most SPIN_MAX_US), at
+ * the beginning of every wait, on two cores and more and while nobody else wants this one. On the loop's thread. */
+#define SPIN_MAX_US 10000
+void mw_host_set_spin(mw_host *h, int us);
+int mw_host_spin(const mw_host *h);         /* what was set */
 
 /* For what comes in without waking a task: else a spin counts as one that found nothing. */
 void mw_host_stirred(mw_host *h);

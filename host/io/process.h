@@ -209,6 +209,7 @@ struct mw_birth {
     int modules;              /* 1: Lua modules beside its script are free to read */
     int caged;                /* 1: it wears a cage made from its policy */
     struct mw_limits limits;  /* the parent's */
+    int spin_us;              /* the parent's (mw_host_spin) */
     struct mw_process_shares *shares;         /* NULL, or what it is given; given */
 };
 int mw_birth_read(int fd, struct mw_birth *out, mw_policy **policy, struct mw_err *err);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/spin.h"
 #include "io/process_parts.h"
 #include "policy/save.h"
 
@@ -21,11 +22,11 @@ struct header {
     uint32_t version, flags;
     int32_t script_fd, parent_fd, home_fd, audit_fd;
     uint32_t share_count, share_bytes;
-    int32_t notify_fd, unused;
+    int32_t notify_fd, spin_us;
     struct mw_limits limits;         /* the parent's own: a child has no more */
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 7u
+#define VERSION 8u
 #define BIRTH_MAX (24 << 20)       /* bytes */
 
 #ifdef F_ADD_SEALS
@@ -221,6 +222,7 @@ int mw_launch_script(struct launch *l) {
     if (rc < 0) return rc;
     memcpy(head.magic, magic, sizeof magic);
     head.limits = *mw_host_limits_given(l->home->host);
+    head.spin_us = mw_host_spin(l->home->host);
     l->count = SCRIPT_FD + 1;
     if (!o->pty && o->io[0].kind == MW_STDIO_STREAM && o->io[1].kind == MW_STDIO_STREAM) {
         head.flags = BIRTH_STDIO;
@@ -304,6 +306,7 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     if (memcmp(head.magic, magic, sizeof magic) != 0 || head.version != VERSION) return odd(err, "parent and child are of different versions");
     out->script_fd = head.script_fd;
     out->limits = head.limits;
+    out->spin_us = head.spin_us;
     out->parent_fd = head.flags & BIRTH_SOCKET ? head.parent_fd : -1;
     out->parent_stdio = (head.flags & BIRTH_STDIO) != 0;
     out->home_fd = head.flags & BIRTH_HOME ? head.home_fd : -1;
