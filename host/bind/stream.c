@@ -119,7 +119,7 @@ static int stream_write(lua_State *L) {
     struct mw_stream_box *box = mw_stream_box_own(L);
     mw_stream *s = box->s;
     size_t total = 0;
-    int n = lua_gettop(L) - 1, i, rc = 0;
+    int n = lua_gettop(L) - 1, i, rc;
     struct mw_view few[PARTS], *parts = few;
     struct mw_err err;
 
@@ -135,12 +135,14 @@ static int stream_write(lua_State *L) {
         }
         total += parts[i].len;
     }
-    if (!add_parts(s, parts, n, total)) rc = mw_stream_put(s, parts, n, &err);
+    rc = add_parts(s, parts, n, total) ? 0 : mw_stream_put(s, parts, n, &err);
     if (rc < 0) return mw_push_err(L, &err);
+    lua_settop(L, 1);
     box->writes += 1 + (total >> 10);
-    if (rc == 1 || box->writes < STREAK) return written(L, s, rc);
+    if (rc == 1) return written(L, s, 1);
+    if (box->writes < STREAK) return 1;
     box->writes = 0;
-    return mw_wait_possible(L) ? mw_wait_pass(L, 0, pass_k) : written(L, s, 0);
+    return mw_wait_possible(L) ? mw_wait_pass(L, 0, pass_k) : 1;
 }
 
 static int flush_k(lua_State *L, int code, lua_KContext ctx) {

@@ -322,10 +322,11 @@ static void step(mw_host *h, mw_task *t) {
     atomic_store_explicit(&h->co, NULL, memory_order_relaxed);
     h->running = NULL;
     if (status == LUA_YIELD) {
-        int waits = h->yielding && t->state != TASK_READY;
+        int long_step = atomic_load_explicit(&h->head.long_step, memory_order_relaxed);
+        int rests = h->yielding && (t->state != TASK_READY || long_step); /* one that only lets others go first goes on at once */
         if (!h->yielding) mw_task_kill(t);
         h->yielding = 0;
-        if (waits) mw_loop_rest(h);
+        if (rests) mw_loop_rest(h);
         return;
     }
     if (status != LUA_OK) nres = failed(h, t);

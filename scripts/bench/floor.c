@@ -1,5 +1,6 @@
-/* What a message costs that costs nothing: an iterator that pushes a string of the same length again and again. Nothing is given to a
- * script for less. A C module for programs/floor.lua.
+/* What a message costs that costs nothing: an iterator that pushes a string of the same length again and again, and an object with a
+ * method that takes a string and an integer and only copies the bytes. Nothing is given to a script, or taken from it, for less. A C
+ * module for programs/floor.lua.
  * Knows: Lua. Never: a stream. */
 #include <lauxlib.h>
 #include <lua.h>
@@ -26,7 +27,7 @@ static int next_frame(lua_State *L) {
     return 2;
 }
 
-/* bench_floor(count, size, line) -> iterator */
+/* start(count, size, line) -> iterator */
 static int start(lua_State *L) {
     lua_Integer count = luaL_checkinteger(L, 1), len = luaL_checkinteger(L, 2);
 
@@ -38,8 +39,36 @@ static int start(lua_State *L) {
     return 1;
 }
 
+/* sink:send(bytes, kind) -> sink */
+static int send(lua_State *L) {
+    char *to = lua_touserdata(L, 1);
+    const char *from;
+    size_t len;
+
+    if (lua_gettop(L) != 3 || lua_type(L, 2) != LUA_TSTRING || !lua_isinteger(L, 3)) return luaL_error(L, "bytes and an integer expected");
+    from = lua_tolstring(L, 2, &len);
+    to[0] = (char)lua_tointeger(L, 3);
+    if (len < sizeof bytes) memcpy(to + 1, from, len);
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* -> sink */
+static int sink(lua_State *L) {
+    lua_newuserdatauv(L, 1 + sizeof bytes, 0);
+    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, send);
+    lua_setfield(L, -2, "send");
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
 int luaopen_bench_floor(lua_State *L);
 int luaopen_bench_floor(lua_State *L) {
-    lua_pushcfunction(L, start);
+    static const luaL_Reg functions[] = { { "start", start }, { "sink", sink }, { NULL, NULL } };
+
+    luaL_newlib(L, functions);
     return 1;
 }

@@ -245,6 +245,42 @@ describe("a channel", function()
     assert.is_true(stop)
   end)
 
+  it("answers what came in one read in one call", function()
+    local a, b = channels "typed"
+    task.spawn_with({ daemon = true }, function()
+      for data, kind in b:messages() do b:send(data, kind) end
+    end)
+    local function ask(count)
+      for i = 1, count do assert(a:send("question " .. i, i)) end
+      for i = 1, count do assert.same({ "question " .. i, i }, { a:recv() }) end
+      return b:stream():stats().writes
+    end
+    ask(16) -- the first answer of all goes alone: nobody knows yet that others follow
+    local before = ask(16)
+    assert.equal(before + 1, ask(16))
+    assert.equal(before + 2, ask(1))
+    assert.equal(before + 3, ask(1))
+  end)
+
+  it("sends what a task has said when it waits, not when others have had their turn", function()
+    local a, b = channels "typed"
+    local seen
+    for _ = 1, 2 do -- the second time it is known that two belong together
+      local writer = task.spawn(function()
+        a:send("one", 1)
+        a:send("two", 2)
+        task.sleep(0)
+      end)
+      local reader = task.spawn(function() -- in the same turn, after the writer
+        seen = { b:recv(), b:recv() }
+      end)
+      reader:join()
+      writer:join()
+      assert.same({ "one", "two", 2 }, seen)
+    end
+    assert.equal(3, a:stream():stats().writes)
+  end)
+
   it("refuses to send what is above max and stays usable", function()
     local a, b = channels("u32le", { max = 4 })
     refused("EFRAME", "too_large", a:send "12345")

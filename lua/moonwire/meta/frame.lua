@@ -47,7 +47,7 @@ local Channel = {}
 
 --- Sends one frame: the data (or a view), then the header's other fields in order. Waits while the peer takes too little; an
 --- option table at the end, `{ timeout = }`, bounds that (after ETIMEDOUT nothing was sent). Frames that are refused (EFRAME)
---- leave the channel as it was.
+--- leave the channel as it was. Small frames that a task sends one after the other go out together, as with `Stream:write`.
 ---@param data string|moonwire.View
 ---@param ... any
 ---@return moonwire.Channel? ch
@@ -72,7 +72,7 @@ function Channel:messages(options) end
 ---@return fun(): moonwire.View, ...
 function Channel:views(options) end
 
---- Sends now what this turn gathered, and waits until the kernel has it.
+--- Sends now what was gathered, and waits until the kernel has it.
 ---@return moonwire.Channel? ch
 ---@return moonwire.Err? err
 function Channel:flush() end

@@ -52,8 +52,9 @@ function Stream:peek(n, options) end
 ---@return fun(): string?
 function Stream:lines(options) end
 
---- Writes strings and numbers as one piece. Waits while more than a mebibyte is unsent. What the peer does not take at once is
---- sent in the background: a failure then shows at the next write or flush.
+--- Writes strings and numbers as one piece. Waits while more than a mebibyte is unsent. Small pieces that a task writes one after
+--- the other go out together, when it waits for something or `flush` is called; what the peer does not take at once is sent in the
+--- background. A failure of these shows at the next write or flush.
 ---@param ... string|number
 ---@return moonwire.Stream? stream
 ---@return moonwire.Err? err  EPIPE, ECONNRESET: the peer has gone; ELIMIT: more than fits (1 GiB)

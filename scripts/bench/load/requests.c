@@ -137,8 +137,8 @@ int load_requests(int port, int conns, int depth, int millis, int size) {
     errno = 0;
     if (after.frames - before.frames != r->total || after.sum - before.sum != r->sum) load_fail("the server's account differs");
     if (r->counted == 0) load_fail("nothing was answered in time");
-    printf("result count=%llu seconds=%.6f p50=%.9f p99=%.9f\n", (unsigned long long)r->counted, millis / 1e3, time_at(r, 0.5) / 1e9,
-           time_at(r, 0.99) / 1e9);
+    printf("result count=%llu seconds=%.6f p50=%.9f p99=%.9f all=%llu\n", (unsigned long long)r->counted, millis / 1e3,
+           time_at(r, 0.5) / 1e9, time_at(r, 0.99) / 1e9, (unsigned long long)r->total);
     for (int i = 0; i < conns; i++) close(all[i].fd), free(all[i].at);
     close(poll);
     free(r->frames), free(r->in), free(r), free(all);

@@ -1,17 +1,22 @@
--- floor MODULES COUNT SIZE frames|lines: the loops of frames.lua and lines.lua over strings that come from nowhere.
+-- floor MODULES COUNT SIZE frames|lines|send: the loops of frames.lua and lines.lua over strings that come from nowhere, or go there.
 -- rights: -A
 package.cpath = arg[1] .. "/?.so"
 local floor = require "bench_floor"
 local count, size, byte = tonumber(arg[2]), tonumber(arg[3]), string.byte
 local n, bytes, sum = 0, 0, 0
 
-if arg[4] == "lines" then
-  for line in floor(count, size, true) do
+if arg[4] == "send" then
+  local ch, texts = floor.sink(), {}
+  for i = 0, 255 do texts[i] = string.char(i) .. ("x"):rep(size - 1) end
+  for i = 0, count - 1 do ch:send(texts[i & 255], 1 + i % 100) end
+  n, bytes = count, count * size
+elseif arg[4] == "lines" then
+  for line in floor.start(count, size, true) do
     n = n + 1
     bytes = bytes + #line
   end
 else
-  for data, kind in floor(count, size) do
+  for data, kind in floor.start(count, size) do
     n = n + 1
     bytes = bytes + #data
     sum = sum + kind + byte(data)
