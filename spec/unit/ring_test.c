@@ -2,8 +2,10 @@
  * Knows: share, core, moonwire.h. Never: Lua of its own, save what the hosts run. */
 #include "support/check.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <uv.h>
 
 #include "io/process.h"
 #include "moonwire.h"
@@ -116,12 +118,22 @@ TEST(a_ring_whose_memory_is_scribbled_over_is_broken_and_nothing_is_read_beyond_
 
 /* ---- Two hosts ------------------------------------------------------------------------------------------------------------------------- */
 
+enum turning { BY_ITSELF, BY_STEPS, BORROWED };
+
 struct run {
     struct mw_process_shares *shares;
     const char *script;
-    int status, errors;
+    enum turning how;
+    int status, errors, printed;
     char error[1024];
 };
+
+static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
+    (void)h;
+    (void)text;
+    (void)len;
+    ((struct run *)ud)->printed = 1;
+}
 
 static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
     struct run *run = ud;
@@ -131,20 +143,58 @@ static void on_error(mw_host *h, const struct mw_err *err, const char *traceback
     snprintf(run->error, sizeof run->error, "%s", err->message);
 }
 
+static void closed(void *ud) {
+    *(int *)ud = 1;
+}
+
+/* Somebody else's loop, which blocks as it likes: the host's asleep flags must stand all the time. */
+static void turn_borrowed(struct run *run, mw_host *h, uv_loop_t *loop, struct mw_err *err) {
+    int done = 0;
+
+    while (!run->printed && run->errors == 0) uv_run(loop, UV_RUN_ONCE);
+    if (mw_host_close(h, closed, &done, err) < 0) abort();
+    while (!done) uv_run(loop, UV_RUN_ONCE);
+    if (uv_loop_close(loop) < 0) run->status = -3;
+}
+
+/* Steps, and between them a wait for the descriptor. */
+static void turn_by_steps(struct run *run, mw_host *h, struct mw_err *err) {
+    struct mw_step st;
+
+    do {
+        struct pollfd at = { mw_host_backend_fd(h), POLLIN, 0 };
+        if (mw_host_step(h, 2000, &st, err) < 0) run->status = -4;
+        if (st.alive && st.ready == 0) poll(&at, 1, mw_host_timeout_ms(h));
+    } while (st.alive && run->status == 0 && run->errors == 0);
+    mw_host_free(h);
+}
+
 static void *run_host(void *ud) {
     struct run *run = ud;
     struct mw_config cfg;
     struct mw_err err;
     mw_host *h = NULL;
+    uv_loop_t loop;
+    int rc;
 
     mw_config_init(&cfg);
     cfg.shares = run->shares;
     cfg.on_error = on_error;
+    cfg.on_print = on_print;
     cfg.ud = run;
     cfg.warden = 0;
-    if (mw_host_new(&cfg, &h, &err) < 0 || mw_host_load_string(h, run->script, strlen(run->script), "=test", &err) < 0) {
+    if (run->how == BORROWED && uv_loop_init(&loop) < 0) abort();
+    rc = run->how == BORROWED ? mw_host_new_on(&loop, &cfg, &h, &err) : mw_host_new(&cfg, &h, &err);
+    if (rc == 0) rc = mw_host_load_string(h, run->script, strlen(run->script), "=test", &err);
+    if (rc < 0) {
         snprintf(run->error, sizeof run->error, "%s", err.message);
         run->status = -1;
+    } else if (run->how == BORROWED) {
+        turn_borrowed(run, h, &loop, &err);
+        return NULL;
+    } else if (run->how == BY_STEPS) {
+        turn_by_steps(run, h, &err);
+        return NULL;
     } else if (mw_host_run(h, &run->status, &err) < 0) {
         run->status = -2;
     }
@@ -177,13 +227,13 @@ static void run_both(struct run *a, struct run *b) {
     if (*a->error || *b->error) printf("# %s | %s\n", a->error, b->error);
 }
 
-TEST(two_hosts_on_two_threads_push_and_pop_and_sleep_and_wake) {
+static void ring_between(enum turning pushing, enum turning popping_) {
     static const char pusher[] = "local mw = require 'moonwire' local ring = mw.shared.it "
-                                 "for i = 1, 20000 do ring:push('r' .. i) if i % 997 == 0 then mw.task.sleep(0.0001) end end ring:finish()";
+                                 "for i = 1, 20000 do ring:push('r' .. i) if i % 997 == 0 then mw.task.sleep(0.0001) end end ring:finish() print 'pushed'";
     static const char popper[] = "local mw = require 'moonwire' local n = 0 "
-                                 "for rec in mw.shared.it:records { timeout = 60 } do n = n + 1 assert(rec == 'r' .. n) end assert(n == 20000)";
+                                 "for rec in mw.shared.it:records { timeout = 60 } do n = n + 1 assert(rec == 'r' .. n) end assert(n == 20000) print(n)";
     mw_ring *r = ring_of(8192);
-    struct run a = { .script = pusher }, b = { .script = popper };
+    struct run a = { .script = pusher, .how = pushing }, b = { .script = popper, .how = popping_ };
     unsigned side;
     uint64_t capacity;
     struct mw_err err;
@@ -195,6 +245,18 @@ TEST(two_hosts_on_two_threads_push_and_pop_and_sleep_and_wake) {
     b.shares = share(2, side, capacity, fds, 2);
     end(r);
     run_both(&a, &b);
+}
+
+TEST(two_hosts_on_two_threads_push_and_pop_and_sleep_and_wake) {
+    ring_between(BY_ITSELF, BY_ITSELF);
+}
+TEST(a_host_on_a_borrowed_loop_is_woken_by_the_doorbell) {
+    ring_between(BY_ITSELF, BORROWED);
+    ring_between(BORROWED, BY_ITSELF);
+}
+TEST(a_host_that_is_stepped_is_woken_by_the_doorbell) {
+    ring_between(BY_ITSELF, BY_STEPS);
+    ring_between(BY_STEPS, BORROWED);
 }
 
 TEST(two_hosts_wait_for_each_others_numbers_with_hundreds_of_waiters) {
