@@ -52,8 +52,10 @@ void mw_pool_settle(struct mw_pool_set *s) {
     if (s->pool.due >= s->armed || s->pool.state == MW_POOL_CLOSED) return;
     now = mw_pool_clock();
     at = mw_host_now(s->host) + (s->pool.due > now ? s->pool.due - now : 0);
-    if (mw_timer_start(s->host, &s->timer, at, on_timer) == 0) s->armed = s->pool.due;
-    else mw_host_log(s->host, MW_LOG_ERROR, "%s: no memory for its deadlines", s->op);
+    if (mw_timer_start(s->host, &s->timer, at, on_timer) == 0)
+        s->armed = s->pool.due;
+    else
+        mw_host_log(s->host, MW_LOG_ERROR, "%s: no memory for its deadlines", s->op);
 }
 
 static void set_close(struct mw_pool_set *s) {
@@ -77,7 +79,8 @@ static int on_give(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_t
 
     return s->driver->give(MW_LIST_ENTRY(m, struct mw_pool_worker, member), MW_LIST_ENTRY(t, struct mw_call, task));
 }
-static void on_ended(struct mw_pool *p, struct mw_pool_task *t, int code, enum mw_pool_phase phase, struct mw_pool_member *m) {
+static void on_ended(struct mw_pool *p, struct mw_pool_task *t, int code, enum mw_pool_phase phase,
+                     struct mw_pool_member *m) {
     struct mw_pool_set *s = MW_LIST_ENTRY(p, struct mw_pool_set, pool);
 
     (void)m;
@@ -99,8 +102,10 @@ static void on_want(struct mw_pool *p) {
 static void on_changed(struct mw_pool *p) {
     struct mw_pool_set *s = MW_LIST_ENTRY(p, struct mw_pool_set, pool);
 
-    if (p->state != MW_POOL_OPEN) mw_wait_wake(&s->room);
-    else if (!mw_wait_empty(&s->room) && mw_pool_has_room(p, 0)) mw_wait_wake_one(&s->room);
+    if (p->state != MW_POOL_OPEN)
+        mw_wait_wake(&s->room);
+    else if (!mw_wait_empty(&s->room) && mw_pool_has_room(p, 0))
+        mw_wait_wake_one(&s->room);
     if (p->state != MW_POOL_OPEN && mw_pool_is_empty(p)) mw_wait_wake(&s->empty);
 }
 static const struct mw_pool_ops ops = { on_give, on_ended, on_end, on_peek, on_want, on_changed };
@@ -111,8 +116,10 @@ static const struct mw_pool_ops ops = { on_give, on_ended, on_end, on_peek, on_w
 static int start_keeper(lua_State *L, struct mw_pool_set *s, int child, struct mw_err *err) {
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 1);
-    if (child != 0) lua_pushvalue(L, child);
-    else lua_pushnil(L);
+    if (child != 0)
+        lua_pushvalue(L, child);
+    else
+        lua_pushnil(L);
     return mw_task_start(mw_host_root(s->host), L, 2, s->op, 1, NULL, err);
 }
 
@@ -121,7 +128,7 @@ static int manage_k(lua_State *L, int code, lua_KContext ctx) {
     struct mw_err err;
 
     (void)ctx;
-    if (code == MW_ECANCELED) {             /* the host ends: nobody would see to the workers */
+    if (code == MW_ECANCELED) { /* the host ends: nobody would see to the workers */
         set_close(s);
         return mw_wait_cancelled(L);
     }
@@ -142,7 +149,8 @@ static int manage(lua_State *L) {
  * function that ends when the worker has ended. plain: calls have no name                              [-0, +2, e] */
 static int pool_new(lua_State *L) {
     static const char *const kinds[] = { "script", "runner", "thread", NULL };
-    static const struct mw_pool_driver *const drivers[] = { &mw_pool_script_driver, &mw_pool_runner_driver, &mw_pool_thread_driver };
+    static const struct mw_pool_driver *const drivers[] = { &mw_pool_script_driver, &mw_pool_runner_driver,
+                                                            &mw_pool_thread_driver };
     const char *op = strcmp(luaL_checkstring(L, 1), "worker pool") == 0 ? "worker pool" : "process pool";
     int kind = luaL_checkoption(L, 3, NULL, kinds), rc;
     struct mw_pool_limits limits;
@@ -153,7 +161,7 @@ static int pool_new(lua_State *L) {
     lua_settop(L, 5);
     luaL_checktype(L, 4, LUA_TFUNCTION);
     box = mw_box_new(L, sizeof *box, MW_POOL_TYPE);
-    hand = mw_box_new(L, sizeof *hand, MW_POOL_HAND_TYPE);              /* [.. box hand] */
+    hand = mw_box_new(L, sizeof *hand, MW_POOL_HAND_TYPE); /* [.. box hand] */
     rc = mw_host_room(mw_host_of(L), op, NULL, &err);
     if (rc < 0) return mw_push_err(L, &err);
     s = calloc(1, sizeof *s);
@@ -170,7 +178,8 @@ static int pool_new(lua_State *L) {
     mw_list_init(&s->calls);
     s->plain = lua_toboolean(L, 5);
     mw_pool_options_read(L, 2, op, s, &limits);
-    if (mw_pool_init(&s->pool, &limits, &ops) < 0) return mw_err_set(&err, MW_ENOMEM, op, NULL, NULL), mw_push_err(L, &err);
+    if (mw_pool_init(&s->pool, &limits, &ops) < 0)
+        return mw_err_set(&err, MW_ENOMEM, op, NULL, NULL), mw_push_err(L, &err);
     mw_host_adopt(s->host, &s->handle, on_shutdown);
     hand->s = s;
     s->refs++;
@@ -192,7 +201,7 @@ static int pool_begin(lua_State *L) {
     struct mw_err err;
 
     lua_settop(L, 4);
-    lua_remove(L, 1);                                                   /* [hand keeper child] */
+    lua_remove(L, 1); /* [hand keeper child] */
     if (!lua_isnil(L, 3)) {
         if (start_keeper(L, s, 3, &err) < 0) return mw_push_err(L, &err);
         s->pool.asked++;
@@ -252,10 +261,12 @@ static int worker_gc(lua_State *L) {
     return 0;
 }
 
-int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kind, uint64_t run_ns, uint64_t now, const char *at, size_t len) {
+int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kind, uint64_t run_ns, uint64_t now,
+                            const char *at, size_t len) {
     struct mw_pool_task *t;
     struct mw_call *c;
-    int rc = mw_pool_answered(&w->set->pool, &w->member, seq, kind == MW_POOL_RAISED ? MW_POOL_FAILED : MW_POOL_DONE, run_ns, now, &t);
+    int rc = mw_pool_answered(&w->set->pool, &w->member, seq, kind == MW_POOL_RAISED ? MW_POOL_FAILED : MW_POOL_DONE,
+                              run_ns, now, &t);
 
     if (rc != 1) return rc;
     c = MW_LIST_ENTRY(t, struct mw_call, task);
@@ -347,7 +358,8 @@ static int pool_members(lua_State *L) {
 
     lua_createtable(L, (int)s->pool.count, 0);
     for (struct mw_list *at = s->pool.members.next; at != &s->pool.members; at = at->next) {
-        struct mw_pool_worker *w = MW_LIST_ENTRY(MW_LIST_ENTRY(at, struct mw_pool_member, link), struct mw_pool_worker, member);
+        struct mw_pool_worker *w =
+            MW_LIST_ENTRY(MW_LIST_ENTRY(at, struct mw_pool_member, link), struct mw_pool_worker, member);
 
         lua_createtable(L, 0, 5);
         set_integer(L, "id", w->id);
@@ -371,10 +383,11 @@ static int pool_signal(lua_State *L) {
 
     if (number == 0) return mw_raise_inval(L, "pool worker kill", "there is no signal \"%s\"", lua_tostring(L, 3));
     for (struct mw_list *at = s->pool.members.next; at != &s->pool.members; at = at->next) {
-        struct mw_pool_worker *w = MW_LIST_ENTRY(MW_LIST_ENTRY(at, struct mw_pool_member, link), struct mw_pool_worker, member);
+        struct mw_pool_worker *w =
+            MW_LIST_ENTRY(MW_LIST_ENTRY(at, struct mw_pool_member, link), struct mw_pool_worker, member);
 
         if (w->id != (unsigned)id) continue;
-        if (w->child == NULL) {                                         /* it has no process of its own, or has another each time */
+        if (w->child == NULL) { /* it has no process of its own, or has another each time */
             mw_task_cancel(w->keeper, "its worker was killed");
             rc = 0;
         } else {
@@ -395,7 +408,8 @@ static int drain_k(lua_State *L, int code, lua_KContext ctx) {
 
     if (mw_pool_is_empty(&s->pool) || s->pool.state == MW_POOL_CLOSED) return lua_pushboolean(L, 1), 1;
     if (code == MW_ETIMEDOUT) {
-        mw_err_setf(&err, code, s->op, "drain", "%u tasks wait, %u run, %u workers have not ended", mw_pool_waiting(&s->pool), s->pool.loaded, s->pool.count);
+        mw_err_setf(&err, code, s->op, "drain", "%u tasks wait, %u run, %u workers have not ended",
+                    mw_pool_waiting(&s->pool), s->pool.loaded, s->pool.count);
         return mw_push_err(L, &err);
     }
     return mw_wait_yield(L, &s->empty, (uint64_t)ctx, ctx, drain_k);
@@ -426,7 +440,9 @@ static int pool_gc(lua_State *L) {
 
     box->s = NULL;
     if (s == NULL) return 0;
-    if (s->pool.state != MW_POOL_CLOSED && !(s->pool.state != MW_POOL_OPEN && mw_pool_is_empty(&s->pool)) && s->pool.ops != NULL) mw_box_warn(L, 1, s->op);
+    if (s->pool.state != MW_POOL_CLOSED && !(s->pool.state != MW_POOL_OPEN && mw_pool_is_empty(&s->pool)) &&
+        s->pool.ops != NULL)
+        mw_box_warn(L, 1, s->op);
     if (s->pool.ops != NULL) set_close(s);
     mw_pool_set_release(s);
     return 0;
@@ -444,7 +460,8 @@ static int hand_gc(lua_State *L) {
 static int pool_tostring(lua_State *L) {
     struct mw_pool_set *s = mw_pool_check(L, 1);
 
-    lua_pushfstring(L, "%s (%d workers, %d tasks)", s->op, (int)s->pool.count, (int)(s->pool.queue.count + s->pool.given));
+    lua_pushfstring(L, "%s (%d workers, %d tasks)", s->op, (int)s->pool.count,
+                    (int)(s->pool.queue.count + s->pool.given));
     return 1;
 }
 
@@ -455,22 +472,37 @@ static int pool_is_thread(lua_State *L) {
 }
 
 int mw_door_pool(lua_State *L) {
-    static const luaL_Reg methods[] = { { "stats", pool_stats }, { "drain", pool_drain }, { "close", pool_close }, { NULL, NULL } };
-    static const luaL_Reg meta[] = { { "__gc", pool_gc }, { "__close", pool_close }, { "__tostring", pool_tostring }, { NULL, NULL } };
+    static const luaL_Reg methods[] = {
+        { "stats", pool_stats }, { "drain", pool_drain }, { "close", pool_close }, { NULL, NULL }
+    };
+    static const luaL_Reg meta[] = {
+        { "__gc", pool_gc }, { "__close", pool_close }, { "__tostring", pool_tostring }, { NULL, NULL }
+    };
     static const luaL_Reg none[] = { { NULL, NULL } }, hand_meta[] = { { "__gc", hand_gc }, { NULL, NULL } };
     static const luaL_Reg worker_meta[] = { { "__gc", worker_gc }, { "__close", worker_gc }, { NULL, NULL } };
-    static const luaL_Reg fns[] = { { "new", pool_new }, { "begin", pool_begin }, { "refused", pool_refused }, { "members", pool_members },
-                                    { "signal", pool_signal }, { "attend", mw_pool_attend }, { "attend_thread", mw_pool_attend_thread },
-                                    { "is_thread", pool_is_thread }, { "work", mw_pool_work }, { "take", mw_pool_take },
-                                    { "answer", mw_pool_answer }, { "lost", mw_pool_lose }, { "idle", mw_pool_idle }, { "serve", mw_pool_serve }, { NULL, NULL } };
+    static const luaL_Reg fns[] = { { "new", pool_new },
+                                    { "begin", pool_begin },
+                                    { "refused", pool_refused },
+                                    { "members", pool_members },
+                                    { "signal", pool_signal },
+                                    { "attend", mw_pool_attend },
+                                    { "attend_thread", mw_pool_attend_thread },
+                                    { "is_thread", pool_is_thread },
+                                    { "work", mw_pool_work },
+                                    { "take", mw_pool_take },
+                                    { "answer", mw_pool_answer },
+                                    { "lost", mw_pool_lose },
+                                    { "idle", mw_pool_idle },
+                                    { "serve", mw_pool_serve },
+                                    { NULL, NULL } };
 
     mw_type_new(L, MW_POOL_TYPE, methods, meta);
     mw_type_new(L, MW_POOL_HAND_TYPE, none, hand_meta);
     mw_type_new(L, MW_POOL_WORKER_TYPE, none, worker_meta);
-    mw_type_methods(L, MW_POOL_TYPE);                                   /* [methods] */
+    mw_type_methods(L, MW_POOL_TYPE); /* [methods] */
     luaL_getmetatable(L, MW_POOL_TYPE);
     luaL_setfuncs(L, mw_pool_call_methods, 1);
-    luaL_newlib(L, fns);                                                /* [methods fns] */
+    luaL_newlib(L, fns); /* [methods fns] */
     lua_insert(L, -2);
     lua_setfield(L, -2, "methods");
     return 1;

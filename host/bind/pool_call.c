@@ -89,8 +89,10 @@ void mw_pool_death_push(lua_State *L, const struct mw_pool_death *d, int table) 
     if (d->known && d->signal != 0) {
         const char *name = mw_process_signal_name(d->signal);
 
-        if (name != NULL) lua_pushstring(L, name);
-        else lua_pushinteger(L, d->signal);
+        if (name != NULL)
+            lua_pushstring(L, name);
+        else
+            lua_pushinteger(L, d->signal);
         lua_setfield(L, table, "signal");
     }
     if (d->pid != 0) {
@@ -133,15 +135,19 @@ static int push_failure(lua_State *L, struct mw_pool_set *s, struct mw_call *c) 
     if (code == MW_ETIMEDOUT) {
         int ran = c->phase == MW_POOL_IN_RUN;
 
-        mw_err_set(&err, code, s->op, name, ran ? "it ran longer than it may, and its worker was ended" : "no worker was free in time");
-        mw_err_hint(&err, ran ? "task_timeout, or timeout of the call, sets the limit" : "queue_timeout, or timeout of the call, sets the limit");
+        mw_err_set(&err, code, s->op, name,
+                   ran ? "it ran longer than it may, and its worker was ended" : "no worker was free in time");
+        mw_err_hint(&err, ran ? "task_timeout, or timeout of the call, sets the limit"
+                              : "queue_timeout, or timeout of the call, sets the limit");
         lua_pushstring(L, ran ? "run" : "queue");
         lua_setfield(L, at, "phase");
     } else if (code == MW_ECRASHED) {
         const char *why = c->death != NULL ? c->death->why : "it has ended";
 
-        if (c->phase == MW_POOL_IN_RUN) mw_err_setf(&err, code, s->op, name, "its worker %s", why);
-        else mw_err_setf(&err, code, s->op, name, "the pool is broken: its workers do not work; the last one: %s", why);
+        if (c->phase == MW_POOL_IN_RUN)
+            mw_err_setf(&err, code, s->op, name, "its worker %s", why);
+        else
+            mw_err_setf(&err, code, s->op, name, "the pool is broken: its workers do not work; the last one: %s", why);
         if (c->death != NULL) mw_pool_death_push(L, c->death, at);
     } else {
         mw_err_set(&err, code, s->op, name, code == MW_ECLOSED ? "the pool was closed" : NULL);
@@ -188,7 +194,7 @@ static int push_answer(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
     if (c->kind == MW_POOL_RAISED) return push_raised(L, s, c);
     mw_call_free(c);
     if (n > 0) return n;
-    lua_pushnil(L);                                     /* so that select("#", ...) is as of a call with one result */
+    lua_pushnil(L); /* so that select("#", ...) is as of a call with one result */
     return 1;
 }
 
@@ -197,7 +203,7 @@ static int push_answer(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
 static void abandon(struct mw_pool_set *s, struct mw_call *c) {
     int mine;
 
-    c->orphan = c->task.state == MW_POOL_TASK_GIVEN;    /* then it is freed when it ends */
+    c->orphan = c->task.state == MW_POOL_TASK_GIVEN; /* then it is freed when it ends */
     mine = mw_pool_abandon(&s->pool, &c->task, s->cancel_kills, mw_pool_clock());
     if (mine) mw_call_free(c);
     mw_pool_settle(s);
@@ -208,8 +214,10 @@ static int call_k(lua_State *L, int code, lua_KContext ctx) {
     struct mw_pool_set *s = ((struct box *)lua_touserdata(L, 1))->s;
 
     if (code == MW_ECANCELED) {
-        if (c->over) mw_call_free(c);
-        else abandon(s, c);
+        if (c->over)
+            mw_call_free(c);
+        else
+            abandon(s, c);
         return mw_wait_cancelled(L);
     }
     if (!c->over) return mw_wait_yield_raw(L, &c->done, MW_NEVER, ctx, call_k);
@@ -234,10 +242,14 @@ static int push_refusal(lua_State *L, struct mw_pool_set *s, struct mw_call *c, 
         mw_err_setf(&err, code, s->op, name, "the queue is full: %u tasks wait", mw_pool_waiting(&s->pool));
         mw_err_hint(&err, "max_queue and max_queue_bytes set the limits; call waits instead");
     } else if (code == MW_ELIMIT) {
-        mw_err_setf(&err, code, s->op, name, "its request has %zu bytes, more than the whole queue may hold", c->request_len);
+        mw_err_setf(&err, code, s->op, name, "its request has %zu bytes, more than the whole queue may hold",
+                    c->request_len);
         mw_err_hint(&err, "max_queue_bytes sets the limit");
     } else {
-        mw_err_set(&err, code, s->op, name, code != MW_ECLOSED ? NULL : s->pool.state == MW_POOL_DRAINING ? "the pool is being drained" : "the pool is closed");
+        mw_err_set(&err, code, s->op, name,
+                   code != MW_ECLOSED                  ? NULL
+                   : s->pool.state == MW_POOL_DRAINING ? "the pool is being drained"
+                                                       : "the pool is closed");
     }
     mw_call_free(c);
     return mw_push_err(L, &err);
@@ -249,7 +261,8 @@ static int room_k(lua_State *L, int code, lua_KContext ctx) {
     struct mw_pool_set *s = ((struct box *)lua_touserdata(L, 1))->s;
     int rc;
 
-    if (code != 0 && !mw_wait_empty(&s->room) && mw_pool_has_room(&s->pool, 0)) mw_wait_wake_one(&s->room);     /* in our place */
+    if (code != 0 && !mw_wait_empty(&s->room) && mw_pool_has_room(&s->pool, 0))
+        mw_wait_wake_one(&s->room); /* in our place */
     if (code == MW_ECANCELED) {
         mw_call_free(c);
         return mw_wait_cancelled(L);
@@ -263,7 +276,9 @@ static int room_k(lua_State *L, int code, lua_KContext ctx) {
     rc = mw_pool_add(&s->pool, &c->task, c->task.queue_until, mw_pool_clock());
     mw_pool_settle(s);
     if (rc == MW_EAGAIN) {
-        uint64_t now = mw_pool_clock(), left = c->task.queue_until == MW_POOL_NEVER ? 0 : c->task.queue_until > now ? c->task.queue_until - now : 1;
+        uint64_t now = mw_pool_clock(), left = c->task.queue_until == MW_POOL_NEVER ? 0
+                                               : c->task.queue_until > now          ? c->task.queue_until - now
+                                                                                    : 1;
 
         return mw_wait_yield_raw(L, &s->room, left == 0 ? MW_NEVER : mw_host_now(s->host) + left, ctx, room_k);
     }
@@ -296,9 +311,11 @@ static struct mw_call *make(lua_State *L, struct mw_pool_set *s, int named, int 
     int priority = 0;
 
     if (named) {
-        if (lua_type(L, 2) != LUA_TSTRING) mw_raise_inval(L, s->op, "the name of the task must be a string, got %s", luaL_typename(L, 2));
+        if (lua_type(L, 2) != LUA_TSTRING)
+            mw_raise_inval(L, s->op, "the name of the task must be a string, got %s", luaL_typename(L, 2));
         name = lua_tolstring(L, 2, &name_len);
-        if (name_len > MW_POOL_NAME_MAX || memchr(name, '\0', name_len) != NULL) mw_raise_inval(L, s->op, "that is no name of a task: too long, or with a NUL byte in it");
+        if (name_len > MW_POOL_NAME_MAX || memchr(name, '\0', name_len) != NULL)
+            mw_raise_inval(L, s->op, "that is no name of a task: too long, or with a NUL byte in it");
     }
     if (!lua_isnoneornil(L, options)) read_options(L, options, s, &priority, &timeout);
     s->scratch.head = s->scratch.tail = 0;
@@ -331,13 +348,18 @@ static int begin(lua_State *L, int wait) {
     named = !s->plain;
     lua_settop(L, named ? 4 : 3);
     c = make(L, s, named, named ? 4 : 3, now);
-    rc = wait && !mw_wait_empty(&s->room) ? MW_EAGAIN : mw_pool_add(&s->pool, &c->task, MW_POOL_NEVER, now);    /* others were here first */
+    rc = wait && !mw_wait_empty(&s->room)
+             ? MW_EAGAIN
+             : mw_pool_add(&s->pool, &c->task, MW_POOL_NEVER, now); /* others were here first */
     mw_pool_settle(s);
     if (rc == 0) return mw_wait_yield_raw(L, &c->done, MW_NEVER, (lua_KContext)c, call_k);
     if (rc != MW_EAGAIN || !wait) return push_refusal(L, s, c, rc);
     c->task.queue_until = sum(now, s->pool.limits.queue_ns);
     if (c->task.until < c->task.queue_until) c->task.queue_until = c->task.until;
-    return mw_wait_yield_raw(L, &s->room, c->task.queue_until == MW_POOL_NEVER ? MW_NEVER : mw_host_now(s->host) + (c->task.queue_until - now), (lua_KContext)c, room_k);
+    return mw_wait_yield_raw(L, &s->room,
+                             c->task.queue_until == MW_POOL_NEVER ? MW_NEVER
+                                                                  : mw_host_now(s->host) + (c->task.queue_until - now),
+                             (lua_KContext)c, room_k);
 }
 
 /* pool:call(name, value, { priority, timeout }) -> values | nil, err; of workers that know one thing only without the name

@@ -5,8 +5,8 @@
 #include "bind/arg.h"
 #include "bind/pool.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define SIZE_MOST 1024
+#define SECOND_NS  UINT64_C(1000000000)
+#define SIZE_MOST  1024
 #define QUEUE_MOST 10000000
 
 /* The table of option `key`, checked against what it may have; 0: there is none (nil is on the stack).    [-0, +1, e] */
@@ -38,12 +38,14 @@ static void read_backoff(lua_State *L, int at, const char *op, struct mw_pool_li
     int type = mw_opt_get(L, at, "backoff"), t = lua_gettop(L);
 
     if (type != LUA_TNIL) {
-        if (type != LUA_TTABLE || lua_rawlen(L, t) != 2) mw_raise_inval(L, op, "option \"backoff\" must be two durations, the first and the longest: { 0.1, 5 }");
+        if (type != LUA_TTABLE || lua_rawlen(L, t) != 2)
+            mw_raise_inval(L, op, "option \"backoff\" must be two durations, the first and the longest: { 0.1, 5 }");
         lua_rawgeti(L, t, 1);
         l->backoff_ns = mw_arg_duration(L, -1, op, "option \"backoff\"");
         lua_rawgeti(L, t, 2);
         l->backoff_max_ns = mw_arg_duration(L, -1, op, "option \"backoff\"");
-        if (l->backoff_max_ns < l->backoff_ns) mw_raise_inval(L, op, "option \"backoff\": the longest is shorter than the first");
+        if (l->backoff_max_ns < l->backoff_ns)
+            mw_raise_inval(L, op, "option \"backoff\": the longest is shorter than the first");
     }
     lua_settop(L, t - 1);
 }
@@ -70,14 +72,19 @@ static unsigned read_on(lua_State *L, int at, const char *op) {
     lua_Integer n = 0;
     unsigned bits = 0;
 
-    if (type != LUA_TNIL && type != LUA_TTABLE) mw_raise_inval(L, op, "option \"on\" must be a list of \"crash\", \"timeout\" and \"error\", got %s", luaL_typename(L, t));
+    if (type != LUA_TNIL && type != LUA_TTABLE)
+        mw_raise_inval(L, op, "option \"on\" must be a list of \"crash\", \"timeout\" and \"error\", got %s",
+                       luaL_typename(L, t));
     if (type == LUA_TTABLE) n = (lua_Integer)lua_rawlen(L, t);
     for (lua_Integer i = 1; i <= n; i++) {
         int k = 0;
 
         lua_rawgeti(L, t, i);
         while (words[k] != NULL && (lua_type(L, -1) != LUA_TSTRING || strcmp(words[k], lua_tostring(L, -1)) != 0)) k++;
-        if (words[k] == NULL) mw_raise_inval(L, op, "option \"on\" is a list of \"crash\", \"timeout\" and \"error\"; item %d is none of them", (int)i);
+        if (words[k] == NULL)
+            mw_raise_inval(L, op,
+                           "option \"on\" is a list of \"crash\", \"timeout\" and \"error\"; item %d is none of them",
+                           (int)i);
         bits |= 1u << k;
         lua_pop(L, 1);
     }
@@ -103,7 +110,9 @@ void mw_pool_options_read(lua_State *L, int idx, const char *op, struct mw_pool_
     memset(l, 0, sizeof *l);
     l->size = (unsigned)mw_opt_integer(L, idx, op, "size", 1, SIZE_MOST, mw_pool_cores());
     l->min_idle = (unsigned)mw_opt_integer(L, idx, op, "min_idle", 0, SIZE_MOST, 0);
-    if (l->min_idle > l->size) mw_raise_inval(L, op, "option \"min_idle\" is %d: more than the %d of \"size\"", (int)l->min_idle, (int)l->size);
+    if (l->min_idle > l->size)
+        mw_raise_inval(L, op, "option \"min_idle\" is %d: more than the %d of \"size\"", (int)l->min_idle,
+                       (int)l->size);
     l->max_queue = (unsigned)mw_opt_integer(L, idx, op, "max_queue", 1, QUEUE_MOST, 1000);
     l->max_queue_bytes = (size_t)mw_opt_size(L, idx, op, "max_queue_bytes", 1, INT64_MAX / 2, 64u << 20);
     l->queue_ns = mw_opt_duration(L, idx, op, "queue_timeout", 10 * SECOND_NS);

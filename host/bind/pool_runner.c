@@ -37,7 +37,7 @@ int mw_pool_work(lua_State *L) {
     lua_settop(L, 2);
     w = mw_pool_worker_new(L, s);
     lua_pushvalue(L, 2);
-    lua_setiuservalue(L, -2, 1);                                        /* it lends the process */
+    lua_setiuservalue(L, -2, 1); /* it lends the process */
     w->child = p;
     if (p != NULL) w->pid = (int)mw_process_pid(p);
     mw_pool_joined(&s->pool, &w->member, 1, mw_pool_clock());
@@ -59,7 +59,8 @@ static int take_k(lua_State *L, int code, lua_KContext ctx) {
     w->now = NULL;
     lua_pushboolean(L, 1);
     lua_pushlstring(L, c->request, c->name_len);
-    if (mw_value_read(L, c->request + c->name_len, c->request_len - c->name_len, &used, &o, &err) < 0) return mw_raise(L, &err);
+    if (mw_value_read(L, c->request + c->name_len, c->request_len - c->name_len, &used, &o, &err) < 0)
+        return mw_raise(L, &err);
     return 3;
 }
 int mw_pool_take(lua_State *L) {
@@ -79,7 +80,7 @@ int mw_pool_answer(lua_State *L) {
     if (s == NULL) return 0;
     s->scratch.head = s->scratch.tail = 0;
     for (int i = 3; i <= n && rc == 0; i++) rc = mw_value_write(L, i, &s->scratch, &o, &err);
-    if (rc < 0) {                                                       /* what cannot be sent is the task's error */
+    if (rc < 0) { /* what cannot be sent is the task's error */
         kind = MW_POOL_RAISED;
         s->scratch.head = s->scratch.tail = 0;
         mw_err_push(L, &err);
@@ -88,7 +89,8 @@ int mw_pool_answer(lua_State *L) {
         if (rc == 0) rc = mw_value_write(L, -1, &s->scratch, &o, &err);
         if (rc < 0) return mw_raise(L, &err);
     }
-    mw_pool_worker_answered(w, w->member.seq, kind, UINT64_MAX, mw_pool_clock(), mw_bytes_at(&s->scratch), mw_bytes_len(&s->scratch));
+    mw_pool_worker_answered(w, w->member.seq, kind, UINT64_MAX, mw_pool_clock(), mw_bytes_at(&s->scratch),
+                            mw_bytes_len(&s->scratch));
     mw_bytes_consume(&s->scratch, mw_bytes_len(&s->scratch));
     mw_bytes_shrink(&s->scratch, 64 << 10);
     mw_pool_settle(s);

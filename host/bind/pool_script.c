@@ -10,10 +10,10 @@
 #include "bind/pool.h"
 #include "bind/process.h"
 
-#define LAST_WORDS_NS UINT64_C(1000000000)      /* a worker whose line is at its end has so long to end */
-#define POLITE_NS UINT64_C(5000000000)          /* one that was asked to leave */
-enum { FILLS = 16 };                            /* reads in a row before other tasks have their turn */
-enum { KEEP = 64 << 10 };                       /* bytes gathered before they are written within the turn */
+#define LAST_WORDS_NS UINT64_C(1000000000) /* a worker whose line is at its end has so long to end */
+#define POLITE_NS     UINT64_C(5000000000) /* one that was asked to leave */
+enum { FILLS = 16 };                       /* reads in a row before other tasks have their turn */
+enum { KEEP = 64 << 10 };                  /* bytes gathered before they are written within the turn */
 
 static int attend_k(lua_State *L, int code, lua_KContext ctx);
 static int dying_k(lua_State *L, int code, lua_KContext ctx);
@@ -35,15 +35,19 @@ static void on_dusk(struct mw_dusk *d) {
 }
 
 static int give(struct mw_pool_worker *w, struct mw_call *c) {
-    struct mw_pool_request head = { .len = (uint32_t)c->request_len, .seq = c->task.seq, .epoch = w->member.epoch, .name_len = c->name_len };
+    struct mw_pool_request head = {
+        .len = (uint32_t)c->request_len, .seq = c->task.seq, .epoch = w->member.epoch, .name_len = c->name_len
+    };
     char *at = mw_bytes_reserve(&w->out, sizeof head + c->request_len, NULL);
 
     if (at == NULL) return MW_ENOMEM;
     memcpy(at, &head, sizeof head);
     memcpy(at + sizeof head, c->request, c->request_len);
     mw_bytes_commit(&w->out, sizeof head + c->request_len);
-    if (mw_bytes_len(&w->out) > KEEP) write_out(w);
-    else mw_host_at_dusk(w->set->host, &w->dusk, on_dusk);
+    if (mw_bytes_len(&w->out) > KEEP)
+        write_out(w);
+    else
+        mw_host_at_dusk(w->set->host, &w->dusk, on_dusk);
     return 0;
 }
 
@@ -55,7 +59,7 @@ static int heard(struct mw_pool_worker *w, const struct mw_pool_answer *a, const
         return 0;
     }
     if (a->kind == MW_POOL_SKIPPED) return mw_pool_skipped(&s->pool, &w->member, now);
-    if ((int32_t)(a->seq - w->member.seq) > 0) return MW_EFRAME;        /* it was never asked that */
+    if ((int32_t)(a->seq - w->member.seq) > 0) return MW_EFRAME; /* it was never asked that */
     mw_pool_worker_answered(w, a->seq, a->kind, a->run_ns, now, at, a->len);
     return 0;
 }
@@ -108,9 +112,11 @@ static void end(struct mw_pool_worker *w, int politely) {
     w->ending = 1;
     w->polite = politely != 0;
     if (w->line == NULL) return;
-    if (politely) mw_stream_finish(w->line, NULL);          /* its serve returns */
-    else mw_process_signal(w->child, SIGKILL);
-    mw_wait_wake(mw_stream_readable(w->line));              /* the keeper sees to the rest */
+    if (politely)
+        mw_stream_finish(w->line, NULL); /* its serve returns */
+    else
+        mw_process_signal(w->child, SIGKILL);
+    mw_wait_wake(mw_stream_readable(w->line)); /* the keeper sees to the rest */
 }
 
 const struct mw_pool_driver mw_pool_script_driver = { give, end, peek, NULL };
@@ -137,12 +143,16 @@ static struct mw_pool_death *death_of(struct mw_pool_worker *w) {
     struct mw_pool_death *d;
     char why[200];
 
-    if (w->why != NULL) snprintf(why, sizeof why, "%s", w->why);
+    if (w->why != NULL)
+        snprintf(why, sizeof why, "%s", w->why);
     else if (e->known && e->signal != 0) {
         const char *name = mw_process_signal_name(e->signal);
         snprintf(why, sizeof why, "was ended by signal %s", name != NULL ? name : "?");
-    } else if (e->known) snprintf(why, sizeof why, "exited with %d%s", e->code, w->member.state == MW_POOL_STARTING ? " before it came to mw.serve" : "");
-    else snprintf(why, sizeof why, "ended; how is not known");
+    } else if (e->known)
+        snprintf(why, sizeof why, "exited with %d%s", e->code,
+                 w->member.state == MW_POOL_STARTING ? " before it came to mw.serve" : "");
+    else
+        snprintf(why, sizeof why, "ended; how is not known");
     d = mw_pool_death_new(why, err != NULL ? mw_bytes_at(err) : NULL, err != NULL ? mw_bytes_len(err) : 0);
     if (d == NULL) return NULL;
     d->known = e->known;
@@ -164,15 +174,19 @@ static int dying_k(lua_State *L, int code, lua_KContext ctx) {
         return mw_wait_cancelled(L);
     }
     if (code == MW_ETIMEDOUT) {
-        if (!mw_process_running(p) || ctx > 2) code = 0, ctx = 99;      /* somebody else holds its output, or nothing ends it */
-        else mw_process_signal(p, SIGKILL);
+        if (!mw_process_running(p) || ctx > 2)
+            code = 0, ctx = 99; /* somebody else holds its output, or nothing ends it */
+        else
+            mw_process_signal(p, SIGKILL);
     }
     if (mw_process_over(p) || ctx == 99) {
         mw_pool_worker_lost(w, w->polite ? MW_POOL_LEFT : MW_POOL_DIED, death_of(w));
         mw_process_close(p);
         return 0;
     }
-    return mw_wait_yield_raw(L, mw_process_changed(p), mw_host_now(w->set->host) + (w->polite && ctx == 0 ? POLITE_NS : LAST_WORDS_NS), ctx + 1, dying_k);
+    return mw_wait_yield_raw(L, mw_process_changed(p),
+                             mw_host_now(w->set->host) + (w->polite && ctx == 0 ? POLITE_NS : LAST_WORDS_NS), ctx + 1,
+                             dying_k);
 }
 
 static int line_over(lua_State *L, struct mw_pool_worker *w, int code) {
@@ -240,7 +254,7 @@ static int attend_k(lua_State *L, int code, lua_KContext ctx) {
     } else if (w->ending) {
         deadline = mw_host_now(w->set->host) + POLITE_NS;
     }
-    if (code == MW_ETIMEDOUT && w->ending) return line_over(L, w, MW_ETIMEDOUT);        /* it did not go */
+    if (code == MW_ETIMEDOUT && w->ending) return line_over(L, w, MW_ETIMEDOUT); /* it did not go */
     mw_stream_await(w->line, any, w);
     return mw_wait_yield_raw(L, mw_stream_readable(w->line), deadline, 0, attend_k);
 }
@@ -255,14 +269,14 @@ int mw_pool_attend(lua_State *L) {
     int fd = -1, rc;
 
     lua_settop(L, 2);
-    w = mw_pool_worker_new(L, s);                                           /* [hand child worker] */
+    w = mw_pool_worker_new(L, s); /* [hand child worker] */
     w->child = p;
     w->pid = (int)mw_process_pid(p);
     rc = mw_process_duplex(p, &line, &err);
     if (rc == 0) rc = mw_pool_page_make(&fd, &w->page, &err);
     if (rc == 0) rc = mw_stream_send_fds(line, &fd, 1, &err);
     mw_pool_fd_close(fd);
-    if (rc < 0 && rc != -EPIPE) {                                            /* it cannot be told anything: as good as not started */
+    if (rc < 0 && rc != -EPIPE) { /* it cannot be told anything: as good as not started */
         mw_pool_death_drop(s->last);
         s->last = mw_pool_death_new(err.message, NULL, 0);
         mw_pool_refused(&s->pool, mw_pool_clock());

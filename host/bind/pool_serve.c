@@ -12,9 +12,9 @@
 #include "bind/stream.h"
 #include "core/hook.h"
 
-#define LATE_NS UINT64_C(200000)            /* an answer waits no longer for the next task to begin */
-#define LONG_NS UINT64_C(100000)            /* before a task that may take longer, answers are sent */
-enum { GATHER = 32 << 10 };                 /* bytes of answers in one write */
+#define LATE_NS UINT64_C(200000) /* an answer waits no longer for the next task to begin */
+#define LONG_NS UINT64_C(100000) /* before a task that may take longer, answers are sent */
+enum { GATHER = 32 << 10 };      /* bytes of answers in one write */
 
 /* ---- Answers -------------------------------------------------------------------------------------------------------------------------- */
 
@@ -35,7 +35,9 @@ static void on_dusk(struct mw_dusk *d) {
 }
 
 static void answer(struct mw_server *v, unsigned kind, uint64_t now) {
-    struct mw_pool_answer head = { .len = (uint32_t)mw_bytes_len(&v->scratch), .seq = v->now.seq, .run_ns = now - v->began, .kind = kind };
+    struct mw_pool_answer head = {
+        .len = (uint32_t)mw_bytes_len(&v->scratch), .seq = v->now.seq, .run_ns = now - v->began, .kind = kind
+    };
     size_t len = sizeof head + head.len;
     uint32_t held = atomic_load_explicit(&v->page->held, memory_order_relaxed);
 
@@ -63,8 +65,10 @@ static void answer(struct mw_server *v, unsigned kind, uint64_t now) {
 }
 
 static void learn(struct mw_server *v, uint64_t ns) {
-    if (ns > v->typical) v->typical = ns;
-    else v->typical -= (v->typical - ns) / 8;
+    if (ns > v->typical)
+        v->typical = ns;
+    else
+        v->typical -= (v->typical - ns) / 8;
 }
 
 /* ---- Serving ------------------------------------------------------------------------------------------------------------------------------ */
@@ -93,7 +97,9 @@ static int over(lua_State *L, struct mw_server *v, int code, struct mw_err *err)
 static int take(struct mw_server *v, size_t need) {
     int rc;
 
-    if (atomic_load_explicit(&v->page->held, memory_order_relaxed) > 0 && (v->typical > LONG_NS || v->now_ns - v->gathered_at > LATE_NS)) flush(v);
+    if (atomic_load_explicit(&v->page->held, memory_order_relaxed) > 0 &&
+        (v->typical > LONG_NS || v->now_ns - v->gathered_at > LATE_NS))
+        flush(v);
     mw_bytes_consume(&v->request, mw_bytes_len(&v->request));
     rc = mw_bytes_add(&v->request, mw_bytes_at(mw_stream_in(v->line)) + sizeof v->now, v->now.len);
     mw_stream_consume(v->line, need);
@@ -116,11 +122,16 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
     }
     for (;;) {
         rc = v->broken;
-        if (rc < 0) return over(L, v, rc == -EPIPE ? MW_EEOF : (mw_err_set(&err, rc, "serve", "parent", NULL), rc), &err);
-        rc = mw_bytes_len(in) > 0 ? mw_pool_request_parse(mw_bytes_at(in), mw_bytes_len(in), MW_POOL_MESSAGE_MOST, &v->now, &need) : 0;
-        if (rc < 0) return over(L, v, mw_err_set(&err, rc, "serve", "parent", "what the parent sent is no task of a pool"), &err);
+        if (rc < 0)
+            return over(L, v, rc == -EPIPE ? MW_EEOF : (mw_err_set(&err, rc, "serve", "parent", NULL), rc), &err);
+        rc = mw_bytes_len(in) > 0
+                 ? mw_pool_request_parse(mw_bytes_at(in), mw_bytes_len(in), MW_POOL_MESSAGE_MOST, &v->now, &need)
+                 : 0;
+        if (rc < 0)
+            return over(L, v, mw_err_set(&err, rc, "serve", "parent", "what the parent sent is no task of a pool"),
+                        &err);
         if (rc > 0) {
-            if (mw_step_is_long(L)) return mw_wait_pass(L, 0, serve_k);      /* one computation after another is no hang */
+            if (mw_step_is_long(L)) return mw_wait_pass(L, 0, serve_k); /* one computation after another is no hang */
             rc = take(v, need);
             if (rc < 0) return over(L, v, mw_err_set(&err, rc, "serve", "parent", NULL), &err);
             mw_server_run(L, v);
@@ -177,16 +188,18 @@ int mw_pool_serve(lua_State *L) {
     struct mw_server *v;
 
     lua_settop(L, 1);
-    if (lua_type(L, 1) != LUA_TTABLE) return mw_raise_inval(L, "serve", "a table of handlers is expected, got %s", luaL_typename(L, 1));
+    if (lua_type(L, 1) != LUA_TTABLE)
+        return mw_raise_inval(L, "serve", "a table of handlers is expected, got %s", luaL_typename(L, 1));
     if (mw_pool_is_thread(L)) {
         lua_pushnil(L);
-        v = mw_server_new(L);                                               /* [handlers nil server] */
+        v = mw_server_new(L); /* [handlers nil server] */
         return mw_pool_serve_thread(L, v);
     }
-    if (!mw_module_push(L, "moonwire") || lua_getfield(L, -1, "parent") == LUA_TNIL) return mw_raise_inval(L, "serve", "this script has no parent to serve");
+    if (!mw_module_push(L, "moonwire") || lua_getfield(L, -1, "parent") == LUA_TNIL)
+        return mw_raise_inval(L, "serve", "this script has no parent to serve");
     lua_replace(L, 2);
     lua_settop(L, 2);
-    v = mw_server_new(L);                                                   /* [handlers parent server] */
+    v = mw_server_new(L); /* [handlers parent server] */
     v->line = mw_stream_check(L, MW_SERVE_PARENT);
     v->answer = answer;
     v->learn = learn;

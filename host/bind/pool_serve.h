@@ -16,22 +16,22 @@ struct mw_end;
 struct mw_server {
     mw_host *host;
     struct mw_pool_mark *mark;
-    struct mw_bytes request;                /* the task under way: its name and value */
-    struct mw_bytes scratch;                /* its answer */
-    struct mw_pool_request now;             /* its header */
+    struct mw_bytes request;    /* the task under way: its name and value */
+    struct mw_bytes scratch;    /* its answer */
+    struct mw_pool_request now; /* its header */
     uint64_t began, looked_at;
-    uint64_t now_ns;                        /* when the last task was through, if nothing was waited for since; else 0 */
+    uint64_t now_ns; /* when the last task was through, if nothing was waited for since; else 0 */
     int gauge;
-    int broken;                             /* a code: the parent cannot be told any more */
-    void (*answer)(struct mw_server *v, unsigned kind, uint64_t now);       /* sends what is in scratch, and empties it */
-    void (*learn)(struct mw_server *v, uint64_t ns);                        /* how long a task took; or NULL */
-    lua_KFunction on;                       /* goes on after a task whose handler has waited */
+    int broken;                                                       /* a code: the parent cannot be told any more */
+    void (*answer)(struct mw_server *v, unsigned kind, uint64_t now); /* sends what is in scratch, and empties it */
+    void (*learn)(struct mw_server *v, uint64_t ns);                  /* how long a task took; or NULL */
+    lua_KFunction on; /* goes on after a task whose handler has waited */
     /* A process's. */
-    mw_stream *line;                        /* lent by its box, at MW_SERVE_PARENT */
+    mw_stream *line; /* lent by its box, at MW_SERVE_PARENT */
     struct mw_pool_page *page;
     struct mw_dusk dusk;
     uint64_t gathered_at;
-    uint64_t typical;                       /* ns of a task, as the parent reckons it: rises at once, falls slowly */
+    uint64_t typical; /* ns of a task, as the parent reckons it: rises at once, falls slowly */
     /* A thread's. */
     struct mw_end *end;
 };

@@ -5,7 +5,7 @@
 #include "bind/arg.h"
 #include "codec/value.h"
 
-#define LOOK_NS UINT64_C(10000000)          /* between looks at our memory, and after tasks that are not the shortest */
+#define LOOK_NS UINT64_C(10000000) /* between looks at our memory, and after tasks that are not the shortest */
 #define LONG_NS UINT64_C(100000)
 
 /* What we take: the process, if we may know that; else the Lua state. */
@@ -48,15 +48,20 @@ static void answer_error(lua_State *L, struct mw_server *v, const struct mw_err 
 
 /* [.. traceback results...] are what the handler returned.                                                [-0, +0, m] */
 static void answer_results(lua_State *L, struct mw_server *v, uint64_t now) {
-    static const struct mw_value_options o = { .bytes_max = MW_POOL_MESSAGE_MOST - 64, .root = "result", .record = MW_ERROR_TYPE };
+    static const struct mw_value_options o = { .bytes_max = MW_POOL_MESSAGE_MOST - 64,
+                                               .root = "result",
+                                               .record = MW_ERROR_TYPE };
     int n = lua_gettop(L), rc = 0;
     struct mw_err err;
 
     mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
     for (int i = MW_SERVE_BASE + 2; i <= n && rc == 0; i++) rc = mw_value_write(L, i, &v->scratch, &o, &err);
-    if (rc == 0 && mw_bytes_len(&v->scratch) > MW_POOL_MESSAGE_MOST - 64) rc = mw_err_set(&err, MW_ELIMIT, "serve", NULL, "the results are too long together");
-    if (rc == 0) v->answer(v, MW_POOL_OK, now);
-    else answer_error(L, v, &err);
+    if (rc == 0 && mw_bytes_len(&v->scratch) > MW_POOL_MESSAGE_MOST - 64)
+        rc = mw_err_set(&err, MW_ELIMIT, "serve", NULL, "the results are too long together");
+    if (rc == 0)
+        v->answer(v, MW_POOL_OK, now);
+    else
+        answer_error(L, v, &err);
 }
 
 /* The handler has returned, or raised: [.. traceback results...] or [.. traceback error]. */
@@ -66,8 +71,10 @@ static void finished(lua_State *L, struct mw_server *v, int status) {
     v->now_ns = now;
     if (v->learn != NULL) v->learn(v, now - v->began);
     tell_memory(v, now);
-    if (status == LUA_OK || status == LUA_YIELD) answer_results(L, v, now);
-    else answer_raised(L, v);
+    if (status == LUA_OK || status == LUA_YIELD)
+        answer_results(L, v, now);
+    else
+        answer_raised(L, v);
     lua_settop(L, MW_SERVE_BASE);
 }
 
@@ -80,7 +87,8 @@ static int exits(lua_State *L, struct mw_server *v, int status) {
     if (mw_host_exit_code(v->host, &code)) return 1;
     mw_err_from(L, -1, &err);
     if (err.code != MW_ECANCELED) return 0;
-    return mw_task_was_cancelled(mw_task_current(v->host)) || mw_scope_was_cancelled(mw_scope_current(v->host)) || mw_scope_was_cut_off(mw_scope_current(v->host));
+    return mw_task_was_cancelled(mw_task_current(v->host)) || mw_scope_was_cancelled(mw_scope_current(v->host)) ||
+           mw_scope_was_cut_off(mw_scope_current(v->host));
 }
 
 static int finished_k(lua_State *L, int status, lua_KContext ctx) {
@@ -106,16 +114,17 @@ void mw_server_run(lua_State *L, struct mw_server *v) {
     }
     lua_pushcfunction(L, mw_traceback);
     lua_pushlstring(L, at, v->now.name_len);
-    lua_pushvalue(L, -1);                                               /* [.. traceback name name] */
+    lua_pushvalue(L, -1); /* [.. traceback name name] */
     lua_rawget(L, MW_SERVE_HANDLERS);
     rc = mw_value_read(L, at + v->now.name_len, v->now.len - v->now.name_len, &used, &o, &err);
-    if (rc == 0 && lua_type(L, -2) != LUA_TFUNCTION) rc = mw_err_setf(&err, -ENOSYS, "serve", NULL, "no function \"%s\" is served here", lua_tostring(L, -3));
+    if (rc == 0 && lua_type(L, -2) != LUA_TFUNCTION)
+        rc = mw_err_setf(&err, -ENOSYS, "serve", NULL, "no function \"%s\" is served here", lua_tostring(L, -3));
     if (rc < 0) {
         answer_error(L, v, &err);
         lua_settop(L, MW_SERVE_BASE);
         return;
     }
-    lua_remove(L, -3);                                                  /* [.. traceback handler value] */
+    lua_remove(L, -3); /* [.. traceback handler value] */
     rc = lua_pcallk(L, 1, LUA_MULTRET, MW_SERVE_BASE + 1, 0, finished_k);
     if (exits(L, v, rc)) lua_error(L);
     finished(L, v, rc);

@@ -9,7 +9,7 @@
 #include "bind/worker.h"
 #include "core/hook.h"
 
-#define END_NS UINT64_C(2000000000)             /* a thread that was told to end is waited for so long; then others see to it */
+#define END_NS    UINT64_C(2000000000) /* a thread that was told to end is waited for so long; then others see to it */
 #define POLITE_NS UINT64_C(5000000000)
 
 /* Kinds of records: tasks, and answers as in pool/talk.h behind that. */
@@ -41,8 +41,10 @@ static void hear(struct mw_pool_worker *w) {
     while (mw_end_take(e, MW_CALLS, &r)) {
         unsigned kind = r.kind - ANSWER;
 
-        if (kind == MW_POOL_HELLO) mw_pool_ready(&s->pool, &w->member, now);
-        else if (kind == MW_POOL_SKIPPED) mw_pool_skipped(&s->pool, &w->member, now);
+        if (kind == MW_POOL_HELLO)
+            mw_pool_ready(&s->pool, &w->member, now);
+        else if (kind == MW_POOL_SKIPPED)
+            mw_pool_skipped(&s->pool, &w->member, now);
         else if (r.len >= sizeof ran) {
             memcpy(&ran, r.at, sizeof ran);
             mw_pool_worker_answered(w, (uint32_t)r.id, kind, ran, now, r.at + sizeof ran, r.len - sizeof ran);
@@ -70,8 +72,10 @@ static void end(struct mw_pool_worker *w, int politely) {
 
     w->ending = 1;
     w->polite = politely != 0;
-    if (politely) mw_worker_finish(e->worker);
-    else mw_worker_stop(e->worker);
+    if (politely)
+        mw_worker_finish(e->worker);
+    else
+        mw_worker_stop(e->worker);
     mw_wait_wake(&w->work);
 }
 
@@ -90,10 +94,14 @@ static struct mw_pool_death *death_of(struct mw_pool_worker *w) {
     struct mw_err err;
     char why[220];
 
-    if (w->why != NULL) snprintf(why, sizeof why, "%s", w->why);
-    else if (mw_worker_why(thread, &err, &traceback) != 0) snprintf(why, sizeof why, "ended: %.200s", err.message);
-    else if (w->ending) snprintf(why, sizeof why, "was ended");
-    else snprintf(why, sizeof why, "ended%s", w->member.state == MW_POOL_STARTING ? " before it came to mw.serve" : "");
+    if (w->why != NULL)
+        snprintf(why, sizeof why, "%s", w->why);
+    else if (mw_worker_why(thread, &err, &traceback) != 0)
+        snprintf(why, sizeof why, "ended: %.200s", err.message);
+    else if (w->ending)
+        snprintf(why, sizeof why, "was ended");
+    else
+        snprintf(why, sizeof why, "ended%s", w->member.state == MW_POOL_STARTING ? " before it came to mw.serve" : "");
     d = mw_pool_death_new(why, traceback, strlen(traceback));
     if (d != NULL) d->traced = 1;
     return d;
@@ -139,14 +147,15 @@ int mw_pool_attend_thread(lua_State *L) {
     struct mw_pool_worker *w;
 
     lua_settop(L, 2);
-    if (box->end == NULL || mw_worker_beside(box->worker) == NULL) return mw_raise_inval(L, s->op, "that is no worker of a pool");
-    w = mw_pool_worker_new(L, s);                                           /* [hand thread worker] */
+    if (box->end == NULL || mw_worker_beside(box->worker) == NULL)
+        return mw_raise_inval(L, s->op, "that is no worker of a pool");
+    w = mw_pool_worker_new(L, s); /* [hand thread worker] */
     w->line = box->end;
     w->member.mark = mw_worker_beside(box->worker);
     mw_pool_joined(&s->pool, &w->member, 0, mw_pool_clock());
     box->end->ud = w;
     box->end->on_news = on_news;
-    hear(w);                                                                /* what came before */
+    hear(w); /* what came before */
     mw_pool_settle(s);
     return attend_k(L, 0, 0);
 }
@@ -194,14 +203,16 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
     if (code == MW_ECANCELED) return mw_wait_cancelled(L);
     for (;;) {
         if (v->broken < 0) return mw_err_set(&err, v->broken, "serve", "parent", NULL), mw_push_err(L, &err);
-        if (mw_step_is_long(L)) return mw_wait_pass(L, ctx, serve_k);       /* one computation after another is no hang */
+        if (mw_step_is_long(L)) return mw_wait_pass(L, ctx, serve_k); /* one computation after another is no hang */
         over = mw_end_is_over(v->end);
         if (!mw_end_take(v->end, MW_CALLS, &r)) {
             if (over) return 0;
             return mw_wait_yield_raw(L, &v->end->readable[MW_CALLS], MW_NEVER, ctx, serve_k);
         }
         mw_bytes_consume(&v->request, mw_bytes_len(&v->request));
-        rc = r.kind == TASK && r.len >= sizeof v->now.name_len ? mw_bytes_add(&v->request, r.at + sizeof v->now.name_len, r.len - sizeof v->now.name_len) : MW_EFRAME;
+        rc = r.kind == TASK && r.len >= sizeof v->now.name_len
+                 ? mw_bytes_add(&v->request, r.at + sizeof v->now.name_len, r.len - sizeof v->now.name_len)
+                 : MW_EFRAME;
         if (rc == 0) memcpy(&v->now.name_len, r.at, sizeof v->now.name_len);
         v->now.len = (uint32_t)mw_bytes_len(&v->request);
         v->now.seq = (uint32_t)r.id;

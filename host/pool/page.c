@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #ifdef MFD_ALLOW_SEALING
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)       /* nobody can cut it short under us */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) /* nobody can cut it short under us */
 #endif
 
 _Static_assert(sizeof(struct mw_pool_page) == MW_POOL_PAGE_SIZE, "the page is as large as it says");
@@ -29,7 +29,8 @@ int mw_pool_page_make(int *fd, struct mw_pool_page **out, struct mw_err *err) {
 
     *fd = memfd_create("moonwire-pool", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (*fd < 0) return mw_err_sys(err, "pool", "the page of a worker");
-    if (ftruncate(*fd, MW_POOL_PAGE_SIZE) < 0 || fcntl(*fd, F_ADD_SEALS, SEALS) < 0) rc = mw_err_sys(err, "pool", "the page of a worker");
+    if (ftruncate(*fd, MW_POOL_PAGE_SIZE) < 0 || fcntl(*fd, F_ADD_SEALS, SEALS) < 0)
+        rc = mw_err_sys(err, "pool", "the page of a worker");
     if (rc == 0) rc = map(*fd, out, err);
     if (rc == 0) return 0;
     close(*fd);
@@ -38,7 +39,8 @@ int mw_pool_page_make(int *fd, struct mw_pool_page **out, struct mw_err *err) {
 #else
     *fd = -1;
     (void)out;
-    return mw_err_set(err, -ENOSYS, "pool", NULL, "pools of scripts need sealed memory files, which this system has not");
+    return mw_err_set(err, -ENOSYS, "pool", NULL,
+                      "pools of scripts need sealed memory files, which this system has not");
 #endif
 }
 
@@ -46,8 +48,10 @@ int mw_pool_page_map(int fd, struct mw_pool_page **out, struct mw_err *err) {
     struct stat st;
     int rc;
 
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != MW_POOL_PAGE_SIZE) rc = mw_err_set(err, MW_EINVAL, "serve", "parent", "what the parent sent is no page of a pool");
-    else rc = map(fd, out, err);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != MW_POOL_PAGE_SIZE)
+        rc = mw_err_set(err, MW_EINVAL, "serve", "parent", "what the parent sent is no page of a pool");
+    else
+        rc = map(fd, out, err);
     close(fd);
     return rc;
 }
@@ -87,7 +91,9 @@ uint64_t mw_pool_gauge_read(int gauge) {
 
     if (n <= 0) return 0;
     text[n] = '\0';
-    return sscanf(text, "%ld %ld", &pages, &resident) == 2 && resident > 0 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    return sscanf(text, "%ld %ld", &pages, &resident) == 2 && resident > 0
+               ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE)
+               : 0;
 }
 
 void mw_pool_fd_close(int fd) {

@@ -17,15 +17,15 @@ enum { MW_POOL_PAGE_SIZE = 65536, MW_POOL_PAGE_HELD = MW_POOL_PAGE_SIZE - 64 };
 
 /* All that a worker on a thread shares. Zero-initialised is new. */
 struct mw_pool_mark {
-    _Atomic uint64_t claim;         /* high half: the epoch, the parent's; low half: the task begun last, the worker's */
-    _Atomic uint64_t began_ns;      /* when, CLOCK_MONOTONIC */
-    _Atomic uint64_t memory;        /* bytes that the worker takes, by its own account; 0: not known */
+    _Atomic uint64_t claim;    /* high half: the epoch, the parent's; low half: the task begun last, the worker's */
+    _Atomic uint64_t began_ns; /* when, CLOCK_MONOTONIC */
+    _Atomic uint64_t memory;   /* bytes that the worker takes, by its own account; 0: not known */
 };
 
 struct mw_pool_page {
     struct mw_pool_mark mark;
-    _Atomic uint32_t held;          /* bytes of `answers` that are whole answers, not yet sent */
-    _Atomic uint32_t sent;          /* how often they were */
+    _Atomic uint32_t held; /* bytes of `answers` that are whole answers, not yet sent */
+    _Atomic uint32_t sent; /* how often they were */
     char pad[32];
     char answers[MW_POOL_PAGE_HELD];
 };
@@ -34,7 +34,7 @@ struct mw_pool_page {
 int mw_pool_page_make(int *fd, struct mw_pool_page **out, struct mw_err *err);
 /* The worker's: maps what came; fd is taken. MW_EINVAL: no such file. */
 int mw_pool_page_map(int fd, struct mw_pool_page **out, struct mw_err *err);
-void mw_pool_page_free(struct mw_pool_page *p);      /* NULL is fine */
+void mw_pool_page_free(struct mw_pool_page *p); /* NULL is fine */
 
 /* The worker begins task `seq`, which it was given in `epoch`: 1; 0: it was taken back. */
 static inline int mw_pool_mark_begin(struct mw_pool_mark *p, uint32_t epoch, uint32_t seq, uint64_t now) {
@@ -56,7 +56,7 @@ size_t mw_pool_page_peek(const struct mw_pool_page *p, char *at);
 
 /* What this process takes of memory, by the system's account. The gauge is a descriptor, or -1: it may not know. */
 int mw_pool_gauge_open(void);
-uint64_t mw_pool_gauge_read(int gauge);              /* bytes resident; 0: not known */
-void mw_pool_fd_close(int fd);                       /* -1 is fine */
+uint64_t mw_pool_gauge_read(int gauge); /* bytes resident; 0: not known */
+void mw_pool_fd_close(int fd);          /* -1 is fine */
 
 #endif

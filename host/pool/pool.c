@@ -6,9 +6,9 @@
 #include <string.h>
 #include <uv.h>
 
-#define SPAN_NS UINT64_C(200000)        /* a member is given as many tasks as take about so long */
-#define STALL_NS UINT64_C(10000000)     /* what waits behind a task that runs for so long goes to others */
-#define ASLEEP_NS UINT64_C(200000000)   /* and behind a member that begins nothing */
+#define SPAN_NS   UINT64_C(200000)    /* a member is given as many tasks as take about so long */
+#define STALL_NS  UINT64_C(10000000)  /* what waits behind a task that runs for so long goes to others */
+#define ASLEEP_NS UINT64_C(200000000) /* and behind a member that begins nothing */
 
 /* ---- Times -------------------------------------------------------------------------------------------------------------------- */
 
@@ -61,15 +61,18 @@ static void learn(struct mw_pool *p, uint64_t ns) {
     uint64_t fit;
 
     if (ns == 0) ns = 1;
-    if (ns > p->typical_ns) p->typical_ns = ns;
-    else p->typical_ns -= (p->typical_ns - ns) / 8;
+    if (ns > p->typical_ns)
+        p->typical_ns = ns;
+    else
+        p->typical_ns -= (p->typical_ns - ns) / 8;
     fit = SPAN_NS / p->typical_ns;
     p->window = fit < 1 ? 1 : fit > MW_POOL_AHEAD ? MW_POOL_AHEAD : (unsigned)fit;
 }
 
 /* ---- Tasks ---------------------------------------------------------------------------------------------------------------------- */
 
-static void over(struct mw_pool *p, struct mw_pool_task *t, int code, enum mw_pool_phase phase, struct mw_pool_member *m) {
+static void over(struct mw_pool *p, struct mw_pool_task *t, int code, enum mw_pool_phase phase,
+                 struct mw_pool_member *m) {
     t->state = MW_POOL_TASK_OVER;
     t->member = NULL;
     if (code != MW_ECANCELED) p->stats.failed++;
@@ -90,7 +93,11 @@ static void take_back(struct mw_pool *p, struct mw_pool_task *t) {
 /* Once more to where its age puts it; ran: it may wait anew. There is room: see mw_pool_add. */
 static void requeue(struct mw_pool *p, struct mw_pool_task *t, int ran, uint64_t now) {
     if (t->abandoned || p->state == MW_POOL_CLOSED || p->state == MW_POOL_BROKEN) {
-        over(p, t, t->abandoned ? MW_ECANCELED : p->state == MW_POOL_CLOSED ? MW_ECLOSED : MW_ECRASHED, MW_POOL_IN_QUEUE, NULL);
+        over(p, t,
+             t->abandoned                 ? MW_ECANCELED
+             : p->state == MW_POOL_CLOSED ? MW_ECLOSED
+                                          : MW_ECRASHED,
+             MW_POOL_IN_QUEUE, NULL);
         return;
     }
     t->state = MW_POOL_TASK_QUEUED;
@@ -100,7 +107,8 @@ static void requeue(struct mw_pool *p, struct mw_pool_task *t, int ran, uint64_t
 }
 
 static int again(const struct mw_pool *p, const struct mw_pool_task *t, int what) {
-    return (p->limits.retry & 1u << what) && t->attempts < p->limits.attempts && !t->abandoned && p->state <= MW_POOL_DRAINING;
+    return (p->limits.retry & 1u << what) && t->attempts < p->limits.attempts && !t->abandoned &&
+           p->state <= MW_POOL_DRAINING;
 }
 
 static void give(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_task *t, uint64_t now) {
@@ -113,7 +121,7 @@ static void give(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_tas
     m->load++;
     m->bytes += t->bytes;
     p->given++;
-    if (m->mark == NULL) t->attempts++;             /* it begins there and then */
+    if (m->mark == NULL) t->attempts++; /* it begins there and then */
     due(p, least(t->until, after(now, t->run_ns)));
     if (m->load > 1) due(p, after(now, STALL_NS));
     if (p->ops->give(p, m, t) < 0) m->state = MW_POOL_LEAVING, p->leaving++;
@@ -126,8 +134,9 @@ static void want(struct mw_pool *p, uint64_t now) {
     unsigned demand = p->queue.count > coming ? p->queue.count - coming : 0;
 
     if (p->state != MW_POOL_OPEN && (p->state != MW_POOL_DRAINING || p->queue.count == 0)) return;
-    if (demand == 0 && coming == 0 && p->given > p->count - p->leaving) demand = 1;        /* one of them has two */
-    if (p->state == MW_POOL_OPEN && p->limits.min_idle > p->idle + coming + demand) demand = p->limits.min_idle - p->idle - coming;
+    if (demand == 0 && coming == 0 && p->given > p->count - p->leaving) demand = 1; /* one of them has two */
+    if (p->state == MW_POOL_OPEN && p->limits.min_idle > p->idle + coming + demand)
+        demand = p->limits.min_idle - p->idle - coming;
     if (total >= p->limits.size) return;
     if (demand > p->limits.size - total) demand = p->limits.size - total;
     if (demand == 0) return;
@@ -255,7 +264,7 @@ static int withdrawn(struct mw_pool *p, struct mw_pool_task *t, uint64_t now) {
     struct mw_list *at;
 
     if (m->mark == NULL || (int32_t)(t->seq - mw_pool_mark_begun(m->mark)) <= 0) return 0;
-    take_unbegun(p, m, now);                        /* unless it begins this very moment; t may be gone */
+    take_unbegun(p, m, now); /* unless it begins this very moment; t may be gone */
     for (at = m->tasks.next; at != &m->tasks && at != &t->link; at = at->next) continue;
     return at == &m->tasks;
 }
@@ -271,7 +280,7 @@ int mw_pool_abandon(struct mw_pool *p, struct mw_pool_task *t, int hard, uint64_
     if (t->state != MW_POOL_TASK_QUEUED) return 1;
     mw_pool_queue_remove(&p->queue, t);
     t->state = MW_POOL_TASK_OVER;
-    dispatch(p, now);                               /* a smaller one may fit now */
+    dispatch(p, now); /* a smaller one may fit now */
     p->ops->changed(p);
     return 1;
 }
@@ -286,8 +295,10 @@ void mw_pool_joined(struct mw_pool *p, struct mw_pool_member *m, int ready, uint
     p->unready++;
     if (p->asked > 0) p->asked--;
     if (p->limits.recycle_age_ns != 0) due(p, after(now, p->limits.recycle_age_ns));
-    if (p->state == MW_POOL_CLOSED || p->state == MW_POOL_BROKEN) kill_member(p, m, 1, now);
-    else if (ready) mw_pool_ready(p, m, now);
+    if (p->state == MW_POOL_CLOSED || p->state == MW_POOL_BROKEN)
+        kill_member(p, m, 1, now);
+    else if (ready)
+        mw_pool_ready(p, m, now);
 }
 
 void mw_pool_ready(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
@@ -305,7 +316,7 @@ static struct mw_pool_task *find(struct mw_pool_member *m, uint32_t seq) {
     struct mw_pool_task *t;
 
     if (at == &m->tasks) return NULL;
-    t = MW_LIST_ENTRY(at, struct mw_pool_task, link);   /* answers come in order */
+    t = MW_LIST_ENTRY(at, struct mw_pool_task, link); /* answers come in order */
     return t->seq == seq ? t : NULL;
 }
 
@@ -318,8 +329,8 @@ static void after_task(struct mw_pool *p, struct mw_pool_member *m) {
     maybe_leave(p, m);
 }
 
-int mw_pool_answered(struct mw_pool *p, struct mw_pool_member *m, uint32_t seq, enum mw_pool_how how, uint64_t run_ns, uint64_t now,
-                     struct mw_pool_task **out) {
+int mw_pool_answered(struct mw_pool *p, struct mw_pool_member *m, uint32_t seq, enum mw_pool_how how, uint64_t run_ns,
+                     uint64_t now, struct mw_pool_task **out) {
     struct mw_pool_task *t = find(m, seq);
     uint64_t took;
 
@@ -339,8 +350,10 @@ int mw_pool_answered(struct mw_pool *p, struct mw_pool_member *m, uint32_t seq, 
         requeue(p, t, 1, now);
         *out = NULL;
     } else {
-        if (how == MW_POOL_DONE) p->stats.completed++;
-        else p->stats.failed++;
+        if (how == MW_POOL_DONE)
+            p->stats.completed++;
+        else
+            p->stats.failed++;
         t->state = MW_POOL_TASK_OVER;
         *out = t;
     }
@@ -399,7 +412,7 @@ static void all_leave(struct mw_pool *p) {
 /* A start, or a member that never did anything, went wrong. */
 static void bad_death(struct mw_pool *p, uint64_t now) {
     unsigned size = p->limits.restart_max + 1;
-    uint64_t wait = p->limits.backoff_ns, oldest;       /* of size deaths ago; 0: there were not so many */
+    uint64_t wait = p->limits.backoff_ns, oldest; /* of size deaths ago; 0: there were not so many */
 
     for (unsigned i = 0; i < p->row && wait < p->limits.backoff_max_ns; i++) wait *= 2;
     p->row++;
@@ -434,13 +447,20 @@ void mw_pool_lost(struct mw_pool *p, struct mw_pool_member *m, enum mw_pool_exit
 
         take_back(p, t);
         if (m->mark != NULL) t->attempts++;
-        if (again(p, t, MW_POOL_CRASH)) requeue(p, t, 1, now);
-        else over(p, t, t->abandoned ? MW_ECANCELED : p->state == MW_POOL_CLOSED ? MW_ECLOSED : MW_ECRASHED, MW_POOL_IN_RUN, m);
+        if (again(p, t, MW_POOL_CRASH))
+            requeue(p, t, 1, now);
+        else
+            over(p, t,
+                 t->abandoned                 ? MW_ECANCELED
+                 : p->state == MW_POOL_CLOSED ? MW_ECLOSED
+                                              : MW_ECRASHED,
+                 MW_POOL_IN_RUN, m);
     }
     mw_list_remove(&m->link);
     p->count--;
     p->leaving--;
-    if (how == MW_POOL_DIED && !m->blameless && m->done == 0 && now - m->joined_at <= p->limits.restart_within_ns) bad_death(p, now);
+    if (how == MW_POOL_DIED && !m->blameless && m->done == 0 && now - m->joined_at <= p->limits.restart_within_ns)
+        bad_death(p, now);
     dispatch(p, now);
     p->ops->changed(p);
 }
@@ -490,10 +510,13 @@ static int is_begun(const struct mw_pool_member *m, const struct mw_pool_task *t
 static void too_long(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_task *t, uint64_t now) {
     take_back(p, t);
     if (m->mark != NULL) t->attempts++;
-    m->done++;                                      /* it did begin: that is not a worker that cannot start */
-    if (t->abandoned) over(p, t, MW_ECANCELED, MW_POOL_IN_RUN, m);
-    else if (again(p, t, MW_POOL_TIMEOUT) && now < t->until) requeue(p, t, 1, now);
-    else over(p, t, MW_ETIMEDOUT, MW_POOL_IN_RUN, m);
+    m->done++; /* it did begin: that is not a worker that cannot start */
+    if (t->abandoned)
+        over(p, t, MW_ECANCELED, MW_POOL_IN_RUN, m);
+    else if (again(p, t, MW_POOL_TIMEOUT) && now < t->until)
+        requeue(p, t, 1, now);
+    else
+        over(p, t, MW_ETIMEDOUT, MW_POOL_IN_RUN, m);
     kill_member(p, m, 1, now);
 }
 
@@ -536,8 +559,10 @@ static void check_asleep(struct mw_pool *p, struct mw_pool_member *m, uint64_t n
     uint64_t end = after(m->changed_at, p->limits.queue_ns < 60000000000u ? 60000000000u : p->limits.queue_ns);
 
     if (m->skips == 0 || m->load > 0 || m->state == MW_POOL_KILLED) return;
-    if (now >= end) kill_member(p, m, 0, now);
-    else due(p, end);
+    if (now >= end)
+        kill_member(p, m, 0, now);
+    else
+        due(p, end);
 }
 
 void mw_pool_tick(struct mw_pool *p, uint64_t now) {

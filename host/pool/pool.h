@@ -20,18 +20,18 @@ enum { MW_POOL_AHEAD = 64 };                    /* tasks that one member may hol
 
 /* All times are absolute or relative nanoseconds of CLOCK_MONOTONIC; `now` is the caller's. */
 struct mw_pool_limits {
-    unsigned size;                  /* members at most */
-    unsigned min_idle;              /* as many are kept idle, if size allows */
-    unsigned max_queue;             /* tasks that wait */
-    size_t max_queue_bytes;         /* and their requests */
-    uint64_t queue_ns;              /* how long a task may wait; MW_POOL_NEVER */
-    uint64_t recycle_tasks;         /* a member leaves after so many; 0: never */
-    uint64_t recycle_age_ns;        /* and after so long; 0: never */
-    unsigned restart_max;           /* of deaths that say that nothing works ... */
-    uint64_t restart_within_ns;     /* ... within this time; one more, and the pool is broken */
+    unsigned size;              /* members at most */
+    unsigned min_idle;          /* as many are kept idle, if size allows */
+    unsigned max_queue;         /* tasks that wait */
+    size_t max_queue_bytes;     /* and their requests */
+    uint64_t queue_ns;          /* how long a task may wait; MW_POOL_NEVER */
+    uint64_t recycle_tasks;     /* a member leaves after so many; 0: never */
+    uint64_t recycle_age_ns;    /* and after so long; 0: never */
+    unsigned restart_max;       /* of deaths that say that nothing works ... */
+    uint64_t restart_within_ns; /* ... within this time; one more, and the pool is broken */
     uint64_t backoff_ns, backoff_max_ns;
-    unsigned attempts;              /* runs of one task in all */
-    unsigned retry;                 /* 1 << MW_POOL_CRASH | ...: what another attempt follows */
+    unsigned attempts; /* runs of one task in all */
+    unsigned retry;    /* 1 << MW_POOL_CRASH | ...: what another attempt follows */
 };
 enum { MW_POOL_CRASH, MW_POOL_TIMEOUT, MW_POOL_ERROR };
 
@@ -40,27 +40,27 @@ enum mw_pool_phase { MW_POOL_IN_QUEUE, MW_POOL_IN_RUN };
 
 /* The first member of what the driver knows of a task. */
 struct mw_pool_task {
-    struct mw_list link;            /* in its member's tasks */
-    struct mw_pool_member *member;  /* while it is given */
-    uint64_t order;                 /* its age; kept when it goes back */
+    struct mw_list link;           /* in its member's tasks */
+    struct mw_pool_member *member; /* while it is given */
+    uint64_t order;                /* its age; kept when it goes back */
     uint64_t queued_at, queue_until;
     uint64_t given_at;
-    uint64_t until;                 /* of all of it; MW_POOL_NEVER */
-    uint64_t run_ns;                /* how long it may run; MW_POOL_NEVER */
+    uint64_t until;  /* of all of it; MW_POOL_NEVER */
+    uint64_t run_ns; /* how long it may run; MW_POOL_NEVER */
     size_t bytes;
-    unsigned slot[2];               /* the queue's */
-    int priority;                   /* the greater goes first */
-    unsigned attempts;              /* runs that began */
-    uint32_t seq;                   /* of its member's */
+    unsigned slot[2];  /* the queue's */
+    int priority;      /* the greater goes first */
+    unsigned attempts; /* runs that began */
+    uint32_t seq;      /* of its member's */
     enum mw_pool_task_state state : 8;
-    unsigned abandoned : 1;         /* nobody waits for it: it is not tried again */
+    unsigned abandoned : 1; /* nobody waits for it: it is not tried again */
 };
 
 enum mw_pool_member_state {
-    MW_POOL_STARTING,               /* takes nothing yet */
+    MW_POOL_STARTING, /* takes nothing yet */
     MW_POOL_READY,
-    MW_POOL_LEAVING,                /* takes nothing more; ends when it has nothing left */
-    MW_POOL_KILLED                  /* its driver ends it */
+    MW_POOL_LEAVING, /* takes nothing more; ends when it has nothing left */
+    MW_POOL_KILLED   /* its driver ends it */
 };
 /* What the driver says of a member that is gone. */
 enum mw_pool_exit { MW_POOL_DIED, MW_POOL_LEFT };
@@ -79,7 +79,7 @@ struct mw_pool_member {
     unsigned skips;                 /* tasks taken back that it has not yet passed over */
     uint32_t seq, epoch;            /* of the last task given; of its mark */
     enum mw_pool_member_state state : 8;
-    unsigned blameless : 1;         /* its end is no sign that nothing works */
+    unsigned blameless : 1; /* its end is no sign that nothing works */
 };
 
 enum mw_pool_state { MW_POOL_OPEN, MW_POOL_DRAINING, MW_POOL_BROKEN, MW_POOL_CLOSED };
@@ -91,7 +91,8 @@ struct mw_pool_ops {
     int (*give)(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_task *t);
     /* The task is over without an answer: MW_ETIMEDOUT (phase), MW_ECRASHED (m, the one that was lost, or NULL: the pool is
      * broken), MW_ECLOSED, MW_ECANCELED (it was abandoned). It is the driver's again. */
-    void (*ended)(struct mw_pool *p, struct mw_pool_task *t, int code, enum mw_pool_phase phase, struct mw_pool_member *m);
+    void (*ended)(struct mw_pool *p, struct mw_pool_task *t, int code, enum mw_pool_phase phase,
+                  struct mw_pool_member *m);
     /* Ends the member: at once; or, when it is idle and has to leave, politely. mw_pool_lost follows, later. */
     void (*end)(struct mw_pool *p, struct mw_pool_member *m, int politely);
     /* Takes what answers a member holds and has not sent (mw_pool_answered for each). NULL: there are none. */
@@ -109,24 +110,26 @@ struct mw_pool {
     enum mw_pool_state state;
     struct mw_pool_queue queue;
     struct mw_list members;
-    struct mw_list places[MW_POOL_AHEAD];       /* those that are ready, by load */
-    uint64_t places_used;           /* bits */
-    unsigned count, leaving;        /* members; of them leaving or killed */
-    unsigned asked, unready;        /* asked for and not here; here and not ready */
-    unsigned wanted;                /* of those asked for, the driver has not begun to start so many */
-    unsigned missing;               /* that died and were not replaced */
-    unsigned idle;                  /* members ready without a task */
-    unsigned given, loaded;         /* tasks given; members with any */
-    unsigned window;                /* tasks that a member with a mark may hold now */
-    uint64_t typical_ns;            /* of a run: falls slowly, rises at once */
-    uint64_t due;                   /* when mw_pool_tick has something to do, at the latest; MW_POOL_NEVER */
+    struct mw_list places[MW_POOL_AHEAD]; /* those that are ready, by load */
+    uint64_t places_used;                 /* bits */
+    unsigned count, leaving;              /* members; of them leaving or killed */
+    unsigned asked, unready;              /* asked for and not here; here and not ready */
+    unsigned wanted;                      /* of those asked for, the driver has not begun to start so many */
+    unsigned missing;                     /* that died and were not replaced */
+    unsigned idle;                        /* members ready without a task */
+    unsigned given, loaded;               /* tasks given; members with any */
+    unsigned window;                      /* tasks that a member with a mark may hold now */
+    uint64_t typical_ns;                  /* of a run: falls slowly, rises at once */
+    uint64_t due;                         /* when mw_pool_tick has something to do, at the latest; MW_POOL_NEVER */
     uint64_t order;
-    uint64_t start_at;              /* no member is started before */
-    unsigned row;                   /* bad deaths since anything was answered */
-    uint64_t *deaths;               /* times of the last restart_max bad ones, a ring */
+    uint64_t start_at; /* no member is started before */
+    unsigned row;      /* bad deaths since anything was answered */
+    uint64_t *deaths;  /* times of the last restart_max bad ones, a ring */
     unsigned deaths_at;
-    struct { uint64_t completed, failed, crashed, restarted, recycled; } stats;
-    struct mw_tally wait, run;      /* ns */
+    struct {
+        uint64_t completed, failed, crashed, restarted, recycled;
+    } stats;
+    struct mw_tally wait, run; /* ns */
 };
 
 /* How many processors this process may use: 1..1024. */
@@ -156,8 +159,8 @@ void mw_pool_refused(struct mw_pool *p, uint64_t now);
 /* It answered its task `seq`. 1: *out, which is the driver's again; 2: it failed, and was queued once more; 0: it has no such task
  * (it was looked at before, or is a lie). */
 enum mw_pool_how { MW_POOL_DONE, MW_POOL_FAILED };
-int mw_pool_answered(struct mw_pool *p, struct mw_pool_member *m, uint32_t seq, enum mw_pool_how how, uint64_t run_ns, uint64_t now,
-                     struct mw_pool_task **out);
+int mw_pool_answered(struct mw_pool *p, struct mw_pool_member *m, uint32_t seq, enum mw_pool_how how, uint64_t run_ns,
+                     uint64_t now, struct mw_pool_task **out);
 /* It passed over a task that was taken back. MW_EFRAME: there was none. */
 int mw_pool_skipped(struct mw_pool *p, struct mw_pool_member *m, uint64_t now);
 /* It is to go once it has nothing left; another may take its place. */

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "pool/pool.h"
 
-enum { FIRST, SOON };             /* which of the two: index of mw_pool_task.slot */
+enum { FIRST, SOON }; /* which of the two: index of mw_pool_task.slot */
 
 static int before(int which, const struct mw_pool_task *a, const struct mw_pool_task *b) {
     if (which == SOON) return a->queue_until < b->queue_until;
@@ -46,8 +46,10 @@ static void take_out(struct mw_pool_task **heap, int which, unsigned *count, str
     t->slot[which] = 0;
     last = heap[(*count)--];
     if (last == t) return;
-    if (at > 1 && before(which, last, heap[at / 2])) rise(heap, which, at, last);
-    else sink(heap, which, *count, at, last);
+    if (at > 1 && before(which, last, heap[at / 2]))
+        rise(heap, which, at, last);
+    else
+        sink(heap, which, *count, at, last);
 }
 
 int mw_pool_queue_reserve(struct mw_pool_queue *q, unsigned total) {

@@ -10,10 +10,10 @@ struct mw_pool_task;
 
 /* Two heaps over the same tasks. Zero-initialised is empty. */
 struct mw_pool_queue {
-    struct mw_pool_task **first;    /* [1..count]: the next to be taken at the top */
-    struct mw_pool_task **soon;     /* [1..timed]: the one whose time is up first at the top */
+    struct mw_pool_task **first; /* [1..count]: the next to be taken at the top */
+    struct mw_pool_task **soon;  /* [1..timed]: the one whose time is up first at the top */
     unsigned count, timed, room;
-    size_t bytes;                   /* of all that wait */
+    size_t bytes; /* of all that wait */
 };
 
 /* Makes sure that `total` tasks fit, so that adding cannot fail. 0 or MW_ENOMEM. */

@@ -6,7 +6,8 @@ int mw_pool_request_parse(const char *at, size_t len, size_t max, struct mw_pool
     *need = sizeof *out;
     if (len < sizeof *out) return 0;
     memcpy(out, at, sizeof *out);
-    if (out->name_len > MW_POOL_NAME_MAX || out->name_len > out->len || out->len - out->name_len > max) return MW_EFRAME;
+    if (out->name_len > MW_POOL_NAME_MAX || out->name_len > out->len || out->len - out->name_len > max)
+        return MW_EFRAME;
     *need = sizeof *out + out->len;
     return len >= *need;
 }

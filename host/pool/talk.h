@@ -11,26 +11,26 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-#define MW_POOL_NAME_MAX 255u
-#define MW_POOL_MESSAGE_MAX (16u << 20)                 /* bytes of a request's or answer's value, unless the options say otherwise */
+#define MW_POOL_NAME_MAX     255u
+#define MW_POOL_MESSAGE_MAX  (16u << 20) /* bytes of a request's or answer's value, unless the options say otherwise */
 #define MW_POOL_MESSAGE_MOST (1u << 30)
-#define MW_POOL_VERSION 1u
+#define MW_POOL_VERSION      1u
 
 struct mw_pool_request {
-    uint32_t len;                   /* bytes behind this header: the name, then the value */
+    uint32_t len; /* bytes behind this header: the name, then the value */
     uint32_t seq, epoch;
     uint32_t name_len;
 };
 
 enum mw_pool_answer_kind {
-    MW_POOL_HELLO = 1,              /* the worker serves; seq is MW_POOL_VERSION */
-    MW_POOL_OK,                     /* what the handler returned, one value after another */
-    MW_POOL_RAISED,                 /* it raised: the error and its traceback */
-    MW_POOL_SKIPPED,                /* the task had been taken back */
+    MW_POOL_HELLO = 1, /* the worker serves; seq is MW_POOL_VERSION */
+    MW_POOL_OK,        /* what the handler returned, one value after another */
+    MW_POOL_RAISED,    /* it raised: the error and its traceback */
+    MW_POOL_SKIPPED,   /* the task had been taken back */
     MW_POOL_KINDS
 };
 struct mw_pool_answer {
-    uint32_t len;                   /* bytes behind this header */
+    uint32_t len; /* bytes behind this header */
     uint32_t seq;
     uint64_t run_ns;
     uint32_t kind, pad;

@@ -13,7 +13,7 @@ uint64_t mw_tally_at(const struct mw_tally *t, unsigned part) {
         seen += t->bin[i];
         if (seen > rank) break;
     }
-    if (i < 2 * MW_TALLY_PARTS) return i;              /* exact */
+    if (i < 2 * MW_TALLY_PARTS) return i; /* exact */
     shift = i / MW_TALLY_PARTS - 1;
     return ((uint64_t)(MW_TALLY_PARTS + i % MW_TALLY_PARTS) << shift) + ((UINT64_C(1) << shift) / 2);
 }

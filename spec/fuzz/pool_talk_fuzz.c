@@ -33,7 +33,8 @@ static size_t requests(const char *at, size_t len, size_t max) {
     int rc;
 
     while ((rc = mw_pool_request_parse(at + done, len - done, max, &r, &need)) == 1) {
-        if (need != sizeof r + r.len || need > len - done || r.name_len > r.len || r.name_len > MW_POOL_NAME_MAX) abort();
+        if (need != sizeof r + r.len || need > len - done || r.name_len > r.len || r.name_len > MW_POOL_NAME_MAX)
+            abort();
         done += need;
         count++;
     }
@@ -47,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *copy, *whole;
     size_t n;
 
-    whole = malloc(size + 1);                   /* just as long: what reads beyond it is seen */
+    whole = malloc(size + 1); /* just as long: what reads beyond it is seen */
     copy = malloc(MW_POOL_PAGE_HELD);
     page = malloc(sizeof *page);
     if (whole == NULL || copy == NULL || page == NULL) abort();

@@ -6,7 +6,7 @@
 #include "support/check.h"
 
 #define MS UINT64_C(1000000)
-#define S (1000 * MS)
+#define S  (1000 * MS)
 enum { TASKS = 400, MEMBERS = 16 };
 
 /* A pool whose driver writes down what it is told. */
@@ -28,7 +28,8 @@ static int on_give(struct mw_pool *p, struct mw_pool_member *m, struct mw_pool_t
     (void)t;
     return rig_of(p)->refuse ? -EPIPE : 0;
 }
-static void on_ended(struct mw_pool *p, struct mw_pool_task *t, int code, enum mw_pool_phase phase, struct mw_pool_member *m) {
+static void on_ended(struct mw_pool *p, struct mw_pool_task *t, int code, enum mw_pool_phase phase,
+                     struct mw_pool_member *m) {
     struct rig *r = rig_of(p);
     long i = t - r->task;
 
@@ -51,8 +52,15 @@ static void on_changed(struct mw_pool *p) {
 static const struct mw_pool_ops ops = { on_give, on_ended, on_end, NULL, on_want, on_changed };
 
 static const struct mw_pool_limits standard = {
-    .size = 2, .max_queue = 1000, .max_queue_bytes = 1 << 20, .queue_ns = 10 * S, .restart_max = 5, .restart_within_ns = 10 * S,
-    .backoff_ns = 100 * MS, .backoff_max_ns = 5 * S, .attempts = 1,
+    .size = 2,
+    .max_queue = 1000,
+    .max_queue_bytes = 1 << 20,
+    .queue_ns = 10 * S,
+    .restart_max = 5,
+    .restart_within_ns = 10 * S,
+    .backoff_ns = 100 * MS,
+    .backoff_max_ns = 5 * S,
+    .attempts = 1,
 };
 
 static struct rig *rig_new(const struct mw_pool_limits *limits) {
@@ -214,7 +222,7 @@ TEST(what_waits_behind_a_long_task_goes_to_others) {
     CHECK_INT(r->member[0].skips, 8);
     for (i = 2; i < 10; i++) moved += r->task[i].state == MW_POOL_TASK_QUEUED || r->task[i].member == &r->member[1];
     CHECK_INT(moved, 8);
-    CHECK_INT(mw_pool_mark_begin(&r->mark[0], 0, r->task[1].seq + 1, 4000), 0);  /* it may not begin them any more */
+    CHECK_INT(mw_pool_mark_begin(&r->mark[0], 0, r->task[1].seq + 1, 4000), 0); /* it may not begin them any more */
     CHECK_INT(answer(r, 0, 1, S, 2 * S), 1);
     CHECK_INT(r->member[0].load, 0);
     for (i = 0; i < 8; i++) CHECK_INT(mw_pool_skipped(&r->pool, &r->member[0], 2 * S), 0);
@@ -243,7 +251,7 @@ TEST(after_a_death_what_had_begun_has_crashed_and_the_rest_goes_back) {
         CHECK_INT(r->task[i].state, MW_POOL_TASK_QUEUED);
         CHECK_INT(r->task[i].attempts, 0);
     }
-    CHECK_INT(r->pool.asked, 1);                      /* it had worked: replaced at once */
+    CHECK_INT(r->pool.asked, 1); /* it had worked: replaced at once */
     CHECK_INT(r->pool.stats.restarted, 1);
     CHECK_INT(r->pool.stats.crashed, 1);
     mw_pool_refused(&r->pool, 6000);
@@ -284,7 +292,7 @@ TEST(members_that_never_work_are_restarted_more_and_more_slowly_and_then_no_more
     for (i = 0; i < 6 && r->pool.state == MW_POOL_OPEN; i++) {
         mw_pool_joined(&r->pool, &r->member[i], 1, now);
         mw_pool_lost(&r->pool, &r->member[i], MW_POOL_DIED, now);
-        if (i == 0) {                                  /* begun when it was given: crashed */
+        if (i == 0) { /* begun when it was given: crashed */
             CHECK_INT(r->code[0], MW_ECRASHED);
         }
         if (r->pool.state != MW_POOL_OPEN) break;
@@ -380,7 +388,9 @@ TEST(each_task_ends_exactly_once_whatever_happens) {
             unsigned dice = (rnd = rnd * 1103515245u + 12345u) >> 16, m = dice / 16 % MEMBERS;
             now += dice % 5 == 0 ? MS * (dice % 97) : dice % 1000;
             switch (dice % 10) {
-            case 0: case 1: case 2:
+            case 0:
+            case 1:
+            case 2:
                 if (next < TASKS) next += add(r, (int)next, (int)(dice % 3), now) == 0;
                 break;
             case 3:
@@ -402,14 +412,20 @@ TEST(each_task_ends_exactly_once_whatever_happens) {
             case 6:
                 if (next > 0) {
                     struct mw_pool_task *t = &r->task[dice % next];
-                    if (!t->abandoned && r->ends[dice % next] == 0 && mw_pool_abandon(&r->pool, t, dice % 128 < 16, now)) r->ends[dice % next]++;
+                    if (!t->abandoned && r->ends[dice % next] == 0 &&
+                        mw_pool_abandon(&r->pool, t, dice % 128 < 16, now))
+                        r->ends[dice % next]++;
                 }
                 break;
             default:
                 if (live[m] && r->member[m].load > 0) {
                     struct mw_pool_task *t = MW_LIST_ENTRY(r->member[m].tasks.next, struct mw_pool_task, link), *out;
-                    if ((int32_t)(t->seq - mw_pool_mark_begun(&r->mark[m])) > 0) mw_pool_mark_begin(&r->mark[m], r->member[m].epoch, t->seq, now);
-                    if (dice % 3 != 0 && mw_pool_answered(&r->pool, &r->member[m], t->seq, dice % 2 ? MW_POOL_DONE : MW_POOL_FAILED, dice % 4 * MS, now, &out) == 1) r->ends[out - r->task]++;
+                    if ((int32_t)(t->seq - mw_pool_mark_begun(&r->mark[m])) > 0)
+                        mw_pool_mark_begin(&r->mark[m], r->member[m].epoch, t->seq, now);
+                    if (dice % 3 != 0 &&
+                        mw_pool_answered(&r->pool, &r->member[m], t->seq, dice % 2 ? MW_POOL_DONE : MW_POOL_FAILED,
+                                         dice % 4 * MS, now, &out) == 1)
+                        r->ends[out - r->task]++;
                 }
                 if (live[m] && r->member[m].skips > 0) mw_pool_skipped(&r->pool, &r->member[m], now);
             }
