@@ -240,12 +240,6 @@ describe("an option", function()
     assert.truthy(tostring(err):find("process_run_spec.lua", 1, true))
   end)
 
-  it("of a later version says so", function()
-    local err = raised(process.run, { "true", share = {} })
-    assert.equal("EINVAL", err.code)
-    assert.truthy(err.message:find("this version does not have it", 1, true))
-  end)
-
   it("of the wrong kind raises", function()
     for _, bad in ipairs {
       {}, { "" }, { {} }, { "true", stdout = "file.txt" }, { "true", stdin = 5 }, { "true", env = "PATH" },
