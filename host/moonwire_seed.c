@@ -60,6 +60,8 @@ static int begin(struct mw_seed *seed, mw_worker *w, mw_host **out, struct mw_er
     memcpy(name + 1, s->path, room - 1);
     rc = mw_host_new(&s->cfg, &h, err);
     s->cfg.home_fd = s->cfg.audit_fd = -1; /* taken either way */
+    mw_policy_free(s->cfg.policy);          /* it has a copy */
+    s->cfg.policy = NULL;
     if (rc == 0) {
         mw_host_set_watchful(h);
         if (s->faults != NULL) rc = mw_share_catch(h, s->faults, err);

@@ -241,6 +241,7 @@ static void *run(void *ud) {
         set_running(w, NULL);
         w->seed->end(w->seed, h);
     }
+    mw_hub_leave(w->inner.port.hub); /* one that no host came to holds what was put on its list */
     w->seed->free(w->seed);
     w->seed = NULL;
     atomic_fetch_sub(&w->family->workers, 1);

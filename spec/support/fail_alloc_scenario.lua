@@ -143,9 +143,33 @@ local function handles()
   mw.log.info("passed", { what = mw.inspect { got:stats() } })
 end
 
+local function workers()
+  local dir <close> = assert(mw.fs.tempdir())
+  local path = tostring(dir.path) .. "/worker.lua"
+  assert(mw.fs.write(path, [[
+    local mw = require "moonwire"
+    print "a worker"
+    mw.task.spawn_with({ daemon = true }, function() for m in mw.parent:messages() do mw.parent:send(m) end end)
+    mw.serve { twice = function(v) return { v, v } end }]]))
+  local memory <close> = assert(mw.shm.create { size = 4096 })
+  local w <close> = assert(mw.worker.spawn(path, { args = { "a" }, permissions = "inherit" }))
+  local many = {}
+  for i = 1, 30 do many[i] = { i, many } end
+  for _, v in ipairs { 1, many, ("x"):rep(40000), { memory } } do
+    assert(w:send(v, { timeout = 10 }))
+    local back, err = w:recv { timeout = 10 }
+    if not back then error(err) end
+    if type(back) == "table" and type(back[1]) == "userdata" then back[1]:close() end
+  end
+  local back, err = w:call("twice", ("y"):rep(1000), { timeout = 10 })
+  if not back then error(err) end
+  w:finish()
+  assert(w:join { timeout = 10 })
+end
+
 local steps = {
   frames = frames, tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
-  supervised = supervised, pooled = pooled, shared = shared,
+  supervised = supervised, pooled = pooled, shared = shared, workers = workers,
 }
 for _, name in ipairs { ... } do
   if name == "frames" then frames "tcp://127.0.0.1:0" else steps[name]() end
