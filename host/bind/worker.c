@@ -13,7 +13,7 @@
 
 #define OP "worker.spawn"
 #define MEMORY_LEAST (256u << 10)   /* bytes: an empty state takes a hundred KiB */
-#define STACK_LEAST (256u << 10)
+#define STACK_LEAST (1u << 20)  /* what Lua's deepest nesting of C calls takes stays below half of it */
 #define STACK_MOST ((uint64_t)1 << 30)
 #define CLOSE_NS 250000000u         /* how long close waits for a worker that could end by itself */
 #define STOP_NS 5000000000u         /* and one that was told to stop */

@@ -226,9 +226,11 @@ static void *run(void *ud) {
     mw_worker *w = ud;
     mw_host *h = NULL;
     struct mw_err err = {0};
+    char name[16];              /* the system's limit */
     int code = 0;
 
-    pthread_setname_np(pthread_self(), w->name[0] != 0 ? w->name : "moonwire");
+    snprintf(name, sizeof name, "%.15s", w->name[0] != 0 ? w->name : "moonwire");
+    pthread_setname_np(pthread_self(), name);
     if (w->seed->begin(w->seed, w, &h, &err) < 0) {
         mw_worker_fail(w, &err, NULL);
     } else {

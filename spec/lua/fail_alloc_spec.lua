@@ -58,7 +58,9 @@ local function walk(name, shape)
 end
 
 describe("a run whose memory ends", function()
-  for _, name in ipairs { "tasks", "files", "frames", "handles", "children", "family", "confined", "supervised", "pooled", "shared", "workers" } do
+  for _, name in ipairs {
+    "tasks", "files", "frames", "handles", "children", "family", "confined", "supervised", "pooled", "shared", "workers",
+  } do
     for _, how in ipairs { { "n", "once" }, { "n-m", "twice in a row" }, { "n+", "for good" } } do
       local shape, text = how[1], how[2]
       it(("at any point of its %s, %s, ends cleanly"):format(name, text), function() walk(name, shape) end)

@@ -326,6 +326,26 @@ describe("a worker's rights", function()
     assert.equal("EDENIED\n", run({}, text:format '{ permissions = "inherit" }', files).stdout)
   end)
 
+  it("let it run programs, confined as its maker's are, which end with it", function()
+    local files = {
+      ["w.lua"] = [[
+        mw.parent:send(assert(mw.process.run { "echo", "from a child" }).stdout)
+        local child = assert(mw.process.spawn { "sleep", "1000" })
+        mw.parent:send(child.pid)
+        child:wait()]],
+    }
+    local text = [[
+      local w = assert(mw.worker.spawn("w.lua", { permissions = { run = { "echo", "sleep" } } }))
+      io.write(w:recv())
+      local pid = w:recv()
+      w:close()
+      print(pcall(mw.process.run, { "cat" }))]]
+    for _, args in ipairs { { "--allow-run=echo,sleep" }, { "--allow-run=echo,sleep", "--confine=strict" } } do
+      local result = run(args, text, files)
+      assert.truthy(result.stdout:find("from a child\nfalse", 1, true), result.stdout .. result.stderr)
+    end
+  end)
+
   it("are not needed for a script beside the calling one, nor for its modules", function()
     local files = { ["w.lua"] = 'mw.parent:send((require "part"))', ["part.lua"] = 'return "a part"' }
     assert.equal("a part\n", run({}, 'print(assert(mw.worker.spawn("w.lua")):recv())', files).stdout)
