@@ -246,7 +246,7 @@ describe("an option", function()
       { "true", env = { ["A=B"] = "x" } },
       { "true", env = { A = "x\0y" } }, { "true", timeout = -1 }, { "true", kill_signal = "NOPE" }, { "true", on_overflow = "explode" },
       { "true", stdin = "pipe" }, { "true", permissions = {} }, { "true", pty = true, stdout = "pipe" }, { "true", cwd = "a\0b" },
-      { "true", check = 1 }, { "true", [3] = "hole" },
+      { "true", check = 1 }, { "true", [3] = "hole" }, { "true", share = {} },
     } do
       assert.equal("EINVAL", raised(process.run, bad).code)
     end

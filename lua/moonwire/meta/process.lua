@@ -6,6 +6,8 @@
 ---@field [integer] string|number
 ---@field script? string                    a script beside ours, run by this program; needs no run right
 ---@field permissions? table|"none"|"inherit"  of a script child: read write net connect listen run env sys share; default none
+---@field share? table<string, moonwire.Memory|moonwire.Ring|moonwire.Stream>  what a script child finds in its mw.shared: memory is ours
+---  too, of a ring the other side goes, a stream is moved; at most 12
 ---@field cwd? string                       needs a read right; a relative program is looked for there
 ---@field env? table<string, string|number|false>  what is added; false: removed. The rest is ours, as far as env rights go
 ---@field clear_env? boolean                true: nothing of ours
