@@ -74,7 +74,8 @@ static int hear(struct mw_pool_worker *w) {
     int rc = 0;
 
     while (rc == 0 && mw_bytes_len(in) > 0) {
-        rc = mw_pool_answer_parse(mw_bytes_at(in), mw_bytes_len(in), w->set->message_max, &a, &need);
+        rc = mw_pool_answer_parse(mw_bytes_at(in), mw_bytes_len(in), w->set->message_max + MW_POOL_ERROR_ROOM, &a,
+                                  &need);
         if (rc <= 0) {
             mw_stream_need(line, rc == 0 ? need : 0);
             return rc;
@@ -94,7 +95,8 @@ static void peek_page(struct mw_pool_worker *w) {
 
     if (copy == NULL) return;
     len = mw_pool_page_peek(w->page, copy);
-    while (at < len && mw_pool_answer_parse(copy + at, len - at, w->set->message_max, &a, &need) == 1) {
+    while (at < len &&
+           mw_pool_answer_parse(copy + at, len - at, w->set->message_max + MW_POOL_ERROR_ROOM, &a, &need) == 1) {
         if (a.kind != MW_POOL_SKIPPED && a.kind != MW_POOL_HELLO && heard(w, &a, copy + at + sizeof a, now) < 0) break;
         at += need;
     }
@@ -208,7 +210,8 @@ static int any(mw_stream *s, void *ud) {
     struct mw_pool_answer a;
     size_t need;
     struct mw_bytes *in = mw_stream_in(s);
-    int rc = mw_pool_answer_parse(mw_bytes_at(in), mw_bytes_len(in), w->set->message_max, &a, &need);
+    int rc =
+        mw_pool_answer_parse(mw_bytes_at(in), mw_bytes_len(in), w->set->message_max + MW_POOL_ERROR_ROOM, &a, &need);
 
     if (rc == 0) mw_stream_need(s, need);
     return rc != 0;
@@ -274,6 +277,7 @@ int mw_pool_attend(lua_State *L) {
     w->pid = (int)mw_process_pid(p);
     rc = mw_process_duplex(p, &line, &err);
     if (rc == 0) rc = mw_pool_page_make(&fd, &w->page, &err);
+    if (rc == 0) atomic_store(&w->page->mark.max, (uint32_t)s->message_max);
     if (rc == 0) rc = mw_stream_send_fds(line, &fd, 1, &err);
     mw_pool_fd_close(fd);
     if (rc < 0 && rc != -EPIPE) { /* it cannot be told anything: as good as not started */

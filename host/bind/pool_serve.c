@@ -131,6 +131,7 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
             return over(L, v, mw_err_set(&err, rc, "serve", "parent", "what the parent sent is no task of a pool"),
                         &err);
         if (rc > 0) {
+            if (mw_stream_crowded(v->line)) break;
             if (mw_step_is_long(L)) return mw_wait_pass(L, 0, serve_k); /* one computation after another is no hang */
             rc = take(v, need);
             if (rc < 0) return over(L, v, mw_err_set(&err, rc, "serve", "parent", NULL), &err);
@@ -140,10 +141,12 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
         rc = mw_stream_fill(v->line, 0, &err);
         if (rc < 0) return over(L, v, rc, &err);
         if (rc > 0) continue;
-        if (mw_stream_crowded(v->line)) return mw_wait_yield_raw(L, mw_stream_writable(v->line), MW_NEVER, 0, serve_k);
+        if (mw_stream_crowded(v->line)) break;
         mw_stream_await(v->line, whole, NULL);
         return mw_wait_yield_raw(L, mw_stream_readable(v->line), MW_NEVER, 0, serve_k);
     }
+    return mw_wait_yield_raw(L, mw_stream_writable(v->line), MW_NEVER, 0,
+                             serve_k); /* the parent takes no more answers */
 }
 
 /* The page comes first. */
@@ -173,6 +176,7 @@ static int page_k(lua_State *L, int code, lua_KContext ctx) {
         return mw_push_err(L, &err);
     }
     v->mark = &v->page->mark;
+    v->max = atomic_load(&v->mark->max);
     v->gauge = mw_pool_gauge_open();
     {
         struct mw_pool_answer hello = { .seq = MW_POOL_VERSION, .kind = MW_POOL_HELLO };

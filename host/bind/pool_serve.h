@@ -22,6 +22,7 @@ struct mw_server {
     uint64_t began, looked_at;
     uint64_t now_ns; /* when the last task was through, if nothing was waited for since; else 0 */
     int gauge;
+    size_t max;                                                       /* bytes of an answer */
     int broken;                                                       /* a code: the parent cannot be told any more */
     void (*answer)(struct mw_server *v, unsigned kind, uint64_t now); /* sends what is in scratch, and empties it */
     void (*learn)(struct mw_server *v, uint64_t ns);                  /* how long a task took; or NULL */

@@ -7,6 +7,7 @@
 
 #define LOOK_NS UINT64_C(10000000) /* between looks at our memory, and after tasks that are not the shortest */
 #define LONG_NS UINT64_C(100000)
+enum { ERROR_LEAST = MW_POOL_ERROR_ROOM / 4 }; /* bytes of an error value that are always allowed */
 
 /* What we take: the process, if we may know that; else the Lua state. */
 static void tell_memory(struct mw_server *v, uint64_t now) {
@@ -20,7 +21,8 @@ static void tell_memory(struct mw_server *v, uint64_t now) {
 
 /* Encodes the value at idx behind what is in scratch; one that cannot be sent becomes its text. */
 static void put_any(lua_State *L, struct mw_server *v, int idx) {
-    static const struct mw_value_options o = { .bytes_max = MW_POOL_MESSAGE_MAX / 2, .record = MW_ERROR_TYPE };
+    struct mw_value_options o = { .bytes_max = v->max / 4 > ERROR_LEAST ? v->max / 4 : ERROR_LEAST,
+                                  .record = MW_ERROR_TYPE };
     struct mw_err err;
 
     idx = lua_absindex(L, idx);
@@ -48,16 +50,17 @@ static void answer_error(lua_State *L, struct mw_server *v, const struct mw_err 
 
 /* [.. traceback results...] are what the handler returned.                                                [-0, +0, m] */
 static void answer_results(lua_State *L, struct mw_server *v, uint64_t now) {
-    static const struct mw_value_options o = { .bytes_max = MW_POOL_MESSAGE_MOST - 64,
-                                               .root = "result",
-                                               .record = MW_ERROR_TYPE };
+    struct mw_value_options o = { .bytes_max = v->max, .root = "result", .record = MW_ERROR_TYPE };
     int n = lua_gettop(L), rc = 0;
     struct mw_err err;
 
     mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
     for (int i = MW_SERVE_BASE + 2; i <= n && rc == 0; i++) rc = mw_value_write(L, i, &v->scratch, &o, &err);
-    if (rc == 0 && mw_bytes_len(&v->scratch) > MW_POOL_MESSAGE_MOST - 64)
-        rc = mw_err_set(&err, MW_ELIMIT, "serve", NULL, "the results are too long together");
+    if (rc == 0 && mw_bytes_len(&v->scratch) > v->max) {
+        rc = mw_err_setf(&err, MW_ELIMIT, "serve", NULL, "the results take %zu bytes, at most %zu are allowed",
+                         mw_bytes_len(&v->scratch), v->max);
+    }
+    if (rc == MW_ELIMIT) mw_err_hint(&err, "option max of the pool sets the limit");
     if (rc == 0)
         v->answer(v, MW_POOL_OK, now);
     else

@@ -152,6 +152,7 @@ int mw_pool_attend_thread(lua_State *L) {
     w = mw_pool_worker_new(L, s); /* [hand thread worker] */
     w->line = box->end;
     w->member.mark = mw_worker_beside(box->worker);
+    atomic_store(&w->member.mark->max, (uint32_t)s->message_max);
     mw_pool_joined(&s->pool, &w->member, 0, mw_pool_clock());
     box->end->ud = w;
     box->end->on_news = on_news;
@@ -218,6 +219,7 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
         v->now.seq = (uint32_t)r.id;
         v->now.epoch = (uint32_t)(r.id >> 32);
         mw_end_settle(v->end, MW_CALLS);
+        v->max = atomic_load_explicit(&v->mark->max, memory_order_relaxed);
         if (rc == 0 && v->now.name_len > v->now.len) rc = MW_EFRAME;
         if (rc < 0) return mw_err_set(&err, rc, "serve", "parent", NULL), mw_push_err(L, &err);
         mw_server_run(L, v);
@@ -229,6 +231,7 @@ int mw_pool_serve_thread(lua_State *L, struct mw_server *v) {
 
     v->end = mw_worker_inner(w);
     v->mark = mw_worker_beside(w);
+    if (atomic_exchange(&v->mark->serving, 1)) return mw_raise_inval(L, "serve", "another task serves already");
     v->answer = answer_timed;
     v->on = serve_k;
     v->began = mw_pool_clock();

@@ -61,11 +61,9 @@ void mw_pool_page_free(struct mw_pool_page *p) {
 }
 
 uint32_t mw_pool_mark_revoke(struct mw_pool_mark *p, uint32_t *epoch) {
-    uint64_t was = atomic_load(&p->claim), next;
+    uint64_t was = atomic_fetch_add(&p->claim, UINT64_C(1) << 32); /* no loop: the other side may write what it likes */
 
-    ++*epoch;
-    do next = (uint64_t)*epoch << 32 | (uint32_t)was;
-    while (!atomic_compare_exchange_weak(&p->claim, &was, next));
+    *epoch = (uint32_t)(was >> 32) + 1;
     return (uint32_t)was;
 }
 

@@ -20,13 +20,15 @@ struct mw_pool_mark {
     _Atomic uint64_t claim;    /* high half: the epoch, the parent's; low half: the task begun last, the worker's */
     _Atomic uint64_t began_ns; /* when, CLOCK_MONOTONIC */
     _Atomic uint64_t memory;   /* bytes that the worker takes, by its own account; 0: not known */
+    _Atomic uint32_t max;      /* bytes that an answer may have: the parent's word */
+    _Atomic uint32_t serving;  /* a thread's: 1 once it serves */
 };
 
 struct mw_pool_page {
     struct mw_pool_mark mark;
     _Atomic uint32_t held; /* bytes of `answers` that are whole answers, not yet sent */
     _Atomic uint32_t sent; /* how often they were */
-    char pad[32];
+    char pad[24];
     char answers[MW_POOL_PAGE_HELD];
 };
 

@@ -422,6 +422,7 @@ static void bad_death(struct mw_pool *p, uint64_t now) {
     p->deaths_at = (p->deaths_at + 1) % size;
     oldest = p->deaths[p->deaths_at];
     if (oldest == 0 || now - oldest > p->limits.restart_within_ns || p->state > MW_POOL_DRAINING) return;
+    if (p->count - p->leaving > p->unready) return; /* somebody does work */
     p->state = MW_POOL_BROKEN;
     fail_queue(p, MW_ECRASHED);
     all_leave(p);

@@ -14,6 +14,7 @@
 #define MW_POOL_NAME_MAX     255u
 #define MW_POOL_MESSAGE_MAX  (16u << 20) /* bytes of a request's or answer's value, unless the options say otherwise */
 #define MW_POOL_MESSAGE_MOST (1u << 30)
+#define MW_POOL_ERROR_ROOM   (64u << 10) /* an error may have so many bytes above the limit of an answer */
 #define MW_POOL_VERSION      1u
 
 struct mw_pool_request {

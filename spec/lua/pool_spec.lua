@@ -86,6 +86,19 @@ describe("a pool of scripts", function()
     assert.equal(1, pool:stats().completed)
   end)
 
+  it("takes and gives no more bytes than it may, and its workers stay", function()
+    local pool <close> = open{ size = 1, max = "1KiB" }
+    local ok, err = pcall(pool.call, pool, "echo", ("x"):rep(2000))
+    assert.same({ false, "ELIMIT" }, { ok, err.code })
+    local value
+    value, err = pool:call("big", 5000)
+    assert.same({ nil, "ETASK", "ELIMIT" }, { value, err.code, err.data.error.code })
+    value, err = pool:call("boom", ("y"):rep(900))
+    assert.same({ nil, "ETASK" }, { value, err.code })
+    assert.equal(0, pool:stats().crashed)
+    assert.equal(1, pool:call("echo", 1))
+  end)
+
   it("raises for what cannot be sent, and for wrong options", function()
     local pool <close> = open{ size = 1 }
     assert.has_error(function() pool:call("echo", print) end)

@@ -312,6 +312,21 @@ TEST(members_that_never_work_are_restarted_more_and_more_slowly_and_then_no_more
     rig_free(r);
 }
 
+TEST(starts_that_fail_break_no_pool_that_works) {
+    struct rig *r = rig_new(&standard);
+
+    mw_pool_joined(&r->pool, &r->member[0], 1, S);
+    for (int i = 0; i < 10; i++) {
+        r->pool.asked++;
+        mw_pool_refused(&r->pool, S + (uint64_t)i);
+    }
+    CHECK_INT(r->pool.state, MW_POOL_OPEN);
+    CHECK_INT(add(r, 0, 0, 2 * S), 0);
+    CHECK_INT(r->task[0].state, MW_POOL_TASK_GIVEN);
+    mw_pool_close(&r->pool, 3 * S);
+    rig_free(r);
+}
+
 TEST(a_member_that_has_done_enough_leaves_politely_and_another_comes) {
     struct mw_pool_limits l = standard;
     struct rig *r;
