@@ -65,6 +65,7 @@ static void read_limits(lua_State *L, struct mw_limits *limits) {
 
     *limits = *mw_host_limits_given(mw_host_of(L));
     if (asked != 0) limits->memory = asked < most ? asked : most; /* a worker has no more than its maker */
+    if (limits->step_ns == 0) limits->step_ns = MW_LIMIT_OFF;     /* computing is what it is for: it holds up nobody's loop but its own */
 }
 
 /* spawn(path [, options [, pooled]]) -> worker | nil, err; pooled: a pool's, with the mark that it shares with it  [-0, +1|2, e] */
@@ -164,6 +165,7 @@ static int join_k(lua_State *L, int code, lua_KContext deadline) {
     if (code == MW_ETIMEDOUT) return timed_out(L, "worker.join");
     if (box->end == NULL) return mw_worker_push_closed(L, "worker.join");
     if (!mw_worker_ended(box->worker)) return mw_wait_yield(L, &box->end->ended, (uint64_t)deadline, deadline, join_k);
+    if (box->end->ud == box) mw_worker_on_news(box->end); /* what it printed comes before what its maker does next */
     if (mw_worker_push_end(L, box, "worker.join") > 1) return 2;
     lua_pushboolean(L, 1);
     return 1;
@@ -184,9 +186,12 @@ static int worker_finish(lua_State *L) {
     return 0;
 }
 
+/* Whoever waits for an answer learns that there is none.                                                  [-0, +0, -] */
 static mw_worker *empty(struct mw_worker_box *box) {
     mw_worker *w = box->worker;
 
+    if (box->end->ud == box) mw_worker_on_news(box->end); /* else a pool has it */
+    mw_worker_lose_calls(box);
     box->worker = NULL;
     box->end = NULL;
     return w;

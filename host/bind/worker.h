@@ -69,5 +69,7 @@ void mw_worker_call_type(lua_State *L);
 
 /* on_news of a worker's end whose ud is its box: answers go to their calls. */
 void mw_worker_on_news(struct mw_end *e);
+/* Calls of a box that is closed: they have no answer. */
+void mw_worker_lose_calls(struct mw_worker_box *box);
 
 #endif

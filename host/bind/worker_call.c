@@ -75,6 +75,15 @@ static void answer(struct mw_worker_box *box, const struct mw_record *r) {
     mw_wait_wake(&c->answered);
 }
 
+void mw_worker_lose_calls(struct mw_worker_box *box) {
+    while (!mw_list_empty(&box->calls)) {
+        struct call *c = MW_LIST_ENTRY(box->calls.next, struct call, link);
+        mw_list_remove(&c->link);
+        c->state = LOST;
+        mw_wait_wake(&c->answered);
+    }
+}
+
 void mw_worker_on_news(struct mw_end *e) {
     struct mw_worker_box *box = e->ud;
     int over = mw_end_is_over(e);
@@ -84,12 +93,7 @@ void mw_worker_on_news(struct mw_end *e) {
         answer(box, &r);
         mw_end_settle(e, MW_CALLS);
     }
-    while (over && !mw_list_empty(&box->calls)) {
-        struct call *c = MW_LIST_ENTRY(box->calls.next, struct call, link);
-        mw_list_remove(&c->link);
-        c->state = LOST;
-        mw_wait_wake(&c->answered);
-    }
+    if (over) mw_worker_lose_calls(box);
     mw_end_wake(e);
 }
 

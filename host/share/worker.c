@@ -388,22 +388,39 @@ int mw_worker_why(const mw_worker *w, struct mw_err *err, const char **traceback
     return w->err.code;
 }
 
-/* The thread's last instructions, once it has ended; else at most some seconds. */
-static void join(mw_worker *w) {
-    struct timespec until;
+static struct timespec soon(void) {
+    struct timespec at;
 
+    clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_sec += GIVE_UP_S;
+    return at;
+}
+
+/* The thread's last instructions, once it has ended; else at most so long. */
+static void join(mw_worker *w, const struct timespec *until) {
     if (w->joined) return;
     w->joined = 1;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += GIVE_UP_S;
-    if (pthread_timedjoin_np(w->thread, NULL, &until) != 0) pthread_detach(w->thread); /* it holds what it needs */
+    if (pthread_timedjoin_np(w->thread, NULL, until) != 0) pthread_detach(w->thread); /* it holds what it needs */
+}
+
+/* What it printed last is printed; answers have nobody left. */
+static void drain(mw_worker *w) {
+    struct mw_record r;
+
+    while (mw_end_take(&w->outer, MW_CALLS, &r)) {
+        if (w->drop != NULL) w->drop(NULL, &r);
+        mw_end_settle(&w->outer, MW_CALLS);
+    }
 }
 
 void mw_worker_leave(mw_worker *w) {
+    struct timespec until = soon();
+
     if (w == NULL) return;
     mw_worker_stop(w);
-    join(w);
+    join(w, &until);
     mw_list_remove(&w->link);
+    drain(w);
     end_close(&w->outer);
     release(w);
 }
@@ -425,17 +442,19 @@ void mw_worker_abandon(mw_worker *w) {
 /* The host goes, with all its workers: first all are told, then waited for. */
 static void close_home(struct mw_handle *it) {
     struct home *home = MW_LIST_ENTRY(it, struct home, adopted);
+    struct timespec until = soon();
 
     mw_host_disown(&home->adopted);
     for (struct mw_list *at = home->workers.next; at != &home->workers; at = at->next) mw_worker_stop(MW_LIST_ENTRY(at, mw_worker, link));
     while (!mw_list_empty(&home->workers)) {
         mw_worker *w = MW_LIST_ENTRY(home->workers.next, mw_worker, link);
+        join(w, &until);
         if (w->abandoned) {
             mw_worker_leave(w);
             continue;
         }
-        join(w);
         mw_list_remove(&w->link);
+        drain(w);
         end_close(&w->outer);
     }
     if (home->self != NULL) end_close(&home->self->inner);

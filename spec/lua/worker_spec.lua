@@ -375,6 +375,13 @@ describe("a worker's rights", function()
     assert.equal(0, result.code)
   end)
 
+  it("include time to compute, unless a limit was set", function()
+    local files = { ["w.lua"] = 'local began = os.clock() repeat until os.clock() - began > 1.1 mw.parent:send "through"' }
+    local text = 'local w = assert(mw.worker.spawn "w.lua") local v, err = w:recv() print(v or err.data.code)'
+    assert.equal("through\n", run({}, text, files).stdout)
+    assert.equal("ELIMIT\n", run({ "--limit=step=100ms" }, text, files).stdout)
+  end)
+
   it("are counted: so many workers and no more", function()
     local files = { ["w.lua"] = "mw.task.wait()" }
     local result = run({ "--limit=workers=3" }, [[

@@ -14,6 +14,7 @@ local worker = {}
 ---@field args? string[]  its `arg` and `...`
 ---@field stack? integer|string  bytes of the thread's stack; default 1 MiB, of which only what is used takes memory
 
+--- A worker may compute as long as it likes: the limit of a step binds it only when it was set (--limit=step=...).
 --- Starts `script`, which is found and may be read like a script child's: beside the calling script without a right.
 ---@param script string
 ---@param options? moonwire.WorkerOptions
