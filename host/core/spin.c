@@ -76,7 +76,7 @@ static void crowded(mw_host *h) {
 /* A row of short waits begins: does it make sense at all, here and now? */
 static int fit(mw_host *h, uint64_t now) {
     if (one_core()) {
-        shut_off(h, SPIN_OFF_MAX_MS);
+        shut_off(h, SPIN_ONE_CORE_MS);
         return 0;
     }
     h->spin.fit_at = now;
@@ -154,6 +154,7 @@ static int spin(mw_host *h, struct mw_spin *s, uint64_t began) {
         }
         if (now >= yield_at) yield_at = now + SPIN_YIELD_NS;
     } while (now - began < s->bound_ns);
+    if (now - began > s->bound_ns) now = began + s->bound_ns; /* the rest was somebody else's */
     s->counts.vain_ns += now - began;
     if (s->adapts) s->credit_ns -= (int64_t)(now - began);
     return 0;

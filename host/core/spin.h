@@ -16,13 +16,13 @@
  * Never where another thread wants this core: then the other side may well be the one that waits for it. Three signs, for which no
  * call is made in a conversation that runs smoothly:
  *   - one core in the thread's affinity mask (asked when a row begins);
- *   - the spin lets others go first (sched_yield, at most once in SPIN_YIELD_NS): if somebody ran, that took longer than the call, and
- *     if the clock makes a leap between two looks, somebody ran too;
- *   - the kernel took the core away from this thread more than some times a second (ru_nivcsw, asked once in SPIN_WINDOW_NS): what
- *     shows where each spin ends too early for the second sign.
- * Each shuts the spin off for a time, a millisecond at first: an interrupt, or the machine below a virtual one, looks the same. A sign
- * that comes again soon doubles it. The machine's load average says nothing about
- * this core and this moment, and a loop's own CPU time says nothing that the leap of the clock does not say sooner. */
+ *   - the spin lets others go first (sched_yield, at most once in SPIN_YIELD_NS): if somebody ran for long, the clock makes a leap;
+ *   - the kernel took the core away from this thread more than some times a second (ru_nivcsw, asked once in SPIN_WINDOW_NS; a yield
+ *     that let somebody run for a short time counts there too): what shows where each spin ends too early for the second sign.
+ * Each shuts the spin off for a time, a millisecond at first: the machine below a virtual one looks the same. A sign that comes again
+ * soon doubles it. The machine's load average says nothing about this core and this moment, and a loop's own CPU time says nothing
+ * that the leap of the clock does not say sooner.
+ */
 #ifndef MW_CORE_SPIN_H
 #define MW_CORE_SPIN_H
 
@@ -35,11 +35,12 @@
 #define SPIN_CREDIT_NS 1000000      /* the account holds no more: so much is burnt at once at most */
 #define SPIN_EARNS_NS 25000         /* what a wake costs */
 #define SPIN_YIELD_NS 8000u         /* into a spin, and again after as much */
-#define SPIN_LEAP_NS 15000u         /* nothing that the spin does takes so long */
+#define SPIN_LEAP_NS 50000u         /* another thread runs for longer, once it runs; interrupts, mostly, do not */
 #define SPIN_WINDOW_NS 10000000u
 #define SPIN_TAKEN 100u             /* times a second that the kernel may take the core away */
 #define SPIN_OFF_MS 1u              /* the first time it is shut off */
-#define SPIN_OFF_MAX_MS 1024u
+#define SPIN_OFF_MAX_MS 64u         /* so often it is tried again, for some spins at most */
+#define SPIN_ONE_CORE_MS 1000u      /* so often the mask is asked */
 #define SPIN_CALM 16u               /* times as long without a sign, and it begins anew */
 
 /* For how long a run of the host spins: 0: as above (the default); below 0: never; else so many microseconds (at most SPIN_MAX_US), at
