@@ -11,6 +11,7 @@
 #include "bind/channel.h"
 #include "bind/doors.h"
 #include "bind/parcel.h"
+#include "bind/shm.h"
 #include "bind/stream_box.h"
 #include "core/task.h"
 
@@ -275,7 +276,10 @@ static int send_parcel(lua_State *L, mw_stream *s) {
     struct mw_err err;
     int rc;
 
+    mw_memory *m = mw_memory_test(L, 2);
+
     if (lua_gettop(L) != 2) return mw_raise_inval(L, "stream.send_handle", "memory and rings are sent one at a time");
+    if (m != NULL && mw_memory_of_file(m)) return mw_raise_inval(L, "stream.send_handle", "a mapped file is not taken from a stranger: send its path, and open it there");
     rc = mw_stream_can_carry(s, &err);
     if (rc == 0) rc = mw_parcel_pack(L, 2, &p, &err);
     if (rc < 0) return mw_push_err(L, &err);

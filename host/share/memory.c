@@ -4,10 +4,12 @@
 #include "share/memory.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "policy/permit.h"
@@ -15,6 +17,9 @@
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8u       /* Linux 6.3: it is no program either */
+#endif
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x10
 #endif
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define MODE 0600
@@ -79,6 +84,13 @@ static int begin(mw_host *h, int fd, const struct mw_memory_wish *w, uint64_t si
     return 0;
 }
 
+/* Nobody can cut it off, and no page of it can be missing: huge pages can run out, whatever the seals. */
+static int is_whole(int fd, int seals) {
+    struct statfs fs;
+
+    return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 /* Takes `fd`, of which `size` bytes are there. */
 static int map(mw_host *h, int fd, const struct mw_memory_wish *w, uint64_t size, const char *op, const char *subject, mw_memory **out,
                struct mw_err *err) {
@@ -87,9 +99,9 @@ static int map(mw_host *h, int fd, const struct mw_memory_wish *w, uint64_t size
 
     if (rc < 0) return rc;
     seals = fcntl(fd, F_GET_SEALS);
-    m->sealed = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+    m->sealed = (unsigned char)is_whole(fd, seals);
     m->careful = !m->sealed && m->held->faults == NULL;
-    if (seals >= 0 && (seals & F_SEAL_WRITE) != 0) m->readonly = 1;
+    if (seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0) m->readonly = 1;
     m->at = mmap(NULL, m->size, m->readonly ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (m->at == MAP_FAILED) {
         m->at = NULL;
@@ -191,7 +203,9 @@ int mw_memory_adopt(mw_host *h, int fd, uint64_t size, int readonly, mw_memory *
     int flags = fcntl(fd, F_GETFL), rc;
     uint64_t there = 0;
 
-    rc = flags < 0 ? mw_err_sys(err, "shm", "handle") : measure(fd, "shm", "handle", &there, err);
+    rc = flags < 0 ? mw_err_sys(err, "shm", "handle") : 0;
+    if (rc == 0 && size == 0 && fcntl(fd, F_GET_SEALS) < 0) rc = mw_err_set(err, MW_EINVAL, "shm", "handle", "it is not of the kernel's memory");
+    if (rc == 0) rc = measure(fd, "shm", "handle", &there, err);
     if (rc == -ENXIO) rc = mw_err_set(err, MW_EINVAL, "shm", "handle", "it is no memory");
     if (rc == 0 && ((flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) != 0)) rc = mw_err_set(err, MW_EINVAL, "shm", "handle", "it cannot be read");
     if (rc == 0 && (there == 0 || there < size)) rc = mw_err_set(err, MW_EINVAL, "shm", "handle", "it is shorter than it should be");
@@ -201,6 +215,10 @@ int mw_memory_adopt(mw_host *h, int fd, uint64_t size, int readonly, mw_memory *
     }
     w.readonly = readonly || (flags & O_ACCMODE) == O_RDONLY;
     return map(h, fd, &w, size != 0 ? size : there, "shm", "handle", out, err);
+}
+
+int mw_memory_of_file(const mw_memory *m) {
+    return m->fd >= 0 && fcntl(m->fd, F_GET_SEALS) < 0;
 }
 
 int mw_memory_lend(const mw_memory *m, struct mw_err *err) {

@@ -39,8 +39,11 @@ int mw_memory_create(mw_host *h, const struct mw_memory_wish *w, mw_memory **out
 /* Opens one by name or path, as large as it is. */
 int mw_memory_open(mw_host *h, const struct mw_memory_wish *w, mw_memory **out, struct mw_err *err);
 /* Makes one of a descriptor (taken, also on failure) that came from elsewhere. MW_EINVAL: it is no memory. `size`: what it is said to
- * hold, 0: not said; `readonly`: it is not to be written here. */
+ * hold; 0: it came from a stranger, and must be of the kernel's own memory: any other file's server could make us wait for ever.
+ * `readonly`: it is not to be written here. */
 int mw_memory_adopt(mw_host *h, int fd, uint64_t size, int readonly, mw_memory **out, struct mw_err *err);
+/* 1: a file's, which strangers do not take. */
+int mw_memory_of_file(const mw_memory *m);
 /* A descriptor for somebody else (given, close-on-exec), or a code. */
 int mw_memory_lend(const mw_memory *m, struct mw_err *err);
 

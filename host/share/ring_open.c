@@ -1,11 +1,13 @@
 /* A ring's life: made, mapped, handed over, taken in, closed.
  * Knows: share/ring_parts.h, memfd, mmap, sockets. Never: trusts a memory that is not sealed: it could be cut off. */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "share/ring_parts.h"
@@ -212,10 +214,12 @@ void mw_ring_hand_back(mw_ring *r, int fds[2], unsigned side) {
 
 static int check_memory(int fd, uint64_t *capacity) {
     int seals = fcntl(fd, F_GET_SEALS), flags = fcntl(fd, F_GETFL);
+    struct statfs fs;
     struct stat st;
     uint64_t cap;
 
     if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_WRITE)) != F_SEAL_SHRINK || (flags & O_ACCMODE) != O_RDWR) return 0;
+    if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC) return 0;         /* huge pages can run out: SIGBUS */
     if (fstat(fd, &st) < 0 || st.st_size < (off_t)(MW_RING_PAGE + MW_RING_MIN)) return 0;
     cap = (uint64_t)st.st_size - MW_RING_PAGE;
     *capacity = cap;

@@ -476,6 +476,14 @@ describe("handing memory over", function()
     m:write(0, "0123456789")
     assert.same({ 10, "0123456789" }, { #n, n:read(0, 10) })
     raised("EINVAL", a.send_handle, a, m, m)
+    local f <close> = assert(shm.create { size = 10, path = dir.path .. "/file" })
+    assert.truthy(raised("EINVAL", a.send_handle, a, f):find("path", 1, true))
+    local named <close> = assert(shm.create { size = 10, name = name "sent" })
+    assert(a:send_handle(named))
+    local got <close> = assert(b:recv_handle { timeout = 5 })
+    assert.is_true(named:unlink())
+    got:set_u8(0, 7)
+    assert.equal(7, named:u8(0))
   end)
 
   it("is not a surprise when the other side lies about what it sends", function()
@@ -488,13 +496,13 @@ s = socket.socket(fileno=0)
 def give(kind, *fds): s.sendmsg([bytes([kind])], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
 p = os.pipe()[1]
 give(16, p)                      # a pipe is no memory
-give(17, os.open("/", os.O_RDONLY))
+give(17, os.open("/", os.O_RDONLY)); give(16, os.open("/etc/passwd", os.O_RDONLY))
 give(240, p); give(16, p, p); give(31, p); give(32, p); give(16, p, p, p, p, p, p)
 give(16, os.open("/dev/null", os.O_RDWR))
 ]], stdin = a, check = false })
     if r.code == 127 then return pending("there is no python3") end
     assert.equal("", r.stderr)
-    for _ = 1, 8 do
+    for _ = 1, 9 do
       local none, err = b:recv_handle { timeout = 5 }
       assert.same({ nil, "EFRAME" }, { none, err and err.code })
     end

@@ -79,7 +79,7 @@ function Stream:close() end
 
 --- Gives copies of 1 to 16 streams to the process at the other end of a Unix socket, in order with what is written; one zero
 --- byte in a message of its own carries them. EBUSY: one of them holds bytes that were read ahead.
---- Shared memory and rings go alone: the memory stays ours too, of a ring the other side goes.
+--- Shared memory and rings go alone: the memory stays ours too, of a ring the other side goes. A mapped file is opened by its path.
 ---@param ... moonwire.Stream|moonwire.Memory|moonwire.Ring
 ---@return moonwire.Stream? stream
 ---@return moonwire.Err? err
