@@ -100,12 +100,16 @@ static int watch_set(mw_stream *s, struct mw_watch **at, int fd, int events) {
     return rc;
 }
 
-/* Of the reading descriptor, or of both that are one. */
+/* Of the reading descriptor, or of both that are one. It leaves one place when it has the other: a reader that waits is not to be
+ * forgotten where there is no memory to watch for writing. */
 static int watch_reading(mw_stream *s, int events) {
+    int rc;
+
     if (s->parked && events == UV_READABLE) return 0;
-    unpark(s);
     if (s->watch == NULL && events == UV_READABLE && park(s)) return 0;
-    return watch_set(s, &s->watch, s->rfd, events);
+    rc = watch_set(s, &s->watch, s->rfd, events);
+    if (rc == 0 || !(events & UV_READABLE)) unpark(s);
+    return rc;
 }
 
 int mw_stream_watch(mw_stream *s) {
@@ -156,6 +160,5 @@ void mw_stream_calm(mw_stream *s) {
     s->busy = 0;
     s->hits = 0;
     if (s->watch == NULL || s->closed || !s->want_read || s->want_write || s->rkind == MW_FD_OTHER || s->watch->events != UV_READABLE) return;
-    watch_end(&s->watch);
-    if (mw_stream_watch(s) < 0) s->want_read = 0; /* the next reader tries again, and is told */
+    if (park(s)) watch_end(&s->watch);   /* else it stays where it is: somebody may wait for it */
 }

@@ -181,6 +181,36 @@ TEST(a_parked_stream_that_must_write_is_watched_for_both) {
     end();
 }
 
+static void never(uv_poll_t *it, int status, int events) {
+    (void)it;
+    (void)status;
+    (void)events;
+}
+
+TEST(a_reader_stays_parked_when_there_is_no_watching_for_its_writer) {
+    static char much[1 << 20];
+    uv_poll_t other;
+    int peer;
+    mw_stream *s;
+    begin();
+    s = pair(&peer, NULL);
+    CHECK_INT(mw_stream_fill(s, 0, &err), 0);
+    CHECK(s->parked);
+    REQUIRE(uv_poll_init(mw_host_loop(host), &other, mw_stream_rfd(s)) == 0);
+    REQUIRE(uv_poll_start(&other, UV_PRIORITIZED, never) == 0);     /* libuv takes no second watcher */
+    CHECK_INT(put(s, much, sizeof much), -EEXIST);
+    CHECK(s->parked && s->want_read);
+    CHECK_INT(put(s, "x", 1), -EEXIST);
+    uv_close((uv_handle_t *)&other, NULL);
+    CHECK(write(peer, "in", 2) == 2);
+    turn_wait();
+    CHECK(held(s, "in"));
+    close(peer);
+    mw_stream_release(s);
+    turn();
+    end();
+}
+
 TEST(each_of_many_parked_streams_is_told_of) {
     enum { MANY = 80 };          /* more than one call takes */
     int peer[MANY], i, told;
