@@ -250,9 +250,9 @@ describe("a channel", function()
     task.spawn_with({ daemon = true }, function()
       for data, kind in b:messages() do b:send(data, kind) end
     end)
-    local function ask(count)
-      for i = 1, count do assert(a:send("question " .. i, i)) end
-      for i = 1, count do assert.same({ "question " .. i, i }, { a:recv() }) end
+    local function ask(n)
+      for i = 1, n do assert(a:send("question " .. i, i)) end
+      for i = 1, n do assert.same({ "question " .. i, i }, { a:recv() }) end
       return b:stream():stats().writes
     end
     ask(16) -- the first answer of all goes alone: nobody knows yet that others follow
