@@ -7,8 +7,8 @@
 --- first     how much at first, and with --smoke; the rounds take as much as fills their time
 --- fixed     how much in the rounds, where time is not to decide
 --- before    arguments of the load generator that stand before the server's command
---- entries   what of a peer takes part (an empty list: nothing): label, how, rights (of moonwire), program, node (Node's program, in Deno), reference
----           (shown, but never the best peer)
+--- entries   what of a peer takes part (an empty list: nothing): label, how, rights (of moonwire), program, node (Node's program, in
+---           Deno), reference (shown, but never the best peer)
 --- figures   key, unit, shape (rate, time, bytes), less (less is better), detail (not drawn), of(result)
 
 local function rate(unit, detail)
