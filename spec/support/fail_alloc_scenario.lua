@@ -123,6 +123,32 @@ local function pooled()
   end
 end
 
+local ECHO = [[
+  local mw = require "moonwire"
+  mw.serve{ echo = function(v) return v end }]]
+
+local function threads()
+  local dir <close> = assert(mw.fs.tempdir())
+  assert(mw.fs.write(dir:join("serves.lua"), ECHO))
+  local pool <close> = assert(mw.worker.pool { script = dir:join("serves.lua"), size = 2, queue_timeout = 1, task_timeout = 5 })
+  for i, got, why in pool:map("echo", { 1, 2, 3, 4 }, { ordered = true }) do
+    if got == nil then error(why, 0) end
+    assert(got == i)
+  end
+end
+
+local function served()
+  local dir <close> = assert(mw.fs.tempdir())
+  assert(mw.fs.write(dir:join("serves.lua"), ECHO))
+  local pool <close> = assert(mw.process.pool { script = dir:join("serves.lua"), size = 2, env = { MOONWIRE_FAIL_ALLOC = false },
+    queue_timeout = 1, task_timeout = 5 })
+  for i, got, why in pool:map("echo", { 1, 2, 3, 4 }, { ordered = true }) do
+    if got == nil then error(why, 0) end
+    assert(got == i)
+  end
+  assert(pool:drain { timeout = 20 })
+end
+
 local function handles()
   local dir <close> = assert(mw.fs.tempdir())
   local srv <close> = assert(mw.net.listen("unix:" .. tostring(dir.path) .. "/socket", { mode = "0600", unlink = true }))
@@ -169,7 +195,7 @@ end
 
 local steps = {
   frames = frames, tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
-  supervised = supervised, pooled = pooled, shared = shared, workers = workers,
+  supervised = supervised, pooled = pooled, shared = shared, workers = workers, threads = threads, served = served,
 }
 for _, name in ipairs { ... } do
   if name == "frames" then frames "tcp://127.0.0.1:0" else steps[name]() end
