@@ -538,7 +538,7 @@ int mw_process_duplex(mw_process *p, mw_stream **out, struct mw_err *err) {
     if (p->duplex == NULL) {
         if (in == NULL || to == NULL) rc = mw_err_set(err, MW_EINVAL, "process stream", NULL, "it was not started with stdin = \"pipe\" and stdout = \"pipe\"");
         else if (mw_stream_closed(in) || mw_stream_closed(to)) rc = mw_err_set(err, MW_ECLOSED, "process stream", NULL, NULL);
-        else if (mw_stream_unsent(to) > 0) rc = mw_err_set(err, MW_EAGAIN, "process stream", NULL, "stdin has unsent bytes: flush it first");
+        else if (mw_stream_flush(to, NULL) == 1) rc = mw_err_set(err, MW_EAGAIN, "process stream", NULL, "stdin has unsent bytes: flush it first");
         else rc = join(p, in, to, err);
     }
     if (rc == 0) *out = p->duplex;

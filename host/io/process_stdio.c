@@ -79,7 +79,7 @@ static int given(struct launch *l, const struct mw_stdio *io, int i) {
 
     if (fd < 0) return mw_err_setf(l->err, MW_EINVAL, l->o->op, subject(l), "the stream given as std%s is closed, or has no such direction", i == 0 ? "in" : i == 1 ? "out" : "err");
     if (i == 0 && mw_bytes_len(mw_stream_in(io->given)) > 0) return mw_err_set(l->err, MW_EINVAL, l->o->op, subject(l), "the stream given as stdin holds bytes that were read ahead: the child would miss them");
-    if (i > 0 && mw_stream_unsent(io->given) > 0) return mw_err_set(l->err, MW_EINVAL, l->o->op, subject(l), "the stream given as output has unsent bytes: flush it first");
+    if (i > 0 && mw_stream_flush(io->given, NULL) == 1) return mw_err_set(l->err, MW_EINVAL, l->o->op, subject(l), "the stream given as output has unsent bytes: flush it first");
     if (fstat(fd, &st) < 0) return mw_err_sys(l->err, l->o->op, subject(l));
     if (S_ISSOCK(st.st_mode)) {
         anew = fcntl(fd, F_DUPFD_CLOEXEC, 3);

@@ -172,8 +172,9 @@ int mw_stream_adopt(mw_host *h, int fd, const char *noun, const char *subject, m
 
 /* 0 once the peer has closed or half-closed, an error is known, or s is closed; consumes nothing. */
 int mw_stream_alive(const mw_stream *s);
-/* 1 while it is alive and nothing of it is under way: no reader, nothing unread (here or with the system), nothing unsent. */
-int mw_stream_quiet(const mw_stream *s);
+/* 1 while it is alive and nothing of it is under way: no reader, nothing unread (here or with the system), nothing unsent (what was
+ * gathered is sent first). */
+int mw_stream_quiet(mw_stream *s);
 
 struct mw_peer {
     int family;                  /* AF_UNIX: uid, gid, pid; AF_INET, AF_INET6: host, port */

@@ -298,10 +298,11 @@ int mw_stream_alive(const mw_stream *s) {
     return n >= 0 && ((at[0].revents | at[1].revents) & gone) == 0;
 }
 
-int mw_stream_quiet(const mw_stream *s) {
+int mw_stream_quiet(mw_stream *s) {
     struct pollfd at[2] = { { s->rfd, POLLIN | POLLRDHUP, 0 }, { s->wfd != s->rfd ? s->wfd : -1, 0, 0 } };
     int n;
 
+    mw_stream_send_gathered(s);
     if (s->closed || s->retired || s->eof || s->rerr != 0 || s->werr != 0 || s->finishing || s->head.passed != NULL) return 0;
     if (s->head.reader.held || mw_bytes_len(&s->head.in) > 0 || mw_stream_unsent(s) > 0) return 0;
     do {

@@ -247,6 +247,17 @@ describe("a lent connection", function()
     assert.equal(1, pool:stats().destroyed)
   end)
 
+  it("is used again when what was written last was taken", function()
+    local srv <close> = assert(net.listen("unix:@mw-spec-pool-patient-" .. mw.sys.pid()))
+    local pool <close> = net.pool()
+    for _ = 1, 2 do
+      local c = assert(pool:acquire(srv:address()))
+      for _, word in ipairs { "one\n", "two\n", "three\n" } do assert(c:write(word)) end
+      c:close()
+    end
+    assert.same({ 1, 1, 0 }, { pool:stats().created, pool:stats().idle, pool:stats().destroyed })
+  end)
+
   it("is not used again while another task reads from it", function()
     assert.equal(2, made_after(function(c)
       local reader = task.spawn_with({ daemon = true }, function() return c:read("l") end)
