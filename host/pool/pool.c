@@ -231,6 +231,7 @@ static void leave(struct mw_pool *p, struct mw_pool_member *m, enum mw_pool_memb
 static void kill_member(struct mw_pool *p, struct mw_pool_member *m, int blameless, uint64_t now) {
     if (m->state == MW_POOL_KILLED) return;
     if (blameless) m->blameless = 1;
+    if (p->state <= MW_POOL_DRAINING) p->missing++;
     leave(p, m, MW_POOL_KILLED);
     take_unbegun(p, m, now);
     p->ops->end(p, m, 0);
@@ -442,7 +443,7 @@ void mw_pool_lost(struct mw_pool *p, struct mw_pool_member *m, enum mw_pool_exit
     leave(p, m, MW_POOL_KILLED);
     take_unbegun(p, m, now);
     if (died) p->stats.crashed++;
-    if (how == MW_POOL_DIED && p->state <= MW_POOL_DRAINING) p->missing++;
+    if (died && p->state <= MW_POOL_DRAINING) p->missing++;
     while (!mw_list_empty(&m->tasks)) {
         struct mw_pool_task *t = MW_LIST_ENTRY(m->tasks.next, struct mw_pool_task, link);
 

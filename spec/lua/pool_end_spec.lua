@@ -113,7 +113,7 @@ describe("the end of a pool", function()
       assert.equal("x\n", oneshot:call "x")
       oneshot:close()
     end
-    local before
+    local before                                              -- one more may be the loop's own: its timer
     for round = 1, 6 do
       once()
       local now
@@ -122,10 +122,10 @@ describe("the end of a pool", function()
           collectgarbage()
           task.pass()
           now = descriptors()
-        until round <= 2 or now <= before
+        until round <= 2 or now <= before + 1
       end)
       before = before and math.max(before, round <= 2 and now or 0) or now
-      if round > 2 then assert.truthy(now <= before, now .. " descriptors, " .. before .. " before") end
+      if round > 2 then assert.truthy(now <= before + 1, now .. " descriptors, " .. before .. " before") end
     end
   end)
 

@@ -149,20 +149,24 @@ describe("a pool of scripts", function()
     local value, err = pool:call("spin")
     assert.same({ nil, "ETIMEDOUT", "run" }, { value, err.code, err.data.phase })
     assert.equal("on", pool:call("echo", "on"))
-    assert.equal(0, pool:stats().crashed)
+    assert.same({ 0, 1 }, { pool:stats().crashed, pool:stats().restarted })
   end)
 
   it("lets a task wait no longer than it may", function()
-    local pool <close> = open{ size = 1, queue_timeout = 0.05 }
+    local pool <close> = open{ size = 1 }
     local gate <close>, address = new_gate()
     task.scope(function(s)
       local running = s:spawn(function() return pool:call("wait", address) end)
       local held = assert(gate:accept())
-      local value, err = pool:call("echo", 1)
+      local value, err = pool:call("echo", 1, { timeout = 0.05 })
       assert.same({ nil, "ETIMEDOUT", "queue" }, { value, err.code, err.data.phase })
       held:close()
       assert.equal("done", running:join())
     end)
+    assert(fs.write(dir.path .. "/mute.lua", "require('moonwire').task.wait()"))
+    local mute <close> = open{ script = dir.path .. "/mute.lua", queue_timeout = 0.05 }
+    local value, err = mute:call "echo"
+    assert.same({ nil, "ETIMEDOUT", "queue" }, { value, err.code, err.data.phase })
   end)
 
   it("takes the higher priority first, and equals in their order", function()

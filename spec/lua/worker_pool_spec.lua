@@ -13,6 +13,11 @@ mw.serve{
   refuse = function() return mw.fs.read "/nowhere" end,
   spin = function() while true do end end,
   stop = function() mw.task.spawn(error, "torn") mw.task.wait() end,
+  risky = function(n)
+    if math.random(100) == 1 then mw.task.spawn(error, "torn") mw.task.wait() end
+    RUNS = (RUNS or 0) + 1
+    return n * n
+  end,
   turn = function() COUNT = (COUNT or 0) + 1 return COUNT end,
 }
 ]]
@@ -65,6 +70,20 @@ describe("a pool of workers on threads", function()
     assert.truthy(err.message:find("torn", 1, true), err.message)
     assert.equal("on", pool:call("echo", "on"))
     assert.equal(1, pool:stats().crashed)
+  end)
+
+  it("answers each task exactly once while workers end", function()
+    local pool <close> = open{ size = 3, retry = { on = { "crash" }, attempts = 1000 } }
+    local list, times, wrong = {}, {}, 0
+    for i = 1, 2000 do list[i] = i end
+    for i, value in pool:map("risky", list, { limit = 64 }) do
+      times[i] = (times[i] or 0) + 1
+      if value ~= i * i then wrong = wrong + 1 end
+    end
+    for i = 1, 2000 do if times[i] ~= 1 then wrong = wrong + 1 end end
+    assert.equal(0, wrong)
+    assert.equal(2000, pool:stats().completed)
+    assert.truthy(pool:stats().crashed > 0)
   end)
 
   it("is broken when no worker ever works", function()
