@@ -7,12 +7,13 @@
  *   full fence                                   load tail: still nothing? sleep
  *   pop_sleeps? clear it, ring                   ... rung: store pop_sleeps = 0
  *
- * and the same with head and push_sleeps the other way round. Whichever fence comes first, one of the two sees the other's store. */
+ * and the same with head and push_sleeps the other way round. Whichever fence comes first, one of the two sees the other's store.
+ *
+ * A record is told at once: what we do next (a line on a socket, a number set) must not be seen before it, and a batch would save 5 % of
+ * a push. Room is told in batches, at the latest when the turn ends: nobody but a full ring waits for it. */
 #include <string.h>
 
 #include "share/ring_parts.h"
-
-#define BATCH 2048u                  /* bytes; less than what a cache line's way between two cores costs to share among records */
 
 static int broken(mw_ring *r, struct mw_err *err) {
     r->broken = 1;
@@ -57,7 +58,6 @@ static void on_dusk(struct mw_dusk *d) {
 
     r->dusky = 0;
     if (r->page == NULL) return;
-    if (r->pushes) mw_ring_tell_tail(r);
     if (r->pops) mw_ring_tell_head(r, 1);
 }
 
@@ -123,8 +123,7 @@ int mw_ring_push(mw_ring *r, const char *at, size_t len, struct mw_err *err) {
     r->tail += size;
     r->pushed++;
     r->bytes_pushed += len;
-    if (!r->remote || r->tail - r->tail_told >= r->batch || atomic_load_explicit(&r->page->pop_sleeps, memory_order_relaxed) != 0) mw_ring_tell_tail(r);
-    else at_dusk(r);
+    mw_ring_tell_tail(r);
     return 1;
 }
 
@@ -213,7 +212,6 @@ int mw_ring_popped(mw_ring *r, uint64_t mark) {
 /* ---- Beginning and looking ------------------------------------------------------------------------------------------------------------ */
 
 void mw_ring_start(mw_ring *r) {
-    r->batch = r->capacity / 8 < BATCH ? r->capacity / 8 : BATCH;
     r->tail = r->tail_told = r->tail_seen = atomic_load_explicit(&r->page->tail, memory_order_acquire);
     r->head = r->head_told = r->head_seen = atomic_load_explicit(&r->page->head, memory_order_acquire);
     if (r->tail - r->head > r->capacity || ((r->tail | r->head) & 7) != 0) r->broken = 1;

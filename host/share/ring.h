@@ -7,7 +7,7 @@
  * other's in private memory, and reads what is shared once: a length or a position that cannot be is MW_EFRAME for ever after.
  *
  * Who sleeps (core/source.h) is rung through a socket pair of which each side holds one end, whose hang-up says that the other side
- * is gone. Positions are published in batches while the other side is awake, at the latest when the turn ends or we sleep.
+ * is gone. A record is published at once, the room of those that were popped in batches, at the latest when the turn ends.
  *
  * A ring is made with both sides in one hand: two tasks may use it. Handing it over gives the other side away, whichever that is:
  * who pushes first is the one who pushes. */

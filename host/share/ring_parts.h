@@ -36,7 +36,6 @@ struct mw_ring {
     uint64_t capacity, mask;
     /* ours when we push */
     uint64_t tail, tail_told, head_seen;
-    uint64_t batch;                  /* bytes that may be pushed, or popped, before it is told */
     /* ours when we pop */
     uint64_t head, head_told, tail_seen;
     uint64_t take;                   /* bytes that the record takes which was peeked at */

@@ -148,6 +148,15 @@ describe("a ring between two processes", function()
     assert.equal("before\tafter\tnil\n", other.stdout:read("a"))
   end)
 
+  it("has a record before anything that who pushed did afterwards", function()
+    local ring <close> = assert(shm.ring())
+    local other <close> = child(ring, "for i = 1, 50 do ring:push('a' .. i) ring:push('b' .. i) print(i) end")
+    for i = 1, 50 do
+      assert.equal(tostring(i), other.stdout:read("l"))
+      assert.same({ "a" .. i, "b" .. i }, { (ring:try_pop()), (ring:try_pop()) })
+    end
+  end)
+
   it("rings who sleeps, and only then", function()
     local there <close> = assert(shm.ring())
     local back <close> = assert(shm.ring())

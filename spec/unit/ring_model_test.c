@@ -41,7 +41,7 @@ static void drain_one(struct state *st, struct side *s) {
 }
 static int full(const struct side *s) { return s->count == BUFFER; }
 
-/* One step of who pushes. 0: it is through. `choice`: 1 pushes one more before it tells (a batch). */
+/* One step of who pushes. 0: it is through. `choice`: 1 pushes one more before it tells, as who pops does with the room that it makes. */
 static int push_step(struct state *st, const struct rules *r, int choice) {
     struct side *s = &st->push;
 
