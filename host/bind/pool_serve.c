@@ -12,9 +12,7 @@
 #include "bind/stream.h"
 #include "core/hook.h"
 
-#define LATE_NS UINT64_C(200000) /* an answer waits no longer for the next task to begin */
-#define LONG_NS UINT64_C(100000) /* before a task that may take longer, answers are sent */
-enum { GATHER = 32 << 10 };      /* bytes of answers in one write */
+enum { GATHER = 32 << 10 }; /* bytes of answers in one write */
 
 /* ---- Answers -------------------------------------------------------------------------------------------------------------------------- */
 
@@ -64,13 +62,6 @@ static void answer(struct mw_server *v, unsigned kind, uint64_t now) {
     mw_bytes_shrink(&v->scratch, 64 << 10);
 }
 
-static void learn(struct mw_server *v, uint64_t ns) {
-    if (ns > v->typical)
-        v->typical = ns;
-    else
-        v->typical -= (v->typical - ns) / 8;
-}
-
 /* ---- Serving ------------------------------------------------------------------------------------------------------------------------------ */
 
 static int whole(mw_stream *s, void *ud) {
@@ -98,7 +89,7 @@ static int take(struct mw_server *v, size_t need) {
     int rc;
 
     if (atomic_load_explicit(&v->page->held, memory_order_relaxed) > 0 &&
-        (v->typical > LONG_NS || v->now_ns - v->gathered_at > LATE_NS))
+        (v->typical > MW_SERVE_LONG_NS || v->now_ns - v->gathered_at > MW_SERVE_LATE_NS))
         flush(v);
     mw_bytes_consume(&v->request, mw_bytes_len(&v->request));
     rc = mw_bytes_add(&v->request, mw_bytes_at(mw_stream_in(v->line)) + sizeof v->now, v->now.len);
@@ -206,7 +197,6 @@ int mw_pool_serve(lua_State *L) {
     v = mw_server_new(L); /* [handlers parent server] */
     v->line = mw_stream_check(L, MW_SERVE_PARENT);
     v->answer = answer;
-    v->learn = learn;
     v->on = serve_k;
     if (!mw_turn_try(mw_stream_reader(v->line))) return mw_raise_inval(L, "serve", "another task reads from mw.parent");
     return page_k(L, 0, 0);

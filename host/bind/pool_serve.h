@@ -11,6 +11,9 @@
 /* [handlers parent server] at the base of the task that serves; parent: nil in a thread. */
 enum { MW_SERVE_HANDLERS = 1, MW_SERVE_PARENT, MW_SERVE_STATE, MW_SERVE_BASE = MW_SERVE_STATE };
 
+#define MW_SERVE_LATE_NS UINT64_C(200000) /* an answer waits no longer for the next task to begin */
+#define MW_SERVE_LONG_NS UINT64_C(100000) /* before a task that may take longer, answers are sent */
+
 struct mw_end;
 
 struct mw_server {
@@ -25,14 +28,13 @@ struct mw_server {
     size_t max;                                                       /* bytes of an answer */
     int broken;                                                       /* a code: the parent cannot be told any more */
     void (*answer)(struct mw_server *v, unsigned kind, uint64_t now); /* sends what is in scratch, and empties it */
-    void (*learn)(struct mw_server *v, uint64_t ns);                  /* how long a task took; or NULL */
-    lua_KFunction on; /* goes on after a task whose handler has waited */
+    lua_KFunction on;     /* goes on after a task whose handler has waited */
+    uint64_t typical;     /* ns of a task, as the parent reckons it: rises at once, falls slowly */
+    struct mw_dusk dusk;  /* what was answered in a turn is sent, or told of, at its end */
+    uint64_t gathered_at; /* since when there is such; a thread's: 0: there is none */
     /* A process's. */
     mw_stream *line; /* lent by its box, at MW_SERVE_PARENT */
     struct mw_pool_page *page;
-    struct mw_dusk dusk;
-    uint64_t gathered_at;
-    uint64_t typical; /* ns of a task, as the parent reckons it: rises at once, falls slowly */
     /* A thread's. */
     struct mw_end *end;
 };

@@ -6,14 +6,13 @@
 #include "codec/value.h"
 
 #define LOOK_NS UINT64_C(10000000) /* between looks at our memory, and after tasks that are not the shortest */
-#define LONG_NS UINT64_C(100000)
 enum { ERROR_LEAST = MW_POOL_ERROR_ROOM / 4 }; /* bytes of an error value that are always allowed */
 
 /* What we take: the process, if we may know that; else the Lua state. */
 static void tell_memory(struct mw_server *v, uint64_t now) {
     uint64_t bytes;
 
-    if (now - v->looked_at < LOOK_NS && now - v->began < LONG_NS) return;
+    if (now - v->looked_at < LOOK_NS && now - v->began < MW_SERVE_LONG_NS) return;
     v->looked_at = now;
     bytes = mw_pool_gauge_read(v->gauge);
     atomic_store(&v->mark->memory, bytes > 0 ? bytes : mw_host_memory(v->host, NULL));
@@ -67,12 +66,19 @@ static void answer_results(lua_State *L, struct mw_server *v, uint64_t now) {
         answer_error(L, v, &err);
 }
 
+static void learn(struct mw_server *v, uint64_t ns) {
+    if (ns > v->typical)
+        v->typical = ns;
+    else
+        v->typical -= (v->typical - ns) / 8;
+}
+
 /* The handler has returned, or raised: [.. traceback results...] or [.. traceback error]. */
 static void finished(lua_State *L, struct mw_server *v, int status) {
     uint64_t now = mw_pool_clock();
 
     v->now_ns = now;
-    if (v->learn != NULL) v->learn(v, now - v->began);
+    learn(v, now - v->began);
     tell_memory(v, now);
     if (status == LUA_OK || status == LUA_YIELD)
         answer_results(L, v, now);

@@ -17,8 +17,16 @@ enum { TASK = 16, ANSWER = 32 };
 
 /* ---- The pool's side: talking ------------------------------------------------------------------------------------------------------- */
 
+/* The thread is told of the tasks of a turn at its end, once. */
+static void on_dusk(struct mw_dusk *d) {
+    struct mw_pool_worker *w = MW_LIST_ENTRY(d, struct mw_pool_worker, dusk);
+
+    if (w->line != NULL) mw_port_poke(&((struct mw_end *)w->line)->other->port);
+}
+
 /* Body: the length of the name, the name, the value. */
 static int give(struct mw_pool_worker *w, struct mw_call *c) {
+    struct mw_end *e = w->line;
     char *at = mw_bytes_reserve(&w->out, sizeof c->name_len + c->request_len, NULL);
     int rc;
 
@@ -26,8 +34,9 @@ static int give(struct mw_pool_worker *w, struct mw_call *c) {
     memcpy(at, &c->name_len, sizeof c->name_len);
     memcpy(at + sizeof c->name_len, c->request, c->request_len);
     mw_bytes_commit(&w->out, sizeof c->name_len + c->request_len);
-    rc = mw_end_put(w->line, MW_CALLS, TASK, (uint64_t)w->member.epoch << 32 | c->task.seq, &w->out);
+    rc = mw_queue_put(e->out[MW_CALLS], TASK, (uint64_t)w->member.epoch << 32 | c->task.seq, &w->out);
     mw_bytes_consume(&w->out, mw_bytes_len(&w->out));
+    if (rc == 0) mw_host_at_dusk(w->set->host, &w->dusk, on_dusk);
     return rc;
 }
 
@@ -169,12 +178,25 @@ int mw_pool_is_thread(lua_State *L) {
     return w != NULL && mw_worker_beside(w) != NULL;
 }
 
-static void answer(struct mw_server *v, unsigned kind, uint64_t now) {
-    int rc = mw_end_put(v->end, MW_CALLS, ANSWER + kind, v->now.seq, &v->scratch);
+static void tell(struct mw_server *v) {
+    if (v->gathered_at == 0) return;
+    v->gathered_at = 0;
+    mw_port_poke(&v->end->other->port);
+}
 
-    (void)now;
+static void at_dusk(struct mw_dusk *d) {
+    tell(MW_LIST_ENTRY(d, struct mw_server, dusk));
+}
+
+/* The pool is told at the end of the turn, or before a task that may take long; what it looks for it finds at once. */
+static void answer(struct mw_server *v, unsigned kind, uint64_t now) {
+    int rc = mw_queue_put(v->end->out[MW_CALLS], ANSWER + kind, v->now.seq, &v->scratch);
+
     if (rc < 0) v->broken = rc;
     mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
+    if (v->gathered_at != 0) return;
+    v->gathered_at = now;
+    mw_host_at_dusk(v->host, &v->dusk, at_dusk);
 }
 
 /* What mw_server_run has put into scratch, behind the time that it took. */
@@ -222,6 +244,8 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
         v->max = atomic_load_explicit(&v->mark->max, memory_order_relaxed);
         if (rc == 0 && v->now.name_len > v->now.len) rc = MW_EFRAME;
         if (rc < 0) return mw_err_set(&err, rc, "serve", "parent", NULL), mw_push_err(L, &err);
+        if (v->gathered_at != 0 && (v->typical > MW_SERVE_LONG_NS || v->now_ns - v->gathered_at > MW_SERVE_LATE_NS))
+            tell(v);
         mw_server_run(L, v);
     }
 }
@@ -235,6 +259,6 @@ int mw_pool_serve_thread(lua_State *L, struct mw_server *v) {
     v->answer = answer_timed;
     v->on = serve_k;
     v->began = mw_pool_clock();
-    answer(v, MW_POOL_HELLO, 0);
+    answer(v, MW_POOL_HELLO, v->began);
     return serve_k(L, 0, 0);
 }
