@@ -42,8 +42,9 @@ static int write_frame(lua_State *L, struct mw_channel *ch) {
     return sent(ch, len, total);
 }
 
-/* The frame's header and data to at[0..], which has room for them. 0: something is of an unexpected type or out of range.  [-0, +0, -] */
-static inline __attribute__((always_inline)) int lay_frame(lua_State *L, const struct mw_frame_format *f, const char *data, size_t len, char *at) {
+/* The frame's header and data to at[0..], which has room for them. 0: a field is of an unexpected type or out of range.  [-0, +0, -] */
+static inline __attribute__((always_inline)) int lay_frame(lua_State *L, const struct mw_frame_format *f, const char *data, size_t len,
+                                                           char *at) {
     unsigned fields = f->fields;
 
     for (unsigned i = 0, arg = 3; i < fields; i++) {
