@@ -221,17 +221,8 @@ void mw_queue_take(struct mw_queue *q, const struct mw_record *r) {
     q->taker.bytes += r->len;
 }
 
-/* What was taken is told a quarter at a time, and all when the queue is empty: so the other side's memory is not touched for each. */
-int mw_queue_settle(struct mw_queue *q) {
-    struct mw_ring *r;
-
-    free_far(q);
-    if (q->taker.ring == NULL) return 0;
-    r = filled(q);
-    if (r != NULL && (q->taker.count - q->taker.said) * 4 < q->count_max && (q->taker.bytes - q->taker.said_bytes) * 4 < q->bytes_max &&
-        (q->taker.head - q->taker.said_head) * 4 < r->size)
-        return 0;
-    if (q->taker.said == q->taker.count) return 0;
+int mw_queue_tell(struct mw_queue *q) {
+    if (!mw_queue_untold(q)) return 0;
     atomic_store_explicit(&q->taker.ring->head, q->taker.head, memory_order_release);
     atomic_store(&q->taken_bytes, q->taker.bytes);
     atomic_store(&q->taken, q->taker.count);
@@ -239,6 +230,19 @@ int mw_queue_settle(struct mw_queue *q) {
     q->taker.said_bytes = q->taker.bytes;
     q->taker.said_head = q->taker.head;
     return atomic_load(&q->starving) && atomic_exchange(&q->starving, 0);
+}
+
+/* A quarter at a time: so the other side's memory is not touched for each. */
+int mw_queue_settle(struct mw_queue *q) {
+    const struct mw_ring *r;
+
+    free_far(q);
+    if (q->taker.ring == NULL) return 0;
+    r = filled(q);
+    if (r != NULL && (q->taker.count - q->taker.said) * 4 < q->count_max && (q->taker.bytes - q->taker.said_bytes) * 4 < q->bytes_max &&
+        (q->taker.head - q->taker.said_head) * 4 < r->size)
+        return 0;
+    return mw_queue_tell(q);
 }
 
 uint64_t mw_queue_waiting(const struct mw_queue *q) {

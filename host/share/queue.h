@@ -60,10 +60,16 @@ int mw_queue_starve(struct mw_queue *q, size_t len);
 int mw_queue_put(struct mw_queue *q, unsigned kind, uint64_t id, struct mw_bytes *body);
 
 /* Taker: the next record, 1; or 0: there is none. mw_queue_take takes what was seen; mw_queue_settle, when it was read, gives back its
- * memory, and returns 1 when the putter waits for that: wake it. What was taken and not settled is settled by the next of them. */
+ * memory, and returns 1 when the putter waits for that: wake it. What was taken and not settled is settled by the next of them.
+ * The putter is told of a quarter at a time, and of all when the queue is empty; mw_queue_tell tells it now: before the taker does
+ * something else than to take. Likewise 1: wake it. */
 int mw_queue_next(struct mw_queue *q, struct mw_record *out);
 void mw_queue_take(struct mw_queue *q, const struct mw_record *r);
 int mw_queue_settle(struct mw_queue *q);
+int mw_queue_tell(struct mw_queue *q);
+static inline int mw_queue_untold(const struct mw_queue *q) {
+    return q->taker.said != q->taker.count;
+}
 
 /* Records that are there: as the taker counts them, and as the putter was told. */
 uint64_t mw_queue_waiting(const struct mw_queue *q);

@@ -164,6 +164,7 @@ static void end_init(struct mw_end *e, mw_worker *w, mw_hub *hub, struct mw_queu
 /* Its host goes: whoever waits looks again, and finds it gone. */
 static void end_close(struct mw_end *e) {
     e->host = NULL;
+    mw_host_forget_dusk(&e->dusk);
     for (int i = 0; i < MW_WORKER_QUEUES; i++) {
         mw_wait_wake(&e->readable[i]);
         mw_wait_wake(&e->writable[i]);
@@ -191,8 +192,16 @@ int mw_end_take(struct mw_end *e, enum mw_worker_queue which, struct mw_record *
     }
     return 0;
 }
+static void tell(struct mw_dusk *d) {
+    struct mw_end *e = MW_LIST_ENTRY(d, struct mw_end, dusk);
+    int waits = 0;
+
+    for (int i = 0; i < MW_WORKER_QUEUES; i++) waits |= mw_queue_tell(e->in[i]);
+    if (waits) mw_port_poke(&e->other->port);
+}
 void mw_end_settle(struct mw_end *e, enum mw_worker_queue which) {
     if (mw_queue_settle(e->in[which])) mw_port_poke(&e->other->port);
+    else if (e->host != NULL && mw_queue_untold(e->in[which])) mw_host_at_dusk(e->host, &e->dusk, tell);
 }
 int mw_end_is_over(const struct mw_end *e) {
     const mw_worker *w = e->worker;

@@ -53,6 +53,7 @@ struct mw_end {
     mw_host *host;                          /* whose end it is; NULL: it has gone */
     struct mw_queue *in[MW_WORKER_QUEUES], *out[MW_WORKER_QUEUES];
     struct mw_end *other;
+    struct mw_dusk dusk;                    /* tells the other side what was taken in this turn */
     /* Called when something came: records, room where it was asked for, the end. Runs no Lua. By default it wakes the waits. */
     void (*on_news)(struct mw_end *);
     void *ud;

@@ -95,6 +95,14 @@ describe("messages", function()
     assert.is_nil(w:recv())
   end)
 
+  it("make room as soon as one is read", function()
+    local w <close> = spawn("mw.parent:recv() mw.parent:send('read') mw.task.wait()", { queue = 100 })
+    for i = 1, 100 do assert(w:send(i, { timeout = 10 })) end
+    assert.equal("read", w:recv())
+    assert(w:send(101, { timeout = 10 }))
+    assert.equal("ETIMEDOUT", select(2, w:send(102, { timeout = 0.01 })).code)
+  end)
+
   it("wait in a queue of so many bytes", function()
     local w <close> = spawn("mw.parent:recv() mw.task.wait()", { queue_bytes = "64KiB" })
     local text, n = ("x"):rep(10000), 0
