@@ -10,7 +10,7 @@ while read -r line; do
     close) exec 1>&-; sleep 100 ;;
     hang) sleep 100 ;;
     pid) echo $$ ;;
-    late) sleep 0.2; echo late ;;
+    late) sleep 2; echo late ;;
     *) echo "echo $line" ;;
   esac
 done]]
@@ -51,13 +51,14 @@ describe("a pool of programs", function()
 
   it("never takes a late reply for the next one", function()
     local pool <close> = programs()
-    local reply, err = pool:call("late", { timeout = 0.05 })
+    pool:call "up"
+    local reply, err = pool:call("late", { timeout = 0.1 })
     assert.same({ nil, "ETIMEDOUT", "run" }, { reply, err.code, err.data.phase })
     assert.equal("echo next", pool:call "next")
   end)
 
   it("ends a program whose reply does not come", function()
-    local pool <close> = programs{ task_timeout = 0.05 }
+    local pool <close> = programs{ task_timeout = 1 }
     local pid = pool:call "pid"
     assert.equal("ETIMEDOUT", select(2, pool:call "hang").code)
     assert.not_equal(pid, pool:call "pid")
@@ -118,7 +119,7 @@ describe("a pool with a process for each task", function()
   end)
 
   it("ends one that takes too long", function()
-    local pool <close> = shell{ task_timeout = 0.05, size = 1 }
+    local pool <close> = shell{ task_timeout = 1, size = 1 }
     local out, err = pool:call "sleep 100"
     assert.same({ nil, "ETIMEDOUT", "run" }, { out, err.code, err.data.phase })
     assert.equal("on\n", pool:call "echo on")

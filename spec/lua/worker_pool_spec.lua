@@ -57,7 +57,7 @@ describe("a pool of workers on threads", function()
   end)
 
   it("ends a worker whose task takes too long", function()
-    local pool <close> = open{ size = 1, task_timeout = 0.05 }
+    local pool <close> = open{ size = 1, task_timeout = 0.5 }
     local value, err = pool:call "spin"
     assert.same({ nil, "ETIMEDOUT", "run" }, { value, err.code, err.data.phase })
     assert.equal("on", pool:call("echo", "on"))
