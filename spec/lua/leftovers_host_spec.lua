@@ -41,7 +41,8 @@ end
 
 --- What there is once nothing of earlier acts is on its way out any more.
 local function steady()
-  local now, before = count(), nil
+  local now = count()
+  local before
   repeat
     before = now
     task.sleep(0.02)
