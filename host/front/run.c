@@ -87,23 +87,22 @@ static int load(mw_host *h, const struct mw_flags *flags, struct mw_err *err) {
     return mw_host_load_file(h, flags->args[0], err);
 }
 
-/* The clock and the signals are ours before the script's first line, so that Ctrl-C cleans up from there on. */
+/* The signals are ours before anything is made that must be taken away, the clock before the script's first line. */
 static int run_host(mw_host *h, const struct mw_flags *flags, const mw_policy *policy) {
     struct timespec began, ended;
     struct mw_err err;
     uint64_t took_ns;
     int status = 0, rc;
 
+    mw_signals_watch(h);
     status = mw_lock(h, flags, policy); /* before a task is there that could run */
     if (status != 0) return status;
     rc = load(h, flags, &err);
-    if (rc < 0) return failed(&err, load_status(&err));
+    if (rc < 0 && !mw_signals_seen()) return failed(&err, load_status(&err));
     clock_gettime(CLOCK_MONOTONIC, &began);
-    mw_signals_watch(h);
     if (mw_prompt_possible(flags)) mw_prompt_watch(h);
     if (flags->timeout_ns > 0) mw_signals_deadline(flags->timeout_ns, STATUS_TIMED_OUT);
     rc = mw_host_run(h, &status, &err);
-    mw_signals_forget();
     if (rc < 0) return failed(&err, STATUS_FAILED);
 
     clock_gettime(CLOCK_MONOTONIC, &ended);
@@ -205,6 +204,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     else if (flags->command == MW_CMD_TEST && mw_host_preload(h, busted, &err) < 0) status = no_busted(&err);
     else status = run_host(h, flags, policy);
 
+    mw_signals_forget();
     mw_host_free(h);
     mw_signals_faults(NULL);
     mw_policy_free(policy);

@@ -1,22 +1,43 @@
 /* A script's text from standard input, and pieces of code from the command line.
- * Knows: POSIX read.
+ * Knows: POSIX read, front/signals.
  * Never: opens a file. */
 #include "front/script.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "front/signals.h"
+
+/* Waits until there is something to read, or for Ctrl-C: -1. */
+static int wait_for_input(void) {
+    struct pollfd empty = { STDIN_FILENO, POLLIN, 0 };
+    sigset_t was;
+    int rc = 0, saved;
+
+    mw_signals_hold(1, &was);
+    while (rc == 0) {
+        errno = EINTR;
+        if (mw_signals_seen()) rc = -1;
+        else if (ppoll(&empty, 1, NULL, &was) >= 0) rc = 1;
+        else if (errno != EINTR) rc = -1;
+    }
+    saved = errno;
+    mw_signals_hold(0, &was);
+    errno = saved;
+    return rc < 0 ? -1 : 0;
+}
+
 /* A read that waits even where somebody made standard input non-blocking. */
 static ssize_t read_some(char *at, size_t room) {
-    for (;;) {
+    while (wait_for_input() == 0) {
         ssize_t n = read(STDIN_FILENO, at, room);
-        struct pollfd empty = { STDIN_FILENO, POLLIN, 0 };
         if (n >= 0 || (errno != EINTR && errno != EAGAIN)) return n;
-        if (errno == EAGAIN && poll(&empty, 1, -1) < 0 && errno != EINTR) return -1;
     }
+    return -1;
 }
 
 int mw_script_stdin(char **out, size_t *len, struct mw_err *err) {

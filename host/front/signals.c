@@ -18,6 +18,7 @@ static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 static struct {
     _Atomic(mw_host *) host, mended;
     atomic_int seen, late;      /* late: the status of a run that took too long */
+    atomic_int ending;          /* the host is being taken down: what it made is not all gone yet */
     struct itimerval left;      /* of the time that stands still */
 } watch;
 
@@ -36,6 +37,8 @@ static void on_signal(int number) {
 
     if (h != NULL && atomic_fetch_add(&watch.seen, 1) == 0) {
         mw_host_interrupt(h, 128 + number, number == SIGINT ? "interrupted" : number == SIGTERM ? "terminated" : "hung up");
+    } else if (h == NULL && atomic_load(&watch.ending) && atomic_fetch_add(&watch.seen, 1) == 0) {
+        /* it ends, and cleans up, in any case */
     } else {
         if (h != NULL) mw_host_kill_children(h);
         mw_prompt_restore();
@@ -123,7 +126,10 @@ void mw_signals_hold(int on, sigset_t *was) {
     else pthread_sigmask(SIG_SETMASK, was, NULL);
 }
 
-void mw_signals_forget(void) { atomic_store(&watch.host, NULL); }
+void mw_signals_forget(void) {
+    atomic_store(&watch.ending, 1);
+    atomic_store(&watch.host, NULL);
+}
 
 /* The tick of a step may come while the stack is deep: it stands on one of its own (valgrind, for one, cannot extend ours then). */
 static void stand_apart(void) {

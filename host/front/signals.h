@@ -30,7 +30,7 @@ void mw_signals_stuck(mw_host *h, int status, void *ud);
 /* From here on a fault in `h`'s shared memory is an error in its script (mw_config.mends_faults); NULL: it ends the process. */
 void mw_signals_faults(mw_host *h);
 
-/* The host is about to go: a signal now simply ends the process. */
+/* The host is about to go, and cleans up: a first signal changes nothing now, a second one ends the process. */
 void mw_signals_forget(void);
 
 /* The program's own manners, once at its start: a closed pipe is an error of write, not a death; as many descriptors as the

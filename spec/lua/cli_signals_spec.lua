@@ -148,3 +148,51 @@ describe("a timeout", function()
     assert.same({ 124, "cleaned\n" }, { r.code, r.stdout })
   end)
 end)
+
+describe("what was made before the script, and is taken away after it,", function()
+  --- The program with a folder of its own for temporary files, told to end as soon as something stands there.
+  local function ended_early(signal, argv)
+    local tmp <close> = assert(mw.fs.tempdir())
+    argv.env, argv.stdout, argv.stderr = { TMPDIR = tmp.path }, "pipe", "pipe"
+    local seen = mw.task.event()
+    local child
+    mw.task.scope(function(scope)
+      local watcher = scope:spawn(function()
+        local events = mw.fs.watch(tmp.path)
+        scope:spawn(function() child = assert(mw.process.spawn(argv)) end)
+        for event in events do
+          if event.what == "created" then seen:set() break end
+        end
+      end)
+      seen:wait { timeout = 60 }
+      child:kill(signal)
+      watcher:cancel "seen"
+    end)
+    local result = finish(child)
+    child:close()
+    return result, mw.fs.list(tmp.path)
+  end
+
+  it("goes when the signal comes while the script is being read", function()
+    for _ = 1, 5 do
+      local result, left = ended_early("TERM", { program, "run", "--allow-run=cat", "-", stdin = "pipe" })
+      assert.same({ 143, {} }, { result.code, left })
+    end
+  end)
+
+  it("goes when the signal comes while the host is ending", function()
+    local path = tostring(dir.path) .. "/ending.lua"
+    assert(mw.fs.write(path, "io.stdout:write 'bye\\n'"))
+    for _ = 1, 10 do
+      local tmp <close> = assert(mw.fs.tempdir())
+      local child <close> = assert(mw.process.spawn {
+        program, "run", "--allow-run=cat", path, env = { TMPDIR = tmp.path }, stdout = "pipe", stderr = "pipe",
+      })
+      assert.equal("bye", child.stdout:read "l")
+      child:kill "INT"
+      local result = finish(child)
+      assert.same({}, mw.fs.list(tmp.path))
+      assert.truthy(result.code == 0 or result.code == 130)
+    end
+  end)
+end)
