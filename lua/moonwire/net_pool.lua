@@ -338,7 +338,8 @@ end
 local Pool = { __name = "connection pool", __metatable = false }
 Pool.__index = Pool
 
---- Borrows a connection to `url`: an idle one that is still good, or a new one. `local c <close> = ...` gives it back.
+--- Borrows a connection to `url`: an idle one that is still good, or a new one. `local c <close> = ...` gives it back. Read the
+--- replies to what you sent before: one that is still on its way can be seen by nobody, and meets the next borrower.
 ---@param url string   as for mw.net.connect
 ---@param opts? moonwire.ConnectOptions  timeout: for waiting and connecting together
 ---@return moonwire.Lease? connection
