@@ -79,6 +79,8 @@ int mw_channel_use(lua_State *L);
  * view (a void one raises). */
 void mw_channel_view_metatable(lua_State *L, int idx);
 const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len);
+/* Bytes at the head of the queue of `s` that the script has as the last view: they were given, and are not unread.  [-0, +0, -] */
+size_t mw_channel_lent(lua_State *L, const mw_stream *s);
 
 /* A method for streams: stream:framed(protocol, options) -> channel. Makes the types at its first call. [-0, +1, e] */
 int mw_stream_framed(lua_State *L);

@@ -32,6 +32,12 @@ const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len) {
     return ch == NULL ? NULL : bytes_of(L, view, ch, len);
 }
 
+size_t mw_channel_lent(lua_State *L, const mw_stream *s) {
+    const struct mw_channel *ch = mw_host_head(L)->lender;
+
+    return ch != NULL && ch->stream == s && ch->view != NULL && mw_channel_lends(ch) ? ch->lent : 0;
+}
+
 /* Neither the last view of the last lender nor of the method's own channel: another channel's, a void one, or none.     [-0, +0, e] */
 static __attribute__((noinline)) const char *look(lua_State *L, size_t *len) {
     const char *at = mw_channel_view_bytes(L, 1, len);

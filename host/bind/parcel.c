@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bind/channel.h"
 #include "bind/ring.h"
 #include "bind/shm.h"
 #include "bind/stream.h"
@@ -95,20 +96,23 @@ static int copy_fd(struct mw_parcel *out, int fd, struct mw_err *err) {
 static int pack_stream(lua_State *L, int idx, struct mw_parcel *out, struct mw_err *err) {
     mw_stream *s = mw_stream_test(L, idx);
     int rfd, wfd, rc = 0;
+    size_t given, unread;
 
     if (s == NULL || mw_stream_closed(s)) return mw_err_set(err, MW_EINVAL, "parcel", "stream", "it is closed");
     if (mw_stream_reader(s)->held || !mw_wait_empty(mw_stream_readable(s)) || !mw_wait_empty(mw_stream_writable(s))) {
         return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "a task waits for it");
     }
     if (mw_stream_flush(s, err) != 0) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "it has bytes that are not sent yet: flush it first");
-    if (mw_stream_fds_ready(s) > 0) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "it holds handles that were not taken");
+    if (mw_stream_holds_fds(s)) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "it holds handles that were not taken");
     rfd = mw_stream_rfd(s);
     wfd = mw_stream_wfd(s);
     out->kind = MW_PARCEL_STREAM;
     out->flags = (rfd >= 0 ? IN : 0u) | (wfd >= 0 ? OUT : 0u) | (rfd >= 0 && wfd >= 0 && rfd != wfd ? TWO : 0u);
     if (rfd >= 0) rc = copy_fd(out, rfd, err);
     if (rc == 0 && wfd >= 0 && wfd != rfd) rc = copy_fd(out, wfd, err);
-    if (rc == 0 && mw_bytes_len(mw_stream_in(s)) > 0) rc = mw_bytes_add(&out->unread, mw_bytes_at(mw_stream_in(s)), mw_bytes_len(mw_stream_in(s)));
+    given = mw_channel_lent(L, s);
+    unread = mw_bytes_len(mw_stream_in(s)) - given;
+    if (rc == 0 && unread > 0) rc = mw_bytes_add(&out->unread, mw_bytes_at(mw_stream_in(s)) + given, unread);
     if (rc < 0) return err->code == rc ? rc : mw_err_set(err, rc, "parcel", mw_stream_subject(s), NULL);
     mw_stream_close(s);
     return 0;

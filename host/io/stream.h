@@ -162,6 +162,9 @@ int mw_stream_send_kind(mw_stream *s, char kind, const int *fds, int count, stru
  * 0: nothing is held, fill and wait; MW_EFRAME: ordinary bytes come first; MW_ELIMIT, -EMFILE: the message lost its
  * descriptors (the byte is gone too). */
 int mw_stream_fds_ready(const mw_stream *s);     /* how many came with the byte at the head of the queue */
+static inline int mw_stream_holds_fds(const mw_stream *s) {        /* 1: some came, with that byte or with a later one */
+    return ((const struct mw_stream_head *)s)->passed != NULL;
+}
 int mw_stream_fds_kind(const mw_stream *s);      /* that byte; 0 when nothing is held */
 int mw_stream_take_fds(mw_stream *s, int fds[MW_STREAM_FDS], struct mw_err *err);
 

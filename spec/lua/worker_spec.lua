@@ -480,6 +480,44 @@ describe("objects in messages", function()
     conn:close()
   end)
 
+  it("are moved behind the message that a view shows, which is not read twice", function()
+    local w <close> = spawn [[
+      for message in mw.parent:recv():framed("u32le"):messages() do mw.parent:send(message) end
+      mw.parent:send "end"]]
+    local server <close> = assert(mw.net.listen "unix:@moonwire-worker-spec-view")
+    local conn <close> = assert(mw.net.connect(server:address()))
+    local there = assert(server:accept())
+    assert(conn:framed "u32le":send "for us")
+    assert(conn:framed "u32le":send "for the worker")
+    conn:finish()
+    for view in there:framed "u32le":views() do
+      assert.equal("for us", tostring(view))
+      assert(w:send(there))
+      assert.is_false(pcall(tostring, view))
+      break
+    end
+    assert.equal("for the worker", w:recv())
+    assert.equal("end", w:recv())
+  end)
+
+  it("are no streams that hold a handle which nobody took", function()
+    local w <close> = spawn "mw.task.wait()"
+    local server <close> = assert(mw.net.listen "unix:@moonwire-worker-spec-handle")
+    local conn <close> = assert(mw.net.connect(server:address()))
+    local there <close> = assert(server:accept())
+    local other <close> = assert(mw.net.connect(server:address()))
+    assert(conn:write "line\nmore")
+    assert(conn:flush())
+    assert(conn:send_handle(other))
+    assert.equal("line", there:read "l")
+    assert.equal("more\0", there:peek(5)) -- the last one brought it
+    local ok, err = pcall(w.send, w, there)
+    assert.is_false(ok)
+    assert.truthy(tostring(err):find("handles", 1, true))
+    assert.equal("more", there:read_exact(4))
+    assert(there:recv_handle()):close()
+  end)
+
   it("ride in calls and answers too", function()
     local w <close> = spawn 'mw.serve { add = function(m) m.memory:add_u32(0, m.n) return m.memory end }'
     local memory <close> = assert(mw.shm.create { size = 4096 })
