@@ -105,9 +105,15 @@ static void peek_page(struct mw_pool_worker *w) {
 
 static void peek(struct mw_pool_worker *w) {
     struct mw_err err;
+    int rc;
 
-    while (mw_stream_fill(w->line, 0, &err) == 1) continue;
-    if (hear(w) == 0) peek_page(w);
+    while ((rc = mw_stream_fill(w->line, 0, &err)) == 1) continue;
+    if (hear(w) == 0)
+        peek_page(w);
+    else
+        rc = MW_EFRAME;
+    if (rc < 0)
+        mw_wait_wake(mw_stream_readable(w->line)); /* the loop will not tell the keeper of an end that we have seen */
 }
 
 static void end(struct mw_pool_worker *w, int politely) {
@@ -198,6 +204,7 @@ static int line_over(lua_State *L, struct mw_pool_worker *w, int code) {
     }
     mw_stream_need(w->line, 0);
     peek_page(w);
+    mw_pool_dying(&w->set->pool, &w->member, mw_pool_clock());
     mw_pool_settle(w->set);
     if (code == MW_EFRAME || code == MW_ETIMEDOUT) mw_process_signal(w->child, SIGKILL);
     return dying_k(L, 0, 0);

@@ -36,7 +36,7 @@ static void leave_place(struct mw_pool *p, struct mw_pool_member *m) {
 
 static void take_place(struct mw_pool *p, struct mw_pool_member *m) {
     leave_place(p, m);
-    if (m->state != MW_POOL_READY || m->skips > 0) return;
+    if (m->state != MW_POOL_READY || m->skips > 0 || m->dying) return;
     if (m->load > 0 && (m->mark == NULL || m->load >= MW_POOL_AHEAD)) return;
     m->at = m->load + 1;
     mw_list_add(&p->places[m->load], &m->place);
@@ -437,6 +437,15 @@ void mw_pool_refused(struct mw_pool *p, uint64_t now) {
     p->ops->changed(p);
 }
 
+void mw_pool_dying(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
+    if (m->state == MW_POOL_KILLED) return;
+    m->dying = 1;
+    leave_place(p, m);
+    take_unbegun(p, m, now);
+    leave_place(p, m);
+    dispatch(p, now);
+}
+
 void mw_pool_lost(struct mw_pool *p, struct mw_pool_member *m, enum mw_pool_exit how, uint64_t now) {
     int died = how == MW_POOL_DIED && m->state != MW_POOL_KILLED;
 
@@ -529,7 +538,7 @@ static void check(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
     uint64_t since, patience;
 
     if (m->load > 0 && p->ops->peek != NULL && now - m->changed_at >= STALL_NS) p->ops->peek(p, m);
-    if (m->load == 0 || m->state == MW_POOL_KILLED) return;
+    if (m->load == 0 || m->state == MW_POOL_KILLED || m->dying) return;
     first = MW_LIST_ENTRY(m->tasks.next, struct mw_pool_task, link);
     since = is_begun(m, first) ? began(m, first, now) : first->given_at;
     if (is_begun(m, first)) {
@@ -560,7 +569,7 @@ static void check(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
 static void check_asleep(struct mw_pool *p, struct mw_pool_member *m, uint64_t now) {
     uint64_t end = after(m->changed_at, p->limits.queue_ns < 60000000000u ? 60000000000u : p->limits.queue_ns);
 
-    if (m->skips == 0 || m->load > 0 || m->state == MW_POOL_KILLED) return;
+    if (m->skips == 0 || m->load > 0 || m->state == MW_POOL_KILLED || m->dying) return;
     if (now >= end)
         kill_member(p, m, 0, now);
     else

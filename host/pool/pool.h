@@ -80,6 +80,7 @@ struct mw_pool_member {
     uint32_t seq, epoch;            /* of the last task given; of its mark */
     enum mw_pool_member_state state : 8;
     unsigned blameless : 1; /* its end is no sign that nothing works */
+    unsigned dying : 1;     /* it ends by itself: nothing of it is late any more */
 };
 
 enum mw_pool_state { MW_POOL_OPEN, MW_POOL_DRAINING, MW_POOL_BROKEN, MW_POOL_CLOSED };
@@ -167,6 +168,8 @@ int mw_pool_skipped(struct mw_pool *p, struct mw_pool_member *m, uint64_t now);
 void mw_pool_retire(struct mw_pool *p, struct mw_pool_member *m, uint64_t now);
 /* It is to go now. blameless: somebody wished it. */
 void mw_pool_kill(struct mw_pool *p, struct mw_pool_member *m, int blameless, uint64_t now);
+/* It is about to end by itself, and all that it sent has been read: its tasks wait for mw_pool_lost, however long that takes. */
+void mw_pool_dying(struct mw_pool *p, struct mw_pool_member *m, uint64_t now);
 /* It has ended; what it sent has been read. The last call for it. */
 void mw_pool_lost(struct mw_pool *p, struct mw_pool_member *m, enum mw_pool_exit how, uint64_t now);
 

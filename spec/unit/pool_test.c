@@ -258,6 +258,30 @@ TEST(after_a_death_what_had_begun_has_crashed_and_the_rest_goes_back) {
     rig_free(r);
 }
 
+TEST(what_a_dying_member_had_begun_waits_for_its_end) {
+    struct rig *r = rig_new(&standard);
+    int i;
+
+    r->pool.limits.size = 2;
+    join_marked(r, 0, 1);
+    CHECK_INT(add(r, 0, 0, 1), 0);
+    CHECK_INT(answer(r, 0, 0, 1000, 2000), 1);
+    for (i = 1; i < 4; i++) CHECK_INT(add(r, i, 0, 2000), 0);
+    mw_pool_mark_begin(&r->mark[0], 0, r->task[1].seq, 3000);
+    mw_pool_dying(&r->pool, &r->member[0], 4000);
+    join_marked(r, 1, 5000);
+    CHECK(r->task[2].member == &r->member[1]);
+    CHECK(r->task[3].member == &r->member[1] || r->task[3].state == MW_POOL_TASK_QUEUED);
+    mw_pool_tick(&r->pool, 59 * S);
+    mw_pool_tick(&r->pool, 61 * S);
+    CHECK_INT(r->ends[1], 0);
+    mw_pool_lost(&r->pool, &r->member[0], MW_POOL_DIED, 62 * S);
+    CHECK_INT(r->code[1], MW_ECRASHED);
+    CHECK_INT(r->pool.stats.crashed, 1);
+    mw_pool_close(&r->pool, 63 * S);
+    rig_free(r);
+}
+
 TEST(a_crashed_task_is_tried_again_as_often_as_asked) {
     struct mw_pool_limits twice = standard;
     struct rig *r;
