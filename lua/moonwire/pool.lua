@@ -86,6 +86,12 @@ local function story(child, why)
   return { reason = reason, exit_code = result.code, signal = result.signal, stderr = result.stderr, pid = child.pid }
 end
 
+--- Whether the program has said something that nobody asked for, as far as it has come here.
+local function has_spare(channel)
+  local spare, why = channel:recv{ timeout = 0 }
+  return spare ~= nil or (why ~= nil and why.code == "EFRAME")
+end
+
 --- One request, one reply, in order. Nothing can be taken for the reply to something else: whatever goes wrong, the program ends.
 local function converse(worker, child, channel)
   while true do
@@ -93,15 +99,22 @@ local function converse(worker, child, channel)
     if not more then return end
     if type(request) ~= "string" then
       raw.answer(worker, true, nil, fail("EINVAL", OP, nil, "a request must be a string, got " .. type(request)))
+    elseif has_spare(channel) then
+      return raw.lost(worker, story(child, "sent more than one reply to an earlier request"))
     else
       local ok, why = channel:send(request)
       local reply
-      if ok then reply, why = channel:recv() end
-      if reply == nil then
-        if ok and why and why.code ~= "EFRAME" then why = nil end
-        return raw.lost(worker, story(child, why and why.code == "EFRAME" and "sent what is no reply (EFRAME)" or nil))
+      if not ok and why.code == "EFRAME" then -- refused here: the program has seen nothing of it
+        raw.answer(worker, true, nil, why)
+      else
+        if ok then reply, why = channel:recv() end
+        if reply == nil then
+          if ok and why and why.code ~= "EFRAME" then why = nil end
+          return raw.lost(worker, story(child, why and why.code == "EFRAME" and "sent what is no reply (EFRAME)" or nil))
+        end
+        if has_spare(channel) then return raw.lost(worker, story(child, "sent more than one reply")) end
+        raw.answer(worker, true, reply)
       end
-      raw.answer(worker, true, reply)
     end
   end
 end

@@ -11,6 +11,7 @@ while read -r line; do
     hang) sleep 100 ;;
     pid) echo $$ ;;
     late) sleep 2; echo late ;;
+    twice) printf 'one\ntwo\n' ;;
     *) echo "echo $line" ;;
   esac
 done]]
@@ -55,6 +56,22 @@ describe("a pool of programs", function()
     local reply, err = pool:call("late", { timeout = 0.1 })
     assert.same({ nil, "ETIMEDOUT", "run" }, { reply, err.code, err.data.phase })
     assert.equal("echo next", pool:call "next")
+  end)
+
+  it("never takes a second reply to one request for the next one", function()
+    local pool <close> = programs()
+    local value, err = pool:call("twice")
+    assert.same({ nil, "ECRASHED", "sent more than one reply" }, { value, err.code, err.data.reason })
+    assert.equal("echo b", pool:call("b"))
+  end)
+
+  it("gives a request that the protocol cannot carry back to its caller, and keeps the program", function()
+    local pool <close> = programs()
+    local pid = pool:call("pid")
+    local value, err = pool:call("two\nlines")
+    assert.same({ nil, "EFRAME" }, { value, err.code })
+    assert.equal(pid, pool:call("pid"))
+    assert.equal(0, pool:stats().crashed)
   end)
 
   it("ends a program whose reply does not come", function()
