@@ -99,7 +99,7 @@ static void read_retry(lua_State *L, int idx, const char *op, struct mw_pool_lim
     l->attempts = 1;
     if (at != 0) {
         l->retry = read_on(L, at, op);
-        l->attempts = (unsigned)mw_opt_integer(L, at, op, "attempts", 1, 1000000, 3);
+        l->attempts = 1 + (unsigned)mw_opt_integer(L, at, op, "attempts", 0, 1000000, 2);
     }
     lua_pop(L, 1);
 }

@@ -23,7 +23,7 @@
 ---                                   workers than that which end before they finished one task, and the pool is broken. One that had
 ---                                   worked is replaced at once, another after 0.1 s, doubling to 5 s
 ---@field retry? { on?: ("crash"|"timeout"|"error")[], attempts?: integer }  a task that crashed its worker, ran too long, raised is run
----                                   again, until it has run `attempts` times in all; without `retry` no task is ever run twice
+---                                   again, `attempts` times at most (2); without `retry` no task is ever run twice
 
 --- Workers on threads: the set's options as for processes (size, min_idle, max_queue, max_queue_bytes, queue_timeout, task_timeout,
 --- start_timeout, max, on_cancel, recycle.tasks, recycle.age, restart, retry), and those of mw.worker.spawn.
