@@ -135,8 +135,12 @@ static int push_failure(lua_State *L, struct mw_pool_set *s, struct mw_call *c) 
     if (code == MW_ETIMEDOUT) {
         int ran = c->phase == MW_POOL_IN_RUN;
 
-        mw_err_set(&err, code, s->op, name,
-                   ran ? "it ran longer than it may, and its worker was ended" : "no worker was free in time");
+        if (!ran && s->pool.idle + s->pool.loaded == 0) /* not busy: none works */
+            mw_err_setf(&err, code, s->op, name, "no worker was ready in time%s%s",
+                        s->last != NULL ? "; the last one: " : "", s->last != NULL ? s->last->why : "");
+        else
+            mw_err_set(&err, code, s->op, name,
+                       ran ? "it ran longer than it may, and its worker was ended" : "no worker was free in time");
         mw_err_hint(&err, ran ? "task_timeout, or timeout of the call, sets the limit"
                               : "queue_timeout, or timeout of the call, sets the limit");
         lua_pushstring(L, ran ? "run" : "queue");

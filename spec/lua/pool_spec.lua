@@ -255,6 +255,18 @@ describe("a pool of scripts", function()
     assert.not_equal(first, other:call("pid"))
   end)
 
+  it("says why no worker is ready when a call's time is over before the pool is broken", function()
+    assert(fs.write(dir.path .. "/broken.lua", "error 'cannot begin'"))
+    local pool <close> = open{ script = dir.path .. "/broken.lua", restart = { max = 5, backoff = { 60, 60 } } }
+    local value, err
+    repeat
+      local known = pool:stats().reason
+      value, err = pool:call("x", nil, { timeout = 0.01 })
+    until known
+    assert.same({ nil, "ETIMEDOUT", "queue" }, { value, err.code, err.data.phase })
+    assert.truthy(err.message:find("cannot begin", 1, true))
+  end)
+
   it("reports itself broken, with the cause, when no worker ever works", function()
     assert(fs.write(dir.path .. "/broken.lua", "error 'cannot begin'"))
     local pool <close> = open{ script = dir.path .. "/broken.lua", restart = { max = 2, backoff = { 0.001, 0.002 } } }

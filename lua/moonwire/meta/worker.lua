@@ -42,7 +42,8 @@ function Worker:recv(options) end
 ---@return fun(): any
 function Worker:messages() end
 
---- Calls a function that the worker serves (mw.serve) by its name, with a copy of `value`.
+--- Calls a function that the worker serves (mw.serve) by its name, with a copy of `value`. A worker that only reads messages may
+--- still come to serve: a call waits for it, until `timeout` or the worker's end.
 ---@param name string
 ---@param value? any
 ---@param options? { timeout?: number|string }
