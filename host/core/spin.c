@@ -64,10 +64,16 @@ static void shut_off(mw_host *h, unsigned ms) {
     h->spin.fit_at = 0;
 }
 
-static void crowded(mw_host *h) {
+/* lost_ns: how long somebody else ran here, where that is known. What runs for a moment (a thread of the kernel) comes again and
+ * again on any machine: for that the spin is off for some times as long, and no longer the next time. */
+static void crowded(mw_host *h, uint64_t lost_ns) {
     struct mw_spin *s = &h->spin;
 
     s->counts.crowded++;
+    if (lost_ns > 0 && lost_ns < SPIN_SLICE_NS) {
+        shut_off(h, (unsigned)(lost_ns * SPIN_LOST / 1000000u));
+        return;
+    }
     if (s->off_ms == 0 || uv_now(h->loop) >= s->off_until + SPIN_CALM * s->off_ms) s->off_ms = SPIN_OFF_MS;
     else if (s->off_ms < SPIN_OFF_MAX_MS) s->off_ms *= 2;
     shut_off(h, s->off_ms);
@@ -92,7 +98,7 @@ static int in_peace(mw_host *h, uint64_t now) {
 
     open_window(s, now);
     if (taken <= allowed) return 1;
-    crowded(h);
+    crowded(h, 0);
     return 0;
 }
 
@@ -149,7 +155,7 @@ static int spin(mw_host *h, struct mw_spin *s, uint64_t began) {
         if (h->stirred != stirred || mw_host_ending(h)) return 1;
         now = uv_hrtime();
         if (now - last > SPIN_LEAP_NS || (now >= yield_at && others_first(&now))) {
-            crowded(h);
+            crowded(h, now - last);
             break;
         }
         if (now >= yield_at) yield_at = now + SPIN_YIELD_NS;

@@ -19,8 +19,8 @@
  *   - the spin lets others go first (sched_yield, at most once in SPIN_YIELD_NS): if somebody ran for long, the clock makes a leap;
  *   - the kernel took the core away from this thread more than some times a second (ru_nivcsw, asked once in SPIN_WINDOW_NS; a yield
  *     that let somebody run for a short time counts there too): what shows where each spin ends too early for the second sign.
- * Each shuts the spin off for a time, a millisecond at first: the machine below a virtual one looks the same. A sign that comes again
- * soon doubles it. The machine's load average says nothing about this core and this moment, and a loop's own CPU time says nothing
+ * Each shuts the spin off for a time: some times as long as was lost to one that ran for a moment, as the kernel's threads do; else a
+ * millisecond at first (the machine below a virtual one looks the same), and a sign that comes again soon doubles it. The machine's load average says nothing about this core and this moment, and a loop's own CPU time says nothing
  * that the leap of the clock does not say sooner.
  */
 #ifndef MW_CORE_SPIN_H
@@ -38,6 +38,8 @@
 #define SPIN_LEAP_NS 50000u         /* another thread runs for longer, once it runs; interrupts, mostly, do not */
 #define SPIN_WINDOW_NS 10000000u
 #define SPIN_TAKEN 100u             /* times a second that the kernel may take the core away */
+#define SPIN_SLICE_NS 1000000u      /* who runs for longer has work to do */
+#define SPIN_LOST 8u                /* times as long as was lost to one who has not */
 #define SPIN_OFF_MS 1u              /* the first time it is shut off */
 #define SPIN_OFF_MAX_MS 64u         /* so often it is tried again, for some spins at most */
 #define SPIN_ONE_CORE_MS 1000u      /* so often the mask is asked */
