@@ -18,7 +18,8 @@ end
 
 describe("the end of a group", function()
   it("comes with TERM, and with KILL for who does not listen", function()
-    local r = assert(process.run { "sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000; sleep 1000", timeout = "500ms", kill_after = "50ms" })
+    local deaf = "trap '' TERM; sleep 1000 & sleep 1000; sleep 1000"
+    local r = assert(process.run { "sh", "-c", deaf, timeout = "500ms", kill_after = "50ms" })
     assert.is_true(r.timed_out)
     assert.equal("KILL", r.signal)
     r = assert(process.run { "sh", "-c", "trap 'echo cleaned; exit 3' TERM; echo on; while :; do sleep 0.01; done", timeout = "200ms" })
