@@ -31,6 +31,8 @@
 #include "policy/confine.h"
 #include "share/holdings.h"
 
+_Static_assert((int)MW_SPIN_MAX_US == SPIN_MAX_US, "moonwire.h says what core/spin holds to");
+
 #define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
 #define POLICY_MAX (1u << 20)       /* bytes of a policy file */
 

@@ -310,7 +310,7 @@ function Pool:map(name, list, opts)
   task = task or core.module("moonwire.task")
   local plain = type(name) == "table"
   if plain then name, list, opts = nil, name, list end
-  if type(list) ~= "table" then return invalid("map: a list is expected, got " .. type(list)) end
+  if type(list) ~= "table" then return raise(fail("EINVAL", "pool.map", nil, "a list is expected, got " .. type(list))) end
   opts = arg.options(opts, { ordered = "flag", limit = "integer", priority = "integer", timeout = "any" }, "pool.map")
   local each = (opts.priority or opts.timeout) and { priority = opts.priority, timeout = opts.timeout } or nil
   local limit = opts.limit or self:stats().max * 16

@@ -230,6 +230,9 @@ describe("a pool of scripts", function()
     for _, value in pool:map("echo", { 1, 2, 3, 4 }) do sum = sum + value end
     assert.equal(10, sum)
     for _, value, err in pool:map("boom", { 1 }) do assert.same({ nil, "ETASK" }, { value, err.code }) end
+    local ok, err = pcall(pool.map, pool, "echo", "no list")
+    assert.same({ false, "EINVAL" }, { ok, err.code })
+    assert.truthy(tostring(err):find("pool.map: a list is expected, got string", 1, true))
   end)
 
   it("shows its workers, and kills one on request", function()

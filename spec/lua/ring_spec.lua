@@ -1,7 +1,7 @@
 -- Rings of records: between tasks, processes and sockets; full, empty, finished, abandoned, and with a peer that lies.
 local mw = require "moonwire"
 local shm, fs, process, task = mw.shm, mw.fs, mw.process, mw.task
-local program = os.getenv("MOONWIRE") or "moonwire"
+local main_script = dofile "spec/support/main_script.lua"
 
 local dir
 
@@ -17,18 +17,8 @@ local function refused(code, value, err)
   return err
 end
 
---- A main script under `rights`, and other files beside it; gives what it printed.
-local function main(rights, text, files)
-  assert(fs.write(dir.path .. "/main.lua", "local mw = require 'moonwire'\n" .. text))
-  for file, content in pairs(files or {}) do
-    assert(fs.write(dir.path .. "/" .. file, "local mw = require 'moonwire'\n" .. content))
-  end
-  local command = { program, "run", timeout = 60 }
-  for _, right in ipairs(rights) do command[#command + 1] = right end
-  command[#command + 1] = dir.path .. "/main.lua"
-  local r = assert(process.run(command))
-  assert.equal("", r.stderr)
-  return r.stdout
+local function main(...)
+  return main_script(dir.path, ...)
 end
 
 --- A child script that uses `ring` as its mw.shared.ring; the spec runs with -A, so it may be started from here.

@@ -1,7 +1,7 @@
 -- Shared memory: made, opened by name and path, its numbers, handed over, and cut off by somebody else.
 local mw = require "moonwire"
 local shm, fs, process = mw.shm, mw.fs, mw.process
-local program = os.getenv("MOONWIRE") or "moonwire"
+local main_script = dofile "spec/support/main_script.lua"
 
 local dir
 
@@ -17,18 +17,8 @@ local function raised(code, f, ...)
   return tostring(err)
 end
 
---- A main script under `rights`, and other files beside it; gives what it printed.
-local function main(rights, text, files)
-  assert(fs.write(dir.path .. "/main.lua", "local mw = require 'moonwire'\n" .. text))
-  for file, content in pairs(files or {}) do
-    assert(fs.write(dir.path .. "/" .. file, "local mw = require 'moonwire'\n" .. content))
-  end
-  local command = { program, "run", timeout = 30 }
-  for _, right in ipairs(rights) do command[#command + 1] = right end
-  command[#command + 1] = dir.path .. "/main.lua"
-  local r = assert(process.run(command))
-  assert.equal("", r.stderr)
-  return r.stdout
+local function main(...)
+  return main_script(dir.path, ...)
 end
 
 describe("shared memory", function()
