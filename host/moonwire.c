@@ -21,6 +21,7 @@
 #include "bind/std.h"
 #include "bind/unguarded.h"
 #include "core/host.h"
+#include "core/part.h"
 #include "core/raise.h"
 #include "core/spin.h"
 #include "core/task.h"
@@ -323,10 +324,12 @@ static int lock(struct assembly *a, struct mw_cage_wish *w, const char *const *a
     int rc;
 
     while (also_read != NULL && also_read[n] != NULL && n < ALSO_MAX) n++;
-    also = calloc(n + 2, sizeof *also);
+    also = calloc(n + 2 + MW_PARTS, sizeof *also);
     if (also == NULL) return mw_err_set(err, MW_ENOMEM, "confine", NULL, NULL);
     if (a->cfg.program != NULL) also[i++] = a->cfg.program;
     for (size_t from = 0; from < n; from++) also[i++] = also_read[from];
+    for (int part = 0; part < MW_PARTS; part++)
+        if (mw_part_path(a->host, (enum mw_part)part) != NULL) also[i++] = mw_part_path(a->host, (enum mw_part)part);
     w->also_read = also;
     rc = mw_cage_new(w, &a->lock, err);
     free((void *)also);

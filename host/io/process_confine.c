@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/part.h"
 #include "io/process_parts.h"
 #include "policy/grant.h"
 
@@ -440,9 +441,11 @@ static void wish_of(struct launch *l, const char *const *dirs, const char *tty, 
 
 int mw_launch_cage(struct launch *l, struct mw_spawn *s) {
 #ifdef __SANITIZE_ADDRESS__
-    const char *dirs[] = { l->script_dir, "/proc", NULL };       /* AddressSanitizer looks for its own stack there */
+    const char *dirs[2 + MW_PARTS + 1] = { l->script_dir, "/proc" };     /* AddressSanitizer looks for its own stack there */
+    size_t n = 2;
 #else
-    const char *dirs[] = { l->script_dir, NULL };
+    const char *dirs[1 + MW_PARTS + 1] = { l->script_dir };
+    size_t n = 1;
 #endif
     char tty[64];
     struct mw_cage_wish w;
@@ -452,6 +455,10 @@ int mw_launch_cage(struct launch *l, struct mw_spawn *s) {
 
     if (!l->confined) return tell(l, "not confined");
     if (l->o->pty && ptsname_r(l->p->pty_fd, tty, sizeof tty) != 0) return mw_err_sys(l->err, l->o->op, "pseudo-terminal");
+    for (int part = 0; l->o->script && part < MW_PARTS; part++) {
+        const char *path = mw_part_path(l->home->host, (enum mw_part)part);
+        if (path != NULL) dirs[n++] = path;
+    }
     memset(&w, 0, sizeof w);
     wish_of(l, dirs, l->o->pty ? tty : NULL, &w);
     make_key(l, &w, &key);

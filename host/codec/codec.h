@@ -1,0 +1,42 @@
+/* What the formats have in common: JSON (codec/json), MessagePack (codec/pack), and shapes (codec/shape), which read and check both.
+ * Knows: base, lua.h. Never: a byte of any format. */
+#ifndef MW_CODEC_CODEC_H
+#define MW_CODEC_CODEC_H
+
+#include <lua.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define MW_CODEC_DEPTH 128u             /* levels of arrays and objects, unless the options say otherwise (threat-model.md) */
+#define MW_CODEC_DEPTH_MAX 1000u
+#define MW_CODEC_KEYS_MAX 65536u        /* keys of one object, read or written */
+#define MW_CODEC_PATH_MAX 256           /* bytes of a path, with its end */
+
+enum mw_codec { MW_CODEC_NONE, MW_CODEC_JSON, MW_CODEC_MSGPACK };
+
+struct mw_codec_options {
+    size_t bytes_max;                   /* of one message; 0: MW_FRAME_MAX's 16 MiB */
+    unsigned depth_max;                 /* 0: MW_CODEC_DEPTH */
+};
+
+/* Where a message is wrong. */
+struct mw_codec_fault {
+    size_t offset;                      /* bytes before it, when reading */
+    char path[MW_CODEC_PATH_MAX];       /* "items[3].name", elements from 1; "" is the message itself; cut in the middle when long */
+};
+
+/* null, of both formats: one light userdata, the same in every host and worker, so that it can be compared with ==. Lua: mw.null. */
+void mw_codec_push_null(lua_State *L);                  /* [-0, +1, -] */
+int mw_codec_is_null(lua_State *L, int idx);            /* [-0, +0, -] */
+
+/* Marks for tables, which tell an empty array from an empty object: metatables without a field that Lua heeds, made once a state.
+ * What is read is marked when it is an array; what is written is an array when it is marked so, or not marked and a sequence that is
+ * not empty; an object when it is marked so, or its keys are strings; an empty table without a mark is an object.
+ * mw_codec_mark sets the mark of the table at the top.                                                   [-0, +0, m] */
+enum mw_codec_mark { MW_CODEC_PLAIN, MW_CODEC_ARRAY, MW_CODEC_OBJECT };
+void mw_codec_mark(lua_State *L, enum mw_codec_mark mark);
+enum mw_codec_mark mw_codec_marked(lua_State *L, int idx);     /* the mark of the table at idx      [-0, +0, -] */
+
+#endif
