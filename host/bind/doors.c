@@ -8,6 +8,7 @@
 
 #include "bind/embed.h"
 #include "bind/std.h"
+#include "codec/codec.h"
 #include "core/raise.h"
 #include "core/task.h"
 
@@ -17,6 +18,7 @@ static const luaL_Reg doors[] = {
     {"frame", mw_door_frame},
     {"fs", mw_door_fs},
     {"host", mw_door_host},
+    {"json", mw_door_json},
     {"net", mw_door_net},
     {"policy", mw_door_policy},
     {"pool", mw_door_pool},
@@ -96,6 +98,7 @@ int mw_doors_furnish(lua_State *L) {
         luaL_requiref(L, plain[i].name, plain[i].func, 1);
         lua_pop(L, 1);
     }
+    mw_codec_open(L);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
     lua_newtable(L);                                 /* [core] */

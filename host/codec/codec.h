@@ -27,9 +27,17 @@ struct mw_codec_fault {
     char path[MW_CODEC_PATH_MAX];       /* "items[3].name", elements from 1; "" is the message itself; cut in the middle when long */
 };
 
+/* Puts a key or an element (from 1) before the path that is there: readers and writers call them on the way out of a failure, the
+ * innermost first. A key that is no name is written ["so"], with what a terminal would heed escaped. f may be NULL. */
+void mw_codec_path_key(struct mw_codec_fault *f, const char *key, size_t len);
+void mw_codec_path_index(struct mw_codec_fault *f, lua_Integer i);
+
 /* null, of both formats: one light userdata, the same in every host and worker, so that it can be compared with ==. Lua: mw.null. */
 void mw_codec_push_null(lua_State *L);                  /* [-0, +1, -] */
 int mw_codec_is_null(lua_State *L, int idx);            /* [-0, +0, -] */
+
+/* Once a state: tostring() says "null" of it.                                                             [-0, +0, m] */
+void mw_codec_open(lua_State *L);
 
 /* Marks for tables, which tell an empty array from an empty object: metatables without a field that Lua heeds, made once a state.
  * What is read is marked when it is an array; what is written is an array when it is marked so, or not marked and a sequence that is
@@ -38,5 +46,10 @@ int mw_codec_is_null(lua_State *L, int idx);            /* [-0, +0, -] */
 enum mw_codec_mark { MW_CODEC_PLAIN, MW_CODEC_ARRAY, MW_CODEC_OBJECT };
 void mw_codec_mark(lua_State *L, enum mw_codec_mark mark);
 enum mw_codec_mark mw_codec_marked(lua_State *L, int idx);     /* the mark of the table at idx      [-0, +0, -] */
+
+/* For those who mark or look at many tables: the mark itself, to be set with lua_setmetatable (nil: MW_CODEC_PLAIN); and its address,
+ * as lua_topointer gives it, NULL as long as nobody needed it in this state. */
+void mw_codec_push_mark(lua_State *L, enum mw_codec_mark mark);                /* [-0, +1, m] */
+const void *mw_codec_mark_at(lua_State *L, enum mw_codec_mark mark);           /* [-0, +0, -] */
 
 #endif

@@ -1,5 +1,5 @@
-/* Lua values to compact bytes and back, for workers and pools: nil, booleans, integers and floats told apart, strings, tables with
- * cycles and shared references; other objects by a hook. Our own two ends speak it, of one build: no format for files.
+/* Lua values to compact bytes and back, for workers and pools: nil, booleans, integers and floats told apart, strings, mw.null,
+ * tables with cycles, shared references and the marks of codec.h; other objects by a hook. Our own two ends speak it, of one build: no format for files.
  * Knows: base, lua.h. Never: trusts the bytes: a child may write what it likes. */
 #ifndef MW_CODEC_VALUE_H
 #define MW_CODEC_VALUE_H
@@ -27,7 +27,7 @@ struct mw_value_options {
     int (*get)(void *ud, lua_State *L, uint32_t slot, struct mw_err *err);
 };
 
-/* Appends the value at idx to `out`. Raw fields are sent, metatables are not. What cannot be sent (a function, a coroutine, another
+/* Appends the value at idx to `out`. Raw fields are sent, metatables are not, save codec.h's marks. What cannot be sent (a function, a coroutine, another
  * userdata, a table whose metatable has __metatable or __pairs, save o->record) gives MW_EINVAL, and err names the path to it:
  * "message.items[3].fn: a function cannot be sent". MW_ELIMIT: too deep or too long. On failure, and when Lua's memory error is
  * raised, `out` holds what it held before: it has an owner that the collector or the host knows. o may be NULL.  [-0, +0, m] */

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "codec/codec.h"
 #include "codec/value_tag.h"
 
 struct reader {
@@ -119,19 +120,21 @@ static int read_content(struct reader *r, size_t n, unsigned pairs) {
 static int read_table(struct reader *r, unsigned tag, size_t offset) {
     lua_State *L = r->L;
     size_t n = tag & TABLE_COUNT;
-    unsigned char pairs = 0;
+    unsigned char pairs = 0, meta = META_RECORD;
     int rc = 0;
 
-    if (n == TABLE_COUNT) rc = read_count(r, &n);
+    if (tag & TABLE_META) rc = take(r, &meta, 1);
+    if (rc == 0 && n == TABLE_COUNT) rc = read_count(r, &n);
     if (rc == 0) rc = take(r, &pairs, 1);
     if (rc < 0) return rc;
     r->claimed += n + 2u * pairs;
     if (n > (size_t)(r->end - r->start) || r->claimed > (size_t)(r->end - r->start)) return bad(r, "more values than bytes");
     if (r->depth >= r->depth_max || !lua_checkstack(L, 8))
         return mw_err_setf(r->err, MW_ELIMIT, NULL, r->o->root != NULL ? r->o->root : "message", "nested deeper than %u levels", r->depth_max);
-    if (tag & TABLE_RECORD && r->o->record == NULL) return bad(r, "a record");
+    if (meta > META_OBJECT || (tag & TABLE_META && meta == META_RECORD && r->o->record == NULL)) return bad(r, "a record");
     lua_createtable(L, n < INT_MAX ? (int)n : INT_MAX, pairs);
-    if (tag & TABLE_RECORD) luaL_setmetatable(L, r->o->record);
+    if (meta != META_RECORD) mw_codec_mark(L, meta == META_ARRAY ? MW_CODEC_ARRAY : MW_CODEC_OBJECT);
+    else if (tag & TABLE_META) luaL_setmetatable(L, r->o->record);
     if (tag & TABLE_SHARED) {
         if (lua_isnil(L, r->memo)) {
             lua_newtable(L);
@@ -200,6 +203,7 @@ static int read_value(struct reader *r) {
     case TAG_NIL: lua_pushnil(r->L); return 0;
     case TAG_FALSE:
     case TAG_TRUE: lua_pushboolean(r->L, tag == TAG_TRUE); return 0;
+    case TAG_NULL: mw_codec_push_null(r->L); return 0;
     default: break;
     }
     if (tag >= TAG_END) {

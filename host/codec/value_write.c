@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/codec.h"
 #include "codec/value_tag.h"
 
 #define SEEN_FIRST 8u           /* tables remembered without a hash */
@@ -290,17 +291,27 @@ static int write_top(struct writer *w, int as_key) {
     case LUA_TUSERDATA: return write_userdata(w, as_key);
     case LUA_TFUNCTION: return unsendable(w, as_key, "a function");
     case LUA_TTHREAD: return unsendable(w, as_key, "a coroutine");
-    default: return unsendable(w, as_key, "a light userdata");
+    default:
+        if (!mw_codec_is_null(L, -1)) return unsendable(w, as_key, "a light userdata");
+        *w->at++ = (char)TAG_NULL;
+        return 0;
     }
 }
 
-/* 1: it keeps its metatable; 0: it is sent without; or a code.                                              [-0, +0, -] */
-static int look_at_metatable(struct writer *w, int as_key) {
+/* 1: it has a metatable that is sent, *meta; 0: it is sent without; or a code.                               [-0, +0, -] */
+static int look_at_metatable(struct writer *w, int as_key, char *meta) {
     lua_State *L = w->L;
     int top = lua_gettop(L), record = 0;
+    enum mw_codec_mark mark;
     const char *why = NULL;
 
     if (!lua_getmetatable(L, -1)) return 0;                 /* [t mt] */
+    mark = mw_codec_marked(L, top);
+    *meta = mark == MW_CODEC_ARRAY ? META_ARRAY : mark == MW_CODEC_OBJECT ? META_OBJECT : META_RECORD;
+    if (mark != MW_CODEC_PLAIN) {
+        lua_settop(L, top);
+        return 1;
+    }
     if (w->o->record != NULL) {
         luaL_getmetatable(L, w->o->record);
         record = lua_rawequal(L, -1, -2);
@@ -393,7 +404,7 @@ static int write_table(struct writer *w, int as_key) {
     lua_Unsigned n;
     int64_t was;
     size_t head;
-    char *tag;
+    char *tag, meta = META_RECORD;
     int rc;
 
     was = again(w, lua_topointer(L, -1));
@@ -407,11 +418,12 @@ static int write_table(struct writer *w, int as_key) {
         snprintf(what, sizeof what, "nested deeper than %u levels", w->depth_max);
         return fail(w, w->depth, MW_ELIMIT, what);
     }
-    rc = look_at_metatable(w, as_key);
+    rc = look_at_metatable(w, as_key, &meta);
     if (rc < 0) return rc;
     n = lua_rawlen(L, -1);
     tag = w->at++;
-    *tag = (char)(TAG_TABLE | (rc ? TABLE_RECORD : 0) | (n < TABLE_COUNT ? (unsigned)n : TABLE_COUNT));
+    *tag = (char)(TAG_TABLE | (rc ? TABLE_META : 0) | (n < TABLE_COUNT ? (unsigned)n : TABLE_COUNT));
+    if (rc) *w->at++ = meta;
     if (n >= TABLE_COUNT) {
         lua_Unsigned rest = n;
         for (; rest >= 0x80; rest >>= 7) *w->at++ = (char)(rest | 0x80);

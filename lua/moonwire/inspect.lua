@@ -6,6 +6,7 @@ local _, core = ...
 local fail, raise, options = core.err.fail, core.err.raise, core.arg.options
 local rep, format, gsub, match = string.rep, string.format, string.gsub, string.match
 local concat, sort = table.concat, table.sort
+local null, marked = core.json.null, core.json.marked
 
 local WIDTH = 80 -- columns of a line before a table is broken over several
 local DEPTH = 8 -- levels of tables
@@ -117,7 +118,7 @@ local function parts_of(state, t, depth, indent)
 end
 
 local function render_table(state, t, depth, indent)
-  if next(t) == nil then return "{}" end
+  if next(t) == nil then return marked(t) == "array" and "[]" or "{}" end
   if state.open[t] then return "<cycle>" end
   if depth >= state.depth then return "{...}" end
   state.open[t] = true
@@ -143,7 +144,7 @@ function render(state, v, depth, indent)
     text = quote(v, math.max(state.left, 0))
   elseif kind == "number" then
     text = number(v)
-  elseif kind == "nil" or kind == "boolean" then
+  elseif kind == "nil" or kind == "boolean" or v == null then
     text = tostring(v)
   else
     text = own_words(v)

@@ -89,6 +89,13 @@ describe("inspect", function()
     assert.equal("<" .. tostring(err) .. ">", inspect(err))
   end)
 
+  it("shows null, and an empty array that is marked so", function()
+    assert.equal("null", inspect(mw.null))
+    assert.equal("{ null, a = null }", inspect { mw.null, a = mw.null })
+    assert.equal("{ a = [], b = {}, c = { 1 } }",
+      inspect { a = mw.json.array {}, b = mw.json.object {}, c = mw.json.array { 1 } })
+  end)
+
   it("refuses unknown options and depths that would exhaust the stack", function()
     assert.has_error(function() inspect({}, { dept = 1 }) end)
     local ok, err = pcall(inspect, {}, { depth = 100000 })

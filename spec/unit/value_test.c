@@ -6,6 +6,7 @@
 #include <lualib.h>
 #include <stdint.h>
 
+#include "codec/codec.h"
 #include "codec/value.h"
 
 struct purse {
@@ -120,6 +121,19 @@ static const char *const prelude =
     "function goes(v) assert(same(v, trip(v))) end\n"
     "function refused(text, v, ...) local got, why = write(v, ...); assert(not got, text); assert(why == text, why) end\n";
 
+/* mark(t, 1: array, 2: object, 0: none) -> t; marked(t) -> the same number */
+static int lua_mark(lua_State *L) {
+    enum mw_codec_mark mark = (enum mw_codec_mark)luaL_checkinteger(L, 2);
+
+    lua_settop(L, 1);
+    mw_codec_mark(L, mark);
+    return 1;
+}
+static int lua_marked(lua_State *L) {
+    lua_pushinteger(L, mw_codec_marked(L, 1));
+    return 1;
+}
+
 static void run_in(struct purse *p, const char *code) {
     lua_State *L = lua_newstate(alloc, p);
 
@@ -131,6 +145,10 @@ static void run_in(struct purse *p, const char *code) {
     lua_register(L, "read", lua_read);
     lua_register(L, "object", lua_object);
     lua_register(L, "number_of", lua_number_of);
+    lua_register(L, "mark", lua_mark);
+    lua_register(L, "marked", lua_marked);
+    mw_codec_push_null(L);
+    lua_setglobal(L, "null");
     luaL_newmetatable(L, "record");
     lua_setglobal(L, "record");
     if (luaL_dostring(L, prelude) || luaL_dostring(L, code)) check_fail(__FILE__, __LINE__, "%s", lua_tostring(L, -1));
@@ -174,6 +192,15 @@ TEST(cycles_and_shared_references_are_kept) {
         "b = trip(list) for i = 1, 3000 do assert(b[i] == b[6001 - i] and b[i][1] == i) end\n"
         "local deep = {} local at = deep for i = 1, 900 do at[1] = {up = at} at = at[1] end\n"
         "b = trip(deep) for i = 1, 900 do assert(b[1].up == b) b = b[1] end");
+}
+
+TEST(null_and_the_marks_of_tables_are_kept_at_no_cost_for_those_without) {
+    run("goes(null) assert(trip(null) == null and #write(null) == 1) goes{null, 2, null, k = null, [null] = 1}\n"
+        "assert(marked(trip(mark({}, 1))) == 1 and marked(trip(mark({}, 2))) == 2 and marked(trip{}) == 0)\n"
+        "local s = mark({1, {}, mark({x = 1}, 2)}, 1) local b = trip{s, s, [s] = s}\n"
+        "assert(b[1] == b[2] and b[b[1]] == b[1] and marked(b) == 0 and marked(b[1]) == 1 and marked(b[1][2]) == 0 and marked(b[1][3]) == 2)\n"
+        "local many = mark({}, 1) for i = 1, 1000 do many[i] = i end b = trip(many) assert(#b == 1000 and marked(b) == 1)\n"
+        "assert(#write{1, 2} == 4 and #write(mark({1, 2}, 1)) == 5 and marked(mark(mark({}, 1), 0)) == 0)");
 }
 
 TEST(records_with_the_same_keys_are_smaller_than_their_keys) {
@@ -250,8 +277,9 @@ TEST(bytes_of_chance_do_no_harm) {
 
 TEST(what_is_not_written_by_us_is_refused) {
     run("local function not_ours(bytes, text) local v, why, code = read(bytes) assert(code == 'EPARSE' and why:find(text, 1, true), why) end\n"
-        "not_ours('', 'cut short') not_ours('\\xff', 'no value') not_ours('\\xcf', 'no value')\n"
+        "not_ours('', 'cut short') not_ours('\\xff', 'no value') not_ours('\\xd1', 'no value')\n"
         "not_ours('\\x8f\\xff\\xff\\xff\\xff\\x0f\\0', 'more values than bytes') not_ours('\\x8f\\xff\\xff\\xff\\xff\\xff\\xff', 'no count')\n"
+        "not_ours('\\x90\\3\\0', 'a record') not_ours('\\x90', 'cut short') not_ours('\\x9f', 'cut short')\n"
         "not_ours('\\x80\\xfe', 'more values than bytes') not_ours('\\xca\\xff\\xff\\xff\\xffx', 'cut short')\n"
         "not_ours('\\x80\\1\\xc0\\1\\0\\0', 'no key') not_ours('\\x80\\1\\xc3\\0\\0\\0\\0\\0\\0\\xf8\\x7f\\1', 'no key')\n"
         "not_ours('\\xcd\\0\\0\\0\\0', 'a reference to nothing') not_ours('\\xa1\\0\\xcd\\1\\0\\0\\0', 'a reference to no table')\n"
