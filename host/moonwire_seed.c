@@ -62,6 +62,7 @@ static int begin(struct mw_seed *seed, mw_worker *w, mw_host **out, struct mw_er
     s->cfg.home_fd = s->cfg.audit_fd = -1; /* taken either way */
     mw_policy_free(s->cfg.policy);          /* it has a copy */
     s->cfg.policy = NULL;
+    s->cfg.shares = NULL;
     if (rc == 0) {
         mw_host_set_watchful(h);
         if (s->faults != NULL) rc = mw_share_catch(h, s->faults, err);
@@ -86,6 +87,7 @@ static void seed_free(struct mw_seed *seed) {
     if (s->cfg.audit_fd >= 0) close(s->cfg.audit_fd);
     if (s->cfg.home_fd >= 0) close(s->cfg.home_fd);
     mw_policy_free(s->cfg.policy);
+    mw_process_shares_free(s->cfg.shares);
     mw_faults_drop(s->faults);
     free(s->text);
     free(s->path);
@@ -147,9 +149,11 @@ int mw_seed_new(mw_host *maker, const struct mw_config *cfg, struct mw_seed_wish
     s->cfg.shutdown_ms = MW_WORKER_GRACE;
     s->cfg.no_script_modules = !wish->modules;
     s->cfg.policy = wish->policy;
+    s->cfg.shares = wish->shares;
     s->text = wish->text;
     s->len = wish->len;
     wish->policy = NULL;
+    wish->shares = NULL;
     wish->text = NULL;
     *out = &s->seed;
     return 0;

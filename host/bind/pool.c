@@ -9,6 +9,7 @@
 #include "bind/arg.h"
 #include "bind/doors.h"
 #include "bind/process.h"
+#include "bind/worker.h"
 
 struct box {
     struct mw_pool_set *s;
@@ -262,14 +263,19 @@ static int worker_gc(lua_State *L) {
 }
 
 int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kind, uint64_t run_ns, uint64_t now,
-                            const char *at, size_t len) {
+                            const char *at, size_t len, struct mw_cargo *cargo) {
     struct mw_pool_task *t;
     struct mw_call *c;
     int rc = mw_pool_answered(&w->set->pool, &w->member, seq, kind == MW_POOL_RAISED ? MW_POOL_FAILED : MW_POOL_DONE,
                               run_ns, now, &t);
 
-    if (rc != 1) return rc;
+    if (rc != 1) {
+        mw_cargo_free(cargo);
+        return rc;
+    }
     c = MW_LIST_ENTRY(t, struct mw_call, task);
+    mw_cargo_free(c->cargo);
+    c->cargo = cargo;
     if (c->orphan) {
         mw_call_free(c);
         return 1;

@@ -33,6 +33,8 @@ struct mw_pool_death {
 struct mw_pool_death *mw_pool_death_new(const char *why, const char *tail, size_t len); /* NULL: no memory */
 void mw_pool_death_drop(struct mw_pool_death *d);                                       /* NULL is fine */
 
+struct mw_cargo;
+
 enum { MW_CALL_REQUEST = 128, MW_CALL_ANSWER = 128 };
 
 /* One call of a script, from its request to its answer. */
@@ -48,6 +50,7 @@ struct mw_call {
     unsigned name_len;
     size_t request_len, answer_len; /* the request: its name, then its value */
     char *request, *answer;         /* in the rooms, or from malloc */
+    struct mw_cargo *cargo;         /* objects that ride with the request, or, once it is over, with the answer; NULL: none */
     struct mw_pool_death *death;
     char request_room[MW_CALL_REQUEST], answer_room[MW_CALL_ANSWER];
 };
@@ -115,9 +118,9 @@ void mw_pool_set_release(struct mw_pool_set *s);
 struct mw_pool_worker *mw_pool_worker_new(lua_State *L, struct mw_pool_set *s);
 void mw_pool_worker_lost(struct mw_pool_worker *w, enum mw_pool_exit how,
                          struct mw_pool_death *death); /* death: taken */
-/* The answer of its task `seq` has come: kind, and bytes to be copied. As mw_pool_answered. */
+/* The answer of its task `seq` has come: kind, bytes to be copied, and objects (taken; NULL: none). As mw_pool_answered. */
 int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kind, uint64_t run_ns, uint64_t now,
-                            const char *at, size_t len);
+                            const char *at, size_t len, struct mw_cargo *cargo);
 
 /* pool_call.c */
 extern const luaL_Reg mw_pool_call_methods[];

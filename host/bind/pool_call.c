@@ -6,7 +6,7 @@
 #include "bind/arg.h"
 #include "bind/pool.h"
 #include "bind/process.h"
-#include "codec/value.h"
+#include "bind/worker.h"
 
 struct box {
     struct mw_pool_set *s;
@@ -62,6 +62,7 @@ void mw_call_free(struct mw_call *c) {
     mw_list_remove(&c->link);
     if (c->request != c->request_room) free(c->request);
     if (c->answer != c->answer_room) free(c->answer);
+    mw_cargo_free(c->cargo);
     mw_pool_death_drop(c->death);
     free(c);
 }
@@ -181,16 +182,21 @@ static int push_raised(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
 
 /* The answer of a call that is over; the call goes.                                                       [-0, +n, e] */
 static int push_answer(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
-    static const struct mw_value_options o = { .root = "answer", .record = MW_ERROR_TYPE };
+    struct mw_value_options o = { .root = "answer", .record = MW_ERROR_TYPE };
     size_t at = 0, used = 0;
     struct mw_err err;
     int n, rc = 0;
 
     if (c->code != 0) return push_failure(L, s, c);
+    if (c->cargo != NULL) {
+        o.ud = mw_talk_load(L, c->cargo);
+        o.get = mw_talk_hook_get;
+    }
     for (n = 0; at < c->answer_len && rc == 0; at += used, n++) {
         luaL_checkstack(L, 8, "answer");
         rc = mw_value_read(L, c->answer + at, c->answer_len - at, &used, &o, &err);
     }
+    if (c->cargo != NULL) mw_talk_close(o.ud);
     if (rc < 0 || (c->kind == MW_POOL_RAISED && n != 2)) {
         c->code = MW_EFRAME;
         return push_failure(L, s, c);
@@ -304,15 +310,24 @@ static void read_options(lua_State *L, int idx, struct mw_pool_set *s, int *prio
     *timeout = mw_opt_duration(L, idx, s->op, "timeout", UINT64_MAX);
 }
 
+/* Objects in a call go to threads; a process would need them as descriptors beside its tasks. */
+static int no_objects(void *ud, lua_State *L, int idx, uint32_t *slot, struct mw_err *err) {
+    (void)ud;
+    (void)slot;
+    if (mw_parcel_test(L, idx) == MW_PARCEL_NONE) return 1;
+    mw_err_set(err, MW_EINVAL, "process pool", NULL, "shared memory, rings and streams cannot be sent in a call to a process");
+    return mw_err_hint(err, "the pool's option share gives them to its workers; mw.worker.pool takes them in calls");
+}
+
 /* The call of [pool name value ...], encoded; `named`: there is a name at 2. Raises before anything is taken. */
 static struct mw_call *make(lua_State *L, struct mw_pool_set *s, int named, int options, uint64_t now) {
     struct mw_value_options o = { .bytes_max = s->message_max, .root = "argument", .record = MW_ERROR_TYPE };
+    int priority = 0, threads = s->driver == &mw_pool_thread_driver;
     uint64_t timeout = MW_POOL_NEVER;
     const char *name = "";
     size_t name_len = 0;
     struct mw_err err;
     struct mw_call *c;
-    int priority = 0;
 
     if (named) {
         if (lua_type(L, 2) != LUA_TSTRING)
@@ -323,6 +338,8 @@ static struct mw_call *make(lua_State *L, struct mw_pool_set *s, int named, int 
     }
     if (!lua_isnoneornil(L, options)) read_options(L, options, s, &priority, &timeout);
     s->scratch.head = s->scratch.tail = 0;
+    o.put = threads ? mw_talk_hook_put : no_objects;
+    if (threads) o.ud = mw_talk_begin(L);
     if (mw_value_write(L, named ? 3 : 2, &s->scratch, &o, &err) < 0) {
         if (err.code == MW_ELIMIT) mw_err_hint(&err, "option max of the pool sets the limit");
         mw_raise(L, &err);
@@ -332,6 +349,10 @@ static struct mw_call *make(lua_State *L, struct mw_pool_set *s, int named, int 
     mw_bytes_shrink(&s->scratch, 64 << 10);
     if (c == NULL) {
         mw_err_set(&err, MW_ENOMEM, s->op, name, NULL);
+        mw_raise(L, &err);
+    }
+    if (threads && mw_talk_pack(L, o.ud, &c->cargo, &err) < 0) {
+        mw_call_free(c);
         mw_raise(L, &err);
     }
     c->task.priority = priority;

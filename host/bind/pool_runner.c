@@ -90,7 +90,7 @@ int mw_pool_answer(lua_State *L) {
         if (rc < 0) return mw_raise(L, &err);
     }
     mw_pool_worker_answered(w, w->member.seq, kind, UINT64_MAX, mw_pool_clock(), mw_bytes_at(&s->scratch),
-                            mw_bytes_len(&s->scratch));
+                            mw_bytes_len(&s->scratch), NULL);
     mw_bytes_consume(&s->scratch, mw_bytes_len(&s->scratch));
     mw_bytes_shrink(&s->scratch, 64 << 10);
     mw_pool_settle(s);

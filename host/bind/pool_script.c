@@ -60,7 +60,7 @@ static int heard(struct mw_pool_worker *w, const struct mw_pool_answer *a, const
     }
     if (a->kind == MW_POOL_SKIPPED) return mw_pool_skipped(&s->pool, &w->member, now);
     if ((int32_t)(a->seq - w->member.seq) > 0) return MW_EFRAME; /* it was never asked that */
-    mw_pool_worker_answered(w, a->seq, a->kind, a->run_ns, now, at, a->len);
+    mw_pool_worker_answered(w, a->seq, a->kind, a->run_ns, now, at, a->len, NULL);
     return 0;
 }
 

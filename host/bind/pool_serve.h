@@ -15,6 +15,7 @@ enum { MW_SERVE_HANDLERS = 1, MW_SERVE_PARENT, MW_SERVE_STATE, MW_SERVE_BASE = M
 #define MW_SERVE_LONG_NS UINT64_C(100000) /* before a task that may take longer, answers are sent */
 
 struct mw_end;
+struct mw_cargo;
 
 struct mw_server {
     mw_host *host;
@@ -37,6 +38,8 @@ struct mw_server {
     struct mw_pool_page *page;
     /* A thread's. */
     struct mw_end *end;
+    struct mw_cargo *cargo; /* objects that came with the task under way, until they were read */
+    int loaded;             /* 1: the answer in scratch ends with objects */
 };
 
 /* Begins and runs the task whose header is in `now` and whose name and value are in `request`, and answers it; or passes over it if it

@@ -3,7 +3,7 @@
 #include "bind/pool_serve.h"
 
 #include "bind/arg.h"
-#include "codec/value.h"
+#include "bind/worker.h"
 
 #define LOOK_NS UINT64_C(10000000) /* between looks at our memory, and after tasks that are not the shortest */
 enum { ERROR_LEAST = MW_POOL_ERROR_ROOM / 4 }; /* bytes of an error value that are always allowed */
@@ -47,6 +47,18 @@ static void answer_error(lua_State *L, struct mw_server *v, const struct mw_err 
     answer_raised(L, v);
 }
 
+/* Objects among the results ride behind them. 0 or a code. */
+static int load(lua_State *L, struct mw_server *v, struct mw_talk *t, struct mw_err *err) {
+    struct mw_cargo *cargo;
+    int rc = mw_talk_pack(L, t, &cargo, err);
+
+    if (rc < 0 || cargo == NULL) return rc;
+    rc = mw_cargo_add(cargo, &v->scratch);
+    v->loaded = rc == 0;
+    mw_cargo_free(cargo);
+    return rc < 0 ? mw_err_set(err, rc, "serve", NULL, NULL) : 0;
+}
+
 /* [.. traceback results...] are what the handler returned.                                                [-0, +0, m] */
 static void answer_results(lua_State *L, struct mw_server *v, uint64_t now) {
     struct mw_value_options o = { .bytes_max = v->max, .root = "result", .record = MW_ERROR_TYPE };
@@ -54,12 +66,17 @@ static void answer_results(lua_State *L, struct mw_server *v, uint64_t now) {
     struct mw_err err;
 
     mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
+    if (v->end != NULL) {
+        o.ud = mw_talk_begin(L);
+        o.put = mw_talk_hook_put;
+    }
     for (int i = MW_SERVE_BASE + 2; i <= n && rc == 0; i++) rc = mw_value_write(L, i, &v->scratch, &o, &err);
     if (rc == 0 && mw_bytes_len(&v->scratch) > v->max) {
         rc = mw_err_setf(&err, MW_ELIMIT, "serve", NULL, "the results take %zu bytes, at most %zu are allowed",
                          mw_bytes_len(&v->scratch), v->max);
     }
     if (rc == MW_ELIMIT) mw_err_hint(&err, "option max of the pool sets the limit");
+    if (rc == 0 && v->end != NULL) rc = load(L, v, o.ud, &err);
     if (rc == 0)
         v->answer(v, MW_POOL_OK, now);
     else
@@ -109,7 +126,7 @@ static int finished_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 void mw_server_run(lua_State *L, struct mw_server *v) {
-    static const struct mw_value_options o = { .root = "argument", .record = MW_ERROR_TYPE };
+    struct mw_value_options o = { .root = "argument", .record = MW_ERROR_TYPE };
     uint64_t now = v->now_ns != 0 ? v->now_ns : mw_pool_clock();
     const char *at = mw_bytes_at(&v->request);
     struct mw_err err;
@@ -118,6 +135,8 @@ void mw_server_run(lua_State *L, struct mw_server *v) {
 
     v->began = now;
     if (!mw_pool_mark_begin(v->mark, v->now.epoch, v->now.seq, now)) {
+        mw_cargo_free(v->cargo);
+        v->cargo = NULL;
         v->answer(v, MW_POOL_SKIPPED, now);
         return;
     }
@@ -125,7 +144,12 @@ void mw_server_run(lua_State *L, struct mw_server *v) {
     lua_pushlstring(L, at, v->now.name_len);
     lua_pushvalue(L, -1); /* [.. traceback name name] */
     lua_rawget(L, MW_SERVE_HANDLERS);
+    if (v->cargo != NULL) {
+        o.ud = mw_talk_load(L, v->cargo);
+        o.get = mw_talk_hook_get;
+    }
     rc = mw_value_read(L, at + v->now.name_len, v->now.len - v->now.name_len, &used, &o, &err);
+    if (v->cargo != NULL) mw_talk_close(o.ud);
     if (rc == 0 && lua_type(L, -2) != LUA_TFUNCTION)
         rc = mw_err_setf(&err, -ENOSYS, "serve", NULL, "no function \"%s\" is served here", lua_tostring(L, -3));
     if (rc < 0) {
@@ -145,6 +169,8 @@ static int server_gc(lua_State *L) {
     if (v->host != NULL) mw_host_forget_dusk(&v->dusk);
     mw_bytes_free(&v->scratch);
     mw_bytes_free(&v->request);
+    mw_cargo_free(v->cargo);
+    v->cargo = NULL;
     mw_pool_page_free(v->page);
     v->page = NULL;
     mw_pool_fd_close(v->gauge);

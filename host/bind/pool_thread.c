@@ -28,13 +28,20 @@ static void on_dusk(struct mw_dusk *d) {
 static int give(struct mw_pool_worker *w, struct mw_call *c) {
     struct mw_end *e = w->line;
     char *at = mw_bytes_reserve(&w->out, sizeof c->name_len + c->request_len, NULL);
-    int rc;
+    struct mw_record r = { .kind = c->cargo != NULL ? TASK | MW_KIND_CARGO : TASK };
+    int rc = 0;
 
     if (at == NULL) return MW_ENOMEM;
     memcpy(at, &c->name_len, sizeof c->name_len);
     memcpy(at + sizeof c->name_len, c->request, c->request_len);
     mw_bytes_commit(&w->out, sizeof c->name_len + c->request_len);
-    rc = mw_queue_put(e->out[MW_CALLS], TASK, (uint64_t)w->member.epoch << 32 | c->task.seq, &w->out);
+    if (c->cargo != NULL) rc = mw_cargo_add(c->cargo, &w->out);
+    if (rc == 0) {
+        rc = mw_queue_put(e->out[MW_CALLS], r.kind, (uint64_t)w->member.epoch << 32 | c->task.seq, &w->out);
+        r.at = mw_bytes_at(&w->out);
+        r.len = mw_bytes_len(&w->out);
+        if (rc < 0) mw_talk_drop(NULL, &r);
+    }
     mw_bytes_consume(&w->out, mw_bytes_len(&w->out));
     if (rc == 0) mw_host_at_dusk(w->set->host, &w->dusk, on_dusk);
     return rc;
@@ -48,7 +55,8 @@ static void hear(struct mw_pool_worker *w) {
     struct mw_record r;
 
     while (mw_end_take(e, MW_CALLS, &r)) {
-        unsigned kind = r.kind - ANSWER;
+        unsigned kind = (r.kind & ~(unsigned)MW_KIND_CARGO) - ANSWER;
+        struct mw_cargo *cargo = r.kind & MW_KIND_CARGO ? mw_cargo_of(r.at, &r.len) : NULL;
 
         if (kind == MW_POOL_HELLO)
             mw_pool_ready(&s->pool, &w->member, now);
@@ -56,7 +64,7 @@ static void hear(struct mw_pool_worker *w) {
             mw_pool_skipped(&s->pool, &w->member, now);
         else if (r.len >= sizeof ran) {
             memcpy(&ran, r.at, sizeof ran);
-            mw_pool_worker_answered(w, (uint32_t)r.id, kind, ran, now, r.at + sizeof ran, r.len - sizeof ran);
+            mw_pool_worker_answered(w, (uint32_t)r.id, kind, ran, now, r.at + sizeof ran, r.len - sizeof ran, cargo);
         }
         mw_end_settle(e, MW_CALLS);
     }
@@ -190,9 +198,16 @@ static void at_dusk(struct mw_dusk *d) {
 
 /* The pool is told at the end of the turn, or before a task that may take long; what it looks for it finds at once. */
 static void answer(struct mw_server *v, unsigned kind, uint64_t now) {
-    int rc = mw_queue_put(v->end->out[MW_CALLS], ANSWER + kind, v->now.seq, &v->scratch);
+    struct mw_record r = { .kind = (ANSWER + kind) | (v->loaded ? MW_KIND_CARGO : 0) };
+    int rc = mw_queue_put(v->end->out[MW_CALLS], r.kind, v->now.seq, &v->scratch);
 
-    if (rc < 0) v->broken = rc;
+    if (rc < 0) {
+        v->broken = rc;
+        r.at = mw_bytes_at(&v->scratch);
+        r.len = mw_bytes_len(&v->scratch);
+        mw_talk_drop(NULL, &r);
+    }
+    v->loaded = 0;
     mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
     if (v->gathered_at != 0) return;
     v->gathered_at = now;
@@ -233,10 +248,14 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
             return mw_wait_yield_raw(L, &v->end->readable[MW_CALLS], MW_NEVER, ctx, serve_k);
         }
         mw_bytes_consume(&v->request, mw_bytes_len(&v->request));
-        rc = r.kind == TASK && r.len >= sizeof v->now.name_len
+        mw_cargo_free(v->cargo);
+        v->cargo = NULL;
+        if (r.kind & MW_KIND_CARGO) v->cargo = mw_cargo_of(r.at, &r.len);
+        rc = (r.kind & ~(unsigned)MW_KIND_CARGO) == TASK && r.len >= sizeof v->now.name_len
                  ? mw_bytes_add(&v->request, r.at + sizeof v->now.name_len, r.len - sizeof v->now.name_len)
                  : MW_EFRAME;
         if (rc == 0) memcpy(&v->now.name_len, r.at, sizeof v->now.name_len);
+        if (rc == 0 && (r.kind & MW_KIND_CARGO) && v->cargo == NULL) rc = MW_ENOMEM;
         v->now.len = (uint32_t)mw_bytes_len(&v->request);
         v->now.seq = (uint32_t)r.id;
         v->now.epoch = (uint32_t)(r.id >> 32);

@@ -68,47 +68,73 @@ static void read_limits(lua_State *L, struct mw_limits *limits) {
     if (limits->step_ns == 0) limits->step_ns = MW_LIMIT_OFF;     /* computing is what it is for: it holds up nobody's loop but its own */
 }
 
+/* What worker_spawn has read. */
+struct spawn {
+    struct mw_worker_options o;
+    struct mw_seed_wish wish;
+    struct mw_grant_wish *wishes;
+    int wish_count;
+    struct mw_process_options shared;       /* its `share` */
+    char **text;
+};
+
+/* 0 or a code; what was made for the wish is gone then.                                                 [-0, +0, m] */
+static int start(lua_State *L, struct spawn *it, mw_worker **out, struct mw_err *err) {
+    mw_host *h = mw_host_of(L);
+    struct mw_seed_wish *wish = &it->wish;
+    struct mw_seed *seed = NULL;
+    int rc = mw_host_room(h, OP, wish->path, err), count = it->wish_count;
+
+    if (rc == 0) rc = mw_os_read_text(mw_host_policy(h), wish->path, 1, OP, it->text, &wish->len, err);
+    if (rc == 0 && it->shared.share_count > 0) rc = mw_process_shares_copy(it->shared.shares, it->shared.share_count, &wish->shares, err);
+    if (rc == 0) rc = mw_process_narrow(h, OP, it->wishes, count > 0 ? (size_t)count : 0, count < 0, &wish->policy, err);
+    if (rc == 0) {
+        wish->text = *it->text;
+        *it->text = NULL;
+        wish->modules = mw_policy_reads_modules(mw_host_policy(h), strrchr(wish->path, '/') != NULL ? wish->path : ".");
+        rc = mw_host_hooks(h)->furnish(mw_host_hooks(h)->ud, wish, &seed, err);
+        *it->text = wish->text;                                         /* NULL once it was taken */
+    }
+    if (rc < 0) {
+        mw_policy_free(wish->policy);
+        mw_process_shares_free(wish->shares);
+    }
+    return rc == 0 ? mw_worker_start(h, &it->o, seed, out, err) : rc;
+}
+
 /* spawn(path [, options [, pooled]]) -> worker | nil, err; pooled: a pool's, with the mark that it shares with it  [-0, +1|2, e] */
 static int worker_spawn(lua_State *L) {
-    static const char *const known[] = {"args", "memory_limit", "name", "permissions", "queue", "queue_bytes", "stack", NULL};
+    static const char *const known[] = {"args", "memory_limit", "name", "permissions", "queue", "queue_bytes", "share", "stack", NULL};
     const char *path = mw_arg_text(L, 1, OP, "the script", 4096, NULL);
-    mw_host *h = mw_host_of(L);
-    struct mw_worker_options o = {0};
-    struct mw_seed_wish wish = {0};
-    struct mw_grant_wish *wishes;
+    struct spawn it = {.shared = {.op = OP, .script = 1}};
     struct mw_worker_box *box;
-    struct mw_seed *seed = NULL;
     struct mw_err err;
-    char **text;
-    int count, rc;
+    int from, rc;
 
-    if (lua_toboolean(L, 3)) o.beside = sizeof(struct mw_pool_mark);
+    if (lua_toboolean(L, 3)) it.o.beside = sizeof(struct mw_pool_mark);
     lua_settop(L, 2);
+    if (lua_istable(L, 2)) {
+        mw_process_options_copy(L, 2, MW_PROCESS_OPTIONS_DEPTH);
+        lua_replace(L, 2);
+    }
     mw_opt_open(L, 2, OP, known, 0);
     box = mw_box_new(L, sizeof *box, MW_WORKER_TYPE);                   /* [path options box] */
     mw_list_init(&box->calls);
-    wish.path = push_path(L, path);
-    wish.args = push_args(L, wish.path);
-    read_limits(L, &wish.limits);
-    o.name = mw_opt_text(L, 2, OP, "name", 64, NULL);
-    o.stack = (size_t)mw_opt_size(L, 2, OP, "stack", STACK_LEAST, STACK_MOST, 0);
-    o.count_max = (uint64_t)mw_opt_integer(L, 2, OP, "queue", 1, 1 << 24, 1024);
-    o.bytes_max = mw_opt_size(L, 2, OP, "queue_bytes", 1, (uint64_t)1 << 40, MW_WORKER_BYTES);
-    o.drop = mw_talk_drop;
-    name_of(wish.path, &o);
-    count = mw_process_wishes_read(L, 2, OP, &wishes);
-    text = mw_std_text(L);                                              /* [path options box .. text] */
-    rc = mw_host_room(h, OP, wish.path, &err);
-    if (rc == 0) rc = mw_os_read_text(mw_host_policy(h), wish.path, 1, OP, text, &wish.len, &err);
-    if (rc == 0) rc = mw_process_narrow(h, OP, wishes, count > 0 ? (size_t)count : 0, count < 0, &wish.policy, &err);
-    if (rc < 0) return mw_push_err(L, &err);
-    wish.text = *text;
-    *text = NULL;
-    wish.modules = mw_policy_reads_modules(mw_host_policy(h), strrchr(wish.path, '/') != NULL ? wish.path : ".");
-    rc = mw_host_hooks(h)->furnish(mw_host_hooks(h)->ud, &wish, &seed, &err);
-    *text = wish.text;                                                  /* NULL once it was taken */
-    if (rc < 0) mw_policy_free(wish.policy);
-    if (rc == 0) rc = mw_worker_start(h, &o, seed, &box->worker, &err);
+    it.wish.path = push_path(L, path);
+    it.wish.args = push_args(L, it.wish.path);
+    read_limits(L, &it.wish.limits);
+    it.o.name = mw_opt_text(L, 2, OP, "name", 64, NULL);
+    it.o.stack = (size_t)mw_opt_size(L, 2, OP, "stack", STACK_LEAST, STACK_MOST, 0);
+    it.o.count_max = (uint64_t)mw_opt_integer(L, 2, OP, "queue", 1, 1 << 24, 1024);
+    it.o.bytes_max = mw_opt_size(L, 2, OP, "queue_bytes", 1, (uint64_t)1 << 40, MW_WORKER_BYTES);
+    it.o.drop = mw_talk_drop;
+    name_of(it.wish.path, &it.o);
+    it.wish_count = mw_process_wishes_read(L, 2, OP, &it.wishes);
+    it.text = mw_std_text(L);                                           /* [path options box .. text] */
+    from = lua_gettop(L);
+    rc = mw_process_shares_read(L, 2, &it.shared, &err);
+    if (rc == 0) rc = start(L, &it, &box->worker, &err);
+    mw_process_shares_done(L, 2, from, rc == 0);
     if (rc < 0) return mw_push_err(L, &err);
     box->end = mw_worker_outer(box->worker);
     box->end->ud = box;

@@ -48,6 +48,26 @@ int mw_talk_put(lua_State *L, struct mw_talk *t, struct mw_end *e, enum mw_worke
 struct mw_talk *mw_talk_open(lua_State *L, unsigned kind, const char **at, size_t *len);
 int mw_talk_read(lua_State *L, struct mw_talk *t, const char **at, size_t *len, struct mw_err *err);
 void mw_talk_close(struct mw_talk *t);
+/* The same for values that are written and read elsewhere (pools): hooks of mw_value_options, whose ud is a talk. */
+int mw_talk_hook_put(void *talk, lua_State *L, int idx, uint32_t *slot, struct mw_err *err);
+int mw_talk_hook_get(void *talk, lua_State *L, uint32_t slot, struct mw_err *err);
+/* Objects apart from their record, in memory of their own. */
+struct mw_cargo {
+    uint32_t count;
+    struct mw_parcel at[];
+};
+void mw_cargo_free(struct mw_cargo *c);         /* closes what is left; NULL is fine */
+/* Takes apart the objects that the hook met since mw_talk_begin. *out: given; NULL: there were none. On failure they are what they were,
+ * save that a stream is closed.                                                                         [-0, +0, m] */
+int mw_talk_pack(lua_State *L, struct mw_talk *t, struct mw_cargo **out, struct mw_err *err);
+/* Appends them to a record (which then is of a kind with MW_KIND_CARGO): copies, so that it can be sent again. 0; -EMFILE, MW_ENOMEM:
+ * nothing was added. */
+int mw_cargo_add(const struct mw_cargo *c, struct mw_bytes *record);
+/* Those of a record, of such a kind; *len is without them then. NULL: no memory, they are closed. */
+struct mw_cargo *mw_cargo_of(const char *at, size_t *len);
+/* The talk that mw_talk_hook_get is to read them with; `c` stays the caller's, empty.                     [-0, +0, m] */
+struct mw_talk *mw_talk_load(lua_State *L, struct mw_cargo *c);
+
 /* For records that are never read. Any thread. */
 void mw_talk_drop(void *ud, const struct mw_record *r);
 

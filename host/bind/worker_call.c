@@ -149,6 +149,7 @@ static int answered_k(lua_State *L, int code, lua_KContext deadline) {
     call_end(c); /* an answer that comes now is dropped */
     if (code == MW_ECANCELED) return mw_wait_cancelled(L);
     mw_err_set(&err, MW_ETIMEDOUT, OP, name, NULL);
+    if (box->worker != NULL && !mw_worker_serves(box->worker)) mw_err_hint(&err, "worker %s has not come to mw.serve", mw_worker_name(box->worker));
     return mw_push_err(L, &err);
 }
 
@@ -225,6 +226,8 @@ static int take_k(lua_State *L, int code, lua_KContext ctx) {
 
 /* take() -> id, name, value | nothing: no more will come                                                     [-0, +3|0, y] */
 int mw_worker_take(lua_State *L) {
+    inner(L);
+    mw_worker_serve(mw_worker_of(mw_host_of(L)));
     lua_settop(L, 0);
     return take_k(L, 0, 0);
 }

@@ -5,6 +5,8 @@
  * be sent stops the message before anything is handed over. */
 #include "bind/worker.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char talk_key; /* registry: the talk, whose user value is the table of objects of the message at hand */
@@ -66,7 +68,7 @@ static void push_objects(lua_State *L, int new) {
 
 /* ---- Writing --------------------------------------------------------------------------------------------------------------- */
 
-static int put(void *ud, lua_State *L, int idx, uint32_t *slot, struct mw_err *err) {
+int mw_talk_hook_put(void *ud, lua_State *L, int idx, uint32_t *slot, struct mw_err *err) {
     struct mw_talk *t = ud;
     const void *object = lua_touserdata(L, idx);
     uint32_t i = 0;
@@ -85,7 +87,7 @@ static int put(void *ud, lua_State *L, int idx, uint32_t *slot, struct mw_err *e
 }
 
 int mw_talk_write(lua_State *L, struct mw_talk *t, int idx, struct mw_err *err) {
-    struct mw_value_options o = {.record = MW_ERROR_TYPE, .bytes_max = MW_WORKER_BYTES, .put = put, .ud = t};
+    struct mw_value_options o = {.record = MW_ERROR_TYPE, .bytes_max = MW_WORKER_BYTES, .put = mw_talk_hook_put, .ud = t};
     return mw_value_write(L, idx, &t->bytes, &o, err);
 }
 
@@ -98,18 +100,29 @@ static void give_back(lua_State *L, struct mw_talk *t) {
     }
 }
 
-static int pack(lua_State *L, struct mw_talk *t, struct mw_err *err) {
-    uint32_t count = t->count;
+/* All or none.                                                                                            [-0, +0, m] */
+static int take_apart(lua_State *L, struct mw_talk *t, struct mw_err *err) {
     int rc = 0;
 
     push_objects(L, 0);
-    while (rc == 0 && t->packed < count) {
+    while (rc == 0 && t->packed < t->count) {
         lua_rawgeti(L, -1, (lua_Integer)t->packed + 1);
         rc = mw_parcel_pack(L, lua_gettop(L), &t->cargo[t->packed], err);
         if (rc == 0) t->packed++;
         lua_pop(L, 1);
     }
-    if (rc == 0 && (mw_bytes_add(&t->bytes, t->cargo, count * sizeof *t->cargo) < 0 || mw_bytes_add(&t->bytes, &count, sizeof count) < 0))
+    if (rc < 0) give_back(L, t);
+    lua_pop(L, 1);
+    return rc;
+}
+
+static int pack(lua_State *L, struct mw_talk *t, struct mw_err *err) {
+    uint32_t count = t->count;
+    int rc = take_apart(L, t, err);
+
+    if (rc < 0) return rc;
+    push_objects(L, 0);
+    if ((mw_bytes_add(&t->bytes, t->cargo, count * sizeof *t->cargo) < 0 || mw_bytes_add(&t->bytes, &count, sizeof count) < 0))
         rc = mw_err_set(err, MW_ENOMEM, "send", NULL, NULL);
     if (rc < 0) give_back(L, t);
     lua_pop(L, 1);
@@ -130,6 +143,76 @@ int mw_talk_put(lua_State *L, struct mw_talk *t, struct mw_end *e, enum mw_worke
     lua_pop(L, 1);
     t->packed = t->count = 0; /* they are the queue's */
     return rc;
+}
+
+/* ---- Objects apart from their record --------------------------------------------------------------------------------------- */
+
+void mw_cargo_free(struct mw_cargo *c) {
+    if (c == NULL) return;
+    while (c->count > 0) mw_parcel_drop(&c->at[--c->count]);
+    free(c);
+}
+
+static struct mw_cargo *cargo_new(const struct mw_parcel *from, uint32_t count) {
+    struct mw_cargo *c = malloc(sizeof *c + count * sizeof c->at[0]);
+
+    if (c == NULL) return NULL;
+    c->count = count;
+    memcpy(c->at, from, count * sizeof c->at[0]);
+    return c;
+}
+
+int mw_talk_pack(lua_State *L, struct mw_talk *t, struct mw_cargo **out, struct mw_err *err) {
+    int rc = t->count > 0 ? take_apart(L, t, err) : 0;
+
+    *out = NULL;
+    if (rc < 0 || t->count == 0) return rc;
+    *out = cargo_new(t->cargo, t->count);
+    push_objects(L, 0);
+    if (*out == NULL) {
+        rc = mw_err_set(err, MW_ENOMEM, "send", NULL, NULL);
+        give_back(L, t);
+    }
+    lua_pop(L, 1);
+    t->packed = t->count = 0;
+    return rc;
+}
+
+/* A copy with descriptors of its own; on failure it is empty. */
+static int copy(const struct mw_parcel *from, struct mw_parcel *out) {
+    *out = *from;
+    out->unread = (struct mw_bytes){ 0 };
+    for (out->fd_count = 0; out->fd_count < from->fd_count; out->fd_count++) {
+        int fd = fcntl(from->fds[out->fd_count], F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) {
+            int rc = -errno;
+            mw_parcel_drop(out);
+            return rc;
+        }
+        out->fds[out->fd_count] = fd;
+    }
+    if (mw_bytes_len(&from->unread) == 0 || mw_bytes_add(&out->unread, mw_bytes_at(&from->unread), mw_bytes_len(&from->unread)) == 0) return 0;
+    mw_parcel_drop(out);
+    return MW_ENOMEM;
+}
+
+int mw_cargo_add(const struct mw_cargo *c, struct mw_bytes *record) {
+    struct mw_parcel list[MW_CARGO_MAX];
+    size_t size = c->count * sizeof *list;
+    uint32_t n = 0;
+    char *at;
+    int rc = 0;
+
+    while (n < c->count && (rc = copy(&c->at[n], &list[n])) == 0) n++;
+    at = rc == 0 ? mw_bytes_reserve(record, size + sizeof n, NULL) : NULL;
+    if (at == NULL) {
+        while (n > 0) mw_parcel_drop(&list[--n]);
+        return rc < 0 ? rc : MW_ENOMEM;
+    }
+    memcpy(at, list, size);
+    memcpy(at + size, &n, sizeof n);
+    mw_bytes_commit(record, size + sizeof n);
+    return 0;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------------------------------------- */
@@ -154,8 +237,28 @@ struct mw_talk *mw_talk_open(lua_State *L, unsigned kind, const char **at, size_
     return t;
 }
 
+struct mw_cargo *mw_cargo_of(const char *at, size_t *len) {
+    struct mw_parcel list[MW_CARGO_MAX];
+    uint32_t count = parcels(at, len, list);
+    struct mw_cargo *c = cargo_new(list, count);
+
+    while (c == NULL && count > 0) mw_parcel_drop(&list[--count]);
+    return c;
+}
+
+struct mw_talk *mw_talk_load(lua_State *L, struct mw_cargo *c) {
+    struct mw_talk *t = mw_talk_begin(L);
+
+    memcpy(t->cargo, c->at, c->count * sizeof *t->cargo);
+    t->packed = c->count;
+    c->count = 0;
+    push_objects(L, 1);
+    lua_pop(L, 1);
+    return t;
+}
+
 /* An object that comes twice is one.                                                                       [-0, +1|0, m] */
-static int get(void *ud, lua_State *L, uint32_t slot, struct mw_err *err) {
+int mw_talk_hook_get(void *ud, lua_State *L, uint32_t slot, struct mw_err *err) {
     struct mw_talk *t = ud;
     int rc;
 
@@ -178,7 +281,7 @@ static int get(void *ud, lua_State *L, uint32_t slot, struct mw_err *err) {
 }
 
 int mw_talk_read(lua_State *L, struct mw_talk *t, const char **at, size_t *len, struct mw_err *err) {
-    struct mw_value_options o = {.record = MW_ERROR_TYPE, .get = get, .ud = t};
+    struct mw_value_options o = {.record = MW_ERROR_TYPE, .get = mw_talk_hook_get, .ud = t};
     size_t used = 0;
     int rc = mw_value_read(L, *at, *len, &used, &o, err);
 

@@ -95,6 +95,8 @@ struct mw_process_shares {
     size_t count;
     struct mw_process_share at[];
 };
+/* The same with descriptors of its own, for a worker. *out: given. -EMFILE, MW_ENOMEM. */
+int mw_process_shares_copy(const struct mw_process_share *from, size_t count, struct mw_process_shares **out, struct mw_err *err);
 void mw_process_shares_free(struct mw_process_shares *it);        /* closes what is left in it; NULL is fine */
 
 /* All borrowed for the call, save the links. */

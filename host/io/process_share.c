@@ -92,6 +92,36 @@ int mw_shares_parse(const char *at, size_t len, size_t count, struct mw_process_
     return 0;
 }
 
+int mw_process_shares_copy(const struct mw_process_share *from, size_t count, struct mw_process_shares **out, struct mw_err *err) {
+    struct mw_process_shares *all;
+    size_t len = 0;
+    char *bytes;
+
+    for (size_t i = 0; i < count; i++) len += from[i].len;
+    all = calloc(1, sizeof *all + count * sizeof all->at[0] + len);
+    if (all == NULL) return mw_err_set(err, MW_ENOMEM, "share", NULL, NULL);
+    bytes = (char *)&all->at[count];
+    for (; all->count < count; all->count++) {
+        struct mw_process_share *s = &all->at[all->count];
+        *s = from[all->count];
+        if (s->len > 0) memcpy(bytes, s->bytes, s->len);
+        s->bytes = bytes;
+        bytes += s->len;
+        for (s->fd_count = 0; s->fd_count < from[all->count].fd_count; s->fd_count++) {
+            int fd = fcntl(from[all->count].fds[s->fd_count], F_DUPFD_CLOEXEC, 3);
+            if (fd < 0) {
+                int rc = mw_err_sys(err, "share", s->name);
+                all->count++; /* those that it has are closed too */
+                mw_process_shares_free(all);
+                return rc;
+            }
+            s->fds[s->fd_count] = fd;
+        }
+    }
+    *out = all;
+    return 0;
+}
+
 void mw_process_shares_free(struct mw_process_shares *it) {
     for (size_t i = 0; it != NULL && i < it->count; i++) {
         while (it->at[i].fd_count > 0) close(it->at[i].fds[--it->at[i].fd_count]);

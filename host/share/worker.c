@@ -33,7 +33,7 @@ struct mw_worker {
     char name[64];
     pthread_t thread;
     int joined, abandoned;          /* the maker's */
-    atomic_int refs, finished, ended, stop;
+    atomic_int refs, finished, ended, stop, serves;
     pthread_mutex_t lock;
     mw_host *running;               /* under lock */
     struct mw_err err;              /* the worker's until it has ended */
@@ -377,6 +377,13 @@ void mw_worker_finish(mw_worker *w) {
 }
 int mw_worker_finished(const mw_worker *w) {
     return atomic_load(&w->finished);
+}
+
+void mw_worker_serve(mw_worker *w) {
+    atomic_store(&w->serves, 1);
+}
+int mw_worker_serves(const mw_worker *w) {
+    return atomic_load(&w->serves);
 }
 
 void mw_worker_stop(mw_worker *w) {

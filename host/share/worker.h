@@ -13,6 +13,7 @@
 #include "share/queue.h"
 
 typedef struct mw_worker mw_worker;
+struct mw_process_shares;
 
 /* What its thread makes a host of; the assembly's. Taken by mw_worker_start. */
 struct mw_seed {
@@ -31,6 +32,7 @@ struct mw_seed_wish {
     struct mw_policy *policy;               /* taken when a seed is made */
     struct mw_limits limits;
     const char *const *args;                /* argv[0] is the script; NULL-terminated */
+    struct mw_process_shares *shares;       /* what it finds in mw.shared, or NULL; taken when a seed is made */
     int modules;                            /* 1: Lua modules beside the script are free for it to read */
 };
 
@@ -71,6 +73,9 @@ void *mw_worker_beside(mw_worker *w);                       /* lives as long as 
 /* Ours: nothing more is sent; the worker's end learns of it when it has read the rest. Safe to repeat. */
 void mw_worker_finish(mw_worker *w);
 int mw_worker_finished(const mw_worker *w);                 /* both sides */
+/* The worker's own: it answers calls. Both sides: 1 when it has ever begun to. */
+void mw_worker_serve(mw_worker *w);
+int mw_worker_serves(const mw_worker *w);
 /* Ours: its tasks are cancelled and running Lua code is stopped; the end comes soon. Safe to repeat. */
 void mw_worker_stop(mw_worker *w);
 /* Ours: 1 when it has ended: all that it sent is in the queues. */

@@ -200,7 +200,7 @@ local function thread_keeper(script, options)
 end
 
 local THREAD_OPTIONS = {
-  args = "table", memory_limit = "any", name = "text", permissions = "any", queue_bytes = "any", stack = "any",
+  args = "table", memory_limit = "any", name = "text", permissions = "any", queue_bytes = "any", share = "table", stack = "any",
 }
 local thread_known = { script = "text" }
 for key, kind in next, own do

@@ -29,6 +29,11 @@ local function open(options)
   return assert(worker.pool(options))
 end
 
+local function written(place, name, text)
+  assert(fs.write(place.path .. "/" .. name, text))
+  return place.path .. "/" .. name
+end
+
 describe("a pool of workers on threads", function()
   setup(function()
     dir = assert(fs.tempdir())
@@ -113,5 +118,70 @@ describe("a pool of workers on threads", function()
       assert.equal("EINVAL", select(2, pcall(worker.pool, wrong)).code)
     end
     assert.equal("ENOENT", select(2, worker.pool{ script = dir.path .. "/none.lua" }).code)
+  end)
+
+  it("takes shared memory, rings and streams in calls, and gives them back", function()
+    local pool <close> = open{ script = written(dir, "objects.lua", [[
+      local mw = require "moonwire"
+      mw.serve{
+        add = function(m) return m:add_u32(0, 5), m end,
+        twice = function(v) return rawequal(v.a, v.b) end,
+        make = function() local m = assert(mw.shm.create{ size = 4096 }) m:set_u32(8, 77) return { m } end,
+        drain = function(ring) local n = 0 for rec in ring:records() do n = n + #rec end return n end,
+        answer = function(conn) local line = conn:read "l" conn:write("heard ", line, "\n") conn:close() end,
+      }]]), size = 2 }
+    local m <close> = assert(mw.shm.create{ size = 4096 })
+    local sum, same = pool:call("add", m)
+    assert.equal(5, sum)
+    assert.equal(5, m:u32(0))
+    same:set_u32(4, 9)
+    assert.equal(9, m:u32(4))
+    same:close()
+    assert.is_true(pool:call("twice", { a = m, b = m }))
+    local made = pool:call "make"
+    assert.equal(77, made[1]:u32(8))
+    made[1]:close()
+    local ring <close> = assert(mw.shm.ring{ capacity = "64KiB" })
+    task.scope(function(s)
+      s:spawn(function()
+        for _ = 1, 100 do assert(ring:push "0123456789") end
+        ring:finish()
+      end)
+      assert.equal(1000, pool:call("drain", ring))
+    end)
+    local server <close> = assert(mw.net.listen "unix:@moonwire-worker-pool-spec")
+    local near <close> = assert(mw.net.connect(server:address()))
+    local far = assert(server:accept())
+    task.scope(function(s)
+      s:spawn(function() assert.is_nil(pool:call("answer", far)) end)
+      assert(near:write "you\n")
+      assert.equal("heard you", near:read "l")
+      assert.is_nil(near:read "l") -- the worker closed it, and nobody else holds it
+    end)
+  end)
+
+  it("gives shared memory again to a worker that runs a task once more", function()
+    local pool <close> = open{ script = written(dir, "again.lua", [[
+      local mw = require "moonwire"
+      mw.serve{ count = function(m)
+        if m:add_u32(0, 1) < 3 then mw.task.spawn(error, "torn") mw.task.wait() end
+        return m:u32(0)
+      end }]]), size = 1, retry = { on = { "crash" }, attempts = 5 }, restart = { max = 20, within = 1, backoff = { 0, 0 } } }
+    local m <close> = assert(mw.shm.create{ size = 4096 })
+    assert.equal(3, pool:call("count", m))
+  end)
+
+  it("gives its workers what `share` names, as mw.shared", function()
+    local m <close> = assert(mw.shm.create{ size = 4096 })
+    local text = [[
+      local mw = require "moonwire"
+      mw.serve{ add = function(n) return mw.shared.counter:add_u32(0, n) end }]]
+    local pool <close> = open{ script = written(dir, "share.lua", text), size = 2, share = { counter = m } }
+    for _ = 1, 20 do assert(pool:call("add", 2)) end
+    assert.equal(40, m:u32(0))
+    local w <close> = assert(worker.spawn(dir.path .. "/share.lua", { share = { counter = m }, permissions = "inherit" }))
+    assert.equal(42, w:call("add", 2))
+    assert.error(function() worker.spawn(dir.path .. "/share.lua", { share = { counter = 3 } }) end)
+    assert.error(function() worker.spawn(dir.path .. "/share.lua", { share = m }) end)
   end)
 end)

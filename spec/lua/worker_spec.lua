@@ -15,6 +15,13 @@ end
 local ECHO = "for m in mw.parent:messages() do mw.parent:send(m) end"
 
 describe("a worker", function()
+  it("that only reads messages is named by a call that nobody answered in time", function()
+    local w <close> = spawn(ECHO, { name = "echo" })
+    local ok, err = w:call("greet", 1, { timeout = 0.02 })
+    assert.same({ nil, "ETIMEDOUT" }, { ok, err.code })
+    assert.equal("worker echo has not come to mw.serve", err.hint)
+  end)
+
   it("greets and replies", function()
     local w <close> = spawn 'for msg in mw.parent:messages() do mw.parent:send{ reply = "Hello, " .. msg.name } end'
     w:send { type = "greet", name = "Lua" }

@@ -28,7 +28,8 @@
 --- Workers on threads: the set's options as for processes (size, min_idle, max_queue, max_queue_bytes, queue_timeout, task_timeout,
 --- start_timeout, max, on_cancel, recycle.tasks, recycle.age, restart, retry), and those of mw.worker.spawn.
 ---@class moonwire.WorkerPoolOptions: moonwire.WorkerOptions
----@field script string   a script that ends in `mw.serve{ name = function(value) ... end }`
+---@field script string   a script that ends in `mw.serve{ name = function(value) ... end }`; it runs one task at a time, whatever
+--- its `concurrent` says: `size` is how many run at once
 
 --- Close it (`local pool <close> = ...`): what waits and runs ends with ECLOSED, the workers are killed.
 ---@class moonwire.Pool
@@ -40,7 +41,8 @@ local Pool = {}
 --- ETASK: the handler raised (err.data: error, traceback); each with err.data.task and err.data.attempts; ECLOSED; what the handler
 --- returned after a nil. A queue that is full is waited for. Pools of `command` take no name: `pool:call(request, opts)`.
 ---@param name string
----@param value any  nil, booleans, numbers, strings, tables
+---@param value any  nil, booleans, numbers, strings, tables; to threads also shared memory, rings and streams, which then are the
+--- task's (a stream stays open until the task is over: it may be run again)
 ---@param opts? { priority?: integer, timeout?: number|string }  the greater priority goes first; timeout: of waiting and running together
 ---@return any ...  what the handler returned
 function Pool:call(name, value, opts) end

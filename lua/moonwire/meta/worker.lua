@@ -1,7 +1,8 @@
 ---@meta
 
 --- Workers (mw.worker): a Lua state with its own loop on a thread of its own. Messages are copied: nil, booleans, integers, floats,
---- strings, tables with cycles and shared references, and error objects. What cannot be sent raises EINVAL, with the path to it.
+--- strings, tables with cycles and shared references, error objects; shared memory and rings go by reference, streams are moved.
+--- What cannot be sent raises EINVAL, with the path to it.
 ---@class moonwire.core.worker
 local worker = {}
 
@@ -12,6 +13,7 @@ local worker = {}
 ---@field queue_bytes? integer|string  and their bytes; default 64 MiB
 ---@field name? string  in errors, and of the thread; default: the script's
 ---@field args? string[]  its `arg` and `...`
+---@field share? table<string, moonwire.Memory|moonwire.Ring|moonwire.Stream>  what it finds in its mw.shared; a stream is moved
 ---@field stack? integer|string  bytes of the thread's stack; default 1 MiB, of which only what is used takes memory
 
 --- A worker may compute as long as it likes: the limit of a step binds it only when it was set (--limit=step=...).
