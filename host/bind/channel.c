@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bind/arg.h"
+#include "bind/channel_coat.h"
 #include "bind/stream.h"
 
 #define LEASE "mw.channel.lease"
@@ -135,8 +136,7 @@ static int push_partial(lua_State *L, const struct mw_channel *ch, size_t had, c
     return mw_push_err_data(L, err);
 }
 
-/* No frame can follow: closes the stream of the channel at 1; answers that are still queued go out first.  [-0, +0, e] */
-static void give_up(lua_State *L) {
+void mw_channel_give_up(lua_State *L) {
     lua_getiuservalue(L, 1, MW_CHANNEL_STREAM);
     lua_getfield(L, -1, "close");
     lua_insert(L, -2);
@@ -155,14 +155,14 @@ static int push_failure(lua_State *L, struct mw_channel *ch, int code, struct mw
         return push_partial(L, ch, had, "truncated", err);
     }
     if (code == MW_EFRAME) {
-        give_up(L);
+        mw_channel_give_up(L);
         return mw_frame_push_refusal(L, ch->format, ch->frame.why, ch->frame.what, ch->frame.announced, "channel recv", subject);
     }
     if (code == MW_ETIMEDOUT && ch->slow != 0) {
         mw_err_setf(err, MW_ETIMEDOUT, "channel recv", subject, "the peer was too slow: %zu bytes of a frame of at least %zu", had,
                     had + ch->frame.need);
         mw_err_hint(err, "frame_timeout sets the limit; 1 KiB/s after 5 s is the least");
-        give_up(L);
+        mw_channel_give_up(L);
         return push_partial(L, ch, had, "slow", err);
     }
     return mw_push_err(L, err);
@@ -221,6 +221,10 @@ static int finish_read(lua_State *L, struct mw_channel *ch, int code, struct mw_
         lua_getiuservalue(L, 1, MW_CHANNEL_MORE);              /* [ch how deadline mt] */
         return push_frame(L, ch, 4);
     }
+    if (code == 1 && ch->coated) {
+        n = mw_coat_take(L, ch);
+        return how != RECV && lua_isnil(L, -n) ? lua_error(L) : n;
+    }
     if (code == 1) return push_frame(L, ch, 0);
     n = push_failure(L, ch, code, err);
     if (how == RECV || n == 1) return n;
@@ -233,7 +237,7 @@ static int read_step(lua_State *L, struct mw_channel *ch) {
     size_t held;
     struct mw_err err;
     int busy = 0;
-    int rc = look(ch, &busy, &err);
+    int rc = ch->coated && mw_coat_waiting(ch) ? 1 : look(ch, &busy, &err);
 
     if (rc == 0 && ch->slow != 0) {
         rc = ch->slow;
@@ -250,6 +254,7 @@ static int read_step(lua_State *L, struct mw_channel *ch) {
         return mw_wait_pass(L, 0, pass_k);
     }
     held = mw_bytes_len(mw_stream_in(ch->stream));
+    if (ch->coated && held == 0) mw_coat_rest(ch->coat);
     ch->wake_at = 0;
     if (held > 0) ch->slow = want_rest(ch, held);
     if (ch->slow != 0) return read_step(L, ch);
@@ -328,7 +333,7 @@ static inline __attribute__((always_inline)) int at_hand(lua_State *L, struct mw
     size_t held, len;
     lua_Integer field;
 
-    if (ch->uses > 0 || ch->stream == NULL || mw_stream_reader(ch->stream)->held) return 0;
+    if (!mw_channel_plain(ch) || ch->stream == NULL || mw_stream_reader(ch->stream)->held) return mw_coat_at_hand(L, ch);
     if (ch->view != NULL) mw_channel_release(ch);
     at = mw_bytes_at(mw_stream_in(ch->stream));
     held = mw_bytes_len(mw_stream_in(ch->stream));
@@ -449,6 +454,7 @@ static int channel_views(lua_State *L) {
     struct mw_channel *ch = step_options(L, "channel.views"), **lease;
 
     if (ch->uses > 0) return mw_raise_inval(L, "channel.views", "a channel with middleware gives messages() only");
+    if (ch->coated) return mw_raise_inval(L, "channel.views", "a channel with codec, batch or compress gives messages() only: what it gives is not what lies in its frames");
     lua_pushvalue(L, 1);
     lua_insert(L, 2);
     mw_channel_view_metatable(L, 1);                            /* [ch ch timeout mt] */
@@ -512,17 +518,19 @@ static void field(lua_State *L, const char *name, uint64_t value) {
     lua_setfield(L, -2, name);
 }
 
-/* ch:stats() -> { messages, bytes_raw, bytes_wire, ratio (sent); received, bytes_received } */
+/* ch:stats() -> { messages, bytes_raw, bytes_wire, ratio (sent); received, bytes_received; batches, batches_received } */
 static int channel_stats(lua_State *L) {
     const struct mw_channel *ch = mw_channel_check(L, 1);
+    size_t held = ch->coated ? ch->coat->batch.raw : 0;
 
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 8);
+    if (ch->coated) mw_coat_stats(L, ch->coat);
     field(L, "messages", ch->stats.sent);
     field(L, "bytes_raw", ch->stats.bytes_sent);
     field(L, "bytes_wire", ch->stats.bytes_wire);
     field(L, "received", ch->stats.received);
     field(L, "bytes_received", ch->stats.bytes_received);
-    lua_pushnumber(L, ch->stats.bytes_wire == 0 ? 1.0 : (double)ch->stats.bytes_sent / (double)ch->stats.bytes_wire);
+    lua_pushnumber(L, ch->stats.bytes_wire == 0 ? 1.0 : (double)(ch->stats.bytes_sent - held) / (double)ch->stats.bytes_wire);
     lua_setfield(L, -2, "ratio");
     return 1;
 }
@@ -540,6 +548,7 @@ static int channel_gc(lua_State *L) {
     free(ch->clock);
     ch->clock = NULL;
     mw_channel_release(ch);
+    mw_coat_end(ch->coat);
     ch->stream = NULL;
     mw_stream_release(s);
     return 0;
@@ -566,27 +575,28 @@ static void make_types(lua_State *L) {
     mw_type_new(L, LEASE, lease + 1, lease);
 }
 
-/* stream:framed(protocol, { max =, frame_timeout = }) -> ch                                        [-0, +1, e] */
+/* stream:framed(protocol, { codec =, schema =, batch =, compress =, max =, frame_timeout = }) -> ch | nil, err  [-0, +1|2, e] */
 int mw_stream_framed(lua_State *L) {
     static const char *const known[] = {"codec", "schema", "batch", "compress", "max", "frame_timeout", NULL};
     mw_stream *s = mw_stream_check(L, 1);
     const struct mw_frame_format *format;
     struct mw_channel *ch;
+    struct mw_coat_wish wish;
+    struct mw_err err;
     uint64_t frame_ns;
+    int coated, shape;
 
     lua_settop(L, 3);
     mw_opt_open(L, 3, "framed", known, 0);
-    for (int i = 0; i < 4 && !lua_isnil(L, 3); i++) {
-        if (mw_opt_get(L, 3, known[i]) != LUA_TNIL) return mw_raise_inval(L, "framed", "%s is not available in this version", known[i]);
-        lua_pop(L, 1);
-    }
     format = mw_frame_arg(L, 2, "framed", (size_t)mw_opt_size(L, 3, "framed", "max", 1, MW_FRAME_MAX_HARD, 0));
     frame_ns = mw_opt_duration(L, 3, "framed", "frame_timeout", FRAME_NS);
     if (frame_ns == 0) return mw_raise_inval(L, "framed", "frame_timeout must be above 0; math.huge is no limit");
 
     if (luaL_getmetatable(L, MW_CHANNEL_TYPE) == LUA_TNIL) make_types(L);
     lua_settop(L, 4);
-    ch = lua_newuserdatauv(L, sizeof *ch, MW_CHANNEL_VALUES);   /* [stream protocol opts format ch] */
+    coated = mw_coat_read(L, 3, format, &wish);
+    shape = lua_gettop(L) == 5 ? 5 : 0;
+    ch = lua_newuserdatauv(L, sizeof *ch, coated ? MW_CHANNEL_VALUES_COATED : MW_CHANNEL_VALUES); /* [stream protocol opts format (schema) ch] */
     memset(ch, 0, sizeof *ch);
     ch->format = format;
     ch->frame_ns = frame_ns;
@@ -596,5 +606,7 @@ int mw_stream_framed(lua_State *L) {
     lua_setiuservalue(L, -2, MW_CHANNEL_STREAM);
     lua_pushvalue(L, 4);
     lua_setiuservalue(L, -2, MW_CHANNEL_FORMAT);
+    if (!coated) return 1;
+    if (mw_coat_make(L, ch, &wish, shape, &err) < 0) return mw_push_err(L, &err);
     return 1;
 }

@@ -16,7 +16,11 @@
 enum { MW_CHANNEL_STREAM = 1,     /* the stream's box */
        MW_CHANNEL_MORE,           /* nil, or a table: middleware functions at 1.., and it is the metatable of its views */
        MW_CHANNEL_FORMAT,         /* the box of its format */
-       MW_CHANNEL_VALUES = MW_CHANNEL_FORMAT };
+       MW_CHANNEL_VALUES = MW_CHANNEL_FORMAT,
+       /* and, when it has a coat: */
+       MW_CHANNEL_SHAPE,          /* the box of its schema */
+       MW_CHANNEL_SCRATCH,        /* nil, or the box of a buffer that nobody uses now */
+       MW_CHANNEL_VALUES_COATED = MW_CHANNEL_SCRATCH };
 
 struct mw_channel_clock {
     struct mw_timer timer;
@@ -30,7 +34,8 @@ struct mw_channel {
     struct mw_frame frame;        /* what the parser knows of the frame at the head of the queue */
     size_t wake_at;               /* bytes held before which the parser need not look again */
     unsigned fills;               /* reads in a row that nobody had to wait for */
-    unsigned uses : 31;           /* middleware functions */
+    unsigned uses : 30;           /* middleware functions */
+    unsigned coated : 1;          /* 1: see coat */
     unsigned deep : 1;            /* 1 while mw_stream_need is set */
     /* The time of one frame; runs only while a task waits for its rest. */
     uint64_t frame_ns;            /* UINT64_MAX: no limit */
@@ -42,6 +47,7 @@ struct mw_channel {
     /* The frame that is lent to a view: still at the head of the queue. */
     const void *view;             /* the view: all others are void; NULL: none. To be compared, never looked into */
     uint64_t lent_at;             /* where in the stream it begins */
+    struct mw_coat *coat;         /* codec, batches, compression: channel_coat.h; NULL: none */
     struct { uint64_t sent, received, bytes_sent, bytes_wire, bytes_received; } stats;
 };
 
@@ -51,6 +57,11 @@ struct mw_channel *mw_channel_check(lua_State *L, int idx);
 int mw_channel_gone(lua_State *L);
 static inline void mw_channel_live(lua_State *L, const struct mw_channel *ch) {
     if (ch->stream == NULL) mw_channel_gone(L);
+}
+
+/* 1: what is sent and received is what the frames carry, and nothing stands between. */
+static inline int mw_channel_plain(const struct mw_channel *ch) {
+    return ch->uses == 0 && ch->coated == 0;
 }
 
 /* Takes the lent frame off the queue and makes its view void. */
@@ -69,6 +80,9 @@ static inline int mw_channel_lends(const struct mw_channel *ch) {
 int mw_channel_send(lua_State *L);              /* channel_send.c: the method; through the middleware if there is any */
 int mw_channel_send_raw(lua_State *L);
 int mw_channel_recv_raw(lua_State *L);
+
+/* No frame can follow: closes the stream of the channel at 1; answers that are still queued go out first.  [-0, +0, e] */
+void mw_channel_give_up(lua_State *L);
 
 /* channel_use.c: the same through the middleware, and the method that adds one.                    [-0, +n, y] */
 int mw_channel_send_used(lua_State *L);

@@ -6,6 +6,7 @@
 
 #include "bind/arg.h"
 #include "bind/channel.h"
+#include "bind/channel_coat.h"
 #include "core/hook.h"
 
 static int sent(struct mw_channel *ch, size_t len, size_t total) {
@@ -93,6 +94,11 @@ static inline int add_frame(lua_State *L, struct mw_channel *ch) {
     return sent(ch, len, f->head + len);
 }
 
+/* [ch data fields...] past the middleware.                                                        [-0, +1|2, e] */
+static int send_one(lua_State *L, struct mw_channel *ch) {
+    return ch->coated ? mw_coat_send(L, ch) : write_frame(L, ch);
+}
+
 /* [ch data fields... deadline]: below the soft mark, or the time is over. ctx: 1 goes past the middleware. */
 static int send_k(lua_State *L, int code, lua_KContext ctx) {
     struct mw_channel *ch = lua_touserdata(L, 1);
@@ -107,14 +113,15 @@ static int send_k(lua_State *L, int code, lua_KContext ctx) {
         return mw_wait_yield(L, mw_stream_writable(ch->stream), deadline, ctx, send_k);
     }
     lua_pop(L, 1);                                              /* [ch data fields...] */
-    return ctx == 0 && ch->uses > 0 ? mw_channel_send_used(L) : write_frame(L, ch);
+    if (ctx == 0 && ch->uses > 0) return mw_channel_send_used(L);
+    return send_one(L, ch);
 }
 
 int mw_channel_send_raw(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, 1);
 
     mw_channel_live(L, ch);
-    if (!mw_stream_crowded(ch->stream)) return write_frame(L, ch);
+    if (!mw_stream_crowded(ch->stream)) return send_one(L, ch);
     lua_pushinteger(L, (lua_Integer)MW_NEVER);
     return send_k(L, 0, 1);
 }
@@ -130,13 +137,13 @@ int mw_channel_send(lua_State *L) {
 
     mw_channel_live(L, ch);
     mw_box_know(L, ch, MW_CHANNEL_TYPE);
-    if (ch->uses == 0 && (n = add_frame(L, ch)) > 0) return n;
+    if (mw_channel_plain(ch) && (n = add_frame(L, ch)) > 0) return n;
     if (lua_gettop(L) > 2 && lua_istable(L, -1)) {
         mw_opt_open(L, lua_gettop(L), "channel.send", known, 0);
         deadline = mw_opt_deadline(L, lua_gettop(L), "channel.send");
         lua_pop(L, 1);
     }
-    if (!mw_stream_crowded(ch->stream)) return ch->uses > 0 ? mw_channel_send_used(L) : write_frame(L, ch);
+    if (!mw_stream_crowded(ch->stream)) return ch->uses > 0 ? mw_channel_send_used(L) : send_one(L, ch);
     lua_pushinteger(L, (lua_Integer)deadline);
     return send_k(L, 0, 0);
 }

@@ -103,6 +103,7 @@ static int pack_stream(lua_State *L, int idx, struct mw_parcel *out, struct mw_e
         return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "a task waits for it");
     }
     if (mw_stream_flush(s, err) != 0) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "it has bytes that are not sent yet: flush it first");
+    if (mw_stream_kept(s)) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "a channel of it holds messages of a batch that were not received: receive them first");
     if (mw_stream_holds_fds(s)) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "it holds handles that were not taken");
     rfd = mw_stream_rfd(s);
     wfd = mw_stream_wfd(s);

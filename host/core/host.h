@@ -83,8 +83,8 @@ struct mw_handle {
     struct mw_list link;
     void (*close)(struct mw_handle *);
     uint64_t *count;                            /* the host's; set by mw_host_adopt */
-    int (*busy)(const struct mw_handle *);      /* NULL, or: 1 while a host that ends by itself should let it finish first; the
-                                                 * owner sets it after mw_host_adopt */
+    int (*busy)(struct mw_handle *);            /* NULL, or: 1 while a host that ends by itself should let it finish first; asked
+                                                 * only then, so it may hurry; the owner sets it after mw_host_adopt */
 };
 void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *));
 void mw_host_disown(struct mw_handle *it);      /* safe to repeat */

@@ -194,9 +194,9 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
     return alive;
 }
 
-static int any_busy(const mw_host *h) {
-    for (const struct mw_list *at = h->handles.next; at != &h->handles; at = at->next) {
-        const struct mw_handle *it = MW_LIST_ENTRY(at, struct mw_handle, link);
+static int any_busy(mw_host *h) {
+    for (struct mw_list *at = h->handles.next; at != &h->handles; at = at->next) {
+        struct mw_handle *it = MW_LIST_ENTRY(at, struct mw_handle, link);
         if (it->busy != NULL && it->busy(it)) return 1;
     }
     return 0;

@@ -105,13 +105,16 @@ void mw_stream_limits_init(struct mw_stream_limits *l) {
 static void on_teardown(struct mw_handle *it) {
     mw_stream *s = MW_LIST_ENTRY(it, mw_stream, handle);
 
+    mw_stream_settle(s);
     if (mw_bytes_len(&s->head.out) > 0 && s->werr == 0) mw_stream_push_out(s);
     if (mw_bytes_len(&s->head.out) > 0 && s->handle.busy != NULL) mw_stream_lost(s, "the host ended");
     mw_stream_close(s);
 }
 
-static int on_its_way(const struct mw_handle *it) {
-    const mw_stream *s = MW_LIST_ENTRY(it, const mw_stream, handle);
+static int on_its_way(struct mw_handle *it) {
+    mw_stream *s = MW_LIST_ENTRY(it, mw_stream, handle);
+
+    mw_stream_settle(s);
     return s->werr == 0 && mw_bytes_len(&s->head.out) > 0;
 }
 
@@ -172,6 +175,7 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
     if (limits != NULL) s->limits = *limits;
     else mw_stream_limits_init(&s->limits);
     mw_list_init(&s->handle.link);
+    mw_list_init(&s->held);
     mw_wait_init(&s->readable);
     mw_wait_init(&s->writable);
     mw_turn_init(&s->head.reader);
@@ -211,7 +215,10 @@ void mw_stream_release(mw_stream *s) {
 
 void mw_stream_close(mw_stream *s) {
     if (s->closed) return;
+    mw_stream_settle(s);
     if (mw_bytes_len(&s->head.out) > 0 && s->werr == 0) mw_stream_push_out(s);
+    if (!mw_list_empty(&s->held)) mw_stream_lost(s, "what was held back could not be sent");
+    while (!mw_list_empty(&s->held)) mw_list_remove(s->held.next);
     s->closed = 1;
     mw_host_disown(&s->handle);
     if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);

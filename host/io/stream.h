@@ -146,6 +146,17 @@ static inline void mw_stream_added(mw_stream *s, size_t len) {
 /* Sends now what was gathered. 0: all sent; 1: some bytes wait for the descriptor (wait on writable); <0. */
 int mw_stream_flush(mw_stream *s, struct mw_err *err);
 
+/* Bytes that somebody gathers above the stream, to be written together later: they count as unsent. `send` writes them and takes
+ * `link` off by mw_list_remove, 0; or leaves all as it is: a code. It is called when the stream is flushed, finished, retired, closed
+ * or asked whether it is quiet, and when its host ends; and may be at any time by mw_stream_settle. */
+struct mw_held {
+    struct mw_list link;
+    int (*send)(struct mw_held *it, struct mw_err *err);
+};
+void mw_stream_hold_back(mw_stream *s, struct mw_held *it);     /* until it is taken off */
+/* Sends what is held back, where no caller is told: a failure of the stream is then the next one's. */
+void mw_stream_settle(mw_stream *s);
+
 /* ---- Descriptors over Unix sockets --------------------------------------------------------------------------------------
  *
  * The framing: one zero byte in a message of its own carries the descriptors (SCM_RIGHTS). Both directions keep their order
@@ -170,6 +181,11 @@ int mw_stream_take_fds(mw_stream *s, int fds[MW_STREAM_FDS], struct mw_err *err)
 
 /* A stream over one descriptor that came from elsewhere (taken, also on failure): its directions as it was opened. */
 int mw_stream_adopt(mw_host *h, int fd, const char *noun, const char *subject, mw_stream **out, struct mw_err *err);
+
+/* Somebody above the stream holds what came and was not yet asked for (1), or does no more (-1): such a stream is not quiet, and is not
+ * to be moved elsewhere. */
+void mw_stream_keep(mw_stream *s, int change);
+int mw_stream_kept(const mw_stream *s);
 
 /* ---- Looking ------------------------------------------------------------------------------------------------------------ */
 

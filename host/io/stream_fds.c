@@ -298,13 +298,21 @@ int mw_stream_alive(const mw_stream *s) {
     return n >= 0 && ((at[0].revents | at[1].revents) & gone) == 0;
 }
 
+void mw_stream_keep(mw_stream *s, int change) {
+    s->kept += change;
+}
+int mw_stream_kept(const mw_stream *s) {
+    return s->kept > 0;
+}
+
 int mw_stream_quiet(mw_stream *s) {
     struct pollfd at[2] = { { s->rfd, POLLIN | POLLRDHUP, 0 }, { s->wfd != s->rfd ? s->wfd : -1, 0, 0 } };
     int n;
 
+    mw_stream_settle(s);
     mw_stream_send_gathered(s);
     if (s->closed || s->retired || s->eof || s->rerr != 0 || s->werr != 0 || s->finishing || s->head.passed != NULL) return 0;
-    if (s->head.reader.held || mw_bytes_len(&s->head.in) > 0 || mw_stream_unsent(s) > 0) return 0;
+    if (s->head.reader.held || mw_bytes_len(&s->head.in) > 0 || s->kept > 0 || mw_stream_unsent(s) > 0) return 0;
     do {
         n = poll(at, 2, 0);
     } while (n < 0 && errno == EINTR);

@@ -363,10 +363,44 @@ int mw_stream_begun(mw_stream *s, size_t len, struct mw_err *err) {
     return mw_stream_crowded(s);
 }
 
+void mw_stream_hold_back(mw_stream *s, struct mw_held *it) {
+    mw_list_add(&s->held, &it->link);
+}
+
+/* Each that is held back now is asked once. 0, or the first failure's code. */
+static int send_held(mw_stream *s, struct mw_err *err) {
+    struct mw_list now;
+    int rc = 0;
+
+    mw_list_init(&now);
+    mw_list_splice(&now, &s->held);
+    while (!mw_list_empty(&now)) {
+        struct mw_held *it = MW_LIST_ENTRY(now.next, struct mw_held, link);
+        int one;
+
+        mw_list_remove(&it->link);
+        mw_list_add(&s->held, &it->link);
+        one = it->send(it, rc == 0 ? err : NULL);
+        if (rc == 0) rc = one;
+    }
+    return rc;
+}
+
+void mw_stream_settle(mw_stream *s) {
+    int told = s->told;
+
+    if (mw_list_empty(&s->held)) return;
+    send_held(s, NULL);
+    mw_stream_send_gathered(s);  /* whoever asks may be about to sleep */
+    s->told = told != 0;
+}
+
 int mw_stream_flush(mw_stream *s, struct mw_err *err) {
     int rc = 0;
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "write", NULL, err);
+    if (!mw_list_empty(&s->held)) rc = send_held(s, err);
+    if (rc < 0) return rc;
     if (s->werr == 0 && s->gathering) rc = push_and_watch(s);
     if (s->werr != 0) return tell(s, err);
     return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_bytes_len(&s->head.out) > 0;

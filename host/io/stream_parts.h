@@ -74,6 +74,9 @@ struct mw_stream {
     struct mw_watch *watch, *wwatch;          /* of rfd (or both), of wfd when it is another; NULL until needed */
     struct mw_dusk dusk;
 
+    struct mw_list held;         /* of struct mw_held */
+    int kept;                    /* see mw_stream_keep */
+
     size_t need;
     size_t charged;              /* room of both queues, as the host knows it */
     struct mw_parcel *parcels;   /* a ring: the last one, whose next is the first */

@@ -18,6 +18,23 @@ local function frames(url)
   end
 end
 
+local function coats(url)
+  local srv <close> = assert(mw.net.listen(url))
+  local options = { batch = { messages = 4, delay = "1ms" }, compress = { "zstd", min = 10 } }
+  mw.task.spawn_with({ daemon = true, name = "server" }, srv.serve, srv, function(conn)
+    local ch = conn:framed("u32le", options)
+    for data in ch:messages() do assert(ch:send(data:upper())) end
+  end)
+  local conn <close> = assert(mw.net.connect(srv:address(), { timeout = 10 }))
+  local ch = assert(conn:framed("u32le", options))
+  for i = 1, 6 do assert(ch:send("message " .. i)) end
+  for i = 1, 6 do
+    local data, err = ch:recv { timeout = 10 }
+    if not data then error(err) end
+    assert(data == "MESSAGE " .. i)
+  end
+end
+
 local function tasks()
   local ch = mw.task.channel(2)
   mw.task.scope(function(s)
@@ -194,10 +211,11 @@ local function workers()
 end
 
 local steps = {
-  frames = frames, tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
+  frames = frames, coats = coats,
+  tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
   supervised = supervised, pooled = pooled, shared = shared, workers = workers, threads = threads, served = served,
 }
 for _, name in ipairs { ... } do
-  if name == "frames" then frames "tcp://127.0.0.1:0" else steps[name]() end
+  if name == "frames" or name == "coats" then steps[name] "tcp://127.0.0.1:0" else steps[name]() end
 end
 print "done"

@@ -30,7 +30,23 @@ function Frame:decode(bytes, from) end
 ---@class moonwire.Stream
 local Stream = {}
 
+--- Messages gathered into one frame and one write, until there are enough bytes or messages or the first has waited long enough.
+---@class moonwire.BatchOptions
+---@field bytes? integer|string    of the frame's data; 1 MiB, at most `max`
+---@field delay? number|string     how long the first message waits at most; 100 ms; math.huge: until flush
+---@field messages? integer        512; at most 65,536
+
+--- { "zstd", level = 1, min = 512 }, { "lz4" }
+---@class moonwire.CompressOptions
+---@field [1] "zstd"|"lz4"
+---@field level? integer           of zstd: 1 to 9; more than 1 MiB at a time is always compressed at 1, so as not to hold up the loop
+---@field min? integer|string      fewer bytes are sent as they are; 512
+
+--- Both ends name the same codec, batch and compress.
 ---@class moonwire.FramedOptions
+---@field batch? boolean|moonwire.BatchOptions  true: all as said above. Not with "lines" or header fields of one's own
+---@field compress? false|"zstd"|"lz4"|moonwire.CompressOptions  each frame; not with "lines". What comes may be at most `max` bytes, and
+---  200 times the bytes that it came in; that is checked before anything is inflated
 ---@field max? integer|string   in place of the format's own
 ---@field frame_timeout? number|string  first to last byte of one frame, while somebody waits for it; 30 s; math.huge: no limit.
 ---  A frame that takes longer than 5 s must also bring 1 KiB/s.
@@ -45,7 +61,7 @@ function Stream:framed(format, options) end
 ---@class moonwire.Channel
 local Channel = {}
 
---- Sends one frame: the data (or a view), then the header's other fields in order. Waits while the peer takes too little; an
+--- Sends one message: the data (or a view), then the header's other fields in order. Waits while the peer takes too little; an
 --- option table at the end, `{ timeout = }`, bounds that (after ETIMEDOUT nothing was sent). Frames that are refused (EFRAME)
 --- leave the channel as it was. Small frames that a task sends one after the other go out together, as with `Stream:write`.
 ---@param data string|moonwire.View
@@ -67,12 +83,13 @@ function Channel:recv(options) end
 ---@return fun(): string, ...
 function Channel:messages(options) end
 
---- The same, lending each message instead of copying it: a view is good until the loop's next step, also over waits.
+--- The same, lending each message instead of copying it: a view is good until the loop's next step, also over waits. Not with codec,
+--- batch or compress.
 ---@param options? { timeout?: number|string }
 ---@return fun(): moonwire.View, ...
 function Channel:views(options) end
 
---- Sends now what was gathered, and waits until the kernel has it.
+--- Sends now what was gathered, a batch too, and waits until the kernel has it.
 ---@return moonwire.Channel? ch
 ---@return moonwire.Err? err
 function Channel:flush() end
@@ -89,7 +106,8 @@ function Channel:close() end
 ---@return moonwire.Stream
 function Channel:stream() end
 
---- Counts: sent `messages`, `bytes_raw` (data), `bytes_wire` (with headers), `ratio` (raw / wire); `received`, `bytes_received`.
+--- Counts: sent `messages`, `bytes_raw` (data), `bytes_wire` (with headers), `ratio` (raw / wire); `received`, `bytes_received`; with
+--- any of codec, batch and compress, also `batches` and `batches_received`. A batch that is held back is in none of the bytes_wire.
 ---@return table<string, number>
 function Channel:stats() end
 
