@@ -25,6 +25,7 @@ static const luaL_Reg doors[] = {
     {"process", mw_door_process},
     {"stream", mw_door_stream},
     {"log", mw_door_log},
+    {"msgpack", mw_door_msgpack},
     {"shm", mw_door_shm},
     {"signal", mw_door_signal},
     {"sys", mw_door_sys},

@@ -1,0 +1,162 @@
+/* The door of MessagePack: values to bytes and back, and ext.
+ * Knows: codec/pack, bind/arg, lua.h. Never: a byte of the format. */
+#include "codec/pack.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bind/arg.h"
+#include "bind/doors.h"
+
+#define KEEP 65536u                     /* bytes that stay between two messages */
+#define BYTES_MAX (1u << 30)            /* of one message, whatever the options say */
+#define SCRATCH "mw.msgpack.scratch"
+
+static const char *const READ_OPTIONS[] = {"max_depth", "max_bytes", NULL};
+static const char *const WRITE_OPTIONS[] = {"max_depth", "max_bytes", "strings", NULL};
+static const char *const STRINGS[] = {"auto", "str", "bin", NULL};
+static const char scratch_key;          /* registry: the box of bytes that nobody uses at the moment */
+
+static struct mw_codec_options limits(lua_State *L, int idx, const char *op, const char *const *known) {
+    struct mw_codec_options o = {0};
+
+    if (lua_isnoneornil(L, idx)) return o;
+    mw_opt_open(L, idx, op, known, 0);
+    o.depth_max = (unsigned)mw_opt_integer(L, idx, op, "max_depth", 1, MW_CODEC_DEPTH_MAX, 0);
+    o.bytes_max = (size_t)mw_opt_size(L, idx, op, "max_bytes", 1, BYTES_MAX, 0);
+    return o;
+}
+
+/* nil, err with err.data = { offset, path, need }                                                           [-0, +2, e] */
+static int refuse(lua_State *L, const char *op, struct mw_err *err, const struct mw_codec_fault *fault) {
+    snprintf(err->op, sizeof err->op, "%s", op);
+    lua_createtable(L, 0, 2);
+    lua_pushinteger(L, (lua_Integer)fault->offset);
+    lua_setfield(L, -2, err->code == MW_EAGAIN ? "need" : "offset");
+    if (err->code != MW_EAGAIN) {
+        lua_pushstring(L, fault->path);
+        lua_setfield(L, -2, "path");
+    }
+    return mw_push_err_data(L, err);
+}
+
+/* ---- Writing --------------------------------------------------------------------------------------------------------------- */
+
+static int scratch_gc(lua_State *L) {
+    mw_bytes_free(lua_touserdata(L, 1));
+    return 0;
+}
+
+/* Pushes a box of bytes that is ours until give_back: a finalizer that runs meanwhile takes another.           [-0, +1, m] */
+static struct mw_bytes *scratch(lua_State *L) {
+    struct mw_bytes *out;
+
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key) == LUA_TUSERDATA) {
+        lua_pushnil(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
+        return lua_touserdata(L, -1);
+    }
+    lua_pop(L, 1);
+    out = lua_newuserdatauv(L, sizeof *out, 0);
+    memset(out, 0, sizeof *out);
+    luaL_setmetatable(L, SCRATCH);
+    return out;
+}
+static void give_back(lua_State *L, int idx, struct mw_bytes *out) {
+    mw_bytes_consume(out, mw_bytes_len(out));
+    mw_bytes_shrink(out, KEEP);
+    lua_pushvalue(L, idx);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
+}
+
+/* encode(v, { max_depth, max_bytes, strings }) -> bytes | nil, err (ELIMIT); raises for what cannot be written  [-0, +1|2, e] */
+static int msgpack_encode(lua_State *L) {
+    struct mw_codec_options o;
+    struct mw_codec_fault fault;
+    struct mw_bytes *out;
+    struct mw_err err;
+    int rc, strings = MW_PACK_AUTO;
+
+    luaL_checkany(L, 1);
+    o = limits(L, 2, "msgpack.encode", WRITE_OPTIONS);
+    if (lua_istable(L, 2)) strings = mw_opt_word(L, 2, "msgpack.encode", "strings", STRINGS, MW_PACK_AUTO);
+    lua_settop(L, 1);
+    out = scratch(L);                                       /* [v out] */
+    rc = mw_pack_write_as(L, 1, out, (enum mw_pack_strings)strings, &o, &fault, &err);
+    if (rc == 0) lua_pushlstring(L, mw_bytes_at(out), mw_bytes_len(out));
+    give_back(L, 2, out);
+    return rc < 0 ? refuse(L, "msgpack.encode", &err, &fault) : 1;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------------------------------------- */
+
+/* decode(bytes, { max_depth, max_bytes }) -> v | nil, err (EPARSE, ELIMIT)                                    [-0, +1|2, e] */
+static int msgpack_decode(lua_State *L) {
+    struct mw_codec_options o;
+    struct mw_codec_fault fault;
+    struct mw_err err;
+    size_t len;
+    const char *bytes = mw_arg_bytes(L, 1, "msgpack.decode", "bytes", &len);
+
+    o = limits(L, 2, "msgpack.decode", READ_OPTIONS);
+    if (mw_pack_read(L, bytes, len, NULL, &o, &fault, &err) < 0) return refuse(L, "msgpack.decode", &err, &fault);
+    return 1;
+}
+
+/* unpack(bytes, from = 1, options) -> v, next | nil, err (EAGAIN with err.data.need, EPARSE, ELIMIT)         [-0, +2, e] */
+static int msgpack_unpack(lua_State *L) {
+    struct mw_codec_options o;
+    struct mw_codec_fault fault;
+    struct mw_err err;
+    size_t len, skip, used;
+    const char *bytes = mw_arg_bytes(L, 1, "msgpack.unpack", "bytes", &len);
+
+    skip = lua_isnoneornil(L, 2) ? 0 : (size_t)mw_arg_integer(L, 2, "msgpack.unpack", "from", 1, (lua_Integer)len + 1) - 1;
+    o = limits(L, 3, "msgpack.unpack", READ_OPTIONS);
+    if (mw_pack_read(L, bytes + skip, len - skip, &used, &o, &fault, &err) < 0) {
+        fault.offset += err.code == MW_EAGAIN ? (size_t)0 : skip;
+        if (err.code == MW_EAGAIN) fault.offset -= len - skip;
+        return refuse(L, "msgpack.unpack", &err, &fault);
+    }
+    lua_pushinteger(L, (lua_Integer)(skip + used + 1));
+    return 2;
+}
+
+/* ext(type, data) -> { type, data } that is written as an ext                                                [-0, +1, e] */
+static int msgpack_ext(lua_State *L) {
+    mw_arg_integer(L, 1, "msgpack.ext", "type", INT8_MIN, INT8_MAX);
+    mw_arg_bytes(L, 2, "msgpack.ext", "data", NULL);
+    lua_createtable(L, 0, 2);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "type");
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "data");
+    mw_pack_push_ext(L);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+/* is_ext(v) -> boolean                                                                                       [-0, +1, -] */
+static int msgpack_is_ext(lua_State *L) {
+    int yes = 0;
+
+    lua_settop(L, 1);
+    if (lua_istable(L, 1) && lua_getmetatable(L, 1)) {
+        mw_pack_push_ext(L);
+        yes = lua_rawequal(L, -1, -2);
+    }
+    lua_pushboolean(L, yes);
+    return 1;
+}
+
+int mw_door_msgpack(lua_State *L) {
+    static const luaL_Reg door[] = {{"encode", msgpack_encode}, {"decode", msgpack_decode}, {"unpack", msgpack_unpack},
+                                    {"ext", msgpack_ext}, {"is_ext", msgpack_is_ext}, {NULL, NULL}};
+
+    luaL_newmetatable(L, SCRATCH);
+    lua_pushcfunction(L, scratch_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+    luaL_newlib(L, door);
+    return 1;
+}
