@@ -107,6 +107,7 @@ static int net_connect(lua_State *L) {
     mw_listener_options_init(&defaults); /* a connection has the same limits from either end */
     opt.limits = defaults.limits;
     opt.nodelay = defaults.socket.nodelay;
+    opt.greeting = defaults.greeting;
     read_limits(L, 2, op, &opt.limits, &opt.nodelay);
     deadline = deadline_in(L, mw_opt_duration(L, 2, op, "timeout", CONNECT_NS));
     slot = mw_stream_box(L);                             /* [address opts stream] */

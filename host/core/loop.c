@@ -81,7 +81,7 @@ static void on_prepare(uv_prepare_t *it) {
     mw_host *h = it->data;
 
     mw_timers_arm(h);
-    if ((h->may_sleep && mw_sources_down(h)) || h->look_again) stay_up(h);
+    if ((h->may_sleep && mw_sources_down(h)) || h->look_again || !mw_list_empty(&h->dusk)) stay_up(h); /* a timer may ask for dusk */
     h->look_again = 0;
 }
 static void arm(mw_host *h) {

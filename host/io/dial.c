@@ -1,5 +1,5 @@
 /* Connecting: one address in, one stream out. Candidates of a name are tried as RFC 8305 has it, the first to answer wins.
- * Knows: io/lookup, io/stream, policy/permit, sockets.
+ * Knows: io/lookup, io/stream, io/greet, policy/permit, sockets.
  * Never: Lua; dials an address that was not tested; looks a name up twice. */
 #include "io/dial.h"
 
@@ -30,7 +30,7 @@ struct attempt {
     int fd;
 };
 
-enum state { BUSY, CONNECTED, FAILED, TAKEN };
+enum state { BUSY, GREETING, CONNECTED, FAILED, TAKEN };
 
 struct mw_dial {
     struct mw_handle handle;
@@ -38,6 +38,8 @@ struct mw_dial {
     unsigned refs;                   /* the caller, the lookup, each attempt until its close callback */
     enum state state;
     int fd, wfd;                     /* what was reached: the same for a socket; -1 */
+    mw_stream *s;                    /* the same, when it is greeted; owned */
+    mw_greet *greet;
     struct mw_lookup *lookup;        /* addresses; owned once no longer pending */
     int looking;                     /* the thread pool has it */
     int next;                        /* the candidate to try next */
@@ -57,7 +59,9 @@ struct mw_dial {
 static void try_next(mw_dial *d);
 
 static void drop_ref(mw_dial *d) {
-    if (--d->refs == 0) free(d);
+    if (--d->refs > 0) return;
+    mw_greeting_clear(&d->opt.greeting);
+    free(d);
 }
 
 static void close_fd(int *fd) {
@@ -96,9 +100,53 @@ static void settle(mw_dial *d, enum state state) {
     d->lookup = NULL;
 }
 
+static void drop_stream(mw_dial *d) {
+    mw_stream *s = d->s;
+
+    mw_greet_close(d->greet);
+    d->greet = NULL;
+    d->s = NULL;
+    if (s == NULL) return;
+    mw_stream_close(s);
+    mw_stream_release(s);
+}
+
+static void on_greeted(void *ud, int code, const struct mw_err *err) {
+    mw_dial *d = ud;
+
+    if (code < 0) {
+        d->err = *err;
+        mw_err_set(&d->err, code, OP, d->subject, err->what);
+        if (err->hint[0] != 0) mw_err_hint(&d->err, "%s", err->hint);
+        drop_stream(d);
+    } else {
+        mw_greet_close(d->greet);
+        d->greet = NULL;
+    }
+    d->state = code < 0 ? FAILED : CONNECTED;
+    mw_wait_wake(&d->done);
+}
+
+/* What was reached is d->fd and d->wfd: given at once, or greeted first. */
+static void reached(mw_dial *d) {
+    int rc;
+
+    if (!mw_greeting_any(&d->opt.greeting)) {
+        settle(d, CONNECTED);
+        return;
+    }
+    settle(d, GREETING);
+    rc = mw_stream_open(d->host, d->fd, d->wfd, "net", d->subject, &d->opt.limits, &d->s, &d->err);
+    d->fd = d->wfd = -1;
+    if (rc == 0) rc = mw_greet_begin(d->s, &d->opt.greeting, 0, on_greeted, d, &d->greet, &d->err);
+    if (rc == 0) return;
+    drop_stream(d);
+    d->state = FAILED;
+}
+
 static void connected(mw_dial *d, int fd) {
     d->fd = d->wfd = fd;
-    settle(d, CONNECTED);
+    reached(d);
 }
 
 /* "Unreachable" of one family says less than what another candidate answered. */
@@ -347,7 +395,7 @@ static int open_unix(mw_dial *d, const char *path, struct mw_err *err) {
 static int open_inherited(mw_dial *d, int fd, struct mw_err *err) {
     int rc = mw_inherit(mw_host_policy(d->host), fd, OP, d->subject, &d->fd, &d->wfd, err);
 
-    if (rc == 0) settle(d, CONNECTED);
+    if (rc == 0) reached(d);
     return rc;
 }
 
@@ -369,6 +417,7 @@ static void on_host_close(struct mw_handle *handle) {
     if (d->wfd == d->fd) d->wfd = -1;
     close_fd(&d->fd);
     close_fd(&d->wfd);
+    drop_stream(d);
     if (d->state == BUSY) settle(d, TAKEN);
     d->state = TAKEN;
 }
@@ -388,6 +437,8 @@ int mw_dial_open(mw_host *h, const struct mw_endpoint *to, const struct mw_dial_
     d->refs = 1;
     d->fd = d->wfd = d->unix_fd = -1;
     d->opt = *opt;
+    d->opt.greeting = (struct mw_greeting){ 0 };
+    mw_greeting_set(&d->opt.greeting, &opt->greeting);
     mw_list_init(&d->attempts);
     mw_wait_init(&d->done);
     mw_host_adopt(h, &d->handle, on_host_close);
@@ -403,7 +454,7 @@ int mw_dial_open(mw_host *h, const struct mw_endpoint *to, const struct mw_dial_
 int mw_dial_take(mw_dial *d, mw_stream **out, struct mw_err *err) {
     int fd = d->fd, wfd = d->wfd, rc;
 
-    if (d->state == BUSY) return 0;
+    if (d->state == BUSY || d->state == GREETING) return 0;
     if (d->state == TAKEN) return mw_err_set(err, MW_ECLOSED, OP, d->subject, NULL);
     if (d->state == FAILED) {
         if (err != NULL) *err = d->err;
@@ -411,6 +462,9 @@ int mw_dial_take(mw_dial *d, mw_stream **out, struct mw_err *err) {
     }
     d->state = TAKEN;
     d->fd = d->wfd = -1;
+    *out = d->s;
+    d->s = NULL;
+    if (*out != NULL) return 1;
     rc = mw_stream_open(d->host, fd, wfd, "net", d->subject, &d->opt.limits, out, err);
     return rc < 0 ? rc : 1;
 }

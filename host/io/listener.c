@@ -1,6 +1,6 @@
 /* A listener: a socket that others connect to, and the count of those who did. It accepts when a task wants a connection, so
  * that what nobody serves yet waits in the kernel, not here.
- * Knows: io/socket, io/lookup, io/peers, io/stream, core/wait, core/timer.
+ * Knows: io/socket, io/lookup, io/peers, io/lobby, io/stream, core/wait, core/timer.
  * Never: Lua; reads or writes a connection; spins when descriptors run out. */
 #include "io/listener.h"
 
@@ -18,6 +18,7 @@
 #define REFUSALS_MAX 64              /* connections shut out in one call before others get their turn */
 #define PAUSE_NS 100000000u          /* before another try when the system has no memory or descriptors at all */
 #define LOG_EVERY_NS 1000000000u
+#define AHEAD_MAX 64                 /* connections that have passed the greeting and wait for an accept */
 
 struct mw_listener {
     struct mw_handle handle;
@@ -27,9 +28,11 @@ struct mw_listener {
     int spare;                       /* given up for a moment to shut a caller out when descriptors have run out */
     uv_poll_t poll;
     int watching, draining;
+    int crowded;                     /* `pause` is on because the lobby is full */
     struct mw_timer pause;
     struct mw_wait ready, changed;
     struct mw_peers peers;
+    struct mw_lobby lobby;
     struct mw_listener_options opt;
     struct mw_listener_stats stats;
     uint64_t logged_at, dropped_logged;
@@ -41,6 +44,8 @@ void mw_listener_options_init(struct mw_listener_options *opt) {
     opt->socket = (struct mw_socket_options){.backlog = 4096, .reuse = 1, .nodelay = 1, .stall_ms = 30000, .mode = -1};
     opt->max_conns = 10000;
     opt->max_conns_per_peer = 1024;
+    opt->max_unauthenticated = 64;
+    opt->greeting.auth_ns = MW_GREET_NS;
     mw_stream_limits_init(&opt->limits);
     opt->limits.idle_ns = 600000000000u;
     opt->limits.stall_ns = 30000000000u;
@@ -48,6 +53,8 @@ void mw_listener_options_init(struct mw_listener_options *opt) {
 
 static void drop_ref(mw_listener *l) {
     if (--l->refs > 0) return;
+    mw_lobby_free(&l->lobby);
+    mw_greeting_clear(&l->opt.greeting);
     mw_peers_free(&l->peers);
     free(l);
 }
@@ -61,17 +68,26 @@ static void unwatch(mw_listener *l) {
     l->watching = 0;
 }
 
+static int let_in(mw_listener *l, struct mw_err *err);
+
 /* Somebody knocks, or the socket is in trouble: accept4 will tell. Nobody waits: stop looking, the kernel keeps them. */
 static void on_knock(uv_poll_t *poll, int status, int events) {
     mw_listener *l = poll->data;
 
     (void)events;
     if (status < 0) unwatch(l);
+    if (mw_greeting_any(&l->opt.greeting) && status == 0 && !mw_wait_empty(&l->ready)) {
+        if (let_in(l, NULL) < 0) mw_wait_wake(&l->ready); /* accept will say what it is */
+        return;
+    }
     if (!mw_wait_wake_one(&l->ready)) unwatch(l);
 }
 
 static void on_pause_over(struct mw_timer *t) {
-    mw_wait_wake(&MW_LIST_ENTRY(t, mw_listener, pause)->ready);
+    mw_listener *l = MW_LIST_ENTRY(t, mw_listener, pause);
+
+    l->crowded = 0;
+    mw_wait_wake(&l->ready);
 }
 
 /* Nothing can be accepted now, and the backlog would wake us at once: look again later. 0 or a code. */
@@ -159,13 +175,12 @@ static void name_of(const mw_listener *l, const struct mw_address *from, char *o
 }
 
 /* 1: *out is a counted connection; 0: its peer holds too many; <0. Takes fd. */
-static int admit(mw_listener *l, int fd, const struct mw_address *from, mw_stream **out, struct mw_err *err) {
+static int admit(mw_listener *l, int fd, const struct mw_address *from, struct mw_peer_key *key, mw_stream **out, struct mw_err *err) {
     char subject[256];
-    struct mw_peer_key key;
     struct mw_peer_count *peer = NULL;
-    int rc = key_of(fd, from, &key);
+    int rc = key_of(fd, from, key);
 
-    if (rc == 0 && (peer = mw_peers_take(&l->peers, &key)) == NULL) rc = MW_ENOMEM;
+    if (rc == 0 && (peer = mw_peers_take(&l->peers, key)) == NULL) rc = MW_ENOMEM;
     if (rc < 0) goto refuse;
     if (peer->held > l->opt.max_conns_per_peer || mw_host_crowded(l->host)) {
         l->stats.limited++;
@@ -177,7 +192,6 @@ static int admit(mw_listener *l, int fd, const struct mw_address *from, mw_strea
     if (rc < 0) goto refuse;
     l->refs++;
     l->stats.open++;
-    l->stats.accepted++;
     mw_stream_on_close(*out, on_conn_closed, peer);
     return 1;
 refuse:
@@ -207,33 +221,100 @@ static int refused(mw_listener *l, int code) {
     }
 }
 
-int mw_listener_accept(mw_listener *l, mw_stream **out, struct mw_err *err) {
+/* May another one be accepted now? 0: no, and what will wake us is arranged. */
+static int has_room(mw_listener *l) {
+    if (l->pause.slot != 0) return 0;
+    if (l->stats.open < l->opt.max_conns) return 1;
+    unwatch(l); /* on_conn_closed wakes */
+    return 0;
+}
+
+/* 1: *out is a new connection of *key; 0: nobody now, what will wake us is arranged; MW_EAGAIN: one was shut out, there may be more;
+ * <0: the socket is of no use any more. */
+static int take_one(mw_listener *l, mw_stream **out, struct mw_peer_key *key, struct mw_err *err) {
     struct mw_address from;
+    int fd, rc;
+
+    from.len = sizeof from.at;
+    from.at.any.sa_family = AF_UNIX;
+    fd = accept4(l->socket.fd, &from.at.any, &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        rc = refused(l, errno);
+        return rc < 0 ? mw_err_set(err, rc, OP, l->address, NULL) : rc == 0 ? 0 : MW_EAGAIN;
+    }
+    rc = admit(l, fd, &from, key, out, err);
+    if (rc > 0) return 1;
+    if (rc < 0) shut_out(l, rc);
+    return MW_EAGAIN;
+}
+
+static int look_later(mw_listener *l, struct mw_err *err) {
+    int rc = watch(l);
+    return rc < 0 ? mw_err_set(err, rc, OP, l->address, NULL) : 0;
+}
+
+/* Is there room in the lobby? 0: no, and what will wake us is arranged. */
+static int lobby_has_room(mw_listener *l) {
+    uint64_t again;
+
+    if (l->lobby.ready >= AHEAD_MAX) {
+        unwatch(l); /* the next accept looks again */
+        return 0;
+    }
+    if (mw_lobby_room(&l->lobby, l->opt.max_unauthenticated, &again)) return 1;
+    unwatch(l);
+    l->crowded = 1;
+    if (mw_timer_start(l->host, &l->pause, again, on_pause_over) == 0) return 0;
+    l->crowded = 0; /* without memory: on_lobby will look again */
+    return 0;
+}
+
+/* Takes those who knock into the lobby. 0, or a code when the socket is of no use any more. */
+static int let_in(mw_listener *l, struct mw_err *err) {
+    for (int i = 0; i < REFUSALS_MAX; i++) {
+        struct mw_peer_key key;
+        mw_stream *s;
+        int rc;
+
+        if (!has_room(l) || !lobby_has_room(l)) return 0;
+        rc = take_one(l, &s, &key, err);
+        if (rc == 0 || (rc < 0 && rc != MW_EAGAIN)) return rc;
+        if (rc == 1 && (rc = mw_lobby_enter(&l->lobby, s, &key, &l->opt.greeting, l->opt.max_unauthenticated, l->address, NULL)) < 0)
+            shut_out(l, rc);
+    }
+    return look_later(l, err);
+}
+
+/* Somebody passed, or went. */
+static void on_lobby(struct mw_lobby *lobby) {
+    mw_listener *l = MW_LIST_ENTRY(lobby, mw_listener, lobby);
+
+    if (l->crowded) {
+        l->crowded = 0;
+        mw_timer_stop(l->host, &l->pause);
+    }
+    if (lobby->ready > 0 || (!l->watching && l->pause.slot == 0)) mw_wait_wake(&l->ready);
+}
+
+int mw_listener_accept(mw_listener *l, mw_stream **out, struct mw_err *err) {
     int rc;
 
     if (l->socket.fd < 0) return mw_err_set(err, MW_ECLOSED, OP, l->address, NULL);
-    if (l->stats.open >= l->opt.max_conns) {
-        unwatch(l); /* on_conn_closed wakes */
-        return 0;
+    rc = mw_greeting_any(&l->opt.greeting) ? let_in(l, err) : 0;
+    if (rc < 0) return rc;
+    *out = mw_lobby_take(&l->lobby);
+    if (*out != NULL) {
+        l->stats.accepted++;
+        return 1;
     }
-    if (l->pause.slot != 0) return 0;
+    if (mw_greeting_any(&l->opt.greeting) || !has_room(l)) return 0;
     for (int i = 0; i < REFUSALS_MAX; i++) {
-        int fd;
-        from.len = sizeof from.at;
-        from.at.any.sa_family = AF_UNIX;
-        fd = accept4(l->socket.fd, &from.at.any, &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            rc = refused(l, errno);
-            if (rc < 0) return mw_err_set(err, rc, OP, l->address, NULL);
-            if (rc == 0) return 0;
-            continue;
-        }
-        rc = admit(l, fd, &from, out, err);
-        if (rc > 0) return 1;
-        if (rc < 0) shut_out(l, rc);
+        struct mw_peer_key key;
+        rc = take_one(l, out, &key, err);
+        if (rc == 1) l->stats.accepted++;
+        if (rc != MW_EAGAIN) return rc;
     }
-    rc = watch(l);
-    return rc < 0 ? mw_err_set(err, rc, OP, l->address, NULL) : 0;
+    return look_later(l, err);
 }
 
 static void on_host_close(struct mw_handle *handle) {
@@ -279,6 +360,7 @@ int mw_listener_open(mw_host *h, const struct mw_endpoint *at, const struct mw_l
     if (l == NULL) return mw_err_set(err, MW_ENOMEM, "net listen", at->host, NULL);
     l->host = h;
     l->opt = *opt;
+    l->opt.greeting = (struct mw_greeting){ 0 };
     l->refs = 1;
     l->socket.fd = l->socket.place.fd = l->spare = -1;
     mw_endpoint_text(at, l->address);
@@ -296,6 +378,8 @@ int mw_listener_open(mw_host *h, const struct mw_endpoint *at, const struct mw_l
     }
     l->poll.data = l;
     l->refs++;
+    mw_lobby_init(&l->lobby, h, on_lobby);
+    mw_greeting_set(&l->opt.greeting, &opt->greeting);
     mw_wait_init(&l->ready);
     mw_wait_init(&l->changed);
     mw_host_adopt(h, &l->handle, on_host_close);
@@ -317,6 +401,7 @@ static void shut(mw_listener *l) {
     if (l->spare >= 0) close(l->spare);
     l->spare = -1;
     mw_socket_end(&l->socket);
+    mw_lobby_clear(&l->lobby);
     mw_wait_wake(&l->ready);
 }
 
@@ -344,7 +429,11 @@ int mw_listener_closed(const mw_listener *l) {
 }
 
 void mw_listener_set_options(mw_listener *l, const struct mw_listener_options *opt) {
+    struct mw_greeting greeting = l->opt.greeting;
+
+    mw_greeting_set(&greeting, &opt->greeting);
     l->opt = *opt;
+    l->opt.greeting = greeting;
     if (l->socket.fd >= 0) mw_socket_tune(&l->socket, &opt->socket);
     if (!l->watching && l->pause.slot == 0) mw_wait_wake(&l->ready); /* there may be more room now */
 }
@@ -379,4 +468,6 @@ void mw_listener_failed(mw_listener *l, const char *peer, const char *why) {
 
 void mw_listener_stats(const mw_listener *l, struct mw_listener_stats *out) {
     *out = l->stats;
+    out->lobby = l->lobby.stats;
+    out->unauthenticated = l->lobby.waiting;
 }

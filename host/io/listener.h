@@ -1,9 +1,13 @@
 /* A listener: a socket that others connect to, and the count of those who did.
- * Knows: io/socket, io/lookup, io/stream, core/wait. Never: Lua; reads or writes a connection; spins when descriptors run out. */
+ * With something to greet by (TLS, authentication) it gives only connections that have passed: they are accepted and greeted by the loop
+ * while somebody waits in accept, and wait in its lobby meanwhile. Without, what nobody accepts waits in the kernel.
+ * Knows: io/socket, io/lookup, io/stream, io/greet, core/wait. Never: Lua; reads or writes a connection; spins when descriptors run out. */
 #ifndef MW_IO_LISTENER_H
 #define MW_IO_LISTENER_H
 
 #include "io/endpoint.h"
+#include "io/greet.h"
+#include "io/lobby.h"
 #include "io/lookup.h"
 #include "io/socket.h"
 #include "io/stream.h"
@@ -15,7 +19,10 @@ struct mw_listener_options {
     unsigned max_conns;                  /* open at once; above: the rest waits in the kernel's backlog; 10,000 */
     unsigned max_conns_per_peer;         /* of one uid or address; above: closed at once and counted; 1,024 */
     struct mw_stream_limits limits;      /* of each connection */
+    struct mw_greeting greeting;         /* what each must pass; the listener keeps its greeters, the caller's references stay his */
+    unsigned max_unauthenticated;        /* connections in the lobby at once; a newcomer displaces the oldest: 64 */
 };
+#define MW_UNAUTHENTICATED_MAX 4096      /* its bound */
 void mw_listener_options_init(struct mw_listener_options *opt);      /* the defaults */
 
 /* Listens at `at`. found: of mw_lookup_open with MW_LISTEN, not pending any more; NULL for a Unix socket; only read.
@@ -23,7 +30,7 @@ void mw_listener_options_init(struct mw_listener_options *opt);      /* the defa
  * Returns 0 or what mw_socket_listen_* and mw_lookup say; -ENOTSUP for fd: and stdio:. */
 int mw_listener_open(mw_host *h, const struct mw_endpoint *at, const struct mw_lookup *found, const struct mw_listener_options *opt,
                      mw_listener **out, struct mw_err *err);
-/* Limits of connections to come (of `socket`: nodelay and stall_ms). */
+/* Limits and greeters of connections to come (of `socket`: nodelay and stall_ms). */
 void mw_listener_set_options(mw_listener *l, const struct mw_listener_options *opt);
 const struct mw_listener_options *mw_listener_get_options(const mw_listener *l);
 
@@ -50,7 +57,9 @@ struct mw_listener_stats {
     uint64_t dropped;                    /* closed at once: no descriptor or memory was left */
     uint64_t idle;                       /* ended because nothing moved: mw_listener_idled */
     uint64_t failed;                     /* handlers that raised: mw_listener_failed */
-    unsigned open;                       /* connections that have not ended */
+    struct mw_lobby_stats lobby;
+    unsigned open;                       /* connections that have not ended, those in the lobby among them */
+    unsigned unauthenticated;            /* in the lobby, not passed */
 };
 /* Counts a connection that was closed because nothing moved. */
 void mw_listener_idled(mw_listener *l);

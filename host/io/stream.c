@@ -210,6 +210,7 @@ void mw_stream_release(mw_stream *s) {
     mw_stream_close(s);
     mw_turn_end(&s->head.reader);
     free(s->why);
+    free(s->identity);
     free(s);
 }
 
@@ -236,6 +237,25 @@ void mw_stream_close(mw_stream *s) {
     mw_wait_wake(&s->readable);
     mw_wait_wake(&s->writable);
     if (s->on_close != NULL) s->on_close(s->close_ud);
+    if (s->drive != NULL) s->drive(s, s->drive_ud); /* which may release it */
+}
+
+void mw_stream_drive(mw_stream *s, void (*fn)(mw_stream *s, void *ud), void *ud) {
+    s->drive = fn;
+    s->drive_ud = ud;
+}
+
+int mw_stream_identify(mw_stream *s, const char *identity) {
+    char *copy = strdup(identity);
+
+    if (copy == NULL) return MW_ENOMEM;
+    free(s->identity);
+    s->identity = copy;
+    return 0;
+}
+
+const char *mw_stream_identity(const mw_stream *s) {
+    return s->identity;
 }
 
 void mw_stream_on_close(mw_stream *s, void (*fn)(void *ud), void *ud) {

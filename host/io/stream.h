@@ -102,6 +102,12 @@ typedef int mw_stream_enough(mw_stream *s, void *ud);
 void mw_stream_await(mw_stream *s, mw_stream_enough *fn, void *ud);
 /* Bytes that somebody else had received of it, before anything was read here. 0 or MW_ENOMEM. */
 int mw_stream_unread(mw_stream *s, const char *at, size_t len, struct mw_err *err);
+/* Calls fn(s, ud) from the loop when bytes came, the end or an error was seen, the out queue emptied, or the stream closed (then
+ * for the last time): for one that reads and writes without a task (io/greet), while no task has the stream. fn may do with the
+ * stream what it likes, also release it. Beforehand mw_stream_listen, or nothing comes. At most MW_STREAM_DRIVEN bytes are held
+ * unread meanwhile. fn NULL: no more. */
+#define MW_STREAM_DRIVEN ((size_t)64 * 1024)
+void mw_stream_drive(mw_stream *s, void (*fn)(mw_stream *s, void *ud), void *ud);
 /* The reader needs `n` bytes held at once: reading goes on to there even above the high mark. 0: back to the mark. */
 void mw_stream_need(mw_stream *s, size_t n);
 
@@ -210,6 +216,9 @@ int mw_stream_address(const mw_stream *s, char *out, size_t size, struct mw_err 
 
 int mw_stream_rfd(const mw_stream *s);           /* lent; -1 when closed or not there */
 int mw_stream_wfd(const mw_stream *s);
+/* Whom the peer has proved to be (a name of its own among those that a greeting knows), or NULL; copied; lent. 0 or MW_ENOMEM. */
+int mw_stream_identify(mw_stream *s, const char *identity);
+const char *mw_stream_identity(const mw_stream *s);
 const char *mw_stream_noun(const mw_stream *s);
 const char *mw_stream_subject(const mw_stream *s);
 mw_host *mw_stream_host(const mw_stream *s);

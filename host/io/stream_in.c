@@ -144,6 +144,7 @@ void mw_stream_on_readable(mw_stream *s) {
     size_t high = s->need > s->limits.read_high ? s->need : s->limits.read_high;
     int i, full = 1, rc = 1, came = 0;
 
+    if (s->drive != NULL && high > MW_STREAM_DRIVEN) high = MW_STREAM_DRIVEN;
     if (s->closed || s->retired || s->eof || s->rerr != 0) s->want_read = 0;
     for (i = 0; s->want_read && i < READS && full && rc == 1; i++) {
         if (mw_bytes_len(&s->head.in) >= high || crowded_out(s) || (s->head.passed != NULL && s->head.passed->count >= MW_STREAM_FDS)) {
@@ -155,6 +156,7 @@ void mw_stream_on_readable(mw_stream *s) {
     }
     if (!came) mw_stream_give_back(s, &s->head.in);
     if (came && !full && rc == 1) s->drained_in = mw_host_turn(s->host); /* the task that is woken now need not ask again */
+    if (came || rc < 0) s->stirred = 1;
     if (rc == MW_ENOMEM) s->want_read = 0; /* the reader tries again and reports it */
     if (mw_wait_empty(&s->readable)) return;
     if (rc >= 0) {

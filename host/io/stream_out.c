@@ -134,6 +134,7 @@ void mw_stream_on_writable(mw_stream *s) {
     /* Interest is given up only when there was nothing to do, so that a busy writer does not change it each time. */
     if (mw_bytes_len(&s->head.out) == 0) s->want_write = 0;
     else mw_stream_push_out(s);
+    if (mw_bytes_len(&s->head.out) == 0) s->stirred = 1;
     if (!s->retired || mw_bytes_len(&s->head.out) > 0) return;
     if (s->werr != 0) mw_stream_lost(s, mw_err_words(s->werr));
     mw_stream_close(s);

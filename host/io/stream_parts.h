@@ -63,6 +63,7 @@ struct mw_stream {
     unsigned parked : 1;         /* the reading descriptor is in the host's quiet set (io/park) */
     unsigned busy : 1;           /* it is not to be parked: it has much to say */
     unsigned hits : 3;           /* events since it was parked */
+    unsigned stirred : 1;        /* something happened that `drive` is to be told */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
     int rerr, werr;              /* sticky codes */
     unsigned chunk;              /* bytes of the next read, MW_CHUNK_MIN to MW_CHUNK_MAX (a pipe's: MW_CHUNK_PIPE) */
@@ -91,6 +92,9 @@ struct mw_stream {
     uint64_t moved, stuck;       /* ns: when anything moved; since when unsent bytes do not */
     void (*on_close)(void *ud);  /* or NULL */
     void *close_ud;
+    void (*drive)(mw_stream *s, void *ud);       /* or NULL */
+    void *drive_ud;
+    char *identity;              /* or NULL */
     char *why;                   /* what closed it, or NULL */
     char subject[];
 };

@@ -30,6 +30,18 @@ static void watch_on(mw_stream *s) {
     mw_stream_close_because(s, why);
 }
 
+/* The end of a callback of the loop. */
+static void tell(mw_stream *s) {
+    if (s->drive == NULL) {
+        watch_on(s);
+        return;
+    }
+    mw_stream_hold(s);
+    watch_on(s);
+    if (s->stirred && !s->closed && s->drive != NULL) s->drive(s, s->drive_ud);
+    mw_stream_release(s);
+}
+
 /* ---- Parked --------------------------------------------------------------------------------------------------------------- */
 
 static void unpark(mw_stream *s) {
@@ -44,8 +56,9 @@ static void on_parked(void *who, int failed) {
         unpark(s);
         s->busy = 1;
     }
+    s->stirred = 0;
     mw_stream_on_readable(s);
-    watch_on(s);
+    tell(s);
 }
 
 /* 1: it is. */
@@ -68,9 +81,10 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         events = w->events;
         w->events = 0;
     }
+    s->stirred = 0;
     if (events & UV_WRITABLE) mw_stream_on_writable(s);
     if (events & UV_READABLE) mw_stream_on_readable(s);
-    watch_on(s);
+    tell(s);
 }
 
 static int watch_set(mw_stream *s, struct mw_watch **at, int fd, int events) {
