@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+#define MW_CODEC_BYTES_MAX ((size_t)16 << 20)   /* of one message, as of one frame */
 #define MW_CODEC_DEPTH 128u             /* levels of arrays and objects, unless the options say otherwise (threat-model.md) */
 #define MW_CODEC_DEPTH_MAX 1000u
 #define MW_CODEC_KEYS_MAX 65536u        /* keys of one object, read or written */
@@ -17,8 +18,9 @@
 enum mw_codec { MW_CODEC_NONE, MW_CODEC_JSON, MW_CODEC_MSGPACK };
 
 struct mw_codec_options {
-    size_t bytes_max;                   /* of one message; 0: MW_FRAME_MAX's 16 MiB */
+    size_t bytes_max;                   /* of one message; 0: MW_CODEC_BYTES_MAX */
     unsigned depth_max;                 /* 0: MW_CODEC_DEPTH */
+    int sort;                           /* written: keys in the order of their bytes, so that equal values are equal text */
 };
 
 /* Where a message is wrong. */

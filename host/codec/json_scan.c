@@ -83,8 +83,11 @@ const char *mw_scan_string_rest(const char *from, const char *at, const char *en
 
     for (; at < end && *at != '"'; at = mw_scan_plain(at + n, end)) {
         if ((unsigned char)*at >= 0x80) {
-            n = mw_scan_utf8(at, end);
-            if (n == 0) return wrong(f, at, "not UTF-8");
+            for (n = 0; at < end && (unsigned char)*at >= 0x80; at += n) {
+                n = mw_scan_utf8(at, end);
+                if (n == 0) return wrong(f, at, "not UTF-8");
+            }
+            n = 0;
         } else if (*at == '\\') {
             n = escape(at, end, &code, &why);
             if (n == 0) return wrong(f, at, why);

@@ -15,3 +15,16 @@ function json.mark(t, which) end
 ---@param t any
 ---@return "array"|"object"|nil
 function json.marked(t) end
+
+--- `v` as JSON text. Raises EINVAL for what cannot be written (err.data.path) and ELIMIT; no metamethod is called.
+---@param v any
+---@param opts? { max_depth?: integer, max_bytes?: integer|string, sort?: boolean }
+---@return string
+function json.encode(v, opts) end
+
+--- The value that `text` says; or nil and an error: EPARSE, ELIMIT, with err.data = { offset, line, column, path }.
+---@param text string
+---@param opts? { max_depth?: integer, max_bytes?: integer|string }
+---@return any
+---@return moonwire.Error? err
+function json.decode(text, opts) end

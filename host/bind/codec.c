@@ -1,0 +1,34 @@
+/* What the doors of the formats share: see codec.h.
+ * Knows: codec, bind/arg, lua.h. Never: a byte of any format. */
+#include "bind/codec.h"
+
+#include <stdio.h>
+
+#include "bind/arg.h"
+#include "codec/json_text.h"
+
+void mw_codec_opt(lua_State *L, int idx, const char *op, struct mw_codec_options *o) {
+    o->depth_max = (unsigned)mw_opt_integer(L, idx, op, "max_depth", 1, MW_CODEC_DEPTH_MAX, 0);
+    o->bytes_max = (size_t)mw_opt_size(L, idx, op, "max_bytes", 1, (uint64_t)1 << 30, 0);
+}
+
+int mw_codec_push_fault(lua_State *L, const char *op, const struct mw_codec_fault *fault, const char *text, const struct mw_err *err) {
+    struct mw_err whole;
+    unsigned line, column;
+
+    mw_err_set(&whole, err->code, op, err->subject, err->what);
+    if (err->hint[0] != 0) mw_err_hint(&whole, "%s", err->hint);
+    lua_createtable(L, 0, 4);
+    lua_pushinteger(L, (lua_Integer)fault->offset);
+    lua_setfield(L, -2, "offset");
+    lua_pushstring(L, fault->path);
+    lua_setfield(L, -2, "path");
+    if (text != NULL) {
+        mw_json_position(text, fault->offset, &line, &column);
+        lua_pushinteger(L, line);
+        lua_setfield(L, -2, "line");
+        lua_pushinteger(L, column);
+        lua_setfield(L, -2, "column");
+    }
+    return mw_push_err_data(L, &whole);
+}
