@@ -124,7 +124,7 @@ static size_t distance(const char *a, const char *b) { /* edits between two word
     return row[n];
 }
 
-static int unknown_key(lua_State *L, const char *op, const char *key, const char *const *known) {
+static int unknown_key(lua_State *L, const char *op, const char *noun, const char *key, const char *const *known) {
     const char *best = NULL;
     size_t least = 99;
     luaL_Buffer b;
@@ -137,20 +137,24 @@ static int unknown_key(lua_State *L, const char *op, const char *key, const char
             best = known[i];
         }
     }
-    if (best != NULL && least <= 2 + strlen(best) / 4) return mw_raise_inval(L, op, "unknown option \"%s\"; did you mean \"%s\"?", key, best);
+    if (best != NULL && least <= 2 + strlen(best) / 4) return mw_raise_inval(L, op, "unknown %s \"%s\"; did you mean \"%s\"?", noun, key, best);
     luaL_buffinit(L, &b);
     for (size_t i = 0; known[i] != NULL; i++) {
         if (i > 0) luaL_addstring(&b, ", ");
         luaL_addstring(&b, known[i]);
     }
     luaL_pushresult(&b);
-    return mw_raise_inval(L, op, "unknown option \"%s\"; there are: %s", key, lua_tostring(L, -1));
+    return mw_raise_inval(L, op, "unknown %s \"%s\"; there are: %s", noun, key, lua_tostring(L, -1));
 }
 
 void mw_opt_open(lua_State *L, int idx, const char *op, const char *const *known, int array) {
+    mw_opt_open_as(L, idx, op, "option", known, array);
+}
+
+void mw_opt_open_as(lua_State *L, int idx, const char *op, const char *noun, const char *const *known, int array) {
     if (lua_isnoneornil(L, idx)) return;
     idx = lua_absindex(L, idx);
-    if (lua_type(L, idx) != LUA_TTABLE) mw_raise_inval(L, op, "options must be a table, got %s", luaL_typename(L, idx));
+    if (lua_type(L, idx) != LUA_TTABLE) mw_raise_inval(L, op, "%ss must be a table, got %s", noun, luaL_typename(L, idx));
     luaL_checkstack(L, 6, op);
     lua_pushnil(L);
     while (lua_next(L, idx) != 0) {
@@ -159,9 +163,9 @@ void mw_opt_open(lua_State *L, int idx, const char *op, const char *const *known
             const char *key = lua_tostring(L, -1);
             size_t i = 0;
             while (known[i] != NULL && strcmp(known[i], key) != 0) i++;
-            if (known[i] == NULL) unknown_key(L, op, key, known);
+            if (known[i] == NULL) unknown_key(L, op, noun, key, known);
         } else if (!array || !lua_isinteger(L, -1)) {
-            mw_raise_inval(L, op, "options are named: a key of type %s is none", luaL_typename(L, -1));
+            mw_raise_inval(L, op, "%ss are named: a key of type %s is none", noun, luaL_typename(L, -1));
         }
     }
 }

@@ -29,6 +29,8 @@ uint64_t mw_arg_size(lua_State *L, int idx, const char *op, const char *name, ui
  * The readers below return their `fallback` when it is absent; the stack is left as it was, save where a string is lent:
  * those strings live as long as the table (raw tables keep them). */
 void mw_opt_open(lua_State *L, int idx, const char *op, const char *const *known, int array);
+/* The same for a table of other things, by what each is called: "label". */
+void mw_opt_open_as(lua_State *L, int idx, const char *op, const char *noun, const char *const *known, int array);
 int mw_opt_get(lua_State *L, int idx, const char *key);
 int mw_opt_flag(lua_State *L, int idx, const char *op, const char *key, int fallback);
 lua_Integer mw_opt_integer(lua_State *L, int idx, const char *op, const char *key, lua_Integer min, lua_Integer max, lua_Integer fallback);

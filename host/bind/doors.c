@@ -19,6 +19,7 @@ static const luaL_Reg doors[] = {
     {"fs", mw_door_fs},
     {"host", mw_door_host},
     {"json", mw_door_json},
+    {"metrics", mw_door_metrics},
     {"net", mw_door_net},
     {"policy", mw_door_policy},
     {"pool", mw_door_pool},

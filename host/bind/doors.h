@@ -21,6 +21,7 @@ int mw_door_err(lua_State *L);
 int mw_door_frame(lua_State *L);
 int mw_door_host(lua_State *L);
 int mw_door_json(lua_State *L);
+int mw_door_metrics(lua_State *L);
 int mw_door_net(lua_State *L);
 int mw_door_policy(lua_State *L);
 int mw_door_pool(lua_State *L);

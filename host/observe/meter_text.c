@@ -1,0 +1,142 @@
+/* Meters as text, as Prometheus reads it (format 0.0.4).
+ * Knows: observe/meter, base/bytes. Never: where the text goes. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "observe/meter.h"
+
+/* Text that is being appended; after the first failure nothing more is. */
+struct out {
+    struct mw_bytes *to;
+    int rc;
+};
+
+static void add(struct out *o, const char *text, size_t len) {
+    if (o->rc == 0) o->rc = mw_bytes_add(o->to, text, len);
+}
+static void add_text(struct out *o, const char *text) {
+    add(o, text, strlen(text));
+}
+
+/* A backslash and a line's end, and in labels the quote, are written with a backslash. */
+static void add_escaped(struct out *o, const char *text, size_t len, int quotes) {
+    size_t from = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        const char *as = text[i] == '\\' ? "\\\\" : text[i] == '\n' ? "\\n" : quotes && text[i] == '"' ? "\\\"" : NULL;
+        if (as == NULL) continue;
+        add(o, text + from, i - from);
+        add(o, as, 2);
+        from = i + 1;
+    }
+    add(o, text + from, len - from);
+}
+
+/* Whatever stands where a locale has its decimal point becomes one. */
+static int plain(char *text, int n) {
+    int at = (int)strspn(text, "0123456789+-e"), rest = at;
+
+    if (at == n) return n;
+    while (rest < n && strchr("0123456789+-e", text[rest]) == NULL) rest++;
+    text[at] = '.';
+    memmove(text + at + 1, text + rest, (size_t)(n - rest) + 1);
+    return n - (rest - at) + 1;
+}
+
+int mw_meter_number(char out[32], double value) {
+    int n = 0;
+
+    if (isnan(value)) return snprintf(out, 32, "NaN");
+    if (isinf(value)) return snprintf(out, 32, value > 0 ? "+Inf" : "-Inf");
+    if (value == floor(value) && fabs(value) < 1e15) return snprintf(out, 32, "%.0f", value == 0 ? 0 : value);
+    for (int digits = 15; digits <= 17; digits++) { /* as few as give it back */
+        n = snprintf(out, 32, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) break;
+    }
+    return plain(out, n);
+}
+
+static void add_number(struct out *o, double value) {
+    char text[32];
+    add(o, text, (size_t)mw_meter_number(text, value));
+}
+
+/* {a="x",le="0.5"}, or nothing when there is neither a label nor one more. */
+static void add_labels(struct out *o, const struct mw_series *s, const char *more, double bound) {
+    const struct mw_meter_wish *w = mw_meter_wish(s->meter);
+    const char *at = s->key;
+
+    if (w->label_count == 0 && more == NULL) return;
+    for (unsigned i = 0; i < w->label_count; i++) {
+        size_t len = (unsigned char)at[0] | (size_t)(unsigned char)at[1] << 8;
+        add_text(o, i > 0 ? "," : "{");
+        add_text(o, w->labels[i]);
+        add_text(o, "=\"");
+        add_escaped(o, at + 2, len, 1);
+        add_text(o, "\"");
+        at += 2 + len;
+    }
+    if (more != NULL) {
+        add_text(o, w->label_count > 0 ? "," : "{");
+        add_text(o, more);
+        add_text(o, "=\"");
+        add_number(o, bound);
+        add_text(o, "\"");
+    }
+    add_text(o, "}");
+}
+
+static void add_line(struct out *o, const struct mw_series *s, const char *ending, const char *more, double bound, double value) {
+    add_text(o, mw_meter_wish(s->meter)->name);
+    add_text(o, ending);
+    add_labels(o, s, more, bound);
+    add_text(o, " ");
+    add_number(o, value);
+    add_text(o, "\n");
+}
+
+static void add_histogram(struct out *o, const struct mw_series *s) {
+    static const struct mw_histogram nothing;
+    static const double parts[] = { 0.5, 0.9, 0.99 };
+    const struct mw_meter_wish *w = mw_meter_wish(s->meter);
+    const struct mw_histogram *h = s->histogram != NULL ? s->histogram : &nothing;
+    uint64_t seen = 0;
+
+    for (unsigned i = 0; i < w->bound_count; i++) {
+        seen += s->below != NULL ? s->below[i] : 0;
+        add_line(o, s, "_bucket", "le", w->bounds[i], (double)seen);
+    }
+    if (w->bound_count > 0) add_line(o, s, "_bucket", "le", INFINITY, (double)h->count);
+    for (unsigned i = 0; w->bound_count == 0 && i < sizeof parts / sizeof *parts; i++)
+        add_line(o, s, "", "quantile", parts[i], h->count > 0 ? mw_histogram_quantile(h, parts[i]) : NAN);
+    add_line(o, s, "_sum", NULL, 0, mw_histogram_sum(h));
+    add_line(o, s, "_count", NULL, 0, (double)h->count);
+}
+
+int mw_meter_text(const mw_meter *m, struct mw_bytes *to) {
+    const struct mw_meter_wish *w = mw_meter_wish(m);
+    struct out o = { to, 0 };
+    const char *type = w->kind == MW_COUNTER ? "counter" : w->kind == MW_GAUGE ? "gauge" : w->bound_count > 0 ? "histogram" : "summary";
+
+    if (mw_meter_series_count(m) == 0) return 0;
+    if (w->help[0] != 0) {
+        add_text(&o, "# HELP ");
+        add_text(&o, w->name);
+        add_text(&o, " ");
+        add_escaped(&o, w->help, strlen(w->help), 0);
+        add_text(&o, "\n");
+    }
+    add_text(&o, "# TYPE ");
+    add_text(&o, w->name);
+    add_text(&o, " ");
+    add_text(&o, type);
+    add_text(&o, "\n");
+    for (unsigned i = 0; i < mw_meter_series_count(m); i++) {
+        const struct mw_series *s = mw_meter_series_at(m, i);
+        if (w->kind == MW_HISTOGRAM) add_histogram(&o, s);
+        else add_line(&o, s, "", NULL, 0, s->value);
+    }
+    return o.rc;
+}
