@@ -402,7 +402,7 @@ static int step_messages(lua_State *L) {
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
     int n = at_hand(L, ch, 0);
 
-    if (n > 0) return n;
+    if (n > 0) return ch->coated && lua_isnil(L, -n) ? lua_error(L) : n;
     if (ch->uses == 0) return step_begin(L, MESSAGES);
     lua_settop(L, 0);
     lua_pushcfunction(L, mw_channel_recv_used);

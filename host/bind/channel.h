@@ -19,8 +19,7 @@ enum { MW_CHANNEL_STREAM = 1,     /* the stream's box */
        MW_CHANNEL_VALUES = MW_CHANNEL_FORMAT,
        /* and, when it has a coat: */
        MW_CHANNEL_SHAPE,          /* the box of its schema */
-       MW_CHANNEL_SCRATCH,        /* nil, or the box of a buffer that nobody uses now */
-       MW_CHANNEL_VALUES_COATED = MW_CHANNEL_SCRATCH };
+       MW_CHANNEL_VALUES_COATED = MW_CHANNEL_SHAPE };
 
 struct mw_channel_clock {
     struct mw_timer timer;

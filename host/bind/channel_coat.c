@@ -8,9 +8,24 @@
 #include <string.h>
 
 #include "bind/arg.h"
+#include "bind/codec.h"
 #include "core/part.h"
 
 /* ---- Options ------------------------------------------------------------------------------------------------------------ */
+
+/* codec = "json" | "msgpack"; schema = what mw.schema made, which stays on the stack.            [-0, +0|1, e] */
+static void read_codec(lua_State *L, int idx, struct mw_coat_wish *w) {
+    static const char *const words[] = {"json", "msgpack", NULL};
+    static const enum mw_codec codecs[] = { MW_CODEC_JSON, MW_CODEC_MSGPACK };
+    int i = mw_opt_word(L, idx, "framed", "codec", words, -1);
+
+    if (i >= 0) w->codec = codecs[i];
+    if (mw_opt_get(L, idx, "schema") == LUA_TNIL) {
+        lua_pop(L, 1);
+        return;
+    }
+    mw_raise_inval(L, "framed", "schema is not available in this version");
+}
 
 /* batch = true | { bytes =, delay =, messages = }                                                 [-0, +0, e] */
 static void read_batch(lua_State *L, int idx, const struct mw_frame_format *f, struct mw_coat_wish *w) {
@@ -81,14 +96,9 @@ static void check_protocol(lua_State *L, const struct mw_frame_format *f, const 
 }
 
 int mw_coat_read(lua_State *L, int idx, const struct mw_frame_format *f, struct mw_coat_wish *w) {
-    static const char *const later[] = {"codec", "schema", NULL};
-
     memset(w, 0, sizeof *w);
     if (lua_isnoneornil(L, idx)) return 0;
-    for (int i = 0; later[i] != NULL; i++) {
-        if (mw_opt_get(L, idx, later[i]) != LUA_TNIL) mw_raise_inval(L, "framed", "%s is not available in this version", later[i]);
-        lua_pop(L, 1);
-    }
+    read_codec(L, idx, w);
     read_batch(L, idx, f, w);
     read_compress(L, idx, w);
     check_protocol(L, f, w);
@@ -101,7 +111,10 @@ int mw_coat_make(lua_State *L, struct mw_channel *ch, const struct mw_coat_wish 
     const struct mw_squeeze_calls *calls = NULL;
     struct mw_coat *c;
 
-    (void)shape;
+    if (shape != 0) {
+        lua_pushvalue(L, shape);
+        lua_setiuservalue(L, -2, MW_CHANNEL_SHAPE);
+    }
     if (w->how != MW_SQUEEZE_RAW) {
         calls = mw_part_open(mw_host_of(L), MW_PART_SQUEEZE, "mw_squeeze_calls", "framed compress", err);
         if (calls == NULL) return err->code;
@@ -124,6 +137,15 @@ int mw_coat_make(lua_State *L, struct mw_channel *ch, const struct mw_coat_wish 
     ch->coat = c;
     ch->coated = 1;
     return 0;
+}
+
+int mw_coat_push_fault(lua_State *L, const struct mw_channel *ch, const char *op, const struct mw_codec_fault *fault, const char *text,
+                       const struct mw_err *err) {
+    struct mw_err whole;        /* which channel, and then where in the message */
+
+    mw_err_setf(&whole, err->code, op, mw_stream_subject(ch->stream), "%s%s%s", err->subject, err->subject[0] != '\0' ? ": " : "", err->what);
+    if (err->hint[0] != '\0') mw_err_hint(&whole, "%s", err->hint);
+    return mw_codec_push_fault(L, op, fault, text, &whole);
 }
 
 void mw_coat_stats(lua_State *L, const struct mw_coat *c) {

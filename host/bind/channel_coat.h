@@ -74,8 +74,12 @@ int mw_coat_take(lua_State *L, struct mw_channel *ch);
 static inline int mw_coat_waiting(const struct mw_channel *ch) {
     return ch->coat->cut.left > 0 && !mw_stream_closed(ch->stream);
 }
-/* The short way: the next message of a batch that is being taken apart. The number of results; 0: the long way.    [-0, +n, m] */
+/* The short way: the next message of what is here already. The number of results (two, nil and an error, when it cannot be decoded); 0:
+ * the long way.                                                                                            [-0, +n, e] */
 int mw_coat_at_hand(lua_State *L, struct mw_channel *ch);
+/* nil and the error of a codec or a schema, with err.data = { offset, path, ... }; raises EINVAL. text: of JSON, or NULL.   [-0, +2, e] */
+int mw_coat_push_fault(lua_State *L, const struct mw_channel *ch, const char *op, const struct mw_codec_fault *fault, const char *text,
+                       const struct mw_err *err);
 /* Sets batches and batches_received in the table at the top.                                               [-0, +0, m] */
 void mw_coat_stats(lua_State *L, const struct mw_coat *c);
 

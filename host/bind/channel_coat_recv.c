@@ -6,6 +6,9 @@
 
 #include "bind/arg.h"
 #include "bind/channel_coat.h"
+#include "bind/scratch.h"
+#include "codec/json.h"
+#include "codec/pack.h"
 
 static int refuse(lua_State *L, struct mw_channel *ch, const char *why, const char *what, uint64_t announced) {
     mw_channel_give_up(L);
@@ -51,38 +54,110 @@ static int open_frame(struct mw_channel *ch, struct mw_squeeze_fault *fault) {
     return 0;
 }
 
-/* The next message of a batch.                                                                    [-0, +1, m] */
+/* ---- Values ------------------------------------------------------------------------------------------------------------- */
+
+/* The value that `text` says, in the box at the top, which is given back: [box] becomes [value] or [nil err].    [-1, +1|2, e] */
+static int push_value(lua_State *L, const struct mw_coat *c, const struct mw_bytes *text) {
+    struct mw_codec_options o = { .bytes_max = c->ch->format->max };
+    enum mw_codec codec = c->codec;
+    const char *at = mw_bytes_at(text);
+    size_t len = mw_bytes_len(text);
+    struct mw_codec_fault fault = { 0 };
+    struct mw_err err;
+    int box = lua_gettop(L), rc, n = 1;
+
+    if (codec == MW_CODEC_JSON) rc = mw_json_read(L, at, len, &o, &fault, &err);
+    else rc = mw_pack_read(L, at, len, NULL, &o, &fault, &err);
+    if (rc < 0) n = mw_coat_push_fault(L, c->ch, "channel recv", &fault, codec == MW_CODEC_JSON && fault.offset <= len ? at : NULL, &err);
+    if (rc == 0 && lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        mw_codec_push_null(L);                                  /* nil is the end */
+    }
+    mw_scratch_give(L, box);
+    lua_remove(L, box);
+    return n;
+}
+
+/* ---- One message -------------------------------------------------------------------------------------------------------- */
+
+/* The next message of a batch. What Lua allocates may run a script's __gc, which may receive, so the message is taken first and lies
+ * elsewhere while it is decoded.                                                                  [-0, +1|2, e] */
 static int next_of_batch(lua_State *L, struct mw_channel *ch) {
+    struct mw_bytes *text = ch->coat->codec != MW_CODEC_NONE ? mw_scratch_take(L) : NULL;
     struct mw_coat *c = ch->coat;
     struct mw_batch_cut cut = c->cut;
-    struct mw_view m = mw_batch_next(&cut, mw_bytes_at(&c->got), mw_bytes_len(&c->got));
+    struct mw_view m;
 
+    if (cut.left == 0) return mw_raise_inval(L, "channel.recv", "a finalizer received meanwhile");
+    m = mw_batch_next(&cut, mw_bytes_at(&c->got), mw_bytes_len(&c->got));
+    if (text != NULL && mw_bytes_add(text, m.at, m.len) < 0) return no_memory(L, ch);
     c->cut = cut;
     if (cut.left == 0) mw_stream_keep(ch->stream, -1);
     received(ch, m.len);
+    if (text != NULL) return push_value(L, c, text);
     lua_pushlstring(L, m.at, m.len);            /* copied before anything else can run */
     return 1;
 }
 
-int mw_coat_at_hand(lua_State *L, struct mw_channel *ch) {
-    if (ch->stream == NULL || ch->uses > 0 || !ch->coated || mw_stream_reader(ch->stream)->held || !mw_coat_waiting(ch)) return 0;
-    return next_of_batch(L, ch);
+/* The only message of a frame, all of c->got.                                                     [-0, +1|2, e] */
+static int only_one(lua_State *L, struct mw_channel *ch, struct mw_bytes *text) {
+    struct mw_coat *c = ch->coat;
+    struct mw_bytes got = c->got;
+
+    received(ch, mw_bytes_len(&got));
+    if (text == NULL) {
+        lua_pushlstring(L, mw_bytes_at(&got), mw_bytes_len(&got));
+        return 1;
+    }
+    c->got = *text;
+    *text = got;
+    mw_coat_charge(c);
+    return push_value(L, c, text);
+}
+
+/* ch->frame into its first message and the fields; -1: *rc says why not, and the frame is still there.   [-0, +n, e] */
+static int take_frame(lua_State *L, struct mw_channel *ch, struct mw_squeeze_fault *fault, int *rc) {
+    union mw_frame_value fields[MW_FRAME_FIELDS];
+    struct mw_coat *c = ch->coat;
+    uint64_t place = mw_stream_offset(ch->stream);
+    struct mw_bytes *text = c->codec != MW_CODEC_NONE && c->batch_count == 0 ? mw_scratch_take(L) : NULL;
+    int n, results;
+
+    if (!mw_channel_holds(ch, place, ch->frame.used)) return mw_raise_inval(L, "channel.recv", "a finalizer received meanwhile");
+    n = mw_frame_fields(L, ch->format, &ch->frame, fields);
+    *rc = open_frame(ch, fault);
+    if (*rc < 0) {
+        if (text != NULL) mw_scratch_give(L, lua_gettop(L));
+        if (text != NULL) lua_pop(L, 1);
+        return -1;
+    }
+    if (c->batch_count > 0) return next_of_batch(L, ch);
+    results = only_one(L, ch, text);
+    if (results > 1) return results;
+    for (int i = 0; i < n; i++) mw_frame_push_field(L, ch->format, i, fields[i]);
+    return n + 1;
 }
 
 int mw_coat_take(lua_State *L, struct mw_channel *ch) {
-    union mw_frame_value fields[MW_FRAME_FIELDS];
     struct mw_squeeze_fault fault = { NULL, NULL, 0 };
-    struct mw_coat *c = ch->coat;
-    int n, rc;
+    int rc, n;
 
-    if (c->cut.left > 0) return next_of_batch(L, ch);
-    n = mw_frame_fields(L, ch->format, &ch->frame, fields);
-    rc = open_frame(ch, &fault);
-    if (rc == MW_ENOMEM) return no_memory(L, ch);
-    if (rc < 0) return refuse(L, ch, fault.why, fault.what, fault.announced);
-    if (c->batch_count > 0) return next_of_batch(L, ch);
-    received(ch, mw_bytes_len(&c->got));
-    lua_pushlstring(L, mw_bytes_at(&c->got), mw_bytes_len(&c->got));
-    for (int i = 0; i < n; i++) mw_frame_push_field(L, ch->format, i, fields[i]);
-    return n + 1;
+    if (ch->coat->cut.left > 0) return next_of_batch(L, ch);
+    n = take_frame(L, ch, &fault, &rc);
+    if (n >= 0) return n;
+    return rc == MW_ENOMEM ? no_memory(L, ch) : refuse(L, ch, fault.why, fault.what, fault.announced);
+}
+
+int mw_coat_at_hand(lua_State *L, struct mw_channel *ch) {
+    struct mw_squeeze_fault fault;
+    const struct mw_bytes *in;
+    int rc, n;
+
+    if (ch->stream == NULL || ch->uses > 0 || !ch->coated || mw_stream_reader(ch->stream)->held) return 0;
+    if (mw_coat_waiting(ch)) return next_of_batch(L, ch);
+    in = mw_stream_in(ch->stream);
+    ch->frame.seen = 0;
+    if (mw_bytes_len(in) == 0 || mw_frame_parse(ch->format, mw_bytes_at(in), mw_bytes_len(in), &ch->frame) != 1) return 0;
+    n = take_frame(L, ch, &fault, &rc);
+    return n > 0 ? n : 0;
 }

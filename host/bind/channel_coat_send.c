@@ -6,6 +6,9 @@
 
 #include "bind/arg.h"
 #include "bind/channel_coat.h"
+#include "bind/scratch.h"
+#include "codec/json.h"
+#include "codec/pack.h"
 
 static int refuse(struct mw_coat_no *no, const char *why, const char *what, uint64_t len) {
     no->why = why;
@@ -122,21 +125,55 @@ static int push_no(lua_State *L, struct mw_channel *ch, const struct mw_coat_no 
     return mw_frame_push_refusal(L, ch->format, no->why, no->what, no->len, "channel send", mw_stream_subject(ch->stream));
 }
 
-int mw_coat_send(lua_State *L, struct mw_channel *ch) {
-    union mw_frame_value values[MW_FRAME_FIELDS];
+static int send_bytes(lua_State *L, struct mw_channel *ch, const union mw_frame_value *values, struct mw_view m) {
     struct mw_coat *c = ch->coat;
     struct mw_coat_no no;
-    struct mw_view m = { NULL, 0 };
-    int rc;
+    int rc = c->batch_count > 0 ? hold(c, m, &no) : put_frame(c, values, m, &no);
 
-    mw_frame_values(L, 3, "channel.send", ch->format, values);
-    if (lua_type(L, 2) == LUA_TUSERDATA) m.at = mw_channel_view_bytes(L, 2, &m.len);
-    if (m.at == NULL) m.at = mw_arg_bytes(L, 2, "channel.send", "data", &m.len); /* raises */
-    rc = c->batch_count > 0 ? hold(c, m, &no) : put_frame(c, values, m, &no);
     mw_coat_charge(c);
     if (rc < 0) return push_no(L, ch, &no);
     ch->stats.sent++;
     ch->stats.bytes_sent += m.len;
     lua_pushvalue(L, 1);
     return 1;
+}
+
+/* The value at 2, as the schema wants it, behind what is in `out`. 0 or a code.                   [-0, +0|1, e] */
+static int encode(lua_State *L, const struct mw_coat *c, struct mw_bytes *out, struct mw_codec_fault *fault, struct mw_err *err) {
+    struct mw_codec_options o = { .bytes_max = c->body_max > 0 ? c->body_max : 1 };
+    int idx = 2;
+
+    if (c->codec == MW_CODEC_JSON) return mw_json_write(L, idx, out, &o, fault, err);
+    return mw_pack_write(L, idx, out, &o, fault, err);
+}
+
+/* [ch value fields...]                                                                            [-0, +1|2, e] */
+static int send_value(lua_State *L, struct mw_channel *ch, const union mw_frame_value *values) {
+    struct mw_codec_fault fault = { 0 };
+    struct mw_err err;
+    struct mw_bytes *out;
+    int box, rc, n;
+
+    out = mw_scratch_take(L);                                   /* [... box] */
+    box = lua_gettop(L);
+    rc = encode(L, ch->coat, out, &fault, &err);
+    if (rc == 0 && ch->stream == NULL) return mw_channel_gone(L);
+    n = rc < 0 ? mw_coat_push_fault(L, ch, "channel send", &fault, NULL, &err)
+               : send_bytes(L, ch, values, (struct mw_view){ mw_bytes_at(out), mw_bytes_len(out) });
+    mw_scratch_give(L, box);
+    return n;
+}
+
+int mw_coat_send(lua_State *L, struct mw_channel *ch) {
+    union mw_frame_value values[MW_FRAME_FIELDS];
+    struct mw_view m = { NULL, 0 };
+
+    if (lua_isnoneornil(L, 2) && ch->coat->codec != MW_CODEC_NONE) {
+        return mw_raise_inval(L, "channel.send", "nil is the end of a channel, and no message: mw.null can be sent");
+    }
+    mw_frame_values(L, 3, "channel.send", ch->format, values);
+    if (ch->coat->codec != MW_CODEC_NONE) return send_value(L, ch, values);
+    if (lua_type(L, 2) == LUA_TUSERDATA) m.at = mw_channel_view_bytes(L, 2, &m.len);
+    if (m.at == NULL) m.at = mw_arg_bytes(L, 2, "channel.send", "data", &m.len); /* raises */
+    return send_bytes(L, ch, values, m);
 }

@@ -20,18 +20,18 @@ end
 
 local function coats(url)
   local srv <close> = assert(mw.net.listen(url))
-  local options = { batch = { messages = 4, delay = "1ms" }, compress = { "zstd", min = 10 } }
+  local options = { batch = { messages = 4, delay = "1ms" }, compress = { "zstd", min = 10 }, codec = "json" }
   mw.task.spawn_with({ daemon = true, name = "server" }, srv.serve, srv, function(conn)
     local ch = conn:framed("u32le", options)
-    for data in ch:messages() do assert(ch:send(data:upper())) end
+    for data in ch:messages() do assert(ch:send { data[1]:upper() }) end
   end)
   local conn <close> = assert(mw.net.connect(srv:address(), { timeout = 10 }))
   local ch = assert(conn:framed("u32le", options))
-  for i = 1, 6 do assert(ch:send("message " .. i)) end
+  for i = 1, 6 do assert(ch:send { "message " .. i }) end
   for i = 1, 6 do
     local data, err = ch:recv { timeout = 10 }
     if not data then error(err) end
-    assert(data == "MESSAGE " .. i)
+    assert(data[1] == "MESSAGE " .. i)
   end
 end
 
