@@ -31,6 +31,7 @@ static const luaL_Reg doors[] = {
     {"signal", mw_door_signal},
     {"sys", mw_door_sys},
     {"task", mw_door_task},
+    {"tls", mw_door_tls},
     {"uv", mw_door_uv},
     {"worker", mw_door_worker},
 };
@@ -88,7 +89,7 @@ static int core_module(lua_State *L) { /* core.module(name) -> module */
 
 /* Parts of the program itself, which work with what no script has. */
 int mw_module_public(const char *name) {
-    static const char *const inner[] = {"moonwire.preload", "moonwire.script", "moonwire.test"};
+    static const char *const inner[] = {"moonwire.preload", "moonwire.script", "moonwire.test", "moonwire.tls"};
 
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
         if (strcmp(inner[i], name) == 0) return 0;

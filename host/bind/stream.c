@@ -13,6 +13,7 @@
 #include "bind/parcel.h"
 #include "bind/shm.h"
 #include "bind/stream_box.h"
+#include "bind/tls.h"
 #include "core/task.h"
 
 enum {
@@ -189,11 +190,6 @@ static int stream_use(lua_State *L) {
     struct mw_err err;
     mw_err_set(&err, -EOPNOTSUPP, "stream use", NULL, "this version does not have it");
     mw_err_hint(&err, "a channel has it: stream:framed(\"lines\"):use(f)");
-    return mw_raise(L, &err);
-}
-static int stream_starttls(lua_State *L) {
-    struct mw_err err;
-    mw_err_set(&err, -EOPNOTSUPP, "stream starttls", NULL, "this version has no TLS");
     return mw_raise(L, &err);
 }
 
@@ -447,6 +443,7 @@ static int stream_peer(lua_State *L) {
         lua_setfield(L, -2, "host");
         set_integer(L, "port", peer.port);
     }
+    mw_tls_push_peer(L, mw_stream_check(L, 1));
     return 1;
 }
 
@@ -484,7 +481,8 @@ static const luaL_Reg methods[] = {
     { "address", stream_address },
     { "framed", mw_stream_framed },
     { "use", stream_use },
-    { "starttls", stream_starttls },
+    { "starttls", mw_stream_starttls },
+    { "tls", mw_stream_tls },
     { NULL, NULL },
 };
 static const luaL_Reg meta[] = {

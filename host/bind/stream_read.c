@@ -203,7 +203,7 @@ static int attempt(lua_State *L, struct mw_stream_box *box, struct mw_read *r, s
         if (rc != 0) return rc;
         if (box->streak++ >= STREAK) {
             box->streak = 0;
-            if (mw_wait_possible(L) && mw_stream_listen(s) == 0) return 0;
+            if (mw_wait_possible(L) && !mw_stream_holds(s) && mw_stream_listen(s) == 0) return 0;
         }
         rc = mw_stream_fill(s, 0, err);
         if (rc == MW_EEOF) return look_at_end(s, r);

@@ -117,6 +117,12 @@ void mw_err_push(lua_State *L, const struct mw_err *err) {
     set(L, "subject", err->subject);
     set(L, "message", err->what);
     set(L, "hint", err->hint);
+    if (err->code == MW_ECERT || err->code == MW_ETLS) { /* what went wrong with TLS: a word or two, up to the colon */
+        lua_createtable(L, 0, 1);
+        lua_pushlstring(L, err->what, strcspn(err->what, ":"));
+        lua_setfield(L, -2, "reason");
+        lua_setfield(L, -2, "data");
+    }
     luaL_setmetatable(L, MW_ERROR_TYPE);
 }
 

@@ -26,6 +26,7 @@ int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *w
     if (err == NULL) return code;
     snprintf(op, sizeof op, "%s %s", s->noun, verb);
     if (code == MW_ECLOSED && what == NULL && s->why != NULL) what = s->why;
+    if (what == NULL && s->secure != NULL) what = mw_secure_why(s, code);
     return mw_err_set(err, code, op, s->subject, what);
 }
 
@@ -61,9 +62,9 @@ static void on_timer(struct mw_timer *t) {
         }
         sooner(&next, s->moved + s->limits.idle_ns);
     }
-    if (s->limits.stall_ns != 0 && mw_bytes_len(&s->head.out) > 0) {
+    if (s->limits.stall_ns != 0 && mw_stream_waits(s) > 0) {
         if (now - s->stuck >= s->limits.stall_ns) {
-            if (s->retired) mw_stream_lost(s, "the peer took nothing");
+            if (s->retired && !(s->secure != NULL && mw_secure_lingers(s))) mw_stream_lost(s, "the peer took nothing");
             close_after(s, "the peer took nothing", s->limits.stall_ns);
             return;
         }
@@ -75,6 +76,7 @@ static void on_timer(struct mw_timer *t) {
         mw_stream_calm(s);
         mw_bytes_shrink(&s->head.in, 0);
         mw_bytes_shrink(&s->head.out, 0);
+        if (s->secure != NULL) mw_secure_trim(s);
         mw_stream_charge(s);
     } else if (s->trim) {
         s->calls_seen = calls;
@@ -87,7 +89,7 @@ void mw_stream_mind(mw_stream *s) {
     uint64_t next = 0;
 
     if (s->limits.idle_ns != 0) sooner(&next, s->moved + s->limits.idle_ns);
-    if (s->limits.stall_ns != 0 && mw_bytes_len(&s->head.out) > 0) sooner(&next, s->stuck + s->limits.stall_ns);
+    if (s->limits.stall_ns != 0 && mw_stream_waits(s) > 0) sooner(&next, s->stuck + s->limits.stall_ns);
     if (s->trim) {
         s->calls_seen = (unsigned)(s->stats.reads + s->stats.writes);
         sooner(&next, mw_host_now(s->host) + TRIM);
@@ -106,7 +108,7 @@ static void on_teardown(struct mw_handle *it) {
     mw_stream *s = MW_LIST_ENTRY(it, mw_stream, handle);
 
     mw_stream_settle(s);
-    if (mw_bytes_len(&s->head.out) > 0 && s->werr == 0) mw_stream_push_out(s);
+    if (mw_stream_waits(s) > 0 && s->werr == 0) mw_stream_push_out(s);
     if (mw_bytes_len(&s->head.out) > 0 && s->handle.busy != NULL) mw_stream_lost(s, "the host ended");
     mw_stream_close(s);
 }
@@ -115,7 +117,7 @@ static int on_its_way(struct mw_handle *it) {
     mw_stream *s = MW_LIST_ENTRY(it, mw_stream, handle);
 
     mw_stream_settle(s);
-    return s->werr == 0 && mw_bytes_len(&s->head.out) > 0;
+    return s->werr == 0 && mw_stream_waits(s) > 0;
 }
 
 void mw_stream_fleeting(mw_stream *s) {
@@ -209,6 +211,7 @@ void mw_stream_release(mw_stream *s) {
     if (s == NULL || --s->refs > 0) return;
     mw_stream_close(s);
     mw_turn_end(&s->head.reader);
+    free(s->secure);
     free(s->why);
     free(s->identity);
     free(s);
@@ -217,9 +220,10 @@ void mw_stream_release(mw_stream *s) {
 void mw_stream_close(mw_stream *s) {
     if (s->closed) return;
     mw_stream_settle(s);
-    if (mw_bytes_len(&s->head.out) > 0 && s->werr == 0) mw_stream_push_out(s);
+    if (mw_stream_waits(s) > 0 && s->werr == 0) mw_stream_push_out(s);
     if (!mw_list_empty(&s->held)) mw_stream_lost(s, "what was held back could not be sent");
     while (!mw_list_empty(&s->held)) mw_list_remove(s->held.next);
+    if (s->secure != NULL) mw_secure_end(s);
     s->closed = 1;
     mw_host_disown(&s->handle);
     if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);
@@ -274,17 +278,21 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
 
     if (s->closed || s->retired) return !s->closed;
     rc = s->told ? 0 : mw_stream_flush(s, err); /* a failure that no call has told yet is this one's */
+    if (s->secure != NULL && rc >= 0 && s->werr == 0) {
+        mw_secure_part(s);
+        rc = mw_secure_shaken(s) && (mw_stream_waits(s) > 0 || mw_secure_linger(s));
+    }
     if (rc <= 0 || mw_host_closing(s->host)) {
         mw_stream_close(s);
         return rc < 0 ? rc : 0;
     }
     s->retired = 1;
     s->head.add_max = 0;
-    s->want_read = 0;
+    s->want_read = s->secure != NULL && mw_secure_lingers(s);
     s->limits.idle_ns = 0;
     if (s->limits.stall_ns == 0) s->limits.stall_ns = LINGER;
     mw_stream_stuck(s);
-    if (s->rfd != s->wfd && s->rfd >= 0) {
+    if (s->rfd != s->wfd && s->rfd >= 0 && !s->want_read) {
         mw_stream_drop_rfd(s);
     } else {
         mw_stream_watch(s);
@@ -325,5 +333,5 @@ mw_host *mw_stream_host(const mw_stream *s) {
 }
 void mw_stream_stats(const mw_stream *s, struct mw_stream_stats *out) {
     *out = s->stats;
-    out->bytes_in = s->head.came;
+    if (s->secure == NULL) out->bytes_in = s->head.came;
 }

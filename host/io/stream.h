@@ -85,6 +85,8 @@ int mw_stream_fill(mw_stream *s, size_t want, struct mw_err *err);
 struct mw_wait *mw_stream_readable(mw_stream *s);
 /* Watches for reading without a try: for a reader that has had its share and lets others go first. 0 or a code. */
 int mw_stream_listen(mw_stream *s);
+/* 1: more can be read without anything coming (TLS has it): such a reader must not wait. */
+int mw_stream_holds(const mw_stream *s);
 /* The place of the queue's head among all bytes received. */
 static inline uint64_t mw_stream_offset(const mw_stream *s) {
     const struct mw_stream_head *head = (const struct mw_stream_head *)s;
@@ -196,7 +198,7 @@ int mw_stream_kept(const mw_stream *s);
 /* ---- Looking ------------------------------------------------------------------------------------------------------------ */
 
 /* 0 once the peer has closed or half-closed, an error is known, or s is closed; consumes nothing. */
-int mw_stream_alive(const mw_stream *s);
+int mw_stream_alive(mw_stream *s);
 /* 1 while it is alive and nothing of it is under way: no reader, nothing unread (here or with the system), nothing unsent (what was
  * gathered is sent first). */
 int mw_stream_quiet(mw_stream *s);

@@ -14,6 +14,8 @@
 #include "io/endpoint.h"
 #include "io/stream_parts.h"
 
+#define NO_TLS "handles do not go through TLS: send them over a plain Unix socket"
+
 /* Room for the descriptors of one message. */
 union control {
     struct cmsghdr align;
@@ -118,6 +120,7 @@ int mw_stream_take_fds(mw_stream *s, int fds[MW_STREAM_FDS], struct mw_err *err)
     int code = 0, given = 0;
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "recv_handle", NULL, err);
+    if (s->secure != NULL) return mw_stream_fail(s, MW_EINVAL, "recv_handle", NO_TLS, err);
     if (mw_bytes_len(&s->head.in) == 0) return 0;
     if (all == 0 || s->head.passed->it[0].at != head) {
         return mw_stream_fail(s, MW_EFRAME, "recv_handle", "ordinary bytes come before it", err);
@@ -227,6 +230,7 @@ static int parcel_new(char kind, const int *fds, int count, struct mw_parcel **o
 int mw_stream_can_carry(mw_stream *s, struct mw_err *err) {
     int rc;
 
+    if (s->secure != NULL) return mw_stream_fail(s, MW_EINVAL, "send_handle", NO_TLS, err);
     if (!s->closed && s->wkind != MW_FD_UNIX) {
         return mw_stream_fail(s, MW_EINVAL, "send_handle", "only a Unix socket can carry handles", err);
     }
@@ -244,6 +248,7 @@ int mw_stream_send_kind(mw_stream *s, char kind, const int *fds, int count, stru
     struct mw_parcel *p = NULL;
     int rc;
 
+    if (s->secure != NULL) return mw_stream_fail(s, MW_EINVAL, "send_handle", NO_TLS, err);
     if (!s->closed && s->wkind != MW_FD_UNIX) {
         return mw_stream_fail(s, MW_EINVAL, "send_handle", "only a Unix socket can carry handles", err);
     }
@@ -286,11 +291,12 @@ void mw_stream_passed_end(mw_stream *s) {
 
 /* ---- The other end ------------------------------------------------------------------------------------------------------ */
 
-int mw_stream_alive(const mw_stream *s) {
+int mw_stream_alive(mw_stream *s) {
     struct pollfd at[2] = { { s->rfd, POLLIN | POLLRDHUP, 0 }, { s->wfd != s->rfd ? s->wfd : -1, 0, 0 } };
     const short gone = POLLRDHUP | POLLHUP | POLLERR | POLLNVAL;
     int n;
 
+    if (s->secure != NULL) mw_secure_look(s);
     if (s->closed || s->retired || s->eof || s->rerr != 0 || s->werr != 0) return 0;
     do {
         n = poll(at, 2, 0);
@@ -311,6 +317,7 @@ int mw_stream_quiet(mw_stream *s) {
 
     mw_stream_settle(s);
     mw_stream_send_gathered(s);
+    if (s->secure != NULL) mw_secure_look(s);
     if (s->closed || s->retired || s->eof || s->rerr != 0 || s->werr != 0 || s->finishing || s->head.passed != NULL) return 0;
     if (s->head.reader.held || mw_bytes_len(&s->head.in) > 0 || s->kept > 0 || mw_stream_unsent(s) > 0) return 0;
     do {

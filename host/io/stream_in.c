@@ -32,37 +32,47 @@ int mw_stream_unread(mw_stream *s, const char *at, size_t len, struct mw_err *er
     return 0;
 }
 
-static ssize_t take(mw_stream *s, char *at, size_t n) {
+ssize_t mw_stream_take(mw_stream *s, char *at, size_t n) {
     int tries = 0;
     ssize_t got;
 
     do {
-        if (s->rkind == MW_FD_UNIX) got = mw_stream_recvmsg(s, at, n);
-        else if (s->rkind == MW_FD_SOCKET) got = recv(s->rfd, at, n, MSG_DONTWAIT);
+        if (s->rkind == MW_FD_UNIX && s->secure == NULL) got = mw_stream_recvmsg(s, at, n);
+        else if (s->rkind != MW_FD_OTHER) got = recv(s->rfd, at, n, MSG_DONTWAIT);
         else got = read(s->rfd, at, n);
     } while (got < 0 && errno == EINTR && ++tries < MW_EINTR_MAX);
     if (got < 0 && errno == EIO && s->pty) got = 0; /* the last one at the other side of the terminal has gone */
     return got;
 }
 
+char *mw_stream_reserve(mw_stream *s, size_t want, size_t *room) {
+    size_t ask = want != 0 && want < s->chunk ? want : s->chunk;
+    char *at;
+
+    if (ask <= MW_BLOCK) mw_stream_lend(s, &s->head.in);
+    at = mw_bytes_reserve(&s->head.in, ask, room);
+    if (at == NULL && ask > MW_CHUNK_MIN) { /* less memory, smaller bites */
+        s->chunk = ask = MW_CHUNK_MIN;
+        at = mw_bytes_reserve(&s->head.in, ask, room);
+    }
+    if (at == NULL) return NULL;
+    mw_stream_charge(s);
+    if (*room > ask) *room = ask;
+    return at;
+}
+
 /* One read of at most `want` bytes (0: what fits). 1: bytes came (*full: as many as there was room for); 0: none now;
  * MW_EEOF; or a code: MW_ENOMEM, or one that sticks. */
 static int read_once(mw_stream *s, size_t want, int *full) {
-    size_t ask = want != 0 && want < s->chunk ? want : s->chunk, room;
+    size_t room;
     char *at;
     ssize_t got;
 
     *full = 0;
-    if (ask <= MW_BLOCK) mw_stream_lend(s, &s->head.in);
-    at = mw_bytes_reserve(&s->head.in, ask, &room);
-    if (at == NULL && ask > MW_CHUNK_MIN) { /* less memory, smaller bites */
-        s->chunk = ask = MW_CHUNK_MIN;
-        at = mw_bytes_reserve(&s->head.in, ask, &room);
-    }
+    if (s->secure != NULL) return mw_secure_read(s, want, full);
+    at = mw_stream_reserve(s, want, &room);
     if (at == NULL) return MW_ENOMEM;
-    mw_stream_charge(s);
-    if (room > ask) room = ask;
-    got = take(s, at, room);
+    got = mw_stream_take(s, at, room);
     s->stats.reads++;
     if (got > 0) {
         mw_bytes_commit(&s->head.in, (size_t)got);
@@ -102,6 +112,10 @@ int mw_stream_listen(mw_stream *s) {
     rc = mw_stream_watch(s);
     if (rc < 0) s->want_read = 0;
     return rc;
+}
+
+int mw_stream_holds(const mw_stream *s) {
+    return s->secure != NULL && mw_secure_holds(s);
 }
 
 /* The reader is about to wait: has the descriptor watched, and empty queues looked after. */
@@ -145,8 +159,13 @@ void mw_stream_on_readable(mw_stream *s) {
     int i, full = 1, rc = 1, came = 0;
 
     if (s->drive != NULL && high > MW_STREAM_DRIVEN) high = MW_STREAM_DRIVEN;
+    if (s->secure != NULL && mw_secure_lingers(s)) {
+        mw_secure_heard(s);
+        return;
+    }
     if (s->closed || s->retired || s->eof || s->rerr != 0) s->want_read = 0;
-    for (i = 0; s->want_read && i < READS && full && rc == 1; i++) {
+    for (i = 0; s->want_read && full && rc == 1; i++) {
+        if (i >= READS && (s->secure == NULL || !mw_secure_holds(s))) break;   /* what TLS holds, nobody else tells of */
         if (mw_bytes_len(&s->head.in) >= high || crowded_out(s) || (s->head.passed != NULL && s->head.passed->count >= MW_STREAM_FDS)) {
             s->want_read = 0; /* a later fill watches again */
             break;
@@ -154,6 +173,7 @@ void mw_stream_on_readable(mw_stream *s) {
         rc = read_once(s, 0, &full);
         if (rc == 1) came = 1;
     }
+    if (s->secure != NULL && mw_secure_news(s)) came = 1;
     if (!came) mw_stream_give_back(s, &s->head.in);
     if (came && !full && rc == 1) s->drained_in = mw_host_turn(s->host); /* the task that is woken now need not ask again */
     if (came || rc < 0) s->stirred = 1;

@@ -14,11 +14,11 @@
 enum { PIECES = 32 };            /* parts of one writev */
 
 size_t mw_stream_unsent(const mw_stream *s) {
-    return mw_bytes_len(&s->head.out);
+    return mw_stream_waits(s);
 }
 
 int mw_stream_crowded(const mw_stream *s) {
-    return mw_bytes_len(&s->head.out) > s->limits.write_soft;
+    return mw_stream_waits(s) > s->limits.write_soft;
 }
 
 struct mw_wait *mw_stream_writable(mw_stream *s) {
@@ -50,8 +50,7 @@ static ssize_t guarded_writev(int fd, const struct iovec *iov, int count) {
     return n;
 }
 
-/* Bytes taken; 0: none now; or a code. */
-static ssize_t give(mw_stream *s, struct iovec *iov, int count) {
+ssize_t mw_stream_give(mw_stream *s, struct iovec *iov, int count) {
     int tries = 0;
     ssize_t n;
 
@@ -85,7 +84,7 @@ static void open_queue(mw_stream *s) {
     if (s->gathering && s->head.add_max > MW_GATHER_MAX) s->head.add_max = MW_GATHER_MAX;
 }
 
-static void half_close(mw_stream *s) {
+void mw_stream_half_close(mw_stream *s) {
     s->want_write = 0;
     if (s->wfd < 0) return;
     if (s->wfd != s->rfd) mw_stream_drop_wfd(s);
@@ -98,21 +97,55 @@ int mw_stream_break(mw_stream *s, int code) {
     s->gathering = 0;
     s->head.add_max = 0;
     mw_bytes_free(&s->head.out);
+    if (s->secure != NULL) mw_secure_broken(s);
     mw_stream_charge(s);
     mw_stream_parcels_end(s);
-    if (s->finishing) half_close(s); /* or the peer would wait for ever */
+    if (s->finishing) mw_stream_half_close(s); /* or the peer would wait for ever */
     mw_wait_wake(&s->writable);
     return code;
 }
 
-int mw_stream_push_out(mw_stream *s) {
-    size_t was = mw_bytes_len(&s->head.out), left = was, low = s->limits.write_soft / 2;
+/* The out queue was `was` bytes, and is `left`. */
+static void after_push(mw_stream *s, size_t was, size_t left) {
+    size_t low = s->limits.write_soft / 2;
 
+    if (left < was && s->limits.stall_ns != 0) s->stuck = mw_host_now(s->host);
+    open_queue(s);
+    if (left == 0) mw_stream_give_back(s, &s->head.out);
+    if (left == 0 && s->finishing) mw_stream_half_close(s);
+    if (left == 0 || (left <= low && was > low)) mw_wait_wake(&s->writable);
+}
+
+/* The same through TLS: what is encrypted waits in a queue of its own, so that no more is than the descriptor takes soon. */
+static int push_secure(mw_stream *s) {
+    size_t was = mw_stream_waits(s), held;
+    ssize_t sent = 1;
+    int rc;
+
+    s->gathering = 0;
+    while ((held = mw_bytes_len(&s->head.out)) > 0 && sent > 0) {
+        struct iovec iov = { s->head.out.base + s->head.out.head, held };
+        sent = mw_secure_give(s, &iov, 1);
+        if (sent < 0) return mw_stream_break(s, (int)sent);
+        mw_bytes_consume(&s->head.out, (size_t)sent);
+        if ((size_t)sent < held) break;
+    }
+    if (held == 0 && (s->finishing || s->retired)) mw_secure_part(s);
+    rc = mw_secure_flush(s);
+    if (rc < 0) return mw_stream_break(s, rc);
+    after_push(s, was, mw_stream_waits(s));
+    return 0;
+}
+
+int mw_stream_push_out(mw_stream *s) {
+    size_t was = mw_bytes_len(&s->head.out), left = was;
+
+    if (s->secure != NULL) return push_secure(s);
     s->gathering = 0;
     while (left > 0) {
         size_t ahead = s->parcels != NULL ? mw_stream_parcel_ahead(s) : left, n = ahead < left ? ahead : left;
         struct iovec iov = { s->head.out.base + s->head.out.head, n };
-        ssize_t sent = n == 0 ? mw_stream_parcel_send(s) : give(s, &iov, 1);
+        ssize_t sent = n == 0 ? mw_stream_parcel_send(s) : mw_stream_give(s, &iov, 1);
 
         if (sent < 0) return mw_stream_break(s, (int)sent);
         mw_bytes_consume(&s->head.out, (size_t)sent);
@@ -122,21 +155,18 @@ int mw_stream_push_out(mw_stream *s) {
             break;
         }
     }
-    if (left < was && s->limits.stall_ns != 0) s->stuck = mw_host_now(s->host);
-    open_queue(s);
-    if (left == 0) mw_stream_give_back(s, &s->head.out);
-    if (left == 0 && s->finishing) half_close(s);
-    if (left == 0 || (left <= low && was > low)) mw_wait_wake(&s->writable);
+    after_push(s, was, left);
     return 0;
 }
 
 void mw_stream_on_writable(mw_stream *s) {
     /* Interest is given up only when there was nothing to do, so that a busy writer does not change it each time. */
-    if (mw_bytes_len(&s->head.out) == 0) s->want_write = 0;
+    if (mw_stream_waits(s) == 0) s->want_write = 0;
     else mw_stream_push_out(s);
-    if (mw_bytes_len(&s->head.out) == 0) s->stirred = 1;
-    if (!s->retired || mw_bytes_len(&s->head.out) > 0) return;
+    if (mw_stream_waits(s) == 0) s->stirred = 1;
+    if (!s->retired || mw_stream_waits(s) > 0) return;
     if (s->werr != 0) mw_stream_lost(s, mw_err_words(s->werr));
+    else if (s->secure != NULL && mw_secure_linger(s)) return;
     mw_stream_close(s);
 }
 
@@ -144,7 +174,7 @@ void mw_stream_on_writable(mw_stream *s) {
 static int push_and_watch(mw_stream *s) {
     int rc = mw_stream_push_out(s);
 
-    if (rc < 0 || mw_bytes_len(&s->head.out) == 0) return rc;
+    if (rc < 0 || mw_stream_waits(s) == 0) return rc;
     mw_stream_stuck(s);
     rc = mw_stream_watch(s);
     return rc < 0 ? mw_stream_break(s, rc) : 0;
@@ -262,7 +292,7 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
             block += parts[i].len;
         }
         if (n == 0) break;
-        sent = give(s, iov, n);
+        sent = s->secure != NULL ? mw_secure_give(s, iov, n) : mw_stream_give(s, iov, n);
         if (sent < 0) return sent;
         ahead -= (size_t)sent < held ? (size_t)sent : held;
         mw_bytes_consume(&s->head.out, held - ahead);
@@ -276,8 +306,8 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
 static int queue_rest(mw_stream *s, const struct mw_view *parts, int count, size_t sent, size_t total, int first, struct mw_err *err) {
     int rc = queue(s, parts, count, sent, total), lost = rc < 0 && sent > 0, watched = 0;
 
-    if (first && mw_bytes_len(&s->head.out) > 0) {
-        s->want_write = 1;
+    if (first && mw_stream_waits(s) > 0) {
+        if (s->secure == NULL || mw_secure_unsent(s) > 0) s->want_write = 1;
         mw_stream_stuck(s);
         watched = mw_stream_watch(s);
     }
@@ -312,7 +342,7 @@ static int write_now(mw_stream *s, const struct mw_view *parts, int count, size_
         if (sent < 0) return sent_or_broken(s, mw_stream_break(s, (int)sent), err);
         open_queue(s);
         mw_stream_give_back(s, &s->head.out);
-        if ((size_t)sent == total && mw_bytes_len(&s->head.out) == 0) return 0;
+        if ((size_t)sent == total && mw_stream_waits(s) == 0) return 0;
     }
     return queue_rest(s, parts, count, (size_t)sent, total, first, err);
 }
@@ -404,7 +434,7 @@ int mw_stream_flush(mw_stream *s, struct mw_err *err) {
     if (rc < 0) return rc;
     if (s->werr == 0 && s->gathering) rc = push_and_watch(s);
     if (s->werr != 0) return tell(s, err);
-    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_bytes_len(&s->head.out) > 0;
+    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : mw_stream_waits(s) > 0;
 }
 
 int mw_stream_finish(mw_stream *s, struct mw_err *err) {
@@ -417,6 +447,11 @@ int mw_stream_finish(mw_stream *s, struct mw_err *err) {
     if (s->finishing) return rc;
     s->finishing = 1;
     open_queue(s);
-    if (rc == 0) half_close(s);
+    if (s->secure != NULL) { /* its last word first */
+        rc = push_and_watch(s);
+        if (rc < 0) return tell(s, err);
+        return mw_stream_waits(s) > 0;
+    }
+    if (rc == 0) mw_stream_half_close(s);
     return rc;
 }

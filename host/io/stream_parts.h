@@ -29,6 +29,7 @@ static inline int mw_would_block(int e) {
 
 struct mw_watch;                 /* a uv_poll and its stream */
 struct mw_parcel;                /* descriptors that wait to be sent */
+struct mw_secure;                /* TLS (io/secure) */
 
 /* A descriptor that arrived, with the place of its byte. */
 struct mw_passed {
@@ -81,6 +82,7 @@ struct mw_stream {
     size_t need;
     size_t charged;              /* room of both queues, as the host knows it */
     struct mw_parcel *parcels;   /* a ring: the last one, whose next is the first */
+    struct mw_secure *secure;    /* TLS: the queues hold plaintext; NULL: none */
 
     struct mw_wait readable, writable;
     mw_stream_enough *enough;
@@ -99,6 +101,29 @@ struct mw_stream {
     char subject[];
 };
 
+/* secure.c: what TLS keeps beside the queues. Each only where s->secure is not NULL. */
+size_t mw_secure_size(const mw_stream *s);                     /* bytes of memory */
+size_t mw_secure_unsent(const mw_stream *s);                   /* bytes for the peer, 0 when nothing is awaited either */
+int mw_secure_read(mw_stream *s, size_t want, int *full);      /* as read_once (stream_in.c) */
+int mw_secure_holds(const mw_stream *s);                       /* 1: it has something to read without the descriptor's help */
+int mw_secure_news(mw_stream *s);                              /* 1, once: the handshake is done */
+void mw_secure_look(mw_stream *s);                             /* takes what the descriptor has, for who asks whether anything came */
+ssize_t mw_secure_give(mw_stream *s, const struct iovec *iov, int count);    /* as mw_stream_give; bytes of plaintext */
+int mw_secure_flush(mw_stream *s);                             /* to the descriptor: 0 (some may wait), or a code */
+void mw_secure_part(mw_stream *s);                             /* says the last word, once all plaintext has gone */
+int mw_secure_shaken(const mw_stream *s);
+int mw_secure_linger(mw_stream *s);                            /* retired, all sent. 1: it waits until the peer has answered */
+int mw_secure_lingers(const mw_stream *s);
+void mw_secure_heard(mw_stream *s);                            /* lingers, and something came: away with it, and closes */
+void mw_secure_broken(mw_stream *s);                           /* what is unsent is dropped */
+void mw_secure_trim(mw_stream *s);
+void mw_secure_end(mw_stream *s);                              /* the stream closes: a last word, if it can go at once */
+const char *mw_secure_why(const mw_stream *s, int code);       /* words for what broke it; or NULL */
+
+/* Bytes that were written and that the system has not. */
+static inline size_t mw_stream_waits(const mw_stream *s) {
+    return mw_bytes_len(&s->head.out) + (s->secure != NULL ? mw_secure_unsent(s) : 0);
+}
 /* Tells the loop what want_read and want_write ask for. 0 or a code. */
 int mw_stream_watch(mw_stream *s);
 /* Makes sure that the deadlines are looked after. */
@@ -110,7 +135,7 @@ static inline void mw_stream_moved(mw_stream *s) {
 }
 /* Tells the host how much room the queues take. */
 static inline void mw_stream_charge(mw_stream *s) {
-    size_t now = s->head.in.size + s->head.out.size;
+    size_t now = s->head.in.size + s->head.out.size + (s->secure != NULL ? mw_secure_size(s) : 0);
 
     if (now == s->charged) return;
     mw_host_charge(s->host, s->charged, now);
@@ -149,9 +174,15 @@ int mw_stream_fail(const mw_stream *s, int code, const char *verb, const char *w
 
 void mw_stream_lost(mw_stream *s, const char *why);
 
-/* stream_in.c, called by the loop */
+/* stream_in.c */
+ssize_t mw_stream_take(mw_stream *s, char *at, size_t n);      /* as read(2) */
+char *mw_stream_reserve(mw_stream *s, size_t want, size_t *room);        /* of the in queue, for a read of at most `want` (0: what fits); NULL: no memory */
+/* Called by the loop */
 void mw_stream_on_readable(mw_stream *s);
-/* stream_out.c, called by the loop */
+/* stream_out.c */
+ssize_t mw_stream_give(mw_stream *s, struct iovec *iov, int count);      /* to the descriptor: bytes taken; 0: none now; or a code */
+void mw_stream_half_close(mw_stream *s);
+/* Called by the loop */
 void mw_stream_on_writable(mw_stream *s);
 /* Sends what was gathered: somebody is about to wait. An error sticks, and the next writer is told. */
 void mw_stream_send_gathered(mw_stream *s);

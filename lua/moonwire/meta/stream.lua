@@ -96,12 +96,14 @@ function Stream:recv_handle(options) end
 ---@return { bytes_in: integer, bytes_out: integer, reads: integer, writes: integer, unread: integer, unsent: integer }
 function Stream:stats() end
 
---- false once the peer has closed its side, or after an error or close. Reads nothing.
+--- false once the peer has closed its side, or after an error or close. Takes nothing of what came.
 ---@return boolean
 function Stream:alive() end
 
 --- Who is at the other end: of a Unix socket `uid`, `gid`, `pid` (as the system saw them connect); of TCP `host`, `port`.
----@return { uid?: integer, gid?: integer, pid?: integer, host?: string, port?: integer }? peer
+--- With TLS also of its certificate, where it has shown one: `subject` ("CN=alice,O=example"), `sans` ("DNS:example.com", "IP:::1",
+--- "email:...", "URI:..."), `fingerprint` (SHA-256 of all of it, in hex).
+---@return { uid?: integer, gid?: integer, pid?: integer, host?: string, port?: integer, subject?: string, sans?: string[], fingerprint?: string }? peer
 ---@return moonwire.Err? err  ENOTSOCK: a pipe
 function Stream:peer() end
 
@@ -109,9 +111,21 @@ function Stream:peer() end
 ---@param f function
 function Stream:use(f) end
 
---- Raises EOPNOTSUPP: this version has no TLS.
----@param options? table
+--- From here on speaks TLS, as the client, or as the server with `server = true`; waits for the handshake (`timeout`, default 10 s).
+--- What was written before goes out in the clear first. A stream whose handshake fails is closed.
+---@param options? moonwire.StartTlsOptions  as for `connect` and `listen` of tls:// addresses; server_name: default: the host connected to
+---@return moonwire.Stream? stream
+---@return moonwire.Err? err  ECERT, ETLS: err.data.reason says why: "expired", "unknown authority", "wrong name", "injection" (bytes came
+---in the clear before: nothing has begun, the stream is as it was), ...; ETIMEDOUT; EBUSY: another task reads
 function Stream:starttls(options) end
+
+---@class moonwire.StartTlsOptions: moonwire.TlsClientOptions, moonwire.TlsServerOptions
+---@field server? boolean
+---@field timeout? number|string
+
+--- What the stream's TLS came to; nil without TLS.
+---@return { version: string, cipher: string, alpn?: string, server_name?: string, resumed: boolean }?
+function Stream:tls() end
 
 --- Our own end as a URL.
 ---@return string? url

@@ -1,0 +1,158 @@
+--- TLS for moonwire.net and for streams: options, files, and the contexts that connections share.
+--- The C half is bind/tls.c. Knows: core. Not for scripts: they meet it as options of connect and listen, and as stream:starttls.
+local _, core = ...
+
+local door, arg, err = core.tls, core.arg, core.err
+
+local tls = {}
+
+---@class moonwire.TlsOptions
+---@field cert? string  our certificate and those between it and its authority: PEM text, or the path of a file
+---@field key? string  its private key: PEM text, or the path of a file
+---@field key_password? string  of an encrypted key
+---@field alpn? string[]  protocols to agree on, best first
+---@field min_version? "1.2"|"1.3"  default "1.2"
+
+---@class moonwire.TlsClientOptions: moonwire.TlsOptions
+---@field ca? string  authorities to believe: PEM text, or the path of a file; default: the system's. Lists of revoked ones may be in it
+---@field server_name? string  what the certificate must say; default: the host of the address
+---@field insecure_skip_verify? boolean  believe anybody: the peer may be anyone, and so may who listens in
+
+---@class moonwire.TlsServerOptions: moonwire.TlsOptions
+---@field client_ca? string  clients must have a certificate of these authorities: PEM text, or the path of a file
+
+local CLIENT = {
+  cert = "string", key = "string", key_password = "text", alpn = "table", min_version = "text",
+  ca = "string", server_name = "text", insecure_skip_verify = "flag",
+}
+local SERVER = { cert = "string", key = "string", key_password = "text", alpn = "table", min_version = "text", client_ca = "string" }
+
+local FILE = 1 << 20    -- bytes of a file of certificates
+local CONTEXTS = 32     -- contexts kept, and with them their sessions
+local STALE = 600       -- seconds; then the system's authorities are read anew
+local HANDSHAKE = 10    -- seconds
+
+local function wrong(op, text)
+  err.raise(err.fail("EINVAL", op, nil, text))
+end
+
+--- Takes the options of TLS out of `opts`. Raises when there are some and there is no TLS.
+---@param address any
+---@param opts any
+---@param server boolean
+---@param op string
+---@return table? mine  nil: the address is not of TLS
+---@return any rest  options of the connection
+function tls.split(address, opts, server, op)
+  local is_tls = type(address) == "string" and address:find("tls://", 1, true) == 1
+  if type(opts) ~= "table" then return is_tls and {} or nil, opts end
+  local known, other = server and SERVER or CLIENT, server and CLIENT or SERVER
+  local mine, rest = {}, {}
+  for k, v in next, opts do
+    if known[k] == nil and other[k] == nil then
+      rest[k] = v
+    elseif not is_tls then
+      wrong(op, ('option "%s" is of TLS: the address must begin with tls://'):format(k))
+    else
+      mine[k] = v
+    end
+  end
+  return is_tls and mine or nil, is_tls and rest or opts
+end
+
+--- PEM text, from a file where `v` is a path.
+local function text_of(v, op)
+  if v == nil or v:find("-----BEGIN", 1, true) then return v end
+  local text, why = core.fs.read(v, { max = FILE })
+  if not text then return nil, why end
+  if not text:find("-----BEGIN", 1, true) then
+    return nil, err.fail("ECERT", op, v, 'no PEM: it holds no "-----BEGIN"', nil, { reason = "no PEM" })
+  end
+  return text
+end
+
+local function checked(opts, server, op)
+  local o = arg.options(opts, server and SERVER or CLIENT, op)
+  if server and not o.cert then wrong(op, "cert and key are needed: a server shows its certificate") end
+  if (o.cert == nil) ~= (o.key == nil) then wrong(op, "cert and key go together") end
+  return o
+end
+
+--- What the door makes a context of: the files read. Waits.
+---@param o table  checked options
+---@param server boolean
+---@param op string
+---@return table? texts
+---@return moonwire.Err? err
+local function read(o, server, op)
+  local c = {
+    server = server, key_password = o.key_password, alpn = o.alpn, min_version = o.min_version, insecure = o.insecure_skip_verify,
+  }
+  for to, from in next, { cert = "cert", key = "key", ca = server and "client_ca" or "ca" } do
+    local text, why = text_of(o[from], op)
+    if why then return nil, why end
+    c[to] = text
+  end
+  return c
+end
+
+-- Contexts by all that makes them: the connections of one can resume each other's sessions.
+local kept, order = {}, {}
+
+local function name_of(c)
+  local parts = { tostring(c.server), tostring(c.insecure), tostring(c.min_version), tostring(c.key_password) }
+  for _, v in ipairs(c.alpn or {}) do parts[#parts + 1] = tostring(v) end
+  for _, k in ipairs { "cert", "key", "ca" } do parts[#parts + 1] = k .. (c[k] or "") end
+  for i, v in ipairs(parts) do parts[i] = #v .. ":" .. v end
+  return table.concat(parts)
+end
+
+--- A context for these options, shared with others of the same options and files. Waits.
+---@param opts table
+---@param server boolean
+---@param op string
+---@return userdata? context
+---@return moonwire.Err? err
+function tls.context(opts, server, op)
+  local c, why = read(checked(opts, server, op), server, op)
+  if not c then return nil, why end
+  local name, now = name_of(c), core.net.now()
+  local found = kept[name]
+  if found and (server or c.ca or now - found.made < STALE) then return found.context end
+  local context
+  context, why = door.context(c)
+  if not context then return nil, why end
+  if not kept[name] then
+    order[#order + 1] = name
+    if #order > CONTEXTS then kept[table.remove(order, 1)] = nil end
+  end
+  kept[name] = { context = context, made = now }
+  return context
+end
+
+--- stream:starttls(options)
+function tls.starttls(stream, options)
+  local op = "stream starttls"
+  if options ~= nil and type(options) ~= "table" then wrong(op, "options must be a table, got " .. type(options)) end
+  local mine, server, timeout = {}, false, HANDSHAKE
+  for k, v in next, options or {} do
+    if k == "server" then
+      if type(v) ~= "boolean" then wrong(op, 'option "server" must be true or false, got ' .. type(v)) end
+      server = v
+    elseif k == "timeout" then
+      timeout = arg.duration(v, op, 'option "timeout"')
+    else
+      mine[k] = v
+    end
+  end
+  local host, port = door.target(stream)
+  local name = mine.server_name or host
+  if not server and not name and not mine.insecure_skip_verify then
+    wrong(op, "server_name is needed: nothing says whom the certificate is to name")
+  end
+  local context, why = tls.context(mine, server, op)
+  if not context then return nil, why end
+  return door.start(stream, context, not server and name or nil, port or 0, timeout)
+end
+
+return tls

@@ -1,0 +1,376 @@
+/* The TLS engine between two pairs of queues: no socket, each byte where the test wants it.
+ * Knows: wire/tls. Never: a socket. */
+#include "wire/tls.h"
+
+#include "support/check.h"
+#include "support/tls_cert.h"
+
+#define DAY 86400L
+
+static const struct mw_tls_calls *calls = &mw_tls_calls;
+
+struct end {
+    mw_tls_context *context;
+    mw_tls *tls;
+    struct mw_bytes in, out;
+    struct mw_err err;
+};
+
+static struct tls_cert good;
+static struct end server, client;
+
+static struct mw_view text(const char *s) {
+    return (struct mw_view){ s, s != NULL ? strlen(s) : 0 };
+}
+
+static void finish(struct end *e) {
+    calls->close(e->tls);
+    e->tls = NULL;
+    mw_bytes_free(&e->in);
+    mw_bytes_free(&e->out);
+}
+
+static void drop(struct end *e) {
+    finish(e);
+    calls->context_drop(e->context);
+    e->context = NULL;
+}
+
+/* Both sessions anew, over the contexts that are there. */
+static void meet(const char *name) {
+    finish(&server);
+    finish(&client);
+    REQUIRE(calls->open(server.context, NULL, 0, &server.in, &server.out, &server.tls, &server.err) == 0);
+    REQUIRE(calls->open(client.context, name, 443, &client.in, &client.out, &client.tls, &client.err) == 0);
+}
+
+static void begin(struct mw_tls_options *s, struct mw_tls_options *c, const char *name) {
+    drop(&server);
+    drop(&client);
+    if (good.cert[0] == '\0') tls_cert_make(&good, "here", "DNS:here.example,IP:127.0.0.1", -DAY, DAY);
+    s->server = 1;
+    if (s->cert.at == NULL) {
+        s->cert = text(good.cert);
+        s->key = text(good.key);
+    }
+    if (c->ca.at == NULL && !c->insecure) c->ca = text(good.cert);
+    REQUIRE(calls->context_new(s, &server.context, &server.err) == 0);
+    REQUIRE(calls->context_new(c, &client.context, &client.err) == 0);
+    meet(name);
+}
+
+/* Moves at most n bytes. */
+static size_t move(struct end *from, struct end *to, size_t n) {
+    size_t held = mw_bytes_len(&from->out);
+
+    if (n > held) n = held;
+    if (n > 0) REQUIRE(mw_bytes_add(&to->in, mw_bytes_at(&from->out), n) == 0);
+    mw_bytes_consume(&from->out, n);
+    return n;
+}
+
+/* Shakes hands, `step` bytes at a time. 0, or the first code. */
+static int shake(size_t step) {
+    int s = 0, c = 0;
+
+    for (int i = 0; i < 200000; i++) {
+        size_t moved;
+        if (c == 0) c = calls->shake(client.tls, &client.err);
+        moved = move(&client, &server, step);
+        if (s == 0) s = calls->shake(server.tls, &server.err);
+        moved += move(&server, &client, step);
+        if (s < 0 || c < 0) {
+            move(&server, &client, (size_t)-1);
+            move(&client, &server, (size_t)-1);
+            if (c == 0) c = calls->shake(client.tls, &client.err);
+            if (s == 0) s = calls->shake(server.tls, &server.err);
+            return s < 0 ? s : c;
+        }
+        if (s == 1 && c == 1 && moved == 0) return 0;
+        if (moved == 0 && s + c < 2 && i > 100) return MW_EAGAIN;
+    }
+    return MW_EAGAIN;
+}
+
+static long tell(struct end *from, struct end *to, const char *what, char *got, size_t size) {
+    CHECK_INT(calls->write(from->tls, what, strlen(what), &from->err), strlen(what));
+    move(from, to, (size_t)-1);
+    return calls->read(to->tls, got, size, &to->err);
+}
+
+static int reason_is(const struct mw_err *err, const char *reason) {
+    size_t n = strlen(reason);
+
+    if (strncmp(err->what, reason, n) == 0 && (err->what[n] == ':' || err->what[n] == '\0')) return 1;
+    printf("# %s: %s\n", mw_err_name(err->code), err->what);
+    return 0;
+}
+
+TEST(a_handshake_byte_by_byte_ends_in_tls_1_3_and_carries_bytes_both_ways) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    struct mw_tls_about about;
+    char got[64];
+
+    begin(&s, &c, "here.example");
+    REQUIRE(shake(1) == 0);
+    CHECK_INT(tell(&client, &server, "ping", got, sizeof got), 4);
+    CHECK_INT(tell(&server, &client, "pong!", got, sizeof got), 5);
+    calls->about(server.tls, &about);
+    CHECK_STR(about.version, "TLSv1.3");
+    CHECK_STR(about.server_name, "here.example");
+    CHECK(!about.resumed);
+    drop(&server), drop(&client);
+}
+
+TEST(large_pieces_cross_whole_in_records_that_come_in_pieces) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    enum { SIZE = 300000 };
+    char *out = malloc(SIZE), *in = malloc(SIZE);
+    size_t got = 0;
+    long n;
+
+    REQUIRE(out != NULL && in != NULL);
+    begin(&s, &c, "here.example");
+    REQUIRE(shake(7) == 0);
+    for (int i = 0; i < SIZE; i++) out[i] = (char)(i * 31 + i / 251);
+    CHECK_INT(calls->write(client.tls, out, SIZE, &client.err), SIZE);
+    while (move(&client, &server, 1009) > 0) {
+        while ((n = calls->read(server.tls, in + got, SIZE - got, &server.err)) > 0) got += (size_t)n;
+        CHECK(n == 0);
+    }
+    CHECK_INT(got, SIZE);
+    CHECK(memcmp(in, out, SIZE) == 0);
+    free(out), free(in);
+    drop(&server), drop(&client);
+}
+
+TEST(the_closing_word_is_the_end_and_leaves_the_other_way_open) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    char got[64];
+
+    begin(&s, &c, "127.0.0.1");
+    REQUIRE(shake(4096) == 0);
+    CHECK_INT(tell(&client, &server, "last", got, sizeof got), 4);
+    calls->bye(client.tls);
+    calls->bye(client.tls);
+    CHECK_INT(calls->write(client.tls, "x", 1, &client.err), MW_ECLOSED);
+    move(&client, &server, (size_t)-1);
+    CHECK_INT(calls->read(server.tls, got, sizeof got, &server.err), MW_EEOF);
+    CHECK_INT(tell(&server, &client, "still", got, sizeof got), 5);
+    drop(&server), drop(&client);
+}
+
+TEST(an_end_without_the_closing_word_is_truncation_after_what_came_before_it) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    char got[64];
+
+    begin(&s, &c, "here.example");
+    REQUIRE(shake(4096) == 0);
+    CHECK_INT(calls->write(client.tls, "data", 4, &client.err), 4);
+    move(&client, &server, (size_t)-1);
+    calls->end(server.tls);
+    CHECK_INT(calls->read(server.tls, got, sizeof got, &server.err), 4);
+    CHECK_INT(calls->read(server.tls, got, sizeof got, &server.err), MW_ETLS);
+    CHECK(reason_is(&server.err, "truncated"));
+    CHECK_INT(calls->read(server.tls, got, sizeof got, &server.err), MW_ETLS);
+    drop(&server), drop(&client);
+}
+
+TEST(a_certificate_of_another_name_authority_or_time_is_refused_with_the_reason) {
+    static struct tls_cert late, early, other;
+    struct { struct tls_cert *cert; const char *name, *reason; } rows[] = {
+        { &good, "there.example", "wrong name" }, { &good, "127.0.0.2", "wrong name" },
+        { &late, "here.example", "expired" }, { &early, "here.example", "not yet valid" },
+    };
+
+    tls_cert_make(&late, "here", "DNS:here.example", -2 * DAY, -DAY);
+    tls_cert_make(&early, "here", "DNS:here.example", DAY, 2 * DAY);
+    tls_cert_make(&other, "else", "DNS:here.example", -DAY, DAY);
+    begin(&(struct mw_tls_options){ 0 }, &(struct mw_tls_options){ 0 }, "here.example"); /* makes the good one */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct mw_tls_options s = { 0 }, c = { 0 };
+        s.cert = c.ca = text(rows[i].cert->cert);
+        s.key = text(rows[i].cert->key);
+        begin(&s, &c, rows[i].name);
+        CHECK(shake(4096) < 0);
+        CHECK_INT(client.err.code, MW_ECERT);
+        CHECK(reason_is(&client.err, rows[i].reason));
+    }
+    {
+        struct mw_tls_options s = { 0 }, c = { 0 };
+        char got[8];
+        c.ca = text(other.cert);
+        begin(&s, &c, "here.example");
+        CHECK(shake(4096) < 0);
+        CHECK(reason_is(&client.err, "self-signed"));
+        move(&client, &server, (size_t)-1);
+        CHECK(calls->read(server.tls, got, sizeof got, &server.err) < 0); /* it was told */
+        CHECK(reason_is(&server.err, "refused by the peer"));
+    }
+    {
+        struct mw_tls_options s = { 0 }, c = { .insecure = 1 };
+        s.cert = text(late.cert);
+        s.key = text(late.key);
+        begin(&s, &c, "there.example");
+        CHECK_INT(shake(4096), 0);
+    }
+    drop(&server), drop(&client);
+}
+
+TEST(a_server_that_wants_certificates_refuses_who_has_none) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    struct mw_tls_peer peer;
+    char got[8];
+
+    begin(&s, &c, "here.example");
+    s.ca = text(good.cert);
+    begin(&s, &c, "here.example");
+    shake(4096);
+    CHECK_INT(server.err.code, MW_ECERT);
+    CHECK(reason_is(&server.err, "client certificate required"));
+    CHECK_INT(calls->read(client.tls, got, sizeof got, &client.err), MW_ECERT);
+    CHECK(reason_is(&client.err, "client certificate required"));
+    c.cert = text(good.cert);
+    c.key = text(good.key);
+    begin(&s, &c, "here.example");
+    CHECK_INT(shake(4096), 0);
+    CHECK_INT(calls->peer(server.tls, &peer), 1);
+    CHECK_STR(peer.subject, "CN=here");
+    CHECK_STR(peer.sans, "DNS:here.example");
+    CHECK_INT(strlen(peer.fingerprint), 64);
+    free(peer.subject), free(peer.sans);
+    drop(&server), drop(&client);
+}
+
+TEST(what_is_no_tls_is_refused_by_name) {
+    struct { const char *bytes, *reason; } rows[] = {
+        { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "plain HTTP" },
+        { "SSH-2.0-OpenSSH_9.2\r\n", "no TLS" },
+        { "EHLO example\r\n", "no TLS" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct mw_tls_options s = { 0 }, c = { 0 };
+        begin(&s, &c, "here.example");
+        REQUIRE(mw_bytes_add(&server.in, rows[i].bytes, strlen(rows[i].bytes)) == 0);
+        CHECK_INT(calls->shake(server.tls, &server.err), MW_ETLS);
+        CHECK(reason_is(&server.err, rows[i].reason));
+    }
+    {
+        struct mw_tls_options s = { 0 }, c = { 0 };
+        begin(&s, &c, "here.example");
+        calls->shake(client.tls, &client.err);
+        REQUIRE(mw_bytes_add(&client.in, "220 mail.example ESMTP\r\n", 24) == 0);
+        CHECK_INT(calls->shake(client.tls, &client.err), MW_ETLS);
+        CHECK(reason_is(&client.err, "no TLS"));
+    }
+    drop(&server), drop(&client);
+}
+
+TEST(a_session_is_resumed_and_one_that_was_refused_is_not) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    struct mw_tls_about about;
+    char got[8];
+
+    begin(&s, &c, "here.example");
+    REQUIRE(shake(4096) == 0);
+    CHECK(calls->unanswered(client.tls));
+    tell(&server, &client, "x", got, sizeof got);
+    CHECK(!calls->unanswered(client.tls));
+    meet("here.example");
+    REQUIRE(shake(4096) == 0);
+    calls->about(client.tls, &about);
+    CHECK(about.resumed);
+    calls->about(server.tls, &about);
+    CHECK(about.resumed);
+    meet("127.0.0.1"); /* somebody else, as far as the client knows */
+    REQUIRE(shake(4096) == 0);
+    calls->about(client.tls, &about);
+    CHECK(!about.resumed);
+    drop(&server), drop(&client);
+}
+
+TEST(protocols_are_agreed_on_in_the_servers_order_or_refused) {
+    struct mw_tls_options s = { .alpn = text("\2h2\10http/1.1") }, c = { .alpn = text("\10http/1.1\2h2") };
+    struct mw_tls_about about;
+
+    begin(&s, &c, "here.example");
+    REQUIRE(shake(4096) == 0);
+    calls->about(client.tls, &about);
+    CHECK_STR(about.alpn, "h2");
+    c.alpn = text("\4spdy");
+    begin(&s, &c, "here.example");
+    CHECK(shake(4096) < 0);
+    CHECK(reason_is(&server.err, "no common protocol"));
+    CHECK(reason_is(&client.err, "no common protocol"));
+    drop(&server), drop(&client);
+}
+
+TEST(new_keys_are_taken_in_the_middle_and_asked_for_in_return) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    char got[64];
+
+    begin(&s, &c, "here.example");
+    REQUIRE(shake(4096) == 0);
+    for (int i = 0; i < 20; i++) {
+        CHECK_INT(calls->update_key(client.tls), 0);
+        CHECK_INT(tell(&client, &server, "new", got, sizeof got), 3);
+        CHECK_INT(tell(&server, &client, "newer", got, sizeof got), 5);
+    }
+    CHECK_INT(calls->update_key(server.tls), 0);
+    move(&server, &client, (size_t)-1);
+    CHECK_INT(calls->read(client.tls, got, sizeof got, &client.err), 0); /* no word of it, and no error */
+    CHECK_INT(tell(&client, &server, "ok", got, sizeof got), 2); /* the new ones come before it */
+    drop(&server), drop(&client);
+}
+
+TEST(garbage_within_a_session_breaks_it_for_good_and_says_so_to_the_peer) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    char got[64];
+
+    begin(&s, &c, "here.example");
+    REQUIRE(shake(4096) == 0);
+    CHECK_INT(calls->write(client.tls, "hello", 5, &client.err), 5);
+    client.out.base[client.out.tail - 1] ^= 1;
+    move(&client, &server, (size_t)-1);
+    CHECK_INT(calls->read(server.tls, got, sizeof got, &server.err), MW_ETLS);
+    CHECK(reason_is(&server.err, "broken"));
+    CHECK_INT(calls->write(server.tls, "x", 1, &server.err), MW_ETLS);
+    move(&server, &client, (size_t)-1);
+    CHECK_INT(calls->read(client.tls, got, sizeof got, &client.err), MW_ETLS);
+    CHECK(reason_is(&client.err, "alert"));
+    drop(&server), drop(&client);
+}
+
+TEST(a_handshake_message_that_announces_megabytes_is_refused_before_they_come) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    static const unsigned char hello[] = { 22, 3, 1, 0, 8, 1, 0xff, 0xff, 0xff, 3, 3, 0, 0 };
+
+    begin(&s, &c, "here.example");
+    REQUIRE(mw_bytes_add(&server.in, hello, sizeof hello) == 0);
+    CHECK_INT(calls->shake(server.tls, &server.err), MW_ETLS);
+    drop(&server), drop(&client);
+}
+
+TEST(options_that_do_not_go_together_are_refused_by_name) {
+    static struct tls_cert other;
+    struct mw_tls_options o = { .server = 1 };
+    mw_tls_context *none = NULL;
+    struct mw_err err;
+
+    tls_cert_make(&other, "else", "DNS:else.example", -DAY, DAY);
+    CHECK_INT(calls->context_new(&o, &none, &err), MW_EINVAL);
+    o.cert = text(good.cert);
+    CHECK_INT(calls->context_new(&o, &none, &err), MW_EINVAL);
+    o.key = text(other.key);
+    CHECK_INT(calls->context_new(&o, &none, &err), MW_ECERT);
+    CHECK(reason_is(&err, "wrong key"));
+    o.key = text("-----BEGIN nothing");
+    CHECK_INT(calls->context_new(&o, &none, &err), MW_ECERT);
+    CHECK(reason_is(&err, "no key"));
+    o.key = text(good.key);
+    o.ca = text("nothing");
+    CHECK_INT(calls->context_new(&o, &none, &err), MW_ECERT);
+    CHECK(reason_is(&err, "no certificate"));
+    CHECK(none == NULL);
+}
