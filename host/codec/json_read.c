@@ -31,26 +31,27 @@ static const char *wrong(struct reader *r, int rc, const char *at, const char *w
     return NULL;
 }
 
-__attribute__((noinline)) static void push_unescaped(lua_State *L, const struct mw_scan_text *text) {
+__attribute__((noinline)) static const char *push_unescaped(lua_State *L, const struct mw_scan_text *text) {
     char few[256];
     luaL_Buffer many;
 
     if (text->decoded <= sizeof few) {
         mw_scan_unescape(text, few);
-        lua_pushlstring(L, few, text->decoded);
-        return;
+        return lua_pushlstring(L, few, text->decoded);
     }
     mw_scan_unescape(text, luaL_buffinitsize(L, &many, text->decoded));
     luaL_pushresultsize(&many, text->decoded);
+    return lua_tostring(L, -1);
 }
 
-static inline const char *read_string(struct reader *r, const char *at) {
+/* *s: Lua's copy, which is on the stack. */
+static inline const char *read_string(struct reader *r, const char *at, const char **s, size_t *len) {
     struct mw_scan_text text;
 
     at = mw_scan_string(at + 1, r->end, &text, &r->f);
     if (at == NULL) return NULL;
-    if (text.decoded == text.len) lua_pushlstring(r->L, text.from, text.len);
-    else push_unescaped(r->L, &text);
+    *len = text.decoded;
+    *s = text.decoded == text.len ? lua_pushlstring(r->L, text.from, text.len) : push_unescaped(r->L, &text);
     return at;
 }
 
@@ -174,9 +175,8 @@ static inline const char *read_key(struct reader *r, struct members *m, const ch
 
     if (at == r->end) return wrong(r, MW_EPARSE, at, "it ends in the middle");
     if (*at != '"') return wrong(r, MW_EPARSE, at, "a key in quotes is expected");
-    at = read_string(r, at);
+    at = read_string(r, at, &m->key, &m->len);
     if (at == NULL) return NULL;
-    m->key = lua_tolstring(r->L, -1, &m->len);
     if (m->n >= MW_CODEC_KEYS_MAX) return wrong(r, MW_ELIMIT, from, "an object with more than 65536 keys");
     if (is_double(r->L, m)) {
         mw_codec_path_key(r->fault, m->key, m->len);
@@ -231,9 +231,12 @@ static const char *read_object(struct reader *r, const char *at) {
 /* Pushes the value at `at`, where no space is; returns what is behind it, or NULL: r->f and r->rc say why, and the stack may hold
  * anything above what it held. */
 static const char *read_value(struct reader *r, const char *at) {
+    const char *s;
+    size_t len;
+
     if (at == r->end) return wrong(r, MW_EPARSE, at, r->depth > 0 ? "it ends in the middle" : "a value is expected");
     switch (*at) {
-    case '"': return read_string(r, at);
+    case '"': return read_string(r, at, &s, &len);
     case '{': return read_object(r, at);
     case '[': return read_array(r, at);
     case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9': return read_number(r, at);

@@ -148,6 +148,12 @@ return {
     figures = { rate "records/s" },
   },
   {
+    name = "json", title = "messages of 200 bytes of JSON, parsed and checked", way = "alone", program = "json", first = 10000,
+    entries = { c = {}, ["*"] = { {} } },
+    args = function(n) return { n } end,
+    figures = { rate "messages/s" },
+  },
+  {
     name = "idle", title = "memory of a TCP connection that says nothing", way = "load", program = "tcp",
     first = 200, fixed = 5000, before = { "files" },
     entries = { deno = { { label = "512 B reads", how = 512 }, { label = "node:net", node = true } }, ["*"] = { {} } },
