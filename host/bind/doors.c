@@ -24,6 +24,7 @@ static const luaL_Reg doors[] = {
     {"policy", mw_door_policy},
     {"pool", mw_door_pool},
     {"process", mw_door_process},
+    {"schema", mw_door_schema},
     {"stream", mw_door_stream},
     {"log", mw_door_log},
     {"msgpack", mw_door_msgpack},

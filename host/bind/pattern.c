@@ -19,6 +19,7 @@ void mw_match_init(struct mw_match *m, lua_State *L, const char *text, size_t le
     m->pattern_end = pattern + pattern_len;
     m->L = L;
     m->budget = (struct mw_budget)MW_BUDGET_OF(L);
+    m->looks = 0;
 }
 
 /* ---- One character against one item ---------------------------------------------------------------------------------- */
@@ -102,9 +103,18 @@ static inline int fits(const struct mw_match *m, const char *s, const char *p, c
 
 static const char *go(struct mw_match *m, const char *s, const char *p);
 
+static void look(struct mw_match *m) {
+    if (m->looks > 0 && --m->looks == 0) luaL_error(m->L, "pattern too slow");
+    mw_budget_look(&m->budget);
+}
+
+static inline void step(struct mw_match *m, int steps) {
+    if ((m->budget.left -= steps) <= 0) look(m);
+}
+
 static void spend(struct mw_match *m, ptrdiff_t bytes, int each) { /* so many bytes are a step */
     bytes /= each;
-    mw_budget_spend(&m->budget, bytes < 1 << 24 ? (int)bytes : 1 << 24);
+    step(m, bytes < 1 << 24 ? (int)bytes : 1 << 24);
 }
 
 /* As many as there are, then fewer. p..end is the item, the rest of the pattern follows its '*' or '+'. */
@@ -253,7 +263,7 @@ static const char *go(struct mw_match *m, const char *s, const char *p) {
         const char *end, *to;
         int is = special(m, &s, &p);
 
-        mw_budget_spend(&m->budget, 1);
+        step(m, 1);
         if (is == 1) continue;
         if (is != 0) return leave(m, is > 0 ? s : NULL);
         end = item_end(m, p);

@@ -16,6 +16,7 @@ struct mw_match {
     const char *pattern_end;
     lua_State *L;
     struct mw_budget budget;
+    int looks;                          /* 0, or the match raises after MW_BUDGET steps for each */
     int depth;                          /* calls of itself that are left */
     int captures;
     struct { const char *at; ptrdiff_t len; } capture[MW_CAPTURES];

@@ -27,6 +27,7 @@ struct mw_codec_options {
 struct mw_codec_fault {
     size_t offset;                      /* bytes before it, when reading */
     char path[MW_CODEC_PATH_MAX];       /* "items[3].name", elements from 1; "" is the message itself; cut in the middle when long */
+    char expected[MW_CODEC_PATH_MAX];   /* with MW_ESCHEMA alone: "a string of at most 64 bytes" */
 };
 
 /* Puts a key or an element (from 1) before the path that is there: readers and writers call them on the way out of a failure, the

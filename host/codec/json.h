@@ -11,6 +11,11 @@
  * err's subject is "line 3 column 7". o may be NULL. Time is linear; memory in proportion to the bytes there are.   [-0, +1|0, m] */
 int mw_json_read(lua_State *L, const char *at, size_t len, const struct mw_codec_options *o, struct mw_codec_fault *fault, struct mw_err *err);
 
+/* For readers of their own: pushes the value at *at, before `end`, within `depth` levels more, and moves *at behind it. fault's offset
+ * counts from `start`, its path from this value. On failure the stack may hold more than it did.          [-0, +1|?, m] */
+int mw_json_read_part(lua_State *L, const char *start, const char **at, const char *end, unsigned depth, struct mw_codec_fault *fault,
+                      struct mw_err *err);
+
 /* Appends the value at idx to out: no space, no newline. MW_EINVAL, err and fault->path name what cannot be written (a function, NaN, a
  * table with mixed keys or holes, a string that is no UTF-8, a cycle seen as depth). MW_ELIMIT: depth, bytes_max. On failure, and when
  * Lua's memory error is raised, `out` holds what it held before.                                                  [-0, +0, m] */

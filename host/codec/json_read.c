@@ -286,3 +286,19 @@ int mw_json_read(lua_State *L, const char *at, size_t len, const struct mw_codec
     lua_replace(L, r.mark);
     return 0;
 }
+
+int mw_json_read_part(lua_State *L, const char *start, const char **at, const char *end, unsigned depth, struct mw_codec_fault *fault,
+                      struct mw_err *err) {
+    struct reader r = {.L = L, .start = start, .end = end, .rc = MW_EPARSE, .fault = fault, .depth_max = depth};
+    const char *to;
+
+    fault->path[0] = 0;
+    if (!lua_checkstack(L, ROOM)) return mw_err_set(err, MW_ENOMEM, NULL, NULL, NULL);
+    mw_codec_push_mark(L, MW_CODEC_ARRAY);
+    r.mark = lua_gettop(L);
+    to = read_value(&r, *at);
+    if (to == NULL) return report(&r, err);
+    lua_replace(L, r.mark);
+    *at = to;
+    return 0;
+}
