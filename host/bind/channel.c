@@ -550,6 +550,9 @@ static int channel_gc(lua_State *L) {
     mw_channel_release(ch);
     mw_coat_end(ch->coat);
     ch->stream = NULL;
+    mw_list_remove(&ch->link);
+    mw_host_measures(mw_stream_host(s))->frames_in += ch->stats.received;
+    mw_host_measures(mw_stream_host(s))->frames_out += ch->stats.sent;
     mw_stream_release(s);
     return 0;
 }
@@ -601,6 +604,7 @@ int mw_stream_framed(lua_State *L) {
     ch->format = format;
     ch->frame_ns = frame_ns;
     ch->stream = mw_stream_hold(s);
+    mw_list_add(&mw_host_head(L)->channels, &ch->link);
     luaL_setmetatable(L, MW_CHANNEL_TYPE);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, MW_CHANNEL_STREAM);

@@ -29,6 +29,7 @@ struct mw_channel_clock {
 
 struct mw_channel {
     mw_stream *stream;            /* one reference of our own */
+    struct mw_list link;          /* in the host's channels */
     const struct mw_frame_format *format;   /* of all channels that speak the same */
     struct mw_frame frame;        /* what the parser knows of the frame at the head of the queue */
     size_t wake_at;               /* bytes held before which the parser need not look again */

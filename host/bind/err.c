@@ -19,6 +19,7 @@ static int err_fail(lua_State *L) {
         lua_setfield(L, -2, names[i]);
     }
     luaL_setmetatable(L, MW_ERROR_TYPE);
+    if (lua_type(L, 1) == LUA_TSTRING) mw_err_count(L, lua_tostring(L, 1));
     return 1;
 }
 

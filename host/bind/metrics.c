@@ -9,9 +9,8 @@
 
 #include "bind/arg.h"
 #include "bind/doors.h"
-#include "core/host.h"
+#include "bind/metrics.h"
 #include "io/sys.h"
-#include "observe/meter.h"
 
 #define HOME "mw.metrics"
 #define MERGED "mw.metrics.merged"
@@ -24,6 +23,7 @@ static const char home_key;     /* registry */
 struct home {
     mw_meters *all;             /* NULL: the state ends */
     struct mw_bytes text;
+    int shown;                  /* the host measures times for it */
 };
 
 /* User value 2: the home. */
@@ -427,6 +427,14 @@ static int metric_tostring(lua_State *L) { /* [-0, +1, m] */
 
 /* ---- Text ------------------------------------------------------------------------------------------------------------------- */
 
+/* metrics.collect(): the host's own metrics are brought up to date                                         [-0, +0, -] */
+static int metrics_collect(lua_State *L) {
+    struct home *home = push_home(L);
+
+    if (home->all != NULL) mw_metrics_own_collect(L, home->all);
+    return 0;
+}
+
 /* metrics.text(i) -> the text of the i-th metric, "" when it has no value yet | nil: there is none         [-0, +1, e] */
 static int metrics_text(lua_State *L) {
     lua_Integer i = mw_arg_integer(L, 1, "metrics.text", "the number", 1, MW_METERS_MAX + 1);
@@ -449,6 +457,7 @@ static int home_gc(lua_State *L) {
     mw_meters *all = home->all;
 
     home->all = NULL;
+    if (home->shown) mw_metrics_own_close(mw_host_of(L));
     mw_meters_free(all);
     mw_bytes_free(&home->text);
     return 0;
@@ -474,7 +483,7 @@ static void open_types(lua_State *L) {
 /* core.metrics                                                                                             [-0, +1, e] */
 int mw_door_metrics(lua_State *L) {
     static const luaL_Reg door[] = { { "counter", metrics_counter }, { "gauge", metrics_gauge }, { "histogram", metrics_histogram },
-                                     { "text", metrics_text }, { NULL, NULL } };
+                                     { "collect", metrics_collect }, { "text", metrics_text }, { NULL, NULL } };
     struct mw_meter_memory memory;
     struct home *home;
     struct mw_err err;
@@ -488,6 +497,8 @@ int mw_door_metrics(lua_State *L) {
     memory.alloc = lua_getallocf(L, &memory.ud);
     home->all = mw_meters_new(&memory, seed);
     if (home->all == NULL) return raise_code(L, "open", MW_ENOMEM);
+    if (mw_metrics_own_open(mw_host_of(L), home->all, &err) < 0) return mw_raise(L, &err);
+    home->shown = 1;
     lua_rawsetp(L, LUA_REGISTRYINDEX, &home_key);                       /* [] */
     luaL_newlib(L, door);                                               /* [door] */
     mw_type_methods(L, types[MW_HISTOGRAM]);

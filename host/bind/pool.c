@@ -62,6 +62,7 @@ void mw_pool_settle(struct mw_pool_set *s) {
 static void set_close(struct mw_pool_set *s) {
     if (s->pool.state == MW_POOL_CLOSED) return;
     mw_pool_close(&s->pool, mw_pool_clock());
+    mw_pool_census_bury(s);
     mw_timer_stop(s->host, &s->timer);
     s->armed = MW_POOL_NEVER;
     mw_host_disown(&s->handle);
@@ -72,6 +73,9 @@ static void set_close(struct mw_pool_set *s) {
 
 static void on_shutdown(struct mw_handle *it) {
     set_close(MW_LIST_ENTRY(it, struct mw_pool_set, handle));
+}
+void mw_pool_each(mw_host *h, void (*fn)(struct mw_handle *it, void *ud), void *ud) {
+    mw_host_each(h, on_shutdown, fn, ud);
 }
 
 /* What the pool asks of us. */
@@ -171,6 +175,7 @@ static int pool_new(lua_State *L) {
     s->refs = 1;
     s->host = mw_host_of(L);
     s->op = op;
+    s->threads = op[0] == 'w';
     s->driver = drivers[kind];
     s->armed = MW_POOL_NEVER;
     mw_wait_init(&s->manage);
@@ -269,6 +274,7 @@ int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kin
     int rc = mw_pool_answered(&w->set->pool, &w->member, seq, kind == MW_POOL_RAISED ? MW_POOL_FAILED : MW_POOL_DONE,
                               run_ns, now, &t);
 
+    if (rc == 1) mw_pool_set_measure(w->set, t, run_ns, now);
     if (rc != 1) {
         mw_cargo_free(cargo);
         return rc;

@@ -72,6 +72,7 @@ struct mw_pool_set {
     mw_host *host;
     unsigned refs;
     const char *op; /* "process pool"; static */
+    unsigned threads; /* 1: its workers are threads */
     const struct mw_pool_driver *driver;
     struct mw_timer timer;
     uint64_t armed;        /* MW_POOL_NEVER: not */
@@ -144,5 +145,17 @@ int mw_pool_idle(lua_State *L);
 int mw_pool_serve(lua_State *L);
 int mw_pool_attend_thread(lua_State *L);
 int mw_pool_is_thread(lua_State *L); /* 1: this host is a worker on a thread, of a pool */
+
+/* pool_census.c: what all pools of a host do together: of processes, of threads. */
+struct mw_pool_census {
+    uint64_t pools, idle, busy, starting, queued; /* now */
+    uint64_t completed, failed, crashed, restarted; /* since the host began, of pools that have gone too */
+};
+void mw_pool_census(mw_host *h, struct mw_pool_census out[2]);
+void mw_pool_census_bury(struct mw_pool_set *s); /* it is closed: keeps what it counted */
+/* A task was answered: how long it waited and took in all. */
+void mw_pool_set_measure(const struct mw_pool_set *s, const struct mw_pool_task *t, uint64_t run_ns, uint64_t now);
+/* pool.c: calls fn with the handle of each pool that is not closed. */
+void mw_pool_each(mw_host *h, void (*fn)(struct mw_handle *it, void *ud), void *ud);
 
 #endif

@@ -15,7 +15,7 @@ enum state { WAITS, ANSWERED, LOST };
 struct call {
     struct mw_list link;        /* in its box's list */
     struct mw_wait answered;
-    uint64_t id;
+    uint64_t id, asked_at;       /* ns */
     enum state state;
     unsigned kind;
     size_t len;
@@ -143,7 +143,10 @@ static int answered_k(lua_State *L, int code, lua_KContext deadline) {
     const char *name = lua_tostring(L, 2);
     struct mw_err err;
 
-    if (c->state == ANSWERED) return push_answer(L, c, name);
+    if (c->state == ANSWERED) {
+        if (c->asked_at != 0) mw_measure(mw_host_measures(mw_host_of(L)), MW_TIME_CALL_WORKER, mw_host_now(mw_host_of(L)) - c->asked_at);
+        return push_answer(L, c, name);
+    }
     if (box->end == NULL || c->state == LOST) return lost(L, box, name);
     if (code == 0) return mw_wait_yield_raw(L, &c->answered, (uint64_t)deadline, deadline, answered_k);
     call_end(c); /* an answer that comes now is dropped */
@@ -173,6 +176,7 @@ static int room_k(lua_State *L, int code, lua_KContext deadline) { /* [self name
     c->at = c->small;
     c->state = WAITS;
     c->id = ++box->last_id;
+    c->asked_at = mw_host_measures(mw_host_of(L))->times[MW_TIME_CALL_WORKER] != NULL ? mw_host_now(mw_host_of(L)) : 0;
     luaL_setmetatable(L, CALL);
     t = mw_talk_begin(L);
     rc = mw_talk_write(L, t, 2, &err);

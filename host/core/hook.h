@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/list.h"
+
 #define MW_KNOWN 128        /* objects that are known by their type at a time */
 #define MW_BUDGET 10000     /* steps between two looks: some tens of microseconds */
 
@@ -30,6 +32,7 @@ static inline void mw_budget_spend(struct mw_budget *b, int steps) {
 struct mw_host_head {            /* what a host begins with, so that these looks cost next to nothing */
     atomic_int long_step;
     const void *lender;          /* the channel that lent a frame last, NULL: none or collected: see bind/channel_view.c */
+    struct mw_list channels;     /* all that there are: bind/channel.c */
     struct mw_known {            /* objects that were seen to be of a type, by their address: see bind/arg.h */
         const void *box;
         const char *type;

@@ -165,6 +165,20 @@ void mw_host_disown(struct mw_handle *it) {
     --*it->count;
 }
 
+void mw_host_each(mw_host *h, void (*close)(struct mw_handle *), void (*fn)(struct mw_handle *it, void *ud), void *ud) {
+    for (struct mw_list *at = h->handles.next; at != &h->handles; at = at->next) {
+        struct mw_handle *it = MW_LIST_ENTRY(at, struct mw_handle, link);
+        if (it->close == close) fn(it, ud);
+    }
+}
+
+struct mw_measures *mw_host_measures(mw_host *h) {
+    return &h->measures;
+}
+void mw_host_census(const mw_host *h, struct mw_host_census *out) {
+    *out = (struct mw_host_census){h->task_count, h->handle_count, h->timers, h->buffered};
+}
+
 void *mw_host_slot(const mw_host *h, const void *key) {
     for (int i = 0; i < MW_SLOTS; i++)
         if (h->slots[i].key == key) return atomic_load(&h->slots[i].value);
@@ -295,6 +309,7 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     h->buffered_max = (size_t)h->limits.buffered;
     h->preempt = MW_PREEMPT_NONE; /* until somebody says how */
     mw_list_init(&h->handles);
+    mw_list_init(&h->head.channels);
     mw_list_init(&h->ready);
     mw_list_init(&h->tasks);
     mw_list_init(&h->dusk);

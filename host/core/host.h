@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "observe/measures.h"
 
 typedef struct mw_host mw_host;
 struct mw_policy;
@@ -88,6 +89,15 @@ struct mw_handle {
 };
 void mw_host_adopt(mw_host *h, struct mw_handle *it, void (*close)(struct mw_handle *));
 void mw_host_disown(struct mw_handle *it);      /* safe to repeat */
+
+/* Calls fn for each that was adopted with this very `close`; it may not close or adopt any. */
+void mw_host_each(mw_host *h, void (*close)(struct mw_handle *), void (*fn)(struct mw_handle *it, void *ud), void *ud);
+
+/* What it counts of itself. Lent. */
+struct mw_measures *mw_host_measures(mw_host *h);
+/* What there is now, of its own. */
+struct mw_host_census { uint64_t tasks, handles, timers, buffered; };
+void mw_host_census(const mw_host *h, struct mw_host_census *out);
 
 /* Something to be done at the end of a turn: when the ready tasks have run, before the loop looks at its descriptors or
  * sleeps. Lives inside its user; zero-initialised is unset. Asking twice is asking once; fn may ask again (for the next). */

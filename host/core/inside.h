@@ -17,6 +17,7 @@
 #include "core/work.h"
 
 #define MW_BLOCKS_KEPT 64           /* blocks that a host keeps for the next who needs one */
+#define MW_ERROR_PLACES 16
 #define MW_TURN_MAX 1024            /* tasks resumed in one drain before the loop looks at its descriptors again */
 
 /* The low bits of the host's pointer in a coroutine's extra space: a task's base; a script's coroutine in which a primitive waits. */
@@ -117,6 +118,8 @@ struct mw_host {
     uint64_t stirred;               /* how much came in: tasks resumed, and what woke none (mw_host_stirred) */
     struct mw_spin spin;
     uint64_t handle_count, task_count;
+    struct mw_measures measures;
+    unsigned error_places[MW_ERROR_PLACES];      /* of codes that were counted by name lately; see mw_err_count */
     /* the step: what Lua runs without waiting (hook.c, tick.c) */
     enum mw_preempt preempt;
     int watchful;                   /* see mw_host_set_watchful */

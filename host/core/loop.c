@@ -50,9 +50,22 @@ static void stay_up(mw_host *h) {
     uv_idle_start(&h->idle, mw_idle);
 }
 
-void mw_loop_drain(mw_host *h) {
+/* How long the loop was kept from its descriptors: what came meanwhile has waited so long. Two looks at the clock, when somebody asks. */
+static void drain_timed(mw_host *h) {
+    uint64_t began = mw_host_now(h);
+
     h->stirred += (unsigned)mw_task_drain(h, h->until);
     mw_loop_dusk(h);
+    mw_measure(&h->measures, MW_TIME_LAG, mw_host_now(h) - began);
+}
+
+void mw_loop_drain(mw_host *h) {
+    if (h->measures.times[MW_TIME_LAG] != NULL && !mw_list_empty(&h->ready)) {
+        drain_timed(h);
+    } else {
+        h->stirred += (unsigned)mw_task_drain(h, h->until);
+        mw_loop_dusk(h);
+    }
     if (!mw_list_empty(&h->ready)) {
         stay_up(h);
     } else if (h->idling) {

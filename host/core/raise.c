@@ -110,6 +110,7 @@ void mw_host_stand(mw_host *h, const char *where) {
 }
 
 void mw_err_push(lua_State *L, const struct mw_err *err) {
+    mw_host_of(L)->measures.errors[mw_measures_place(err->code)]++;
     luaL_checkstack(L, 6, "error");
     lua_createtable(L, 0, 6);
     set(L, "code", mw_err_name(err->code));
@@ -178,6 +179,17 @@ static int code_of(const char *name) {
     for (int e = 1; e < 134; e++)
         if (strcmp(mw_err_name(-e), name) == 0) return -e;
     return MW_ELUA;
+}
+
+void mw_err_count(lua_State *L, const char *name) {
+    mw_host *h = mw_host_of(L);
+    unsigned *place = &h->error_places[((uintptr_t)name >> 4) % MW_ERROR_PLACES]; /* Lua keeps one string of each name */
+
+    if (strcmp(mw_err_name(mw_measures_code(*place)), name) != 0) {
+        int code = code_of(name);
+        *place = strcmp(mw_err_name(code), name) == 0 ? mw_measures_place(code) : 0;
+    }
+    h->measures.errors[*place]++;
 }
 
 /* An error is told in one line: what came in several, as `require` lists where it looked, is joined. May push a value. */

@@ -25,6 +25,9 @@ int mw_raise(lua_State *L, const struct mw_err *err);
 /* Raises EINVAL at the caller's line with a formatted text (lua_pushfstring's formats). */
 int mw_raise_inval(lua_State *L, const char *op, const char *fmt, ...);
 
+/* Counts an error that was made without mw_err_push; a name that is no code of ours is one of "other". */
+void mw_err_count(lua_State *L, const char *name);
+
 /* The error object at idx as a struct (a plain string or another value becomes MW_ELUA with its text). */
 void mw_err_from(lua_State *L, int idx, struct mw_err *err);
 

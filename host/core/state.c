@@ -29,6 +29,7 @@ static int on_cycle(lua_State *L) {
     mw_host *h = mw_host_of(L);
 
     h->in_use = h->used;
+    h->measures.cycles++;
     if (!h->script_collects) h->mark = 0; /* the next allocation tunes: here Lua takes no parameter */
     if (lua_getmetatable(L, 1)) lua_setmetatable(L, 1);
     return 0;

@@ -296,6 +296,11 @@ static void on_lobby(struct mw_lobby *lobby) {
     if (lobby->ready > 0 || (!l->watching && l->pause.slot == 0)) mw_wait_wake(&l->ready);
 }
 
+static void count_accepted(mw_listener *l) {
+    l->stats.accepted++;
+    mw_host_measures(l->host)->accepted++;
+}
+
 int mw_listener_accept(mw_listener *l, mw_stream **out, struct mw_err *err) {
     int rc;
 
@@ -304,14 +309,14 @@ int mw_listener_accept(mw_listener *l, mw_stream **out, struct mw_err *err) {
     if (rc < 0) return rc;
     *out = mw_lobby_take(&l->lobby);
     if (*out != NULL) {
-        l->stats.accepted++;
+        count_accepted(l);
         return 1;
     }
     if (mw_greeting_any(&l->opt.greeting) || !has_room(l)) return 0;
     for (int i = 0; i < REFUSALS_MAX; i++) {
         struct mw_peer_key key;
         rc = take_one(l, out, &key, err);
-        if (rc == 1) l->stats.accepted++;
+        if (rc == 1) count_accepted(l);
         if (rc != MW_EAGAIN) return rc;
     }
     return look_later(l, err);

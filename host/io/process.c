@@ -157,6 +157,7 @@ static void on_ended(struct mw_child *c) {
     mw_notify_end(p);
     if (p->home != NULL) {
         p->home->running--;
+        mw_host_measures(p->host)->children_ended++;
         mw_groups_left(p->home, &p->slot, c->pid);
         if (p->home->on_terminal == c->pid) mw_terminal_over(p->home, c->exit.signal == SIGINT && !p->interrupted);
     }
@@ -355,6 +356,8 @@ static int attach(struct launch *l) {
     p->refs++;                                                   /* the child's handle */
     mw_list_add(&all->all, &p->link);
     all->running++;
+    mw_host_measures(p->host)->children++;
+    mw_measure(mw_host_measures(p->host), MW_TIME_SPAWN, mw_host_now(p->host) - p->started);
     if (!p->detached) p->slot = mw_groups_add(all, p->child.pid);
     if (p->child.untold) {                                       /* another warden, which is told of all groups */
         mw_groups_warden_lost(all);

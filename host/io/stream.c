@@ -198,6 +198,7 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
         s->moved = mw_host_now(h);
         mw_stream_mind(s);
     }
+    mw_host_measures(h)->streams++;
     *out = s; /* given */
     return 0;
 }
@@ -225,6 +226,8 @@ void mw_stream_close(mw_stream *s) {
     while (!mw_list_empty(&s->held)) mw_list_remove(s->held.next);
     if (s->secure != NULL) mw_secure_end(s);
     s->closed = 1;
+    mw_host_measures(s->host)->bytes_in += s->head.came;
+    mw_host_measures(s->host)->bytes_out += s->stats.bytes_out;
     mw_host_disown(&s->handle);
     if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);
     mw_host_forget_dusk(&s->dusk);
@@ -334,4 +337,24 @@ mw_host *mw_stream_host(const mw_stream *s) {
 void mw_stream_stats(const mw_stream *s, struct mw_stream_stats *out) {
     *out = s->stats;
     if (s->secure == NULL) out->bytes_in = s->head.came;
+}
+
+struct total {
+    struct mw_stream_stats *out;
+    unsigned open;
+};
+static void add_one(struct mw_handle *it, void *ud) {
+    const mw_stream *s = MW_LIST_ENTRY(it, mw_stream, handle);
+    struct total *t = ud;
+
+    t->out->bytes_in += s->head.came;
+    t->out->bytes_out += s->stats.bytes_out;
+    t->open++;
+}
+unsigned mw_stream_totals(mw_host *h, struct mw_stream_stats *out) {
+    struct total t = { out, 0 };
+
+    *out = (struct mw_stream_stats){ .bytes_in = mw_host_measures(h)->bytes_in, .bytes_out = mw_host_measures(h)->bytes_out };
+    mw_host_each(h, on_teardown, add_one, &t);
+    return t.open;
 }

@@ -227,5 +227,7 @@ mw_host *mw_stream_host(const mw_stream *s);
 
 struct mw_stream_stats { uint64_t bytes_in, bytes_out, reads, writes; };  /* as the kernel saw them */
 void mw_stream_stats(const mw_stream *s, struct mw_stream_stats *out);
+/* The same of all that a host has or had (bytes alone); returns how many are open. */
+unsigned mw_stream_totals(mw_host *h, struct mw_stream_stats *out);
 
 #endif

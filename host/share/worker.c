@@ -95,6 +95,11 @@ mw_worker *mw_worker_of(const mw_host *h) {
     return home != NULL ? home->self : NULL;
 }
 
+unsigned mw_worker_count(const mw_host *h) {
+    const struct home *home = mw_host_slot(h, &slot_key);
+    return home != NULL ? atomic_load(&home->family->workers) : 0;
+}
+
 /* ---- Holding ------------------------------------------------------------------------------------------------------------- */
 
 static void release(mw_worker *w) {
@@ -341,6 +346,7 @@ int mw_worker_start(mw_host *h, const struct mw_worker_options *o, struct mw_see
         return rc;
     }
     mw_list_add(&home->workers, &w->link);
+    mw_host_measures(h)->workers++;
     *out = w;
     return 0;
 }

@@ -98,6 +98,8 @@ enum { MW_KIND_PRINT = 0x8000, MW_KIND_LOG };       /* text for the maker's hook
 void mw_worker_tell(mw_worker *w, unsigned kind, uint64_t id, struct mw_bytes *body);
 /* The worker that this host runs in, or NULL. */
 mw_worker *mw_worker_of(const mw_host *h);
+/* How many run: of the host and of all workers beneath it. */
+unsigned mw_worker_count(const mw_host *h);
 
 /* What on_news does by default: wakes the waits that have something to look at. */
 void mw_end_wake(struct mw_end *e);

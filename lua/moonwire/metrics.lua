@@ -35,6 +35,7 @@ end
 --- All metrics in the text format of Prometheus, version 0.0.4: the host's own and the script's.
 ---@return string
 function metrics.text()
+  door.collect()
   local parts = {}
   for i = 1, math.maxinteger do
     local part = door.text(i)

@@ -105,6 +105,9 @@ function door.gauge(name, opts) end
 ---@return moonwire.Histogram
 function door.histogram(name, opts) end
 
+--- Brings the host's own metrics (moonwire_...) up to date.
+function door.collect() end
+
 --- The text of the i-th metric, "" when it has no value yet, nil beyond the last.
 ---@param i integer
 ---@return string?
