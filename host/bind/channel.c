@@ -10,7 +10,8 @@
 
 #include "bind/arg.h"
 #include "bind/channel_coat.h"
-#include "bind/stream.h"
+#include "bind/stream_box.h"
+#include "bind/tap.h"
 
 #define LEASE "mw.channel.lease"
 #define SECOND_NS UINT64_C(1000000000)
@@ -205,6 +206,7 @@ static int push_frame(lua_State *L, struct mw_channel *ch, int mt) {
     const struct mw_frame *frame = &ch->frame;
     int n = f->fields > 1 ? mw_frame_fields(L, f, frame, fields) : 0;
 
+    mw_tap_message(L, ch->probes, MW_PROBE_RECV, frame->data, frame->len);
     push_data(L, ch, frame->data, frame->len, (size_t)(frame->data - frame->head), frame->used, mt);
     for (int i = 0; i < n; i++) mw_frame_push_field(L, f, i, fields[i]);
     return n + 1;
@@ -547,6 +549,7 @@ static int channel_gc(lua_State *L) {
     if (ch->clock != NULL) mw_timer_stop(mw_stream_host(ch->stream), &ch->clock->timer);
     free(ch->clock);
     ch->clock = NULL;
+    mw_tap_end(&ch->probes);
     mw_channel_release(ch);
     mw_coat_end(ch->coat);
     ch->stream = NULL;
@@ -581,7 +584,8 @@ static void make_types(lua_State *L) {
 /* stream:framed(protocol, { codec =, schema =, batch =, compress =, max =, frame_timeout = }) -> ch | nil, err  [-0, +1|2, e] */
 int mw_stream_framed(lua_State *L) {
     static const char *const known[] = {"codec", "schema", "batch", "compress", "max", "frame_timeout", NULL};
-    mw_stream *s = mw_stream_check(L, 1);
+    struct mw_stream_box *box = mw_stream_box_at(L, 1);
+    mw_stream *s = box->s;
     const struct mw_frame_format *format;
     struct mw_channel *ch;
     struct mw_coat_wish wish;
@@ -589,6 +593,9 @@ int mw_stream_framed(lua_State *L) {
     uint64_t frame_ns;
     int coated, shape;
 
+    if (box->more != NULL && box->more->uses > 0) {
+        return mw_raise_inval(L, "framed", "a channel passes its stream's functions by: give them to the channel, framed(...):use(f)");
+    }
     lua_settop(L, 3);
     mw_opt_open(L, 3, "framed", known, 0);
     format = mw_frame_arg(L, 2, "framed", (size_t)mw_opt_size(L, 3, "framed", "max", 1, MW_FRAME_MAX_HARD, 0));
@@ -610,6 +617,7 @@ int mw_stream_framed(lua_State *L) {
     lua_setiuservalue(L, -2, MW_CHANNEL_STREAM);
     lua_pushvalue(L, 4);
     lua_setiuservalue(L, -2, MW_CHANNEL_FORMAT);
+    mw_channel_watch(L, ch, box);
     if (!coated) return 1;
     if (mw_coat_make(L, ch, &wish, shape, &err) < 0) return mw_push_err(L, &err);
     return 1;

@@ -8,6 +8,7 @@
 
 #include "bind/frame.h"
 #include "core/timer.h"
+#include "observe/trace.h"
 #include "io/stream.h"
 
 #define MW_CHANNEL_TYPE "mw.channel"
@@ -34,9 +35,11 @@ struct mw_channel {
     struct mw_frame frame;        /* what the parser knows of the frame at the head of the queue */
     size_t wake_at;               /* bytes held before which the parser need not look again */
     unsigned fills;               /* reads in a row that nobody had to wait for */
-    unsigned uses : 30;           /* middleware functions */
+    unsigned uses : 29;           /* middleware functions */
+    unsigned watched : 1;         /* there are probes */
     unsigned coated : 1;          /* 1: see coat */
     unsigned deep : 1;            /* 1 while mw_stream_need is set */
+    mw_probe *probes;             /* of taps */
     /* The time of one frame; runs only while a task waits for its rest. */
     uint64_t frame_ns;            /* UINT64_MAX: no limit */
     struct mw_channel_clock *clock;   /* NULL until one was needed: most frames come whole */
@@ -61,7 +64,7 @@ static inline void mw_channel_live(lua_State *L, const struct mw_channel *ch) {
 
 /* 1: what is sent and received is what the frames carry, and nothing stands between. */
 static inline int mw_channel_plain(const struct mw_channel *ch) {
-    return ch->uses == 0 && ch->coated == 0;
+    return ch->uses == 0 && ch->coated == 0 && ch->watched == 0;
 }
 
 /* Takes the lent frame off the queue and makes its view void. */
@@ -88,6 +91,9 @@ void mw_channel_give_up(lua_State *L);
 int mw_channel_send_used(lua_State *L);
 int mw_channel_recv_used(lua_State *L);
 int mw_channel_use(lua_State *L);
+/* What taps the stream has, and the run's trace, a new channel has too.                            [-0, +0, -] */
+struct mw_stream_box;
+void mw_channel_watch(lua_State *L, struct mw_channel *ch, struct mw_stream_box *box);
 
 /* channel_view.c: pushes the metatable of the views of the channel at idx; the bytes of the view at idx, or NULL when it is no
  * view (a void one raises). */

@@ -9,6 +9,7 @@
 #include "bind/scratch.h"
 #include "codec/json.h"
 #include "codec/pack.h"
+#include "bind/tap.h"
 
 static int refuse(lua_State *L, struct mw_channel *ch, const char *why, const char *what, uint64_t announced) {
     mw_channel_give_up(L);
@@ -94,6 +95,7 @@ static int next_of_batch(lua_State *L, struct mw_channel *ch) {
     c->cut = cut;
     if (cut.left == 0) mw_stream_keep(ch->stream, -1);
     received(ch, m.len);
+    mw_tap_message(L, ch->probes, MW_PROBE_RECV, m.at, m.len);
     if (text != NULL) return push_value(L, c, text);
     lua_pushlstring(L, m.at, m.len);            /* copied before anything else can run */
     return 1;
@@ -105,6 +107,7 @@ static int only_one(lua_State *L, struct mw_channel *ch, struct mw_bytes *text) 
     struct mw_bytes got = c->got;
 
     received(ch, mw_bytes_len(&got));
+    mw_tap_message(L, ch->probes, MW_PROBE_RECV, mw_bytes_at(&got), mw_bytes_len(&got));
     if (text == NULL) {
         lua_pushlstring(L, mw_bytes_at(&got), mw_bytes_len(&got));
         return 1;

@@ -9,6 +9,7 @@
 #include "bind/scratch.h"
 #include "codec/json.h"
 #include "codec/pack.h"
+#include "bind/tap.h"
 
 static int refuse(struct mw_coat_no *no, const char *why, const char *what, uint64_t len) {
     no->why = why;
@@ -132,6 +133,7 @@ static int send_bytes(lua_State *L, struct mw_channel *ch, const union mw_frame_
 
     mw_coat_charge(c);
     if (rc < 0) return push_no(L, ch, &no);
+    mw_tap_message(L, ch->probes, MW_PROBE_SEND, m.at, m.len);
     ch->stats.sent++;
     ch->stats.bytes_sent += m.len;
     lua_pushvalue(L, 1);

@@ -7,6 +7,7 @@
 #include "bind/arg.h"
 #include "bind/channel.h"
 #include "bind/channel_coat.h"
+#include "bind/tap.h"
 #include "core/hook.h"
 
 static int sent(struct mw_channel *ch, size_t len, size_t total) {
@@ -39,6 +40,7 @@ static int write_frame(lua_State *L, struct mw_channel *ch) {
     total = wrap.head_len + len + wrap.tail_len;
     rc = mw_stream_put(ch->stream, parts, count, &err);
     if (rc < 0) return mw_push_err(L, &err);
+    mw_tap_message(L, ch->probes, MW_PROBE_SEND, data, len);
     lua_pushvalue(L, 1);
     return sent(ch, len, total);
 }

@@ -33,6 +33,7 @@ static const luaL_Reg doors[] = {
     {"sys", mw_door_sys},
     {"task", mw_door_task},
     {"tls", mw_door_tls},
+    {"trace", mw_door_trace},
     {"uv", mw_door_uv},
     {"worker", mw_door_worker},
 };

@@ -36,6 +36,7 @@ int mw_door_signal(lua_State *L);
 int mw_door_sys(lua_State *L);
 int mw_door_task(lua_State *L);
 int mw_door_tls(lua_State *L);
+int mw_door_trace(lua_State *L);
 int mw_door_uv(lua_State *L);
 int mw_door_worker(lua_State *L);
 

@@ -13,6 +13,7 @@
 #include "bind/parcel.h"
 #include "bind/shm.h"
 #include "bind/stream_box.h"
+#include "bind/tap.h"
 #include "bind/tls.h"
 #include "core/task.h"
 
@@ -30,6 +31,7 @@ mw_stream **mw_stream_box(lua_State *L) {
 
     open_type(L);
     box = mw_box_new(L, sizeof *box, MW_STREAM_TYPE);
+    if (mw_tap_is_on(L)) mw_stream_more_run(L, box);
     return &box->s;
 }
 
@@ -114,11 +116,8 @@ static inline int add_parts(mw_stream *s, const struct mw_view *parts, int n, si
     return 1;
 }
 
-/* stream:write(...) -> stream | nil, err                                      [-0, +1|2, ey]
- * Strings and numbers; one call is one piece, whoever else writes. */
-static int stream_write(lua_State *L) {
-    if (mw_step_is_long(L)) return mw_step_share(L, stream_write);
-    struct mw_stream_box *box = mw_stream_box_own(L);
+/* [self parts...]: one piece, past what there is more than the stream.       [-0, +1|2, ey] */
+static int write_parts(lua_State *L, struct mw_stream_box *box) {
     mw_stream *s = box->s;
     size_t total = 0;
     int n = lua_gettop(L) - 1, i, rc;
@@ -139,12 +138,26 @@ static int stream_write(lua_State *L) {
     }
     rc = add_parts(s, parts, n, total) ? 0 : mw_stream_put(s, parts, n, &err);
     if (rc < 0) return mw_push_err(L, &err);
+    if (box->more != NULL) mw_stream_tell(L, box, MW_PROBE_SEND, n > 0 ? parts[0].at : "", total); /* joined before */
     lua_settop(L, 1);
     box->writes += 1 + (total >> 10);
     if (rc == 1) return written(L, s, 1);
     if (box->writes < STREAK) return 1;
     box->writes = 0;
     return mw_wait_possible(L) ? mw_wait_pass(L, 0, pass_k) : 1;
+}
+
+int mw_stream_write_raw(lua_State *L) {
+    return write_parts(L, opened(L, lua_touserdata(L, 1)));
+}
+
+/* stream:write(...) -> stream | nil, err                                      [-0, +1|2, ey]
+ * Strings and numbers; one call is one piece, whoever else writes. */
+static int stream_write(lua_State *L) {
+    if (mw_step_is_long(L)) return mw_step_share(L, stream_write);
+    struct mw_stream_box *box = mw_stream_box_own(L);
+
+    return box->more != NULL ? mw_stream_write_used(L, box) : write_parts(L, box);
 }
 
 static int flush_k(lua_State *L, int code, lua_KContext ctx) {
@@ -183,14 +196,6 @@ static int stream_finish(lua_State *L) {
     if (rc < 0) return mw_push_err(L, &err);
     lua_settop(L, 1);
     return 1;
-}
-
-/* Promised for streams, and not in this version: said so, instead of a nil that is called       [-0, +0, e] */
-static int stream_use(lua_State *L) {
-    struct mw_err err;
-    mw_err_set(&err, -EOPNOTSUPP, "stream use", NULL, "this version does not have it");
-    mw_err_hint(&err, "a channel has it: stream:framed(\"lines\"):use(f)");
-    return mw_raise(L, &err);
 }
 
 /* ---- Closing -------------------------------------------------------------------------------------------------------------- */
@@ -241,6 +246,7 @@ static int stream_gc(lua_State *L) {
     if (box->now != NULL) mw_stream_await(s, NULL, NULL);
     free(box->now);
     box->now = NULL;
+    mw_stream_more_end(box);
     mw_box_forget(L, box);
     if (!mw_stream_closed(s) && !box->owned) mw_box_warn(L, 1, "stream");
     mw_stream_release(s);
@@ -390,6 +396,9 @@ static int stream_recv_handle(lua_State *L) {
         mw_opt_open(L, 2, "stream.recv_handle", known, 0);
         deadline = mw_opt_deadline(L, 2, "stream.recv_handle");
     }
+    if (mw_stream_box_at(L, 1)->more != NULL && mw_stream_box_at(L, 1)->more->uses > 0) {
+        return mw_raise_inval(L, "stream.recv_handle", "functions of use() cannot see handles: take them before use()");
+    }
     lua_settop(L, 1);
     if (mw_turn_try(mw_stream_reader(s))) return handle_k(L, 0, (lua_KContext)deadline);
     return mw_turn_yield(L, mw_stream_reader(s), deadline, (lua_KContext)deadline, handle_turn_k);
@@ -480,7 +489,7 @@ static const luaL_Reg methods[] = {
     { "peer", stream_peer },
     { "address", stream_address },
     { "framed", mw_stream_framed },
-    { "use", stream_use },
+    { "use", mw_stream_use },
     { "starttls", mw_stream_starttls },
     { "tls", mw_stream_tls },
     { NULL, NULL },

@@ -97,9 +97,7 @@ static int look_number(struct mw_read *r, const char *at, size_t held, int last)
     return found(r, skip, skip + len); /* the text is what lies between */
 }
 
-/* Is there enough? 1: yes, in r->len and r->use; 0: not yet; <0: a code, in words in r->why. */
-static int look(mw_stream *s, struct mw_read *r) {
-    struct mw_bytes *q = mw_stream_in(s);
+int mw_read_look(const struct mw_bytes *q, struct mw_read *r) {
     size_t held = mw_bytes_len(q);
 
     switch (r->kind) {
@@ -118,10 +116,9 @@ static int look(mw_stream *s, struct mw_read *r) {
     return 0;
 }
 
-/* What is there will be all. 1, or a code; MW_EEOF with r->why NULL: the clean end. */
-static int look_at_end(mw_stream *s, struct mw_read *r) {
-    size_t held = mw_bytes_len(mw_stream_in(s));
-    const char *at = mw_bytes_at(mw_stream_in(s));
+int mw_read_look_at_end(const struct mw_bytes *q, struct mw_read *r) {
+    size_t held = mw_bytes_len(q);
+    const char *at = mw_bytes_at(q);
     size_t i = 0;
 
     if (r->kind == MW_READ_ALL) return found(r, held, held);
@@ -138,7 +135,7 @@ static int look_at_end(mw_stream *s, struct mw_read *r) {
 
 /* The stream's hook while the task is parked. */
 static int enough(mw_stream *s, void *ud) {
-    return look(s, ud) != 0;
+    return mw_read_look(mw_stream_in(s), ud) != 0;
 }
 
 /* How many bytes must fit into the queue for this read. */
@@ -156,11 +153,7 @@ static int give_error(lua_State *L, const struct mw_read *r, const struct mw_err
     return r->raises ? mw_raise(L, err) : mw_push_err(L, err);
 }
 
-/* Pushes the result; the bytes go when it stands.                            [-0, +1, m] */
-static int give_result(lua_State *L, mw_stream *s, struct mw_read *r) {
-    uint64_t place = mw_stream_offset(s);
-    const char *at = mw_bytes_at(mw_stream_in(s));
-
+int mw_read_push(lua_State *L, const mw_stream *s, const char *at, const struct mw_read *r) {
     if (r->kind == MW_READ_NUMBER) {
         char text[NUMERAL + 1];
         size_t len = r->use - r->len;
@@ -174,13 +167,24 @@ static int give_result(lua_State *L, mw_stream *s, struct mw_read *r) {
     } else {
         lua_pushlstring(L, r->len > 0 ? at : "", r->len);
     }
+    return 1;
+}
+
+/* Pushes the result; the bytes go when it stands.                            [-0, +1, m] */
+static int give_result(lua_State *L, struct mw_stream_box *box, struct mw_read *r) {
+    mw_stream *s = box->s;
+    uint64_t place = mw_stream_offset(s);
+    int n;
+
+    if (box->more != NULL) mw_stream_tell(L, box, MW_PROBE_RECV, mw_bytes_at(mw_stream_in(s)), r->use);
+    n = mw_read_push(L, s, mw_bytes_at(mw_stream_in(s)), r);
+    if (n != 1) return n;
     /* A finalizer that ran just now may have read or closed this very stream. */
     if (mw_stream_offset(s) == place && mw_bytes_len(mw_stream_in(s)) >= r->use) mw_stream_consume(s, r->use);
     return 1;
 }
 
-/* Ends a read with a code of look or fill; err may have been filled by fill.  [-0, +1|2, e] */
-static int give_failure(lua_State *L, mw_stream *s, struct mw_read *r, int code, struct mw_err *err) {
+int mw_read_fail(lua_State *L, const mw_stream *s, const struct mw_read *r, int code, struct mw_err *err) {
     if (code == MW_EEOF && r->why == NULL) {
         lua_pushnil(L);
         return 1;
@@ -199,14 +203,14 @@ static int attempt(lua_State *L, struct mw_stream_box *box, struct mw_read *r, s
     r->why = NULL;
     for (;;) {
         if (mw_stream_closed(s)) return mw_stream_fill(s, 0, err);
-        rc = look(s, r);
+        rc = mw_read_look(mw_stream_in(s), r);
         if (rc != 0) return rc;
         if (box->streak++ >= STREAK) {
             box->streak = 0;
             if (mw_wait_possible(L) && !mw_stream_holds(s) && mw_stream_listen(s) == 0) return 0;
         }
         rc = mw_stream_fill(s, 0, err);
-        if (rc == MW_EEOF) return look_at_end(s, r);
+        if (rc == MW_EEOF) return mw_read_look_at_end(mw_stream_in(s), r);
         if (rc <= 0) return rc;
     }
 }
@@ -219,7 +223,7 @@ static int end_turn(lua_State *L, struct mw_stream_box *box, int rc, struct mw_e
 
     mw_stream_need(box->s, 0);
     mw_turn_give(mw_stream_reader(box->s));
-    return rc > 0 ? give_result(L, box->s, &r) : give_failure(L, box->s, &r, rc, err);
+    return rc > 0 ? give_result(L, box, &r) : mw_read_fail(L, box->s, &r, rc, err);
 }
 
 /* The box is at index 1 in all that follows.                                 [-0, +1|2, e] */
@@ -305,10 +309,12 @@ static int wait_for(lua_State *L, struct mw_stream_box *box, const struct mw_rea
 /* Reads at once, or waits.                                                   [-0, +1|2, e] */
 static int run(lua_State *L, struct mw_stream_box *box, struct mw_read *r) {
     struct mw_err err;
-    int rc = mw_stream_reader(box->s)->held ? 0 : attempt(L, box, r, &err);
+    int rc;
 
-    if (rc > 0) return give_result(L, box->s, r);
-    return rc == 0 ? wait_for(L, box, r) : give_failure(L, box->s, r, rc, &err);
+    if (box->more != NULL && box->more->uses > 0) return mw_stream_read_used(L, r);
+    rc = mw_stream_reader(box->s)->held ? 0 : attempt(L, box, r, &err);
+    if (rc > 0) return give_result(L, box, r);
+    return rc == 0 ? wait_for(L, box, r) : mw_read_fail(L, box->s, r, rc, &err);
 }
 
 /* The way that nearly all lines take: one is there, whole. 1: it was pushed; 0: not so, and there is none in the first *seen bytes.
@@ -319,7 +325,7 @@ static inline int line_at_hand(lua_State *L, const struct mw_stream_box *box, si
     size_t held = mw_bytes_len(mw_stream_in(s)), len;
     uint64_t place = mw_stream_offset(s);
 
-    if (held == 0 || mw_stream_reader(s)->held) return 0;
+    if (held == 0 || mw_stream_reader(s)->held || box->more != NULL) return 0;
     end = memchr(at, '\n', held);
     if (end == NULL) *seen = held;
     len = (size_t)(end - at);
@@ -357,7 +363,7 @@ static int bytes_at_hand(lua_State *L, const struct mw_stream_box *box, lua_Inte
     mw_stream *s = box->s;
     uint64_t place = mw_stream_offset(s);
 
-    if (n <= 0 || (uint64_t)n > mw_bytes_len(mw_stream_in(s)) || mw_stream_reader(s)->held) return 0;
+    if (n <= 0 || (uint64_t)n > mw_bytes_len(mw_stream_in(s)) || mw_stream_reader(s)->held || box->more != NULL) return 0;
     lua_pushlstring(L, mw_bytes_at(mw_stream_in(s)), (size_t)n);
     if (mw_stream_offset(s) == place && mw_bytes_len(mw_stream_in(s)) >= (size_t)n) mw_stream_consume(s, (size_t)n); /* see give_result */
     return 1;

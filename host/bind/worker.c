@@ -7,6 +7,7 @@
 #include "bind/doors.h"
 #include "bind/process.h"
 #include "bind/std.h"
+#include "bind/tap.h"
 #include "core/task.h"
 #include "io/osfile.h"
 #include "pool/page.h"
@@ -139,6 +140,7 @@ static int worker_spawn(lua_State *L) {
     box->end = mw_worker_outer(box->worker);
     box->end->ud = box;
     box->end->on_news = mw_worker_on_news;
+    mw_tap_run(L, &box->probes, MW_PROBE_WORKER, mw_worker_name(box->worker));
     lua_settop(L, 3);
     return 1;
 }
@@ -278,6 +280,7 @@ static int worker_close_meta(lua_State *L) { /* __close(self, err) */
 static int worker_gc(lua_State *L) {
     struct mw_worker_box *box = lua_touserdata(L, 1);
 
+    mw_tap_end(&box->probes);
     if (box->worker == NULL) return 0;
     if (!mw_worker_ended(box->worker)) mw_box_warn(L, 1, "worker");
     mw_worker_abandon(empty(box));
@@ -321,7 +324,12 @@ static int worker_parent(lua_State *L) {
     box = mw_box_new(L, sizeof *box, MW_PARENT_TYPE);
     mw_list_init(&box->calls);
     box->end = mw_worker_inner(w);
+    mw_tap_run(L, &box->probes, MW_PROBE_WORKER, "parent");
     return 1;
+}
+static int parent_gc(lua_State *L) {
+    mw_tap_end(&((struct mw_worker_box *)lua_touserdata(L, 1))->probes);
+    return 0;
 }
 static int parent_tostring(lua_State *L) {
     lua_pushliteral(L, "parent (of a worker)");
@@ -331,11 +339,11 @@ static int parent_tostring(lua_State *L) {
 int mw_door_worker(lua_State *L) {
     static const luaL_Reg fns[] = {{"parent", worker_parent}, {"take", mw_worker_take}, {"reply", mw_worker_reply}, {"fail", mw_worker_fail_call}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
-        {"send", mw_worker_send}, {"recv", mw_worker_recv}, {"messages", mw_worker_messages}, {"call", mw_worker_call}, {"join", worker_join},
+        {"send", mw_worker_send}, {"recv", mw_worker_recv}, {"messages", mw_worker_messages}, {"call", mw_worker_call}, {"use", mw_worker_use}, {"join", worker_join},
         {"finish", worker_finish}, {"close", worker_close}, {"stats", worker_stats}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", worker_gc}, {"__close", worker_close_meta}, {"__tostring", worker_tostring}, {NULL, NULL}};
-    static const luaL_Reg parent_methods[] = {{"send", mw_worker_send}, {"recv", mw_worker_recv}, {"messages", mw_worker_messages}, {NULL, NULL}};
-    static const luaL_Reg parent_meta[] = {{"__tostring", parent_tostring}, {NULL, NULL}};
+    static const luaL_Reg parent_methods[] = {{"send", mw_worker_send}, {"recv", mw_worker_recv}, {"messages", mw_worker_messages}, {"use", mw_worker_use}, {NULL, NULL}};
+    static const luaL_Reg parent_meta[] = {{"__gc", parent_gc}, {"__tostring", parent_tostring}, {NULL, NULL}};
 
     mw_type_new(L, MW_WORKER_TYPE, methods, meta);
     mw_type_new(L, MW_PARENT_TYPE, parent_methods, parent_meta);

@@ -8,6 +8,7 @@
 #include "bind/arg.h"
 #include "bind/parcel.h"
 #include "codec/value.h"
+#include "observe/trace.h"
 #include "share/worker.h"
 
 #define MW_WORKER_TYPE "mw.worker"
@@ -22,6 +23,8 @@ struct mw_worker_box {
     struct mw_end *end;             /* NULL once closed */
     struct mw_list calls;           /* that wait for their answer */
     uint64_t last_id;
+    mw_probe *probes;               /* of taps */
+    unsigned uses;                  /* middleware functions */
 };
 
 /* The box at 1, of a method of either type. */
@@ -76,10 +79,13 @@ void mw_talk_drop(void *ud, const struct mw_record *r);
 int mw_worker_push_end(lua_State *L, const struct mw_worker_box *box, const char *op);
 int mw_worker_push_closed(lua_State *L, const char *op);
 
-/* Methods; both types have the first four.                                                                  [-0, +?, y] */
+enum { MW_WORKER_MORE = 2 };        /* user value: nil, or a table: functions at 1.., taps as keys */
+
+/* Methods; both types have all but call.                                                                  [-0, +?, y] */
 int mw_worker_send(lua_State *L);
 int mw_worker_recv(lua_State *L);
 int mw_worker_messages(lua_State *L);
+int mw_worker_use(lua_State *L);
 int mw_worker_call(lua_State *L);
 /* Functions of core.worker: take() -> id, name, value | nothing; reply(id, ...), fail(id, error, traceback).   [-0, +?, y] */
 int mw_worker_take(lua_State *L);

@@ -139,6 +139,11 @@ int mw_host_crowded(const mw_host *h);
 int mw_host_crowded_beside(const mw_host *h, size_t own);
 void mw_host_set_buffered_max(mw_host *h, size_t bytes);
 
+/* Has the whole run traced: what scripts make from now on. t: held by the caller until the host has gone; NULL: no more. */
+struct mw_trace;
+void mw_host_set_trace(mw_host *h, struct mw_trace *t);
+struct mw_trace *mw_host_trace(const mw_host *h);
+
 /* Writes one log line through the hook; level MW_LOG_... */
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -47,6 +47,7 @@ struct mw_task {
     int strikes;
     unsigned resumes;               /* of its own coroutines, once it must stop */
     unsigned raised;                /* cancels raised at its waits */
+    unsigned number;                /* of all that the host has made */
     enum mw_task_state state : 8;
     unsigned raw : 1, uncancellable : 1;    /* of the wait it is parked in */
     unsigned daemon : 1, cancelled : 1, failed : 1, killed : 1;
@@ -144,7 +145,7 @@ struct mw_host {
     int callback_strikes;
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
     int draining, turning, closing, finishing, exiting, exit_code;
-    unsigned failures, works, open_handles;
+    unsigned failures, works, open_handles, task_number;
     mw_scope *root;
     uint64_t until;                 /* when this turn's time for tasks is spent; 0: no bound */
     uint64_t grace_ns, grace_at;    /* how long cleanup may take once the host exits */

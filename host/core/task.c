@@ -16,6 +16,9 @@ mw_task *mw_task_hold(mw_task *t) {
     t->refs++;
     return t;
 }
+unsigned mw_task_number(const mw_task *t) {
+    return t->number;
+}
 int mw_task_done(const mw_task *t) {
     return t->state == TASK_DONE;
 }
@@ -83,6 +86,7 @@ static int start(mw_scope *scope, lua_State *L, int nargs, const char *name, int
     }
     lua_xmove(L, co, nargs + 1);            /* [] */
     t->host = h;
+    t->number = ++h->task_number;
     t->home = scope;
     t->co = co;
     t->ref = ref;

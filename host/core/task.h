@@ -23,6 +23,7 @@ int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, in
 int mw_task_start_bare(mw_scope *scope, lua_State *L, int nargs, struct mw_err *err);
 
 mw_task *mw_task_current(mw_host *h);            /* NULL outside the scheduler */
+unsigned mw_task_number(const mw_task *t);       /* from 1 in the order in which they were made */
 mw_task *mw_task_hold(mw_task *t);               /* one more reference */
 void mw_task_release(mw_task *t);
 

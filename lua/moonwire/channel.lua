@@ -23,8 +23,9 @@ local function new(capacity)
   if math.type(capacity) ~= "integer" or capacity < 0 or capacity > 1 << 24 then
     invalid("task.channel", "the capacity must be an integer from 0 to 16777216")
   end
+  local functions = core.trace.on and { core.trace.tapped(nil, "channel") } or nil
   return setmetatable({
-    capacity = capacity, first = 1, last = 0, receivers = 0, closed = false,
+    functions = functions, capacity = capacity, first = 1, last = 0, receivers = 0, closed = false,
     room = raw.cond(), filled = raw.cond(), took = raw.cond(),
   }, Channel)
 end
@@ -69,17 +70,47 @@ local function check_value(value, op)
   if value == nil then invalid(op, "nil cannot be sent: it marks the end") end
 end
 
---- Sends without waiting.
----@param value any  not nil
----@return true? ok
----@return moonwire.Err? err  EAGAIN when it is full, ECLOSED after close
-function Channel:try_send(value)
+--- The value goes through the functions from the i-th on, and then to `last`.
+local function through(ch, i, dir, last)
+  local f = ch.functions[i]
+  if not f then return last end
+  return function(value) return f(through(ch, i + 1, dir, last), dir, value) end
+end
+
+--- Sends with `last` through the functions; one that answers nil without an error has dropped the value on purpose.
+local function send_through(ch, value, last)
+  local sent, why = through(ch, 1, "send", last)(value)
+  if sent == nil and why ~= nil then return nil, why end
+  return true
+end
+
+--- Receives with `take` until the functions do not drop the value.
+local function recv_through(ch, take)
+  while true do
+    local value, why = take()
+    if value == nil then return nil, why end
+    value, why = through(ch, 1, "recv", function(passed) return passed end)(value)
+    if value ~= nil or why ~= nil then return value, why end
+  end
+end
+
+local function try_send(self, value)
   check_value(value, "channel.try_send")
   if self.closed then return fail("ECLOSED", "channel send", "the channel is closed") end
   local room = self.capacity > 0 and self.capacity or self.receivers
   if held(self) >= room then return fail("EAGAIN", "channel send", "the channel is full") end
   push(self, value)
   return true
+end
+
+--- Sends without waiting.
+---@param value any  not nil
+---@return true? ok
+---@return moonwire.Err? err  EAGAIN when it is full, ECLOSED after close
+function Channel:try_send(value)
+  if not self.functions then return try_send(self, value) end
+  check_value(value, "channel.try_send")
+  return send_through(self, value, function(passed) return try_send(self, passed) end)
 end
 
 --- A sender of a channel without capacity waits until its value at `place` was taken.
@@ -97,12 +128,7 @@ local function rendezvous(ch, place, deadline)
   return fail("ETIMEDOUT", "channel send", "timed out")
 end
 
---- Sends; waits while the channel is full (capacity 0: until the value is taken).
----@param value any  not nil
----@param opts? { timeout?: number|string }
----@return true? ok
----@return moonwire.Err? err  ETIMEDOUT, ECLOSED
-function Channel:send(value, opts)
+local function send(self, value, opts)
   check_value(value, "channel.send")
   local deadline = deadline_of(opts, "channel.send")
   local room = max(self.capacity, 1)
@@ -117,20 +143,32 @@ function Channel:send(value, opts)
   return rendezvous(self, self.last, deadline)
 end
 
---- Receives without waiting: the value, nil after the end, or nil, EAGAIN.
----@return any value
----@return moonwire.Err? err
-function Channel:try_recv()
+--- Sends; waits while the channel is full (capacity 0: until the value is taken).
+---@param value any  not nil
+---@param opts? { timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err  ETIMEDOUT, ECLOSED
+function Channel:send(value, opts)
+  if not self.functions then return send(self, value, opts) end
+  check_value(value, "channel.send")
+  return send_through(self, value, function(passed) return send(self, passed, opts) end)
+end
+
+local function try_recv(self)
   if held(self) > 0 then return pop(self) end
   if self.closed then return nil end
   return fail("EAGAIN", "channel recv", "the channel is empty")
 end
 
---- Receives; waits while the channel is empty. nil at the end: closed, and nothing left.
----@param opts? { timeout?: number|string }
+--- Receives without waiting: the value, nil after the end, or nil, EAGAIN.
 ---@return any value
----@return moonwire.Err? err  ETIMEDOUT
-function Channel:recv(opts)
+---@return moonwire.Err? err
+function Channel:try_recv()
+  if not self.functions then return try_recv(self) end
+  return recv_through(self, function() return try_recv(self) end)
+end
+
+local function recv(self, opts)
   if held(self) > 0 then return pop(self) end
   local deadline = deadline_of(opts, "channel.recv")
   self.receivers = self.receivers + 1
@@ -143,6 +181,26 @@ function Channel:recv(opts)
   if held(self) > 0 then return pop(self) end
   if not got then return fail("ETIMEDOUT", "channel recv", "timed out") end
   return nil
+end
+
+--- Receives; waits while the channel is empty. nil at the end: closed, and nothing left.
+---@param opts? { timeout?: number|string }
+---@return any value
+---@return moonwire.Err? err  ETIMEDOUT
+function Channel:recv(opts)
+  if not self.functions then return recv(self, opts) end
+  return recv_through(self, function() return recv(self, opts) end)
+end
+
+--- Adds a function (pass, dir, value) around every value, the first added outermost: dir is "send" or "recv", pass(value) goes on, nil
+--- without an error drops the value. In place of a function, a tap of mw.trace, which writes the values down.
+---@param f moonwire.Middleware|moonwire.Tap
+---@return moonwire.Channel self
+function Channel:use(f)
+  if type(f) ~= "function" then f = core.trace.tapped(f or false, "channel") end
+  self.functions = self.functions or {}
+  table.insert(self.functions, f)
+  return self
 end
 
 --- Iterates over what arrives, until the channel is closed and empty. Raises ETIMEDOUT when nothing came for `timeout`.

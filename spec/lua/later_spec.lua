@@ -10,17 +10,16 @@ end
 
 describe("what this version does not have", function()
   it("is an error for the parts of mw, and no nil", function()
-    local names = "auth trace rpc bus"
+    local names = "auth rpc bus"
     for name in names:gmatch "%a+" do
       local err = refused(function() return mw[name] end)
       assert.same({ "EOPNOTSUPP", name }, { err.code, err.subject })
     end
   end)
 
-  it("is an error for TLS, authentication and middleware of streams", function()
+  it("is an error for authentication", function()
     local server <close> = assert(mw.net.listen "unix:@moonwire-later-spec")
     local conn <close> = assert(mw.net.connect(server:address()))
-    refused(conn.use, conn, print)
     refused(mw.net.connect, server:address(), { auth = {} })
     refused(mw.net.listen, "unix:@moonwire-later-spec-2", { auth = {} })
     refused(conn.framed, conn, "lines", { schema = {} })

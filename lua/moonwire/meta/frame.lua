@@ -115,8 +115,9 @@ function Channel:stream() end
 function Channel:stats() end
 
 --- Adds middleware around every message; the first used is outermost. `dir` is "send" or "recv"; call pass(data, ...) for the
---- rest of the way and give what it gave; nil without an error drops the message.
----@param fn fun(pass: fun(data: string, ...): any, dir: "send"|"recv", data: string, ...): any
+--- rest of the way and give what it gave; nil without an error drops the message. In place of a function, a tap of mw.trace: it
+--- writes the messages down as they are on the wire, whatever functions there are.
+---@param fn moonwire.Middleware|moonwire.Tap
 ---@return moonwire.Channel ch
 function Channel:use(fn) end
 

@@ -196,5 +196,11 @@ function Ring:finish() end
 ---@return table stats
 function Ring:stats() end
 
+--- Adds a function (pass, dir, record) around what this end pushes and pops, the first added outermost; nil without an error drops the
+--- record. In place of a function, a tap of mw.trace.
+---@param f moonwire.Middleware|moonwire.Tap
+---@return moonwire.Ring self
+function Ring:use(f) end
+
 --- Finishes, if we push, and lets go of it.
 function Ring:close() end

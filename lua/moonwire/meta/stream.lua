@@ -107,9 +107,23 @@ function Stream:alive() end
 ---@return moonwire.Err? err  ENOTSOCK: a pipe
 function Stream:peer() end
 
---- Raises EOPNOTSUPP: in this version functions go around the messages of a channel only, `stream:framed("lines"):use(f)`.
----@param f function
+--- Adds a function around what is written and read, the first added outermost: `dir` is "send" or "recv"; call pass(data) for the rest
+--- of the way and give what it gave; nil without an error drops the piece.
+--- "send": the data of one call of write, as one string. pass answers the stream, or nil and an error.
+--- "recv": bytes in the order of their arrival, in pieces of at most 64 KiB, as they were when a task came to read them: before they
+--- are cut into lines or counted, so a function may change them and their number. It runs in the task that reads; what read, lines
+--- and the others give is made of what it returned. What it raises is raised in that read, and the piece is lost; the time limit
+--- of a read bounds its waits for the peer, not those in a function. It sees no handles (recv_handle is refused), and reads that
+--- wait already get what comes next without it.
+--- Not for streams that are framed: give the function to the channel, `stream:framed("lines"):use(f)`.
+--- In place of a function, a tap of mw.trace: it writes down what goes through, next to the wire (outside of functions when receiving,
+--- behind them when sending), and what each call of read took; a channel made of the stream is tapped too.
+---@param f moonwire.Middleware|moonwire.Tap
+---@return moonwire.Stream self
 function Stream:use(f) end
+
+--- A function around messages.
+---@alias moonwire.Middleware fun(pass: fun(data: any, ...: any): any, dir: "send"|"recv", data: any, ...: any): any
 
 --- From here on speaks TLS, as the client, or as the server with `server = true`; waits for the handshake (`timeout`, default 10 s).
 --- What was written before goes out in the clear first. A stream whose handshake fails is closed.

@@ -40,6 +40,12 @@ function Worker:send(value, options) end
 ---@return moonwire.Err? err  ETIMEDOUT; ECRASHED: an error ended it, err.data.traceback says where
 function Worker:recv(options) end
 
+--- Adds a function (pass, dir, value) around every message, the first added outermost; calls go past it. A nil without an error drops the
+--- message. In place of a function, a tap of mw.trace.
+---@param f moonwire.Middleware|moonwire.Tap
+---@return moonwire.Worker self
+function Worker:use(f) end
+
 --- Iterates over the messages until the worker ends; raises when an error ended it.
 ---@return fun(): any
 function Worker:messages() end
@@ -77,6 +83,7 @@ function Worker:stats() end
 ---@field send fun(self, value: any, options?: { timeout?: number|string }): true?, moonwire.Err?
 ---@field recv fun(self, options?: { timeout?: number|string }): any, moonwire.Err?
 ---@field messages fun(self): fun(): any
+---@field use fun(self, f: moonwire.Middleware|moonwire.Tap): moonwire.Parent
 local Parent = {}
 
 --- mw.parent in a worker; nothing elsewhere.

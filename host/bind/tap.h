@@ -1,0 +1,38 @@
+/* Taps: what a script attaches to a channel or a stream so that a trace tells of it; and the trace of the whole run.
+ * Knows: observe/trace, io/sink, core, lua.h. Never: changes what it sees. */
+#ifndef MW_BIND_TAP_H
+#define MW_BIND_TAP_H
+
+#include <lua.h>
+
+#include "core/hook.h"
+#include "observe/trace.h"
+
+#define MW_TAP_TYPE "mw.tap"
+
+/* 1 when the value at idx is a tap.                                                                   [-0, +0, -] */
+int mw_tap_test(lua_State *L, int idx);
+/* Attaches the tap at idx to the object at 1: a probe more in the list, and a reference in its user value `n`, which is a table or will be
+ * one. Raises ECLOSED when the tap is closed.                                                          [-0, +0, e] */
+void mw_tap_attach(lua_State *L, int idx, int n, mw_probe **list, enum mw_probe_kind kind, const char *name);
+/* Puts a probe of the run's trace in the list, if it is traced; without memory it is not.             [-0, +0, -] */
+static inline int mw_tap_is_on(lua_State *L) {
+    return mw_host_head(L)->trace != NULL;
+}
+void mw_tap_run(lua_State *L, mw_probe **list, enum mw_probe_kind kind, const char *name);
+/* The taps of one object are to be another's too, under another kind.                                 [-0, +0, -] */
+void mw_tap_inherit(mw_probe *from, mw_probe **list, enum mw_probe_kind kind, const char *name);
+
+/* Tells all of the list. The first trouble of a file is logged.                                       [-0, +0, -] */
+void mw_tap_tell(lua_State *L, mw_probe *list, enum mw_probe_dir dir, const void *at, size_t len);
+static inline void mw_tap_message(lua_State *L, mw_probe *list, enum mw_probe_dir dir, const void *at, size_t len) {
+    if (list != NULL) mw_tap_tell(L, list, dir, at, len);
+}
+/* The same of a value: strings as they are, others as text. May raise.                                [-0, +0, e] */
+void mw_tap_tell_value(lua_State *L, mw_probe *list, enum mw_probe_dir dir, int idx);
+static inline void mw_tap_value(lua_State *L, mw_probe *list, enum mw_probe_dir dir, int idx) {
+    if (list != NULL) mw_tap_tell_value(L, list, dir, idx);
+}
+void mw_tap_end(mw_probe **list);        /* safe to repeat */
+
+#endif

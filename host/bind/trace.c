@@ -1,0 +1,295 @@
+/* The door of traces: taps, and the list of probes that an object has.
+ * Knows: bind/arg, io/sink, observe/trace, core, lua.h. Never: a format; a syscall. */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bind/arg.h"
+#include "bind/doors.h"
+#include "bind/tap.h"
+#include "core/task.h"
+#include "io/sink.h"
+
+#define OP "trace.tap"
+
+struct tap {
+    mw_sink *sink;                  /* NULL: closed */
+    uint64_t bytes, events, lost;   /* at its end */
+};
+
+/* ---- Probes ------------------------------------------------------------------------------------------------------------- */
+
+int mw_tap_test(lua_State *L, int idx) {
+    return luaL_testudata(L, idx, MW_TAP_TYPE) != NULL;
+}
+
+static void add(mw_probe **list, mw_probe *p) {
+    while (*list != NULL) list = mw_probe_next(*list);
+    *list = p;
+}
+
+void mw_tap_attach(lua_State *L, int idx, int n, mw_probe **list, enum mw_probe_kind kind, const char *name) {
+    const struct tap *tap = luaL_checkudata(L, idx, MW_TAP_TYPE);
+    struct mw_err err;
+    mw_probe *p;
+
+    if (tap->sink == NULL) {
+        mw_err_set(&err, MW_ECLOSED, "use", NULL, "the tap is closed");
+        mw_raise(L, &err);
+    }
+    if (lua_getiuservalue(L, 1, n) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, 1, n);
+    }
+    lua_pushvalue(L, idx);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);              /* it lives as long as what it is attached to */
+    lua_pop(L, 1);
+    p = mw_probe_new(mw_sink_trace(tap->sink), kind, name);
+    if (p == NULL) {
+        mw_err_set(&err, MW_ENOMEM, "use", name, NULL);
+        mw_raise(L, &err);
+    }
+    add(list, p);
+}
+
+void mw_tap_run(lua_State *L, mw_probe **list, enum mw_probe_kind kind, const char *name) {
+    mw_probe *p = mw_tap_is_on(L) ? mw_probe_new(mw_host_head(L)->trace, kind, name) : NULL;
+    if (p != NULL) add(list, p);
+}
+
+void mw_tap_inherit(mw_probe *from, mw_probe **list, enum mw_probe_kind kind, const char *name) {
+    for (; from != NULL; from = *mw_probe_next(from)) {
+        mw_probe *p = mw_probe_new(mw_probe_trace(from), kind, name);
+        if (p != NULL) add(list, p);
+    }
+}
+
+void mw_tap_tell(lua_State *L, mw_probe *list, enum mw_probe_dir dir, const void *at, size_t len) {
+    mw_host *h = mw_host_of(L);
+    const mw_task *task = mw_task_current(h);
+
+    for (; list != NULL; list = *mw_probe_next(list)) {
+        int code = mw_probe_message(list, dir, at, len, task != NULL ? mw_task_number(task) : 0) ? mw_trace_trouble(mw_probe_trace(list)) : 0;
+        if (code < 0) mw_host_log(h, MW_LOG_WARN, "the trace ends here, its file takes no more: %s", mw_err_words(code));
+    }
+}
+
+void mw_tap_tell_value(lua_State *L, mw_probe *list, enum mw_probe_dir dir, int idx) {
+    size_t len;
+    const char *at;
+
+    luaL_checkstack(L, 8, "tap");
+    if (lua_type(L, idx) == LUA_TSTRING) lua_pushvalue(L, idx);
+    else if (lua_istable(L, idx)) lua_pushliteral(L, "");
+    else luaL_tolstring(L, idx, NULL);
+    at = lua_tolstring(L, -1, &len);
+    mw_tap_tell(L, list, dir, at, len);
+    lua_pop(L, 1);
+}
+
+void mw_tap_end(mw_probe **list) {
+    while (*list != NULL) {
+        mw_probe *p = *list;
+        *list = *mw_probe_next(p);
+        mw_probe_free(p);
+    }
+}
+
+/* ---- Taps --------------------------------------------------------------------------------------------------------------- */
+
+/* The names to hide: lent by their list, which the options keep; the array is pushed.                 [-0, +1, e] */
+static const char *const *names(lua_State *L, size_t *count) {
+    int type = mw_opt_get(L, 1, "redact"), list = lua_gettop(L);
+    size_t n = type == LUA_TTABLE ? (size_t)lua_rawlen(L, list) : 0;
+    const char **out;
+
+    if (type == LUA_TNIL) {
+        for (*count = 0; mw_trace_secrets[*count] != NULL;) ++*count;
+        return mw_trace_secrets;
+    }
+    if (type != LUA_TTABLE) mw_raise_inval(L, OP, "option \"redact\" must be a list of names, got %s", luaL_typename(L, list));
+    if (n > MW_TRACE_NAMES) mw_raise_inval(L, OP, "option \"redact\": at most %d names", (int)MW_TRACE_NAMES);
+    out = lua_newuserdatauv(L, (n + 1) * sizeof *out, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, list, (lua_Integer)i + 1);
+        out[i] = mw_arg_text(L, -1, OP, "option \"redact\": each", MW_TRACE_NAME, NULL);
+        if (*out[i] == '\0') mw_raise_inval(L, OP, "option \"redact\": a name is empty");
+        lua_pop(L, 1);
+    }
+    lua_replace(L, list);
+    *count = n;
+    return out;
+}
+
+/* tap{ to =, payload =, redact =, max =, colour = } -> tap | nil, err                                 [-0, +1|2, e] */
+static int trace_tap(lua_State *L) {
+    static const char *const known[] = {"to", "payload", "redact", "max", "colour", NULL};
+    struct mw_trace_options o = {0};
+    struct mw_err err;
+    struct tap *tap;
+    const char *to;
+
+    lua_settop(L, 1);
+    if (!lua_istable(L, 1)) return mw_raise_inval(L, OP, "a table of options expected, got %s", luaL_typename(L, 1));
+    mw_opt_open(L, 1, OP, known, 0);
+    to = mw_opt_text(L, 1, OP, "to", 4096, NULL);
+    if (to == NULL) return mw_raise_inval(L, OP, "option \"to\" is missing: a file, or \"stderr\"");
+    if (mw_trace_format_of(to, &o.format) < 0) {
+        return mw_raise_inval(L, OP, "option \"to\": \"%s\" has none of the endings .pcapng, .jsonl, .trace.json", to);
+    }
+    o.payload = (size_t)mw_opt_size(L, 1, OP, "payload", 0, MW_TRACE_PAYLOAD_MAX, MW_TRACE_PAYLOAD);
+    o.max = mw_opt_size(L, 1, OP, "max", 64 << 10, (uint64_t)1 << 50, MW_TRACE_MAX);
+    o.colour = mw_opt_flag(L, 1, OP, "colour", mw_sink_colours());
+    o.redact = names(L, &o.redact_count);
+    tap = mw_box_new(L, sizeof *tap, MW_TAP_TYPE);
+    if (mw_sink_open(mw_host_of(L), to, &o, &tap->sink, &err) < 0) return mw_push_err(L, &err);
+    return 1;
+}
+
+static int end(struct tap *tap, struct mw_err *err) {
+    mw_sink *sink = tap->sink;
+    mw_trace *t;
+    int rc;
+
+    if (sink == NULL) return 0;
+    tap->sink = NULL;
+    t = mw_trace_hold(mw_sink_trace(sink));
+    rc = mw_sink_close(sink, err);
+    mw_trace_counts(t, &tap->bytes, &tap->events, &tap->lost);
+    mw_trace_release(t);
+    return rc;
+}
+
+/* tap:close() -> true | nil, err: why its file is not whole                                           [-0, +1|2, m] */
+static int tap_close(lua_State *L) {
+    struct tap *tap = luaL_checkudata(L, 1, MW_TAP_TYPE);
+    struct mw_err err;
+
+    if (end(tap, &err) < 0) return mw_push_err(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int tap_gc(lua_State *L) {
+    struct tap *tap = luaL_checkudata(L, 1, MW_TAP_TYPE);
+    struct mw_err err;
+
+    if (end(tap, &err) < 0) mw_host_log(mw_host_of(L), MW_LOG_WARN, "%s", err.message);
+    return 0;
+}
+
+/* tap:note(text) -> tap                                                                               [-0, +1, e] */
+static int tap_note(lua_State *L) {
+    struct tap *tap = mw_box_self(L, MW_TAP_TYPE);
+    const char *text = mw_arg_text(L, 2, "tap.note", "the text", 4096, NULL);
+
+    if (tap->sink != NULL) mw_trace_note(mw_sink_trace(tap->sink), text);
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* tap:stats() -> { bytes, events, lost }                                                              [-0, +1, m] */
+static int tap_stats(lua_State *L) {
+    struct tap *tap = mw_box_self(L, MW_TAP_TYPE);
+
+    if (tap->sink != NULL) mw_trace_counts(mw_sink_trace(tap->sink), &tap->bytes, &tap->events, &tap->lost);
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, (lua_Integer)tap->bytes);
+    lua_setfield(L, -2, "bytes");
+    lua_pushinteger(L, (lua_Integer)tap->events);
+    lua_setfield(L, -2, "events");
+    lua_pushinteger(L, (lua_Integer)tap->lost);
+    lua_setfield(L, -2, "lost");
+    return 1;
+}
+
+static int tap_tostring(lua_State *L) {
+    const struct tap *tap = luaL_checkudata(L, 1, MW_TAP_TYPE);
+
+    if (tap->sink == NULL) lua_pushliteral(L, "tap (closed)");
+    else lua_pushfstring(L, "tap (to %s)", mw_sink_name(tap->sink));
+    return 1;
+}
+
+/* ---- Spans -------------------------------------------------------------------------------------------------------------- */
+
+/* [name from results...] */
+static int span_k(lua_State *L, int status, lua_KContext ctx) {
+    const mw_task *task = mw_task_current(mw_host_of(L));
+    mw_trace *t = mw_host_head(L)->trace;
+    (void)ctx;
+
+    if (t != NULL)
+        mw_trace_slice(t, task != NULL ? mw_task_number(task) : 0, MW_SLICE_SPAN, lua_tostring(L, 1), (uint64_t)lua_tointeger(L, 2));
+    if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+    return lua_gettop(L) - 2;
+}
+
+/* span(name, f, ...) -> what f returns: a slice of the run's trace, if there is one                   [-0, +n, y] */
+static int trace_span(lua_State *L) {
+    mw_arg_text(L, 1, "trace.span", "the name", 256, NULL);
+    if (!lua_isfunction(L, 2)) return mw_raise_inval(L, "trace.span", "a function expected, got %s", luaL_typename(L, 2));
+    lua_pushinteger(L, (lua_Integer)mw_trace_now());
+    lua_insert(L, 2);                                                   /* [name from f args...] */
+    return span_k(L, lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 0, 0, span_k), 0);
+}
+
+/* ---- Task channels, which are Lua -------------------------------------------------------------------------------------- */
+
+#define TAPPED "mw.tapped"
+
+/* (pass, dir, value): tells of it, and passes it. Upvalue 1 holds the probes.                         [-0, +n, y] */
+static int tapped_k(lua_State *L, int status, lua_KContext ctx) {
+    (void)status;
+    (void)ctx;
+    return lua_gettop(L);
+}
+static int tapped_call(lua_State *L) {
+    mw_probe *const *list = lua_touserdata(L, lua_upvalueindex(1));
+    const char *dir = lua_tostring(L, 2);
+
+    mw_tap_value(L, *list, dir != NULL && *dir == 'r' ? MW_PROBE_RECV : MW_PROBE_SEND, 3);
+    lua_remove(L, 2);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, tapped_k);
+    return lua_gettop(L);
+}
+static int tapped_gc(lua_State *L) {
+    mw_tap_end(lua_touserdata(L, 1));
+    return 0;
+}
+
+/* tapped(tap | nil, name) -> a function for use(); nil: of the run's trace                            [-0, +1, e] */
+static int trace_tapped(lua_State *L) {
+    const char *name = mw_arg_text(L, 2, "use", "the name", 256, NULL);
+    mw_probe **list;
+
+    if (!lua_isnil(L, 1) && !mw_tap_test(L, 1)) return mw_raise_inval(L, "use", "a function or a tap expected, got %s", luaL_typename(L, 1));
+    lua_settop(L, 2);
+    list = lua_newuserdatauv(L, sizeof *list, 1);                       /* [tap name box] */
+    *list = NULL;
+    if (luaL_newmetatable(L, TAPPED)) {
+        lua_pushcfunction(L, tapped_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    lua_rotate(L, 1, 1);                                                /* [box tap name] */
+    if (lua_isnil(L, 2)) mw_tap_run(L, list, MW_PROBE_QUEUE, name);
+    else mw_tap_attach(L, 2, 1, list, MW_PROBE_QUEUE, name);
+    lua_settop(L, 1);
+    lua_pushcclosure(L, tapped_call, 1);
+    return 1;
+}
+
+int mw_door_trace(lua_State *L) {
+    static const luaL_Reg door[] = {{"tap", trace_tap}, {"span", trace_span}, {"tapped", trace_tapped}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"close", tap_close}, {"note", tap_note}, {"stats", tap_stats}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__gc", tap_gc}, {"__close", tap_close}, {"__tostring", tap_tostring}, {NULL, NULL}};
+
+    mw_type_new(L, MW_TAP_TYPE, methods, meta);
+    luaL_newlib(L, door);
+    lua_pushboolean(L, mw_tap_is_on(L));
+    lua_setfield(L, -2, "on");
+    return 1;
+}

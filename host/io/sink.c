@@ -1,0 +1,220 @@
+/* Where a trace goes: see io/sink.h.
+ * Knows: observe/trace, policy/permit, POSIX threads. Never: the loop. */
+#include "io/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "policy/permit.h"
+
+#define OP "trace"
+#define SLICE 100                        /* milliseconds between two looks whether the end has come, while a pipe is full */
+
+struct mw_sink {
+    mw_trace *trace;
+    pthread_mutex_t lock;
+    pthread_cond_t news;                 /* by the monotonic clock */
+    pthread_t thread;
+    int started, tried, stop, urgent, waiting;       /* waiting: something is there to be written */
+    int fd, owned;
+    int code;                            /* what ended the writing; of whoever writes */
+    uint64_t give_up;                    /* ns: no pipe is waited for any longer; 0: not yet */
+    struct mw_bytes batch;               /* of whoever writes */
+    char name[];
+};
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------------ */
+
+/* 1: the descriptor may take more; 0: it is too late. */
+static int wait_for_room(mw_sink *s) {
+    for (;;) {
+        struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+        uint64_t give_up;
+
+        if (poll(&p, 1, SLICE) > 0) return 1;
+        pthread_mutex_lock(&s->lock);
+        give_up = s->give_up;
+        pthread_mutex_unlock(&s->lock);
+        if (give_up != 0 && mw_trace_now() > give_up) return 0;
+    }
+}
+
+static int write_all(mw_sink *s, const char *at, size_t len) {
+    while (len > 0) {
+        ssize_t n = write(s->fd, at, len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            if (!wait_for_room(s)) return MW_ETIMEDOUT;
+            continue;
+        }
+        if (n <= 0) return n < 0 ? -errno : -EIO;
+        at += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Writes what waits in the trace. Without a file that takes it, it is dropped. */
+static void drain(mw_sink *s) {
+    mw_trace_take(s->trace, &s->batch);
+    if (s->code == 0) {
+        s->code = write_all(s, mw_bytes_at(&s->batch), mw_bytes_len(&s->batch));
+        if (s->code < 0) mw_trace_break(s->trace, s->code);
+    }
+    s->batch.head = s->batch.tail = 0;
+    mw_bytes_shrink(&s->batch, 4 * MW_TRACE_WAKE);
+}
+
+static void later(struct timespec *at, unsigned ms) {
+    clock_gettime(CLOCK_MONOTONIC, at);
+    at->tv_nsec += (long)ms * 1000000;
+    if (at->tv_nsec >= 1000000000) {
+        at->tv_sec++;
+        at->tv_nsec -= 1000000000;
+    }
+}
+
+static void *run(void *ud) {
+    mw_sink *s = ud;
+
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        struct timespec until;
+        while (!s->waiting && !s->stop) pthread_cond_wait(&s->news, &s->lock);
+        later(&until, MW_SINK_DELAY);
+        while (!s->urgent && !s->stop && pthread_cond_timedwait(&s->news, &s->lock, &until) == 0) continue;
+        if (s->stop) break;
+        s->waiting = s->urgent = 0;
+        pthread_mutex_unlock(&s->lock);
+        drain(s);
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* No signal but those of its own faults comes to it. */
+static int start(mw_sink *s) {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    sigset_t none, was;
+    int rc;
+
+    sigfillset(&none);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&none, own[i]);
+    pthread_sigmask(SIG_SETMASK, &none, &was);
+    rc = pthread_create(&s->thread, NULL, run, s);
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+    return rc == 0;
+}
+
+/* The trace holds something: by whoever traces, in the trace's lock. Without a thread it is written at the end. */
+static void on_news(void *ud, int urgent) {
+    mw_sink *s = ud;
+
+    pthread_mutex_lock(&s->lock);
+    if (!s->tried) s->started = start(s);
+    s->tried = 1;
+    s->waiting = 1;
+    s->urgent |= urgent;
+    pthread_cond_signal(&s->news);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------------------------------------ */
+
+static int make(mw_sink *s, const struct mw_trace_options *o, struct mw_err *err) {
+    pthread_condattr_t attr;
+    int rc = mw_trace_new(o, &s->trace);
+
+    if (rc == MW_ELIMIT) {
+        return mw_err_setf(err, MW_EINVAL, OP, NULL, "redact: at most %u names, of 1 to %u bytes each", MW_TRACE_NAMES, MW_TRACE_NAME);
+    }
+    if (rc < 0) return mw_err_set(err, rc, OP, s->name, NULL);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->news, &attr);
+    pthread_condattr_destroy(&attr);
+    mw_trace_on_news(s->trace, on_news, s);
+    return 0;
+}
+
+int mw_sink_of(int fd, int owned, const char *name, const struct mw_trace_options *o, mw_sink **out, struct mw_err *err) {
+    size_t len = strlen(name);
+    mw_sink *s = calloc(1, sizeof *s + len + 1);
+    int rc = s != NULL ? 0 : mw_err_set(err, MW_ENOMEM, OP, name, NULL);
+
+    if (rc == 0) {
+        memcpy(s->name, name, len + 1);
+        s->fd = fd;
+        s->owned = owned;
+        rc = make(s, o, err);
+    }
+    if (rc < 0) {
+        if (owned) close(fd);
+        free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+int mw_sink_open(mw_host *h, const char *path, struct mw_trace_options *o, mw_sink **out, struct mw_err *err) {
+    struct mw_place at = {.fd = -1};
+    int fd, rc;
+
+    if (mw_trace_format_of(path, &o->format) < 0) {
+        mw_err_set(err, MW_EINVAL, OP, path, "its ending says no format");
+        return mw_err_hint(err, "one of .pcapng, .jsonl, .trace.json; or \"stderr\"");
+    }
+    if (o->format == MW_TRACE_DUMP) return mw_sink_of(STDERR_FILENO, 0, "stderr", o, out, err);
+    rc = mw_permit_path(mw_host_policy(h), 1u << MW_WRITE, path, MW_AT_CREATE, OP, &at, err);
+    if (rc < 0) return rc;
+    if (at.leaf[0] == '\0') {
+        mw_place_close(&at);
+        return mw_err_set(err, -EISDIR, OP, path, NULL);
+    }
+    fd = openat(at.fd, at.leaf, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    rc = fd < 0 ? mw_err_sys(err, OP, path) : 0;
+    mw_place_close(&at);
+    return rc < 0 ? rc : mw_sink_of(fd, 1, path, o, out, err);
+}
+
+int mw_sink_colours(void) {
+    const char *no = getenv("NO_COLOR");
+    return (no == NULL || *no == '\0') && isatty(STDERR_FILENO);
+}
+
+mw_trace *mw_sink_trace(mw_sink *s) { return s->trace; }
+const char *mw_sink_name(const mw_sink *s) { return s->name; }
+
+int mw_sink_close(mw_sink *s, struct mw_err *err) {
+    int code;
+
+    if (s == NULL) return 0;
+    mw_trace_end(s->trace, NULL);
+    mw_trace_on_news(s->trace, NULL, NULL);
+    pthread_mutex_lock(&s->lock);
+    s->stop = 1;
+    s->give_up = mw_trace_now() + MW_SINK_LINGER * UINT64_C(1000000);
+    pthread_cond_signal(&s->news);
+    pthread_mutex_unlock(&s->lock);
+    if (s->started) pthread_join(s->thread, NULL);
+    drain(s);
+    code = mw_trace_trouble(s->trace);
+    if (code < 0) mw_err_set(err, code, OP, s->name, NULL);
+    if (s->owned) close(s->fd);
+    pthread_cond_destroy(&s->news);
+    pthread_mutex_destroy(&s->lock);
+    mw_bytes_free(&s->batch);
+    mw_trace_release(s->trace);
+    free(s);
+    return code;
+}

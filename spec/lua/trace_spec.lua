@@ -1,0 +1,209 @@
+--- Traces: taps on everything that has use, their formats, their bounds, and what they hide. Knows: mw.
+local mw = require "moonwire"
+local task = mw.task
+
+local dir = assert(mw.fs.tempdir())
+local count, open = 0, {}
+
+teardown(function() dir:close() end)
+after_each(function()
+  for _, it in ipairs(open) do it:close() end
+  open = {}
+end)
+
+local function keep(it)
+  open[#open + 1] = it
+  return it
+end
+
+local function pair()
+  count = count + 1
+  local server <close> = assert(mw.net.listen(("unix:@moonwire-trace-spec-%d-%d"):format(mw.sys.pid(), count)))
+  return keep(assert(mw.net.connect(server:address()))), keep(assert(server:accept()))
+end
+
+local function file(ending)
+  count = count + 1
+  return ("%s/%d%s"):format(dir.path, count, ending)
+end
+
+local function lines_of(path)
+  local out = {}
+  for line in assert(mw.fs.read(path)):gmatch "(.-)\n" do out[#out + 1] = line end
+  return out
+end
+
+--- The lines of a .jsonl whose event is `event`, as { dir, bytes, data } for messages.
+local function messages(path)
+  local out = {}
+  for _, line in ipairs(lines_of(path)) do
+    if line:find('"event":"message"', 1, true) then
+      out[#out + 1] = {
+        line:match '"kind":"(%a+)"', line:match '"dir":"(%a+)"', tonumber(line:match '"bytes":(%d+)'),
+        line:match '"data":"(.-[^\\])"' or line:match '"data":"()"' and "" or line:match '"hex":"(.-)"',
+      }
+    end
+  end
+  return out
+end
+
+describe("a tap", function()
+  it("tells of what is written to a stream and read from it", function()
+    local path = file ".jsonl"
+    local a, b = pair()
+    local tap <close> = assert(mw.trace.tap { to = path })
+    assert.equal(a, a:use(tap))
+    a:write("one\n", 2, "\n")
+    assert.equal("one", b:read())
+    b:write "three\nfour"
+    assert.equal("three", a:read())
+    assert.equal("fo", a:read_exact(2))
+    assert.equal("ur", a:peek(2))
+    assert.equal("ur", a:read_some())
+    assert(tap:close())
+    assert.same({
+      { "stream", "send", 6, "one\\n2\\n" }, { "stream", "recv", 6, "three\\n" }, { "stream", "recv", 2, "fo" },
+      { "stream", "recv", 2, "ur" },
+    }, messages(path))
+    assert.same({ 5, 0 }, { tap:stats().events, tap:stats().lost })
+  end)
+
+  it("tells of frames, also as views, and of a channel that is made of a tapped stream", function()
+    local path = file ".jsonl"
+    local a, b = pair()
+    local tap <close> = assert(mw.trace.tap { to = path })
+    local x, y = a:framed "u32le":use(tap), b:use(tap):framed "u32le"
+    x:send "abc"
+    x:send "\xff\0"
+    assert.equal("abc", y:recv())
+    for view in y:views() do
+      assert.equal("\xff\0", tostring(view))
+      break
+    end
+    assert(tap:close())
+    assert.same({
+      { "channel", "send", 3, "abc" }, { "channel", "send", 2, "ff00" }, { "channel", "recv", 3, "abc" },
+      { "channel", "recv", 2, "ff00" },
+    }, messages(path))
+  end)
+
+  it("stands next to the wire, whatever functions there are", function()
+    local path = file ".jsonl"
+    local a, b = pair()
+    local tap <close> = assert(mw.trace.tap { to = path })
+    local function swap(pass, way, data)
+      if way == "send" then return pass(data:upper()) end
+      return (pass(data):lower())
+    end
+    a:use(tap):use(swap)
+    local x, y = b:framed "lines":use(tap):use(swap), a
+    y:write "hello\n"
+    assert.equal("hello", x:recv())
+    x:send "you"
+    assert.equal("you", y:read())
+    assert(tap:close())
+    assert.same({
+      { "stream", "send", 6, "HELLO\\n" }, { "channel", "recv", 5, "HELLO" }, { "channel", "send", 3, "YOU" },
+      { "stream", "recv", 4, "YOU\\n" },
+    }, messages(path))
+  end)
+
+  it("is taken by rings and task channels", function()
+    local path = file ".jsonl"
+    local tap <close> = assert(mw.trace.tap { to = path })
+    local ring = keep(assert(mw.shm.ring())):use(tap)
+    assert(ring:push "r")
+    assert(ring:try_push "s")
+    assert.equal("r", ring:pop())
+    assert.equal("s", ring:try_pop())
+    local ch = task.channel(2):use(tap)
+    assert(ch:send "value")
+    assert.equal("value", ch:recv())
+    assert(tap:close())
+    assert.same({
+      { "ring", "send", 1, "r" }, { "ring", "send", 1, "s" }, { "ring", "recv", 1, "r" }, { "ring", "recv", 1, "s" },
+      { "queue", "send", 5, "value" }, { "queue", "recv", 5, "value" },
+    }, messages(path))
+  end)
+
+  it("keeps `payload` bytes and tells the whole length, and hides secrets where they are cut", function()
+    local path = file ".jsonl"
+    local a, b = pair()
+    local tap <close> = assert(mw.trace.tap { to = path, payload = 20 })
+    a:use(tap)
+    a:write(("x"):rep(1000))
+    a:write '{"a":1,"password":"opensesame"}'
+    a:write "pass"
+    a:write "word=open"
+    a:write "sesame&b=1"
+    assert(b:read_exact(1000 + 54))
+    assert(tap:close())
+    local text = assert(mw.fs.read(path))
+    assert.is_nil(text:find("sesame", 1, true))
+    assert.same({
+      { "stream", "send", 1000, ("x"):rep(20) }, { "stream", "send", 31, '{\\"a\\":1,\\"password\\":\\"*' },
+      { "stream", "send", 4, "pass" },
+      { "stream", "send", 9, "word=****" }, { "stream", "send", 10, "******&b=1" },
+    }, messages(path))
+  end)
+
+  it("hides the names that it is given, or none", function()
+    local a, b = pair()
+    local named, none = file ".jsonl", file ".jsonl"
+    local t1 <close> = assert(mw.trace.tap { to = named, redact = { "PIN" } })
+    local t2 <close> = assert(mw.trace.tap { to = none, redact = {} })
+    a:use(t1):use(t2)
+    a:write "pin=1234 password=x"
+    assert(b:read_exact(19))
+    assert(t1:close() and t2:close())
+    assert.equal("pin=**** password=x", messages(named)[1][4])
+    assert.equal("pin=1234 password=x", messages(none)[1][4])
+  end)
+
+  it("ends with a note when it has reached max", function()
+    local path = file ".jsonl"
+    local a, b = pair()
+    local tap <close> = assert(mw.trace.tap { to = path, max = "64KiB" })
+    a:use(tap)
+    for _ = 1, 100 do
+      a:write(("x"):rep(4000))
+      b:read_exact(4000)
+    end
+    assert(tap:close())
+    local lines = lines_of(path)
+    assert.truthy(lines[#lines]:find "size limit")
+    assert.is_true(#assert(mw.fs.read(path)) <= 64 * 1024)
+    assert.is_true(tap:stats().lost >= 1)
+  end)
+
+  it("needs a right to write, a known ending, and options that it knows", function()
+    local function raised(code, options)
+      local ok, err = pcall(mw.trace.tap, options)
+      assert.is_false(ok)
+      assert.equal(code, err.code, tostring(err))
+    end
+    raised("EINVAL", { to = dir.path .. "/x.txt" })
+    raised("EINVAL", { to = ".jsonl" .. "x" })
+    raised("EINVAL", {})
+    raised("EINVAL", { to = "stderr", payloads = 1 })
+    raised("EINVAL", { to = "stderr", redact = { "" } })
+    raised("EINVAL", { to = "stderr", redact = { ("x"):rep(65) } })
+    raised("EINVAL", { to = "stderr", redact = "password" })
+    local tap, err = mw.trace.tap { to = dir.path .. "/no/such/folder.jsonl" }
+    assert.same({ [2] = "ENOENT" }, { tap, err and err.code })
+  end)
+
+  it("can be closed while things have it, and is of no use to others then", function()
+    local a, b = pair()
+    local tap = assert(mw.trace.tap { to = file ".jsonl" })
+    a:use(tap)
+    assert.is_true(tap:close())
+    assert.is_true(tap:close())
+    a:write "x\n"
+    assert.equal("x", b:read())
+    local ok, err = pcall(b.use, b, tap)
+    assert.same({ false, "ECLOSED" }, { ok, err.code })
+    assert.equal("tap (closed)", tostring(tap))
+  end)
+
+end)
