@@ -122,6 +122,21 @@ static int msgpack_unpack(lua_State *L) {
     return 2;
 }
 
+/* scan(bytes, wanted, skip) -> used, wanted, skip, need: for our own modules; mw_pack_scan                     [-0, +4, e] */
+static int msgpack_scan(lua_State *L) {
+    size_t len, used;
+    const char *bytes = luaL_checklstring(L, 1, &len);
+    struct mw_pack_scan s = {(uint64_t)luaL_checkinteger(L, 2), (uint64_t)luaL_checkinteger(L, 3)};
+    uint64_t need;
+
+    used = mw_pack_scan(&s, bytes, len, &need);
+    lua_pushinteger(L, (lua_Integer)used);
+    lua_pushinteger(L, (lua_Integer)s.wanted);
+    lua_pushinteger(L, (lua_Integer)s.skip);
+    lua_pushinteger(L, (lua_Integer)need);
+    return 4;
+}
+
 /* ext(type, data) -> { type, data } that is written as an ext                                                [-0, +1, e] */
 static int msgpack_ext(lua_State *L) {
     mw_arg_integer(L, 1, "msgpack.ext", "type", INT8_MIN, INT8_MAX);
@@ -151,7 +166,7 @@ static int msgpack_is_ext(lua_State *L) {
 
 int mw_door_msgpack(lua_State *L) {
     static const luaL_Reg door[] = {{"encode", msgpack_encode}, {"decode", msgpack_decode}, {"unpack", msgpack_unpack},
-                                    {"ext", msgpack_ext}, {"is_ext", msgpack_is_ext}, {NULL, NULL}};
+                                    {"ext", msgpack_ext}, {"is_ext", msgpack_is_ext},   {"scan", msgpack_scan},     {NULL, NULL}};
 
     luaL_newmetatable(L, SCRATCH);
     lua_pushcfunction(L, scratch_gc);

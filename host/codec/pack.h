@@ -19,6 +19,15 @@
 int mw_pack_read(lua_State *L, const char *at, size_t len, size_t *used, const struct mw_codec_options *o, struct mw_codec_fault *fault,
                  struct mw_err *err);
 
+/* Where a value ends, found in pieces and without looking at a byte twice: begin with {1, 0}. Returns how many bytes of this piece
+ * belong to the value (what is left of it, less than 5 bytes of a head that is cut, is to come again in front of the next), and *need:
+ * 0, it ended here; or the bytes that are missing at least. 0xc1 counts as a value: reading refuses it.      Any thread. */
+struct mw_pack_scan {
+    uint64_t wanted;                    /* values that are still to begin */
+    uint64_t skip;                      /* bytes of the one that began */
+};
+size_t mw_pack_scan(struct mw_pack_scan *s, const char *at, size_t len, uint64_t *need);
+
 /* What Lua strings become: MW_PACK_AUTO str where they are UTF-8, else bin. Keys are always as MW_PACK_AUTO has them, or str. */
 enum mw_pack_strings { MW_PACK_AUTO, MW_PACK_STR, MW_PACK_BIN };
 

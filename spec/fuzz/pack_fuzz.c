@@ -67,6 +67,21 @@ static int same(lua_State *L, int a, int b) {
     return !lua_isinteger(L, b) && (x != x ? y != y : memcmp(&x, &y, sizeof x) == 0);
 }
 
+/* The end that is found in pieces is the one that reading finds. */
+static void in_pieces(const char *at, size_t len, size_t n, size_t piece) {
+    struct mw_pack_scan s = {1, 0};
+    size_t from = 0, have = 0;
+    uint64_t need = 1;
+
+    while (need > 0) {
+        HOLDS(need <= n - have); /* never more than there is to come */
+        have = have + piece < len ? have + piece : len;
+        from += mw_pack_scan(&s, at + from, have - from, &need);
+        HOLDS(from <= have && (need == 0 || have - from < 5));
+    }
+    HOLDS(from == n);
+}
+
 static int attempt(lua_State *L) { /* in a protected call */
     struct input *in = lua_touserdata(L, 1);
     struct mw_codec_options o = {.depth_max = in->len % 2 ? 200 : 0, .bytes_max = in->len % 3 ? 0 : 64};
@@ -83,6 +98,7 @@ static int attempt(lua_State *L) { /* in a protected call */
     else if (rc < 0) HOLDS(fault.offset <= in->len && strlen(fault.path) < sizeof fault.path && err.message[0] != 0);
     if (rc < 0) return 0;
     HOLDS(n <= in->len);
+    in_pieces(in->at, in->len, n, 1 + in->len % 7);
     if (n > 1) { /* its first half is the first half of something */
         int half = mw_pack_read(L, in->at, n / 2, &again, &o, &fault, NULL);
         HOLDS(half == MW_EAGAIN && fault.offset > n / 2 && fault.offset <= n);

@@ -10,7 +10,7 @@ end
 
 describe("what this version does not have", function()
   it("is an error for the parts of mw, and no nil", function()
-    local names = "auth rpc bus"
+    local names = "auth bus"
     for name in names:gmatch "%a+" do
       local err = refused(function() return mw[name] end)
       assert.same({ "EOPNOTSUPP", name }, { err.code, err.subject })

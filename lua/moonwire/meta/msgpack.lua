@@ -43,3 +43,10 @@ function msgpack.ext(type, data) end
 ---@param v any
 ---@return boolean
 function msgpack.is_ext(v) end
+
+--- For our own modules: where a value ends, piece by piece. Begin with wanted = 1, skip = 0; need is 0 when it ended.
+---@param bytes string
+---@param wanted integer
+---@param skip integer
+---@return integer used, integer wanted, integer skip, integer need
+function msgpack.scan(bytes, wanted, skip) end

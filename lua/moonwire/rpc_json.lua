@@ -1,0 +1,80 @@
+--- JSON-RPC 2.0 (https://www.jsonrpc.org/specification): what its messages look like, and what a message is. No channel.
+local _, core = ...
+local json = core.json
+local type, next, rawget, pairs, rawlen = type, next, rawget, pairs, rawlen
+local math_type = math.type
+
+local null = json.null
+local wire = { name = "JSON-RPC", null = null, encode = json.encode, decode = json.decode, longest = 0x7fffffff }
+
+--- Codes that the specification names.
+wire.PARSE, wire.INVALID, wire.METHOD, wire.INTERNAL, wire.SERVER = -32700, -32600, -32601, -32603, -32000
+
+--- What is wrong with the params of a call of ours, or nil.
+function wire.refuse(params)
+  if params ~= nil and type(params) ~= "table" then return "params must be a table (an object or an array), got " .. type(params) end
+end
+
+function wire.request(id, method, params)
+  return { jsonrpc = "2.0", id = id, method = method, params = params }
+end
+function wire.notification(method, params)
+  return { jsonrpc = "2.0", method = method, params = params }
+end
+function wire.answer(id, result)
+  return { jsonrpc = "2.0", id = id, result = result }
+end
+function wire.failure(id, code, message, data)
+  return { jsonrpc = "2.0", id = id, error = { code = code, message = message, data = data } }
+end
+
+--- The messages of a batch, or nil: it is none. An empty batch is an invalid message.
+function wire.batch(v)
+  if type(v) ~= "table" or rawlen(v) == 0 or json.marked(v) == "object" then return nil end
+  if json.marked(v) == "array" then return v end
+  for key in pairs(v) do
+    if math_type(key) ~= "integer" then return nil end
+  end
+  return v
+end
+wire.batch_of = json.mark
+
+local function is_id(id)
+  return type(id) == "string" or type(id) == "number" or id == null
+end
+
+local function answer(v, id)
+  local result, failure = rawget(v, "result"), rawget(v, "error")
+  if id == nil or not is_id(id) or (result ~= nil) == (failure ~= nil) then
+    return "invalid", nil, "it is neither a request nor an answer"
+  end
+  if result ~= nil then return "result", id, result end
+  if type(failure) ~= "table" then return "invalid", nil, "its error is no object" end
+  local message, data = rawget(failure, "message"), rawget(failure, "data")
+  if type(message) ~= "string" then message = "no message" end
+  return "error", id, { code = rawget(failure, "code"), message = message, data = data }
+end
+
+--- What a message is: "request", id, method, params | "notification", nil, method, params | "result", id, value |
+--- "error", id, { code, message, data } | "invalid", id, why; the id of an invalid one is null where it cannot be known, and nil when
+--- it must not be answered.
+function wire.read(v)
+  if type(v) ~= "table" then return "invalid", null, "a message is an object" end
+  local id, method, params = rawget(v, "id"), rawget(v, "method"), rawget(v, "params")
+  local known = is_id(id) and id or null
+  if rawget(v, "jsonrpc") ~= "2.0" then
+    if method == nil and next(v) ~= nil and (rawget(v, "result") ~= nil or rawget(v, "error") ~= nil) then known = nil end
+    return "invalid", known, 'jsonrpc is not "2.0"'
+  end
+  if method == nil then
+    if rawget(v, "result") ~= nil or rawget(v, "error") ~= nil then return answer(v, id) end
+    return "invalid", known, "it has no method"
+  end
+  if type(method) ~= "string" then return "invalid", known, "the method is no string" end
+  if id ~= nil and not is_id(id) then return "invalid", null, "the id is neither a string nor a number" end
+  if params ~= nil and type(params) ~= "table" then return "invalid", known, "params are neither an object nor an array" end
+  if id == nil then return "notification", nil, method, params end
+  return "request", id, method, params
+end
+
+return wire
