@@ -24,7 +24,8 @@ static void read_codec(lua_State *L, int idx, struct mw_coat_wish *w) {
         lua_pop(L, 1);
         return;
     }
-    mw_raise_inval(L, "framed", "schema is not available in this version");
+    if (mw_shape_test(L, -1) == NULL) mw_raise_inval(L, "framed", "option \"schema\" must be what mw.schema made, got %s", luaL_typename(L, -1));
+    if (w->codec == MW_CODEC_NONE) mw_raise_inval(L, "framed", "schema needs codec: name \"json\" or \"msgpack\", whose values it checks");
 }
 
 /* batch = true | { bytes =, delay =, messages = }                                                 [-0, +0, e] */
@@ -127,6 +128,7 @@ int mw_coat_make(lua_State *L, struct mw_channel *ch, const struct mw_coat_wish 
     if (c == NULL) return mw_err_set(err, MW_ENOMEM, "framed", mw_stream_subject(ch->stream), NULL);
     c->ch = ch;
     c->codec = w->codec;
+    c->shape = shape != 0 ? mw_shape_test(L, shape) : NULL;
     c->calls = calls;
     c->squeeze_min = w->squeeze_min;
     c->body_max = ch->format->max - (calls != NULL);

@@ -67,7 +67,8 @@ static int push_value(lua_State *L, const struct mw_coat *c, const struct mw_byt
     struct mw_err err;
     int box = lua_gettop(L), rc, n = 1;
 
-    if (codec == MW_CODEC_JSON) rc = mw_json_read(L, at, len, &o, &fault, &err);
+    if (c->shape != NULL) rc = mw_shape_read(L, c->shape, codec, at, len, &o, &fault, &err);
+    else if (codec == MW_CODEC_JSON) rc = mw_json_read(L, at, len, &o, &fault, &err);
     else rc = mw_pack_read(L, at, len, NULL, &o, &fault, &err);
     if (rc < 0) n = mw_coat_push_fault(L, c->ch, "channel recv", &fault, codec == MW_CODEC_JSON && fault.offset <= len ? at : NULL, &err);
     if (rc == 0 && lua_isnil(L, -1)) {

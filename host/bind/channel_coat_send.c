@@ -49,15 +49,20 @@ static int put_frame(struct mw_coat *c, const union mw_frame_value *values, stru
 
 /* ---- Batches -------------------------------------------------------------------------------------------------------------- */
 
+/* For want of room or memory: it can be tried again. Else the stream is broken, and what it held is lost. */
+static int may_pass(int rc) {
+    return rc == MW_ENOMEM || rc == MW_ELIMIT;
+}
+
 static int send_batch(struct mw_coat *c, struct mw_coat_no *no) {
     int rc = put_frame(c, NULL, mw_batch_view(&c->batch), no);
 
-    if (rc < 0) return rc;
-    c->batches++;
+    if (may_pass(rc)) return rc;
+    if (rc == 0) c->batches++;
     mw_batch_clear(&c->batch);
     mw_list_remove(&c->held.link);
     mw_timer_stop(mw_stream_host(c->ch->stream), &c->timer);
-    return 0;
+    return rc;
 }
 
 /* The stream asks for what is held back. */
@@ -76,7 +81,7 @@ static int on_settle(struct mw_held *it, struct mw_err *err) {
 
 static int wait_for_more(struct mw_coat *c);
 
-/* It has waited long enough. What cannot be sent for want of memory is tried again; a broken stream has told, or will. */
+/* It has waited long enough. What could not be sent is tried again later. */
 static void on_delay(struct mw_timer *t) {
     struct mw_coat *c = MW_LIST_ENTRY(t, struct mw_coat, timer);
 
@@ -114,7 +119,7 @@ static int hold(struct mw_coat *c, struct mw_view m, struct mw_coat_no *no) {
     }
     if (c->batch.count >= c->batch_count || mw_batch_size(&c->batch) >= c->batch_bytes || (c->batch.count == 1 && wait_for_more(c) < 0)) {
         rc = send_batch(c, no);
-        if (rc == MW_ENOMEM || rc == MW_ELIMIT) rc = 0;  /* it is taken, and tried again before the next one is */
+        if (may_pass(rc)) rc = 0;       /* it is taken, and tried again before the next one is */
     }
     return rc;
 }
@@ -143,8 +148,13 @@ static int send_bytes(lua_State *L, struct mw_channel *ch, const union mw_frame_
 /* The value at 2, as the schema wants it, behind what is in `out`. 0 or a code.                   [-0, +0|1, e] */
 static int encode(lua_State *L, const struct mw_coat *c, struct mw_bytes *out, struct mw_codec_fault *fault, struct mw_err *err) {
     struct mw_codec_options o = { .bytes_max = c->body_max > 0 ? c->body_max : 1 };
-    int idx = 2;
+    int idx = 2, rc;
 
+    if (c->shape != NULL) {
+        rc = mw_shape_check(L, 2, c->shape, fault, err);
+        if (rc < 0) return rc;
+        idx = lua_gettop(L);
+    }
     if (c->codec == MW_CODEC_JSON) return mw_json_write(L, idx, out, &o, fault, err);
     return mw_pack_write(L, idx, out, &o, fault, err);
 }

@@ -23,6 +23,10 @@ int mw_codec_push_fault(lua_State *L, const char *op, const struct mw_codec_faul
     lua_setfield(L, -2, "offset");
     lua_pushstring(L, fault->path);
     lua_setfield(L, -2, "path");
+    if (err->code == MW_ESCHEMA) {
+        lua_pushstring(L, fault->expected);
+        lua_setfield(L, -2, "expected");
+    }
     if (text != NULL) {
         mw_json_position(text, fault->offset, &line, &column);
         lua_pushinteger(L, line);

@@ -207,12 +207,15 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
     return alive;
 }
 
+/* Each is asked, and begins with what it has to do. */
 static int any_busy(mw_host *h) {
+    int busy = 0;
+
     for (struct mw_list *at = h->handles.next; at != &h->handles; at = at->next) {
         struct mw_handle *it = MW_LIST_ENTRY(at, struct mw_handle, link);
-        if (it->busy != NULL && it->busy(it)) return 1;
+        if (it->busy != NULL && it->busy(it)) busy = 1;
     }
-    return 0;
+    return busy;
 }
 
 /* The tasks have ended; what they handed over may still be on its way. An interrupt ends the wait. */

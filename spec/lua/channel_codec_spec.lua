@@ -232,6 +232,69 @@ describe("the options codec and schema", function()
   end)
 end)
 
+describe("a channel with a schema", function()
+  local s = mw.schema
+  local Msg = s.object({ type = s.string { max = 8 }, n = s.optional(s.integer { min = 0 }), items = s.optional(s.array(s.string())) },
+    { extra = "drop" })
+
+  it("carries what fits, as the schema keeps it", function()
+    for _, codec in ipairs { "json", "msgpack" } do
+      local a, b = channels("u32le", { codec = codec, schema = Msg, batch = true, compress = "lz4" })
+      assert(a:send { type = "one", n = 1, secret = "stays here" })
+      assert(a:send { type = "two", items = { "x", "y" } })
+      a:flush()
+      assert.same({ type = "one", n = 1 }, b:recv())
+      assert.same({ type = "two", items = { "x", "y" } }, b:recv())
+    end
+  end)
+
+  it("sends nothing that does not fit, and says where", function()
+    for _, codec in ipairs { "json", "msgpack" } do
+      local a, b = channels("u32le", { codec = codec, schema = Msg })
+      local err = refused("ESCHEMA", a:send { type = "one", items = { "x", 2 } })
+      assert.equal("items[2]", err.data.path)
+      assert.truthy(tostring(err):find("items[2]", 1, true), tostring(err))
+      refused("ESCHEMA", a:send { n = 1 })
+      refused("ESCHEMA", a:send "text")
+      assert(a:send { type = "good" })
+      assert.same({ type = "good" }, b:recv())
+      assert.equal(1, a:stats().messages)
+    end
+  end)
+
+  it("gives nothing that does not fit, whatever the peer sends, and goes on", function()
+    local a, b = pair()
+    local ch = b:framed("lines", { codec = "json", schema = Msg })
+    a:write '{"type":"one","more":[1]}\n{"type":"far too long"}\n{"type":\n{"type":"two"}\n'
+    assert.same({ type = "one" }, ch:recv())
+    local err = refused("ESCHEMA", ch:recv())
+    assert.equal("type", err.data.path)
+    assert.equal("a string of at most 8 bytes", err.data.expected)
+    assert.truthy(err.data.offset > 0)
+    refused("EPARSE", ch:recv())
+    assert.same({ type = "two" }, ch:recv())
+    a:write '{"type":"far too long"}\n{"type":"last"}\n'
+    local ok, raised = pcall(function() for _ in ch:messages() do end end)
+    assert.same({ false, "ESCHEMA" }, { ok, raised.code })
+    assert.same({ type = "last" }, ch:recv())
+  end)
+
+  it("keeps its schema as long as it lives", function()
+    local a, b = channels("u32le", { codec = "json", schema = s.array(s.integer()) })
+    collectgarbage()
+    collectgarbage()
+    a:send { 1, 2 }
+    assert.same({ 1, 2 }, b:recv())
+    refused("ESCHEMA", a:send { "1" })
+  end)
+
+  it("needs a codec, and a schema", function()
+    local a = pair()
+    raises("schema needs codec", a.framed, a, "u32le", { schema = Msg })
+    raises('option "schema" must be', a.framed, a, "u32le", { codec = "json", schema = {} })
+  end)
+end)
+
 describe("a finalizer", function()
   it("may send and receive on the channel whose message is being decoded or encoded", function()
     local a, b = channels("u32le", { codec = "json", batch = { messages = 3 } })

@@ -137,6 +137,40 @@ describe("a channel that compresses", function()
   end)
 end)
 
+describe("a channel over TLS", function()
+  it("batches, compresses and decodes as over anything else, and its last batch comes before the end", function()
+    local own = dofile("spec/support/tls_ca.lua").new()
+    local _ <close> = setmetatable({}, { __close = function() own:close() end })
+    local cert = own:issue "server"
+    local server <close> = assert(mw.net.listen "tcp://127.0.0.1:0")
+    local options = { codec = "json", batch = { delay = math.huge }, compress = "zstd" }
+    local counted = task.spawn(function()
+      local conn <close> = assert(server:accept { timeout = 30 })
+      assert(conn:starttls { server = true, cert = cert.cert, key = cert.key })
+      local ch, n = conn:framed("u32le", options), 0
+      for v in ch:messages { timeout = 30 } do
+        n = n + 1
+        assert.equal(n, v.id)
+        assert(ch:send { back = n })
+      end
+      assert(ch:close())
+      return n
+    end)
+    local conn <close> = assert(mw.net.connect(server:address(), { timeout = 30 }))
+    assert(conn:starttls { ca = own.pem, server_name = "localhost" })
+    local ch = conn:framed("u32le", options)
+    for i = 1, 5000 do assert(ch:send { id = i, text = TEXT:sub(1, i % 300) }) end
+    assert(ch:finish())
+    local back = 0
+    for v in ch:messages { timeout = 30 } do
+      back = back + 1
+      assert.equal(back, v.back)
+    end
+    assert.equal(5000, counted:join())
+    assert.equal(5000, back)
+  end)
+end)
+
 describe("compressed bytes from a hostile peer", function()
   local function hostile(data, how, max)
     local a, b = pair()

@@ -45,6 +45,7 @@ local Stream = {}
 --- Both ends name the same codec, batch and compress.
 ---@class moonwire.FramedOptions
 ---@field codec? "json"|"msgpack"  messages are values: what mw.json or mw.msgpack would make of them. "lines" carries json only
+---@field schema? moonwire.Schema  what every message must be, sent or received; needs a codec
 ---@field batch? boolean|moonwire.BatchOptions  true: all as said above. Not with "lines" or header fields of one's own
 ---@field compress? false|"zstd"|"lz4"|moonwire.CompressOptions  each frame; not with "lines". What comes may be at most `max` bytes, and
 ---  200 times the bytes that it came in; that is checked before anything is inflated
@@ -65,7 +66,8 @@ local Channel = {}
 --- Sends one message: the data (or a view), then the header's other fields in order. Waits while the peer takes too little; an
 --- option table at the end, `{ timeout = }`, bounds that (after ETIMEDOUT nothing was sent). Frames that are refused (EFRAME)
 --- leave the channel as it was. Small frames that a task sends one after the other go out together, as with `Stream:write`.
---- With a codec `data` is a value, mw.null for null; what cannot be encoded raises EINVAL and names the place.
+--- With a codec `data` is a value, mw.null for null; what cannot be encoded raises EINVAL and names the place;
+--- with a schema, ESCHEMA (err.data.path) and nothing was sent.
 ---@param data any  a string or a view; with a codec, a value
 ---@param ... any
 ---@return moonwire.Channel? ch
@@ -75,7 +77,7 @@ function Channel:send(data, ...) end
 --- The next message: its data and the header's other fields; nil at the clean end; nil and an error otherwise. ETIMEDOUT of
 --- `timeout` loses nothing. EEOF (err.data.had, err.data.wanted): the end came inside a frame. After EFRAME (err.data.why) and
 --- the ETIMEDOUT of a frame that took too long (err.data.why is "slow") the channel is closed.
---- With a codec: EPARSE (err.data.offset, err.data.path) is of one message, and the next one can be received. null is mw.null.
+--- With a codec: EPARSE or ESCHEMA (err.data.offset, err.data.path) is of one message, and the next one can be received. null is mw.null.
 ---@param options? { timeout?: number|string }
 ---@return any data  a string; with a codec, a value
 ---@return any ...
