@@ -1,9 +1,11 @@
 /* The door of sockets: connect and listen, and the listener's methods.
- * Knows: bind/arg, bind/stream, io/dial, io/listener, io/lookup.
+ * Knows: bind/arg, bind/auth, bind/stream, io/dial, io/listener, io/lookup.
  * Never: a syscall; decides who may connect where. */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "bind/arg.h"
+#include "bind/auth.h"
 #include "bind/doors.h"
 #include "bind/stream.h"
 #include "core/task.h"
@@ -17,7 +19,7 @@
 #define LOOKUP_NS 30000000000u           /* and of finding the name to listen on */
 #define CONNS_MAX 1000000
 #define CONN_OPTIONS "idle_timeout", "stall_timeout", "nodelay", "auth", "auth_timeout"
-#define LISTEN_OPTIONS "max_conns", "max_conns_per_peer", CONN_OPTIONS
+#define LISTEN_OPTIONS "max_conns", "max_conns_per_peer", "max_unauthenticated", CONN_OPTIONS
 
 struct dial_box {
     mw_dial *dial;                       /* NULL once taken or given up */
@@ -53,9 +55,6 @@ static void read_limits(lua_State *L, int idx, const char *op, struct mw_stream_
     if (limits->idle_ns == UINT64_MAX) limits->idle_ns = 0;
     if (limits->stall_ns == UINT64_MAX) limits->stall_ns = 0;
     *nodelay = mw_opt_flag(L, idx, op, "nodelay", *nodelay);
-    if (mw_opt_get(L, idx, "auth") != LUA_TNIL || mw_opt_get(L, idx, "auth_timeout") != LUA_TNIL)
-        mw_raise_inval(L, op, "this version has no authentication: leave auth and auth_timeout out");
-    lua_pop(L, 2);
 }
 
 /* ---- Connecting ------------------------------------------------------------------------------------------------------- */
@@ -89,7 +88,7 @@ static int connect_k(lua_State *L, int code, lua_KContext ctx) {
     lua_settop(L, 3);
     return 1;
 }
-/* connect(address, { timeout, nodelay, idle_timeout, stall_timeout }) -> stream | nil, err              [-0, +1|2, y] */
+/* connect(address, { timeout, nodelay, idle_timeout, stall_timeout, auth, auth_timeout }) -> stream | nil, err              [-0, +1|2, y] */
 static int net_connect(lua_State *L) {
     static const char *const known[] = {"timeout", "retry", CONN_OPTIONS, NULL}; /* retry: moonwire.net has taken it out */
     const char *op = "net connect";
@@ -97,6 +96,7 @@ static int net_connect(lua_State *L) {
     struct mw_dial_options opt;
     struct mw_endpoint to;
     struct dial_box *box;
+    struct mw_greeting *greeting;
     struct mw_err err;
     mw_stream **slot;
     uint64_t deadline;
@@ -107,12 +107,14 @@ static int net_connect(lua_State *L) {
     mw_listener_options_init(&defaults); /* a connection has the same limits from either end */
     opt.limits = defaults.limits;
     opt.nodelay = defaults.socket.nodelay;
-    opt.greeting = defaults.greeting;
     read_limits(L, 2, op, &opt.limits, &opt.nodelay);
     deadline = deadline_in(L, mw_opt_duration(L, 2, op, "timeout", CONNECT_NS));
     slot = mw_stream_box(L);                             /* [address opts stream] */
     box = mw_box_new(L, sizeof *box, DIAL);              /* [address opts stream dial] */
     box->deadline = deadline;
+    greeting = mw_auth_box(L);                           /* [address opts stream dial greeting] */
+    mw_auth_read(L, 2, op, to.scheme != MW_SCHEME_TCP && to.scheme != MW_SCHEME_TLS, greeting);
+    opt.greeting = *greeting;                            /* lent: the dial keeps its own */
     if (mw_dial_open(mw_host_of(L), &to, &opt, &box->dial, &err) < 0) return mw_push_err(L, &err);
     return connect_k(L, 0, (lua_KContext)slot);
 }
@@ -130,6 +132,8 @@ static int setup_gc(lua_State *L) {
 static void read_conn_options(lua_State *L, int idx, const char *op, struct mw_listener_options *opt) {
     opt->max_conns = (unsigned)mw_opt_integer(L, idx, op, "max_conns", 1, CONNS_MAX, opt->max_conns);
     opt->max_conns_per_peer = (unsigned)mw_opt_integer(L, idx, op, "max_conns_per_peer", 1, CONNS_MAX, opt->max_conns_per_peer);
+    opt->max_unauthenticated =
+        (unsigned)mw_opt_integer(L, idx, op, "max_unauthenticated", 1, MW_UNAUTHENTICATED_MAX, opt->max_unauthenticated);
     read_limits(L, idx, op, &opt->limits, &opt->socket.nodelay);
     opt->socket.stall_ms = opt->limits.stall_ns / 1000000u > INT_MAX ? 0 : (int)(opt->limits.stall_ns / 1000000u);
 }
@@ -173,6 +177,7 @@ static int found_k(lua_State *L, int code, lua_KContext ctx) {
 static int net_listen(lua_State *L) {
     static const char *const known[] = {"unlink", "mode", "backlog", "reuse", LISTEN_OPTIONS, NULL};
     const char *op = "net listen";
+    struct mw_greeting *greeting;
     struct mw_lookup *found;
     struct mw_err err;
     struct setup *s;
@@ -187,6 +192,9 @@ static int net_listen(lua_State *L) {
     s->opt.socket.backlog = (int)mw_opt_integer(L, 2, op, "backlog", 1, 65535, s->opt.socket.backlog);
     s->opt.socket.mode = read_mode(L, 2, op);
     read_conn_options(L, 2, op, &s->opt);
+    greeting = mw_auth_box(L);                           /* [address opts setup greeting]: holds what the options lend */
+    mw_auth_read(L, 2, op, s->at.scheme == MW_SCHEME_UNIX, greeting);
+    s->opt.greeting = *greeting;
     if (s->at.scheme != MW_SCHEME_TCP) return listen_at(L, s);
     if (mw_lookup_open(mw_host_of(L), MW_LISTEN, &s->at, op, &s->found, &err) < 0) return mw_push_err(L, &err);
     if (!s->found->pending) return listen_at(L, s);
@@ -233,12 +241,12 @@ static int listener_address(lua_State *L) {
     lua_pushstring(L, mw_listener_address(check(L)));
     return 1;
 }
-/* l:stats() -> { accepted, open, limited, dropped, idle, failed }                                        [-0, +1, m] */
+/* l:stats() -> { accepted, open, limited, dropped, idle, failed, unauthenticated, refused, timed_out, displaced }                                        [-0, +1, m] */
 static int listener_stats(lua_State *L) {
     struct mw_listener_stats st;
 
     mw_listener_stats(check(L), &st);
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 10);
     lua_pushinteger(L, (lua_Integer)st.accepted);
     lua_setfield(L, -2, "accepted");
     lua_pushinteger(L, (lua_Integer)st.limited);
@@ -251,6 +259,14 @@ static int listener_stats(lua_State *L) {
     lua_setfield(L, -2, "failed");
     lua_pushinteger(L, (lua_Integer)st.open);
     lua_setfield(L, -2, "open");
+    lua_pushinteger(L, (lua_Integer)st.unauthenticated);
+    lua_setfield(L, -2, "unauthenticated");
+    lua_pushinteger(L, (lua_Integer)st.lobby.refused);
+    lua_setfield(L, -2, "refused");
+    lua_pushinteger(L, (lua_Integer)st.lobby.timed_out);
+    lua_setfield(L, -2, "timed_out");
+    lua_pushinteger(L, (lua_Integer)st.lobby.displaced);
+    lua_setfield(L, -2, "displaced");
     return 1;
 }
 static unsigned open_now(const mw_listener *l) {
@@ -318,11 +334,16 @@ static int net_configure(lua_State *L) {
     static const char *const on_error[] = {"log", "raise", NULL};
     mw_listener *l = check(L);
     struct mw_listener_options opt = *mw_listener_get_options(l);
+    struct mw_greeting *greeting;
     int raise;
 
     mw_opt_open(L, 2, "net serve", known, 0);
     raise = mw_opt_word(L, 2, "net serve", "on_error", on_error, 0);
     read_conn_options(L, 2, "net serve", &opt);
+    greeting = mw_auth_box(L);
+    mw_greeting_set(greeting, &opt.greeting);
+    mw_auth_read(L, 2, "net serve", strncmp(mw_listener_address(l), "unix:", 5) == 0, greeting);
+    opt.greeting = *greeting;
     mw_listener_set_options(l, &opt);
     lua_pushboolean(L, raise);
     return 1;
@@ -421,6 +442,7 @@ int mw_door_net(lua_State *L) {
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg fns[] = {{"connect", net_connect}, {"listen", net_listen}, {"configure", net_configure},
                                    {"linger", net_linger}, {"handle", net_handle}, {"now", net_now}, {NULL, NULL}};
+    mw_auth_open(L);
     mw_type_new(L, LISTENER, methods, meta);
     mw_type_new(L, SETUP, none, setup_meta);
     mw_type_new(L, DIAL, none, dial_meta);

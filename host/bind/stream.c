@@ -435,7 +435,7 @@ static int stream_alive(lua_State *L) {
     return 1;
 }
 
-/* stream:peer() -> { uid, gid, pid } | { host, port } | nil, err              [-0, +1|2, m] */
+/* stream:peer() -> { uid, gid, pid } | { host, port }, with identity | nil, err              [-0, +1|2, m] */
 static int stream_peer(lua_State *L) {
     struct mw_peer peer;
     struct mw_err err;
@@ -453,6 +453,10 @@ static int stream_peer(lua_State *L) {
         set_integer(L, "port", peer.port);
     }
     mw_tls_push_peer(L, mw_stream_check(L, 1));
+    if (mw_stream_identity(mw_stream_check(L, 1)) != NULL) {
+        lua_pushstring(L, mw_stream_identity(mw_stream_check(L, 1)));
+        lua_setfield(L, -2, "identity");
+    }
     return 1;
 }
 

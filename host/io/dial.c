@@ -117,7 +117,8 @@ static void on_greeted(void *ud, int code, const struct mw_err *err) {
     if (code < 0) {
         d->err = *err;
         mw_err_set(&d->err, code, OP, d->subject, err->what);
-        if (err->hint[0] != 0) mw_err_hint(&d->err, "%s", err->hint);
+        if (code < 0 && err->hint[0] != 0) mw_err_hint(&d->err, "%s", err->hint);
+        else if (code == MW_ETIMEDOUT || code == MW_EEOF) mw_err_hint(&d->err, "does the server listen with the same kind of authentication?");
         drop_stream(d);
     } else {
         mw_greet_close(d->greet);

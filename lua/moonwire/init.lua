@@ -6,7 +6,7 @@ local mw = {}
 
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
-  env = true, frame = true, fs = true, inspect = true, json = true, log = true, metrics = true, msgpack = true, net = true,
+  auth = true, env = true, frame = true, fs = true, inspect = true, json = true, log = true, metrics = true, msgpack = true, net = true,
   on_signal = true, permissions = true, platform = true, process = true, random = true, rpc = true, schema = true, shm = true,
   supervisor = true, sys = true, serve = true, task = true, time = true, trace = true, worker = true,
 }
@@ -19,7 +19,7 @@ local fields = {
 
 --- Parts that are promised and not in this version: whoever asks is told so, and does not index nil.
 local later = {
-  auth = true, bus = true,
+  bus = true,
 }
 
 --- Raises an error object: `mw.fail("EPARSE", "line 3 is no number", { line = 3 })`.

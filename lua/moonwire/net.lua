@@ -11,10 +11,13 @@ local net = {}
 
 ---@class moonwire.ConnectOptions
 ---@field timeout? number|string  for everything together: names, attempts and waits between them; default 60 s
----@field retry? moonwire.RetryOptions  on `nil, err`; never on a denial or a cancel
+---@field retry? moonwire.RetryOptions  on `nil, err`; never on EAUTH, a denial or a cancel
 ---@field nodelay? boolean  TCP: send small writes at once; default true
 ---@field idle_timeout? number|string  closed when nothing moved for so long; default 10 min, 0 is off
 ---@field stall_timeout? number|string  closed when the peer took nothing of what is unsent for so long; default 30 s, 0 is off
+
+---@field auth? moonwire.Auth|moonwire.Auth[]  what the server must prove, and we to it; all of an array
+---@field auth_timeout? number|string  for that; default 5 s, at most 60 s
 
 ---@class moonwire.RetryOptions
 ---@field attempts? integer  in all; default 3
@@ -31,6 +34,9 @@ local net = {}
 ---@field idle_timeout? number|string  closed when nothing moved for so long; default 10 min, 0 is off
 ---@field stall_timeout? number|string  closed when the peer took nothing of what is unsent for so long; default 30 s, 0 is off
 ---@field nodelay? boolean  TCP: send small writes at once; default true
+---@field auth? moonwire.Auth|moonwire.Auth[]  what a client must prove before it is accepted; all of an array
+---@field auth_timeout? number|string  for that, from the moment it was connected; default 5 s, at most 60 s
+---@field max_unauthenticated? integer  connections that have not proved it yet, at once; a newcomer displaces one; default 64
 
 ---@class moonwire.ServeOptions: moonwire.ListenOptions
 ---@field on_error? "log"|"raise"  a handler's error is logged and counted (default), or ends `serve`
@@ -72,7 +78,7 @@ local function connect_again(address, opts)
   for attempt = 1, attempts do
     each.timeout = math.max(ends - door.now(), 0)
     local stream, why = door.connect(address, each)
-    if stream or attempt == attempts then return stream, why end
+    if stream or attempt == attempts or why.code == "EAUTH" then return stream, why end
     local wait = jitter and pause * (0.5 + math.random() / 2) or pause
     if door.now() + wait >= ends then
       if why.code == "ETIMEDOUT" then return nil, why end

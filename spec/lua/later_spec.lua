@@ -10,17 +10,14 @@ end
 
 describe("what this version does not have", function()
   it("is an error for the parts of mw, and no nil", function()
-    local names = "auth bus"
+    local names = "bus"
     for name in names:gmatch "%a+" do
       local err = refused(function() return mw[name] end)
       assert.same({ "EOPNOTSUPP", name }, { err.code, err.subject })
     end
   end)
 
-  it("is an error for authentication", function()
-    local server <close> = assert(mw.net.listen "unix:@moonwire-later-spec")
-    refused(mw.net.connect, server:address(), { auth = {} })
-    refused(mw.net.listen, "unix:@moonwire-later-spec-2", { auth = {} })
+  it("is an error for TLS by address", function()
     local none, err = mw.net.connect "tls://127.0.0.1:1"
     assert.same({ nil, "net connect tls://127.0.0.1:1: this version has no TLS" }, { none, tostring(err) })
   end)

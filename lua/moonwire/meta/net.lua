@@ -15,8 +15,9 @@ function Listener:accept(opts) end
 function Listener:address() end
 
 --- `accepted` connections, `open` now, `limited` (closed for max_conns_per_peer), `dropped` (no descriptor or memory was left),
---- `idle` (closed because nothing moved for idle_timeout), `failed` (handlers that raised).
----@return { accepted: integer, open: integer, limited: integer, dropped: integer, idle: integer, failed: integer }
+--- `idle` (closed because nothing moved for idle_timeout), `failed` (handlers that raised). Of those that had to prove who they are:
+--- `unauthenticated` now, `refused`, `timed_out` (auth_timeout), `displaced` (max_unauthenticated).
+---@return table<string, integer>
 function Listener:stats() end
 
 --- Takes no more connections and waits until those that are open have ended.
