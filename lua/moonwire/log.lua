@@ -19,23 +19,33 @@ end
 local FIELDS = 1024 -- a line has no room for more
 local ours = { time = true, level = true, text = true }
 
---- Fields in the order of their names, flat: key, value, key, value.
-local function flat(fields)
-  local keys, names, out = {}, {}, {}
-  for k in next, fields do
-    local name = tostring(k)
-    keys[#keys + 1], names[name] = name, k
+--- Fields in the order of their names, flat: key, value, key, value. What a line says itself comes before what its logger was given.
+local function flat(fields, given)
+  local keys, names, of, out = {}, {}, {}, {}
+  for _, t in ipairs { fields or {}, given } do
+    for k in next, t do
+      local name = tostring(k)
+      if names[name] == nil then
+        keys[#keys + 1], names[name], of[name] = name, k, t
+      end
+    end
   end
   table.sort(keys)
   for i = 1, math.min(#keys, FIELDS) do
     local name = keys[i]
     out[2 * i - 1] = json and ours[name] and name .. "_" or name
-    out[2 * i] = value_of(rawget(fields, names[name]))
+    out[2 * i] = value_of(rawget(of[name], names[name]))
   end
   return out
 end
 
-local function logger(name)
+local function check_fields(op, fields)
+  if fields ~= nil and type(fields) ~= "table" then
+    raise(fail("EINVAL", op, nil, "fields must be a table, got " .. type(fields)))
+  end
+end
+
+local function logger(name, given)
   local rank = ranks[name]
   local op = "log." .. name
   return function(text, fields)
@@ -43,26 +53,38 @@ local function logger(name)
     if type(text) ~= "string" then
       raise(fail("EINVAL", op, nil, "text must be a string, got " .. type(text)))
     end
-    if fields == nil then return write(rank, text) end
-    if type(fields) ~= "table" then
-      raise(fail("EINVAL", op, nil, "fields must be a table, got " .. type(fields)))
-    end
-    local out = flat(fields)
+    if fields == nil and next(given) == nil then return write(rank, text) end
+    check_fields(op, fields)
+    local out = flat(fields, given)
     write(rank, text, table.unpack(out, 1, #out))
   end
 end
 
----@class moonwire.log
-local log = {
-  ---@type fun(text: string, fields?: table)
-  debug = logger("debug"),
-  ---@type fun(text: string, fields?: table)
-  info = logger("info"),
-  ---@type fun(text: string, fields?: table)
-  warn = logger("warn"),
-  ---@type fun(text: string, fields?: table)
-  error = logger("error"),
-}
+---@class moonwire.Logger
+---@field debug fun(text: string, fields?: table)
+---@field info fun(text: string, fields?: table)
+---@field warn fun(text: string, fields?: table)
+---@field error fun(text: string, fields?: table)
+---@field with fun(fields: table): moonwire.Logger  the same with fields that every line has: those of a connection, a request
+
+---@param given table
+---@return moonwire.Logger
+local function make(given)
+  local it = {}
+  for _, name in ipairs { "debug", "info", "warn", "error" } do it[name] = logger(name, given) end
+  function it.with(fields)
+    if fields == nil then raise(fail("EINVAL", "log.with", nil, "fields must be a table, got nil")) end
+    check_fields("log.with", fields)
+    local all = {}
+    for k, v in next, given do all[k] = v end
+    for k, v in next, fields do all[k] = v end
+    return make(all)
+  end
+  return it
+end
+
+---@class moonwire.log: moonwire.Logger
+local log = make {}
 
 --- Sets the least level that is shown, and gives the one before.
 ---@param name? "debug"|"info"|"warn"|"error"|"off"

@@ -106,8 +106,10 @@ local function serve_one(conn, first, text)
     o.more = allow
     return refuse(conn, 405, o)
   end
+  local ok, body = pcall(text)
+  if not ok then return refuse(conn, 500, { head_only = o.head_only }) end -- there is no memory for it
   o.type = FORMAT
-  return answer(conn, 200, text(), o)
+  return answer(conn, 200, body, o)
 end
 
 --- What is unread when a connection closes makes the system tell the peer of a reset, which may overtake our answer: it is told that

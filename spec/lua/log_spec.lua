@@ -80,6 +80,21 @@ describe("the log", function()
     assert.truthy(lines[1]:find('"level":"info","text":"x","level_":"error","text_":"y","time_":0}', 1, true), lines[1])
   end)
 
+  it("gives every line of a logger the fields that it was given, and a line may say otherwise", function()
+    local lines = logged [[
+      local peer = log.with { peer = "a", n = 1 }
+      peer.info("x")
+      peer.with({ id = 7 }).warn("y", { n = 2 })
+      peer.info("z", {})
+      peer.debug("not shown") ]]
+    assert.equal(3, #lines)
+    assert.truthy(lines[1]:find('"level":"info","text":"x","n":1,"peer":"a"}', 1, true), lines[1])
+    assert.truthy(lines[2]:find('"level":"warn","text":"y","id":7,"n":2,"peer":"a"}', 1, true), lines[2])
+    assert.truthy(lines[3]:find('"text":"z","n":1,"peer":"a"}', 1, true), lines[3])
+    assert.has_error(function() mw.log.with() end)
+    assert.has_error(function() mw.log.with("x") end)
+  end)
+
   it("refuses what is no text, and fields that are no table", function()
     for _, args in ipairs { { 12 }, { {} }, { "x", "y" } } do
       local ok, err = pcall(mw.log.info, table.unpack(args))

@@ -210,8 +210,26 @@ local function workers()
   assert(w:join { timeout = 10 })
 end
 
+local function measured()
+  local c = mw.metrics.counter("calls_total", { help = "calls", labels = { "op", "code" } })
+  local h = mw.metrics.histogram("call_seconds", { labels = { "op" } })
+  for i = 1, 40 do
+    c:inc(1, { op = "op" .. i, code = i % 3 })
+    h:observe(i / 7, { op = "op" .. i % 5 })
+  end
+  assert(c:value() == 40 and h:summary().count == 40)
+  assert(h:time(function() mw.task.sleep(0.001) return true end, { op = "time" }))
+  local m <close> = assert(mw.metrics.listen "tcp://127.0.0.1:0")
+  local conn <close> = assert(mw.net.connect(m:address(), { timeout = 10 }))
+  assert(conn:write "GET /metrics HTTP/1.0\r\n\r\n")
+  local text, err = conn:read("a", { timeout = 10 })
+  if not text then error(err) end
+  -- a server without memory for an answer closes the connection
+  assert(text == "" or text:find "^HTTP/1.1 200 OK\r\n" and text:find("call_seconds_count", 1, true) or text:find "^HTTP/1.1 500")
+end
+
 local steps = {
-  frames = frames, coats = coats,
+  measured = measured, frames = frames, coats = coats,
   tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
   supervised = supervised, pooled = pooled, shared = shared, workers = workers, threads = threads, served = served,
 }
