@@ -1,10 +1,12 @@
 /* Who is it? A shared secret, or what the kernel says.
- * Knows: io/greet_auth.h, io/stream, wire/auth. Never: Lua; tells a stranger why he was refused. */
+ * Knows: io/greet_auth.h, io/stream, io/secure, wire/auth. Never: Lua; tells a stranger why he was refused. */
 #include "io/greet_auth.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "io/secure.h"
 
 #define OP "net greeting"
 
@@ -30,8 +32,12 @@ static int send_out(struct secret_step *step, mw_stream *s, struct mw_err *err) 
 }
 
 static int begin(struct secret_step *step, mw_stream *s, struct mw_err *err) {
-    struct mw_view binding = { "", 0 };
-    int rc = step->from->calls->open(step->from->keys, step->server, step->from->identity, binding, &step->engine, err);
+    unsigned char channel[MW_TLS_BINDING];
+    int rc = mw_secure_binding(s, channel, err);
+    struct mw_view binding = { (const char *)channel, rc > 0 ? sizeof channel : 0 };
+
+    if (rc < 0) return rc;
+    rc = step->from->calls->open(step->from->keys, step->server, step->from->identity, binding, &step->engine, err);
 
     return rc < 0 ? rc : send_out(step, s, err);
 }

@@ -390,6 +390,12 @@ int mw_secure_peer(const mw_stream *s, struct mw_tls_peer *out) {
     return x->calls->peer(x->tls, out);
 }
 
+int mw_secure_binding(const mw_stream *s, unsigned char out[MW_TLS_BINDING], struct mw_err *err) {
+    if (s->secure == NULL) return 0;
+    if (s->secure->tls != NULL && s->secure->shaken && s->secure->calls->binding(s->secure->tls, out) == 0) return 1;
+    return mw_stream_fail(s, MW_ETLS, "authenticate", "this TLS session has nothing to bind to: TLS 1.3 has", err);
+}
+
 /* ---- Greeting ------------------------------------------------------------------------------------------------------------- */
 
 struct greeter {

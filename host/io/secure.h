@@ -24,6 +24,9 @@ int mw_secure_about(const mw_stream *s, struct mw_tls_about *out);
 /* 1: *out is given; 0: no TLS, or no certificate; MW_ENOMEM. */
 int mw_secure_peer(const mw_stream *s, struct mw_tls_peer *out);
 
+/* What names this session and no other, known to both its ends: 1: *out is filled; 0: no TLS; MW_ETLS: TLS that has none, err filled. */
+int mw_secure_binding(const mw_stream *s, unsigned char out[MW_TLS_BINDING], struct mw_err *err);
+
 /* Makes the steps that begin TLS on new connections. c: kept. server_name: copied; NULL: none. *out: given, one reference. */
 int mw_secure_greeter(mw_host *h, mw_tls_context *c, const char *server_name, int port, struct mw_greeter **out, struct mw_err *err);
 /* Another context for connections to come. c: kept. */

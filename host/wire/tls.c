@@ -98,6 +98,14 @@ static int update_key(mw_tls *t) {
     return SSL_key_update(t->ssl, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(t->ssl) == 1 ? 0 : MW_ETLS;
 }
 
+static int binding(mw_tls *t, unsigned char out[MW_TLS_BINDING]) {
+    static const char label[] = "EXPORTER-Channel-Binding";
+
+    if (SSL_version(t->ssl) < TLS1_3_VERSION && SSL_get_extms_support(t->ssl) != 1) return MW_ETLS;
+    ERR_clear_error();
+    return SSL_export_keying_material(t->ssl, out, MW_TLS_BINDING, label, sizeof label - 1, NULL, 0, 0) == 1 ? 0 : MW_ETLS;
+}
+
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
 
 static void session_close(mw_tls *t) {
@@ -191,5 +199,5 @@ __attribute__((visibility("default"))) const struct mw_tls_calls mw_tls_calls = 
     .unanswered = unanswered,
     .about = mw_tls_about_it,
     .peer = mw_tls_peer_of,
-    .update_key = update_key,
+    .update_key = update_key, .binding = binding,
 };

@@ -26,6 +26,7 @@ enum {
     MW_TLS_OVERHEAD = 256,       /* bytes that a record may add */
     MW_TLS_NAME_MAX = 255,       /* of a server's name, and of one protocol's */
     MW_TLS_SESSIONS = 256,       /* sessions that a client's context keeps for resumption */
+    MW_TLS_BINDING = 32,         /* bytes of what names one session (RFC 9266) */
     MW_TLS_DEPTH = 10            /* certificates between the peer's and an authority */
 };
 
@@ -87,6 +88,9 @@ struct mw_tls_calls {
     int (*unanswered)(mw_tls *t);
     void (*about)(mw_tls *t, struct mw_tls_about *out);
     int (*peer)(mw_tls *t, struct mw_tls_peer *out);              /* 1: it has one; 0: none; MW_ENOMEM */
+    /* What both ends of this session know and no other session has: the exporter "EXPORTER-Channel-Binding" (RFC 9266). 0, or MW_ETLS:
+     * the handshake is not done, or is an old one in which two sessions may have the same (TLS 1.2 without RFC 7627). */
+    int (*binding)(mw_tls *t, unsigned char out[MW_TLS_BINDING]);
     int (*update_key)(mw_tls *t);                 /* asks the peer for new keys too; for tests. 0 or MW_ETLS */
 };
 extern const struct mw_tls_calls mw_tls_calls;
