@@ -18,7 +18,7 @@ const char *const mw_trace_secrets[] = {
 
 int mw_trace_format_of(const char *path, enum mw_trace_format *out) {
     static const struct { const char *ending; enum mw_trace_format format; } endings[] = {
-        {".jsonl", MW_TRACE_LINES}, {".trace.json", MW_TRACE_CHROME},
+        {".pcapng", MW_TRACE_PCAPNG}, {".jsonl", MW_TRACE_LINES}, {".trace.json", MW_TRACE_CHROME},
     };
     size_t len = strlen(path);
 
