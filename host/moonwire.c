@@ -27,6 +27,7 @@
 #include "core/task.h"
 #include "core/timer.h"
 #include "io/process.h"
+#include "io/sink.h"
 #include "io/stdio.h"
 #include "moonwire_seed.h"
 #include "policy/confine.h"
@@ -178,6 +179,30 @@ int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err)
     return 0;
 }
 
+int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err) {
+    struct mw_trace_options o = {.payload = MW_TRACE_PAYLOAD, .redact = mw_trace_secrets, .colour = mw_sink_colours()};
+    int fd = STDERR_FILENO;
+
+    while (mw_trace_secrets[o.redact_count] != NULL) o.redact_count++;
+    if (mw_trace_format_of(path, &o.format) < 0) {
+        mw_err_set(err, MW_EINVAL, "trace", path, "its ending says no format");
+        return mw_err_hint(err, "one of .pcapng, .jsonl, .trace.json; or - for standard error");
+    }
+    if (o.format != MW_TRACE_DUMP) fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
+    if (fd < 0) return mw_err_sys(err, "trace", path);
+    return mw_sink_of(fd, o.format != MW_TRACE_DUMP, path, &o, &cfg->trace, err);
+}
+
+/* What the file could not take. */
+static void end_trace(struct assembly *a) {
+    struct mw_err err;
+
+    if (mw_sink_close(a->cfg.trace, &err) == 0) return;
+    mw_stdio_write(STDERR_FILENO, "moonwire: ", 10);
+    mw_stdio_write(STDERR_FILENO, err.message, strlen(err.message));
+    mw_stdio_write(STDERR_FILENO, "\n", 1);
+}
+
 /* What is free to read: Lua modules beside the main script, and those of the system. */
 static int free_modules(mw_policy *p, const char *script_path, struct mw_err *err) {
     static const char *const system_dirs[] = {"/usr/local/share/lua/5.4", "/usr/share/lua/5.4"};
@@ -197,6 +222,7 @@ static int free_modules(mw_policy *p, const char *script_path, struct mw_err *er
 }
 
 static void free_assembly(struct assembly *a) {
+    end_trace(a);
     if (a->cfg.script_fd >= 0) close(a->cfg.script_fd);
     if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
     if (a->cfg.audit_fd >= 0) close(a->cfg.audit_fd);
@@ -243,6 +269,7 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     hooks->signals = a->cfg.signals;
     hooks->pipe_ends = a->cfg.pipe_ends;
     mw_host_set_policy(a->host, a->policy);
+    mw_host_set_trace(a->host, a->cfg.trace != NULL ? mw_sink_trace(a->cfg.trace) : a->cfg.traced);
     audit(a);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
     mw_host_set_spin(a->host, a->cfg.spin_us);

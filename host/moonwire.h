@@ -61,6 +61,8 @@ struct mw_config {
                                       * there, such as mw_host_kill_children and _exit(status). NULL (default): nothing */
     int no_script_modules;           /* 1: Lua modules beside the script are not free to read; 0 (default): they are */
     int audit_fd;                    /* -1, or where a line of JSON goes for every decision (taken; O_APPEND): policy.h */
+    struct mw_sink *trace;           /* NULL, or where everything that is said is written down (taken): mw_config_trace */
+    struct mw_trace *traced;         /* NULL, or the trace of another host that this one's goes into; outlives the host */
     struct mw_process_shares *shares;    /* NULL, or what mw.shared gives (taken): mw_config_from_parent */
     int mends_faults;                /* 1: a handler for SIGBUS calls mw_host_mend_fault with this host, whatever thread it comes in;
                                       * 0 (default): shared memory that another process can cut off is used more slowly, without atomics */
@@ -77,6 +79,10 @@ int mw_policy_add_file(mw_policy *p, const char *path, struct mw_err *err);
 
 /* Opens `path` for cfg->audit_fd: appended to, made with mode 0600 if it is not there. Keep it out of the script's write rights. */
 int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err);
+
+/* Opens `path` for cfg->trace: emptied, made with mode 0600 if it is not there; its ending says the format: .pcapng, .jsonl, .trace.json;
+ * "-" or "stderr" is standard error, for a person. Keep it out of the script's write rights. */
+int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err);
 
 /* For a script child: reads what its parent decided (a memfd whose content is sealed; taken) into *cfg and *policy (given; also
  * lent to cfg->policy). cfg is initialized before. MW_EINVAL: anything odd, a missing seal above all. */

@@ -9,6 +9,7 @@
 
 #include "core/host.h"
 #include "io/process.h"
+#include "observe/trace.h"
 #include "share/holdings.h"
 
 struct sprout {
@@ -89,6 +90,7 @@ static void seed_free(struct mw_seed *seed) {
     mw_policy_free(s->cfg.policy);
     mw_process_shares_free(s->cfg.shares);
     mw_faults_drop(s->faults);
+    mw_trace_release(s->cfg.traced);
     free(s->text);
     free(s->path);
     free(s->program);
@@ -133,6 +135,7 @@ int mw_seed_new(mw_host *maker, const struct mw_config *cfg, struct mw_seed_wish
         return rc;
     }
     s->faults = mw_share_faults(maker);
+    if (mw_host_trace(maker) != NULL) s->cfg.traced = mw_trace_hold(mw_host_trace(maker));
     s->cfg.ud = s;
     s->cfg.on_print = cfg->on_print != NULL ? on_print : NULL;
     s->cfg.on_log = cfg->on_log != NULL ? on_log : NULL;

@@ -5,7 +5,9 @@
 
 #include "bind/arg.h"
 #include "bind/doors.h"
+#include "bind/scratch.h"
 #include "bind/tap.h"
+#include "codec/json.h"
 #include "core/task.h"
 #include "io/sink.h"
 
@@ -77,16 +79,25 @@ void mw_tap_tell(lua_State *L, mw_probe *list, enum mw_probe_dir dir, const void
 }
 
 void mw_tap_tell_value(lua_State *L, mw_probe *list, enum mw_probe_dir dir, int idx) {
+    int top = lua_gettop(L);
+    struct mw_bytes *text;
+    struct mw_err err;
     size_t len;
     const char *at;
 
     luaL_checkstack(L, 8, "tap");
-    if (lua_type(L, idx) == LUA_TSTRING) lua_pushvalue(L, idx);
-    else if (lua_istable(L, idx)) lua_pushliteral(L, "");
-    else luaL_tolstring(L, idx, NULL);
-    at = lua_tolstring(L, -1, &len);
-    mw_tap_tell(L, list, dir, at, len);
-    lua_pop(L, 1);
+    if (lua_istable(L, idx)) {
+        text = mw_scratch_take(L);                                      /* [box] */
+        if (mw_json_write(L, idx, text, NULL, NULL, &err) == 0) mw_tap_tell(L, list, dir, mw_bytes_at(text), mw_bytes_len(text));
+        else mw_tap_tell(L, list, dir, "(a table)", 9);                 /* one that is no JSON */
+        mw_scratch_give(L, lua_gettop(L));
+    } else {
+        if (lua_type(L, idx) == LUA_TSTRING) lua_pushvalue(L, idx);
+        else luaL_tolstring(L, idx, NULL);
+        at = lua_tolstring(L, -1, &len);
+        mw_tap_tell(L, list, dir, at, len);
+    }
+    lua_settop(L, top);
 }
 
 void mw_tap_end(mw_probe **list) {

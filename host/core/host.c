@@ -456,10 +456,3 @@ void mw_host_destroy_later(mw_host *h, unsigned grace_ms, void (*cb)(void *), vo
     h->idling = 1; /* the stage owns the idle handle from here */
     uv_idle_start(&h->idle, close_stage);
 }
-
-void mw_host_set_trace(mw_host *h, struct mw_trace *t) {
-    h->head.trace = t;
-}
-struct mw_trace *mw_host_trace(const mw_host *h) {
-    return h->head.trace;
-}

@@ -48,6 +48,7 @@ struct mw_task {
     unsigned resumes;               /* of its own coroutines, once it must stop */
     unsigned raised;                /* cancels raised at its waits */
     unsigned number;                /* of all that the host has made */
+    struct mw_task_picture *picture;        /* core/picture.c; NULL: not drawn */
     enum mw_task_state state : 8;
     unsigned raw : 1, uncancellable : 1;    /* of the wait it is parked in */
     unsigned daemon : 1, cancelled : 1, failed : 1, killed : 1;
@@ -146,6 +147,7 @@ struct mw_host {
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
     int draining, turning, closing, finishing, exiting, exit_code;
     unsigned failures, works, open_handles, task_number;
+    struct mw_trace *picture;       /* of its tasks; NULL: they are not drawn */
     mw_scope *root;
     uint64_t until;                 /* when this turn's time for tasks is spent; 0: no bound */
     uint64_t grace_ns, grace_at;    /* how long cleanup may take once the host exits */
@@ -188,6 +190,11 @@ void mw_loop_dusk(mw_host *h);                       /* what was to be done at r
 void mw_loop_rest(mw_host *h);                       /* what was to be done at rest */
 int mw_loop_alive(mw_host *h);                      /* 0: nothing but daemons was left in the root scope, and they have ended too */
 void mw_loop_drain(mw_host *h);                     /* runs ready tasks, then dusk */
+/* picture.c: only while h->picture is set */
+void mw_picture_named(mw_host *h, unsigned number, const char *name, lua_State *L, int function);
+void mw_picture_resumed(mw_task *t);                /* after its wait */
+void mw_picture_rests(mw_task *t, int ended);       /* it has run */
+void mw_picture_woken(mw_task *t);                  /* its wait is over: by whoever runs */
 /* spin.c */
 int mw_spin_wait(mw_host *h);                       /* 1: something came, and tasks have run; 0: the loop is to block */
 void mw_spin_slept(mw_host *h, uint64_t stirred);   /* it did, from so many stirs on */

@@ -28,6 +28,7 @@ void mw_task_release(mw_task *t) {
     if (t->host != NULL && t->ref != LUA_NOREF) luaL_unref(t->host->L, LUA_REGISTRYINDEX, t->ref);
     free(t->name);
     free(t->why);
+    free(t->picture);
     free(t);
 }
 
@@ -79,6 +80,7 @@ static int start(mw_scope *scope, lua_State *L, int nargs, const char *name, int
         lua_pop(L, nargs + 1);
         return mw_err_set(err, MW_ENOMEM, "task", name, NULL);
     }
+    if (h->picture != NULL) mw_picture_named(h, h->task_number + 1, name, L, -nargs - 1);
     mw_co_mark(co, MW_CO_BASE, 1);
     if (!bare) {
         lua_pushcfunction(co, base);
@@ -206,6 +208,7 @@ void mw_task_ready(mw_task *t, int code) {
     if (t->deadline.slot != 0) mw_timer_stop(h, &t->deadline);
     t->code = code;
     t->state = TASK_READY;
+    if (h->picture != NULL) mw_picture_woken(t);
     mw_list_add(&h->ready, &t->queue);
     if (!h->idling && !h->draining && !h->closing) {
         h->idling = 1;
@@ -322,9 +325,11 @@ static void step(mw_host *h, mw_task *t) {
     atomic_store_explicit(&h->co, t->co, memory_order_relaxed);
     mw_step_begin(h);
     if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(t->co);
+    if (h->picture != NULL) mw_picture_resumed(t);
     status = lua_resume(t->co, h->L, nargs, &nres);
     atomic_store_explicit(&h->co, NULL, memory_order_relaxed);
     h->running = NULL;
+    if (h->picture != NULL) mw_picture_rests(t, status != LUA_YIELD);
     if (status == LUA_YIELD) {
         int long_step = atomic_load_explicit(&h->head.long_step, memory_order_relaxed);
         int rests = h->yielding && (t->state != TASK_READY || long_step); /* one that only lets others go first goes on at once */

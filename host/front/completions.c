@@ -7,7 +7,7 @@
 
 /* What a value is: a path can be completed, a program too. */
 static const char *value_of(const struct mw_flag_row *row) {
-    if (row->does == MW_FLAG_POLICY || row->does == MW_FLAG_AUDIT) return "path";
+    if (row->does == MW_FLAG_POLICY || row->does == MW_FLAG_AUDIT || row->does == MW_FLAG_TRACE) return "path";
     if (row->does != MW_FLAG_RIGHT) return "";
     switch (row->kind) {
     case MW_READ: case MW_WRITE: case MW_FFI: return "path";

@@ -96,6 +96,14 @@ static const char prompt_text[] =
     "    everything; relative paths start at the file. What it does not grant no flag grants, -A included; a kind that flags\n"
     "    allow something of is cut down to both.\n";
 
+static const char trace_text[] =
+    "\nTraces\n"
+    "    --trace=FILE writes down what goes over streams and channels, to and from workers, rings and task channels, and which\n"
+    "    processes start and end. The ending says how: .pcapng for Wireshark; .jsonl, an object a line; .trace.json for\n"
+    "    ui.perfetto.dev, where tasks, what they wait for and who ends their waits are drawn; - or stderr for the terminal. The first\n"
+    "    4 KiB of each message are kept. Values of password, secret, token, authorization, cookie, api_key and their like are\n"
+    "    stars. The file is yours, not the script's: it needs no right. At most 1 GiB; script children are not in it.\n";
+
 static const char status_text[] =
     "\nExit status\n"
     "    0 done   1 the script failed   2 wrong usage   77 a right was denied   124 timed out\n"
@@ -186,6 +194,7 @@ static void print_program(FILE *to) {
     }
     fputs("\n", to);
     fputs(about, to);
+    fputs(trace_text, to);
     fputs(status_text, to);
     fputs(environment_text, to);
 }
@@ -217,6 +226,7 @@ void mw_help_print(FILE *to, int topic) {
         print_limits(to);
         fputs(spin_text, to);
     }
+    fputs(trace_text, to);
     fputs(status_text, to);
     fputs(environment_text, to);
 }

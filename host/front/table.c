@@ -21,9 +21,6 @@ static const struct mw_command_row commands[MW_COMMANDS] = {
 #define RIGHT(word, kind, value, text)                                                              \
     { "--allow-" word, NULL, MW_FLAG_RIGHT, kind, MW_ALLOW, MW_VALUE_LIST, value, text, RUNS },      \
     { "--deny-" word, NULL, MW_FLAG_RIGHT, kind, MW_DENY, MW_VALUE_LIST, value, NULL, RUNS }
-#define LATER(name, value)                                                                          \
-    { name, NULL, MW_FLAG_LATER, MW_READ, MW_ALLOW, MW_VALUE_LIST, value, NULL, RUNS }
-
 static const struct mw_flag_row flags[] = {
     RIGHT("read", MW_READ, "PATH,...", "read these files; a folder means all below it"),
     RIGHT("write", MW_WRITE, "PATH,...", "write, make and remove files, likewise"),
@@ -48,12 +45,13 @@ static const struct mw_flag_row flags[] = {
       "rights from a JSON file; the other flags only narrow them", RUNS },
     { "--audit", NULL, MW_FLAG_AUDIT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "FILE",
       "append a line of JSON for every decision about a right", RUNS },
+    { "--trace", NULL, MW_FLAG_TRACE, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "FILE",
+      "write down every message: .pcapng, .jsonl, .trace.json, or - (below)", RUNS },
     { "--confine", NULL, MW_FLAG_CONFINE, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "auto|strict|off",
       "the kernel holds moonwire itself to the rights: auto: where nobody can be asked", RUNS },
     { "--spin", NULL, MW_FLAG_SPIN, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "auto|off|MICROSECONDS",
       "how long to look for the next message before sleeping (below)", RUNS },
     { "--help", "-h", MW_FLAG_HELP, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL, "explain this command", TALKS },
-    LATER("--trace", "FILE"),
 };
 
 const struct mw_command_row *mw_table_command(enum mw_command command) { return &commands[command]; }

@@ -12,6 +12,7 @@
 
 #include "io/process_parts.h"
 #include "io/pty.h"
+#include "observe/trace.h"
 
 #define AFTER_KILL_NS 1000000000u     /* how long the output of a killed group is waited for */
 
@@ -150,10 +151,22 @@ static void on_ending(struct mw_child *c) {
     if (p->home != NULL) mw_groups_leaving(p->home, p->slot);
 }
 
+/* A run that is traced tells of its children. */
+static void tell_end(const mw_process *p) {
+    struct mw_trace *t = mw_host_trace(p->host);
+    char what[48];
+
+    if (t == NULL) return;
+    if (p->child.exit.signal != 0) snprintf(what, sizeof what, "ended by signal %d", p->child.exit.signal);
+    else snprintf(what, sizeof what, "ended, exit status %d", p->child.exit.code);
+    mw_trace_process(t, "process", (long)p->child.pid, what);
+}
+
 static void on_ended(struct mw_child *c) {
     mw_process *p = c->ud;
 
     p->ended = mw_host_now(p->host);
+    if (p->home != NULL) tell_end(p);
     mw_notify_end(p);
     if (p->home != NULL) {
         p->home->running--;
@@ -357,6 +370,7 @@ static int attach(struct launch *l) {
     mw_list_add(&all->all, &p->link);
     all->running++;
     mw_host_measures(p->host)->children++;
+    if (mw_host_trace(p->host) != NULL) mw_trace_process(mw_host_trace(p->host), l->argv[0], (long)p->child.pid, "started");
     mw_measure(mw_host_measures(p->host), MW_TIME_SPAWN, mw_host_now(p->host) - p->started);
     if (!p->detached) p->slot = mw_groups_add(all, p->child.pid);
     if (p->child.untold) {                                       /* another warden, which is told of all groups */

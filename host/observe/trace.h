@@ -75,6 +75,8 @@ void mw_trace_process(mw_trace *t, const char *program, long pid, const char *wh
 /* What a task did from `from` to now (mw_trace_now): ran, waited (name: for what), or a span of the script's own. */
 enum mw_slice { MW_SLICE_RUN, MW_SLICE_WAIT, MW_SLICE_SPAN };
 uint64_t mw_trace_now(void);                         /* ns, monotonic */
+/* A host more whose tasks are in it: their numbers are above what it gives. Any thread. */
+unsigned mw_trace_join(mw_trace *t);
 int mw_trace_wants_tasks(const mw_trace *t);         /* 0: its format has no tasks; the next ones do nothing */
 void mw_trace_slice(mw_trace *t, uint64_t task, enum mw_slice what, const char *name, uint64_t from);
 void mw_trace_task(mw_trace *t, uint64_t task, const char *name);

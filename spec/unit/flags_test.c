@@ -86,16 +86,18 @@ TEST(an_empty_list_is_refused_because_it_reads_like_nothing_and_could_mean_all) 
     mw_flags_free(&f);
 }
 
-TEST(options_of_later_versions_are_refused_not_ignored) {
-    static const char *const later[] = { "--trace=t", "--trace" };
+TEST(a_trace_has_a_file) {
+    struct mw_flags f;
+    struct mw_err err;
 
-    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-        struct mw_flags f;
-        struct mw_err err;
-        CHECK(PARSE(f, err, "run", later[i], "a.lua") == MW_EINVAL);
-        CHECK(strstr(err.what, "not in this version") != NULL);
-        mw_flags_free(&f);
-    }
+    CHECK(PARSE(f, err, "run", "--trace=t.jsonl", "a.lua") == 0);
+    CHECK(strcmp(f.trace, "t.jsonl") == 0);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "run", "--trace", "a.lua") == MW_EINVAL);
+    CHECK(strstr(err.what, "--trace=FILE") != NULL);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "run", "--trace=a.jsonl", "--trace=b.jsonl", "a.lua") == MW_EINVAL);
+    mw_flags_free(&f);
 }
 
 TEST(a_timeout_is_a_duration_above_zero) {
