@@ -64,9 +64,10 @@ function ca:issue(name, o)
   self.count = self.count + 1
   local base = ("%s/%d"):format(self.dir, self.count)
   local sans = o.sans or "DNS:localhost,IP:127.0.0.1"
-  mw.fs.write(base .. ".ext", ("subjectAltName=%s\nbasicConstraints=CA:FALSE\n%s"):format(sans, o.use and "extendedKeyUsage=" .. o.use .. "\n" or ""))
-  openssl("req", "-new", "-config", self.config, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", base .. ".key",
-    "-out", base .. ".csr", "-subj", "/CN=" .. name)
+  mw.fs.write(base .. ".ext",
+    ("subjectAltName=%s\nbasicConstraints=CA:FALSE\n%s"):format(sans, o.use and "extendedKeyUsage=" .. o.use .. "\n" or ""))
+  openssl("req", "-new", "-config", self.config, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+    "-keyout", base .. ".key", "-out", base .. ".csr", "-subj", "/CN=" .. name)
   local args = { "openssl", "ca", "-batch", "-notext", "-config", self.config, "-in", base .. ".csr", "-out", base .. ".pem",
     "-extfile", base .. ".ext", check = true, timeout = 30 }
   if o.from then table.move({ "-startdate", o.from }, 1, 2, #args + 1, args) end
