@@ -8,6 +8,7 @@
 #include "bind/auth.h"
 #include "bind/doors.h"
 #include "bind/stream.h"
+#include "bind/tls.h"
 #include "core/task.h"
 #include "io/dial.h"
 #include "io/listener.h"
@@ -90,7 +91,7 @@ static int connect_k(lua_State *L, int code, lua_KContext ctx) {
 }
 /* connect(address, { timeout, nodelay, idle_timeout, stall_timeout, auth, auth_timeout }) -> stream | nil, err              [-0, +1|2, y] */
 static int net_connect(lua_State *L) {
-    static const char *const known[] = {"timeout", "retry", CONN_OPTIONS, NULL}; /* retry: moonwire.net has taken it out */
+    static const char *const known[] = {"timeout", "retry", CONN_OPTIONS, MW_TLS_CONTEXT, MW_TLS_NAME, NULL}; /* retry: moonwire.net has taken it out */
     const char *op = "net connect";
     struct mw_listener_options defaults;
     struct mw_dial_options opt;
@@ -113,6 +114,7 @@ static int net_connect(lua_State *L) {
     box = mw_box_new(L, sizeof *box, DIAL);              /* [address opts stream dial] */
     box->deadline = deadline;
     greeting = mw_auth_box(L);                           /* [address opts stream dial greeting] */
+    mw_tls_read(L, 2, op, &to, 0, greeting);
     mw_auth_read(L, 2, op, to.scheme != MW_SCHEME_TCP && to.scheme != MW_SCHEME_TLS, greeting);
     opt.greeting = *greeting;                            /* lent: the dial keeps its own */
     if (mw_dial_open(mw_host_of(L), &to, &opt, &box->dial, &err) < 0) return mw_push_err(L, &err);
@@ -175,7 +177,7 @@ static int found_k(lua_State *L, int code, lua_KContext ctx) {
 }
 /* listen(address, options) -> listener | nil, err                                                        [-0, +1|2, y] */
 static int net_listen(lua_State *L) {
-    static const char *const known[] = {"unlink", "mode", "backlog", "reuse", LISTEN_OPTIONS, NULL};
+    static const char *const known[] = {"unlink", "mode", "backlog", "reuse", LISTEN_OPTIONS, MW_TLS_CONTEXT, NULL};
     const char *op = "net listen";
     struct mw_greeting *greeting;
     struct mw_lookup *found;
@@ -193,9 +195,10 @@ static int net_listen(lua_State *L) {
     s->opt.socket.mode = read_mode(L, 2, op);
     read_conn_options(L, 2, op, &s->opt);
     greeting = mw_auth_box(L);                           /* [address opts setup greeting]: holds what the options lend */
+    mw_tls_read(L, 2, op, &s->at, 1, greeting);
     mw_auth_read(L, 2, op, s->at.scheme == MW_SCHEME_UNIX, greeting);
     s->opt.greeting = *greeting;
-    if (s->at.scheme != MW_SCHEME_TCP) return listen_at(L, s);
+    if (s->at.scheme != MW_SCHEME_TCP && s->at.scheme != MW_SCHEME_TLS) return listen_at(L, s);
     if (mw_lookup_open(mw_host_of(L), MW_LISTEN, &s->at, op, &s->found, &err) < 0) return mw_push_err(L, &err);
     if (!s->found->pending) return listen_at(L, s);
     found = s->found;
@@ -427,6 +430,15 @@ static int net_handle(lua_State *L) {
     if (mw_task_start_bare(mw_scope_current(mw_host_of(L)), L, 4, &err) < 0) return mw_raise(L, &err);
     return 0;
 }
+/* renew(l, context): of connections to come                                                              [-0, +0, e] */
+static int net_renew(lua_State *L) {
+    mw_listener *l = check(L);
+    mw_tls_context *c = mw_tls_context_test(L, 2);
+
+    if (c == NULL || mw_listener_get_options(l)->greeting.tls == NULL) return mw_raise_inval(L, "net reload", "this listener has no TLS");
+    mw_secure_greeter_change(mw_listener_get_options(l)->greeting.tls, c);
+    return 0;
+}
 /* now() -> monotonic seconds                                                                              [-0, +1, -] */
 static int net_now(lua_State *L) {
     lua_pushnumber(L, (lua_Number)mw_host_now(mw_host_of(L)) / 1e9);
@@ -441,7 +453,7 @@ int mw_door_net(lua_State *L) {
     static const luaL_Reg dial_meta[] = {{"__gc", dial_gc}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg fns[] = {{"connect", net_connect}, {"listen", net_listen}, {"configure", net_configure},
-                                   {"linger", net_linger}, {"handle", net_handle}, {"now", net_now}, {NULL, NULL}};
+                                   {"linger", net_linger}, {"renew", net_renew}, {"handle", net_handle}, {"now", net_now}, {NULL, NULL}};
     mw_auth_open(L);
     mw_type_new(L, LISTENER, methods, meta);
     mw_type_new(L, SETUP, none, setup_meta);

@@ -11,11 +11,11 @@
 #include "bind/stream.h"
 #include "core/task.h"
 #include "core/work.h"
-#include "io/endpoint.h"
 
 #define CONTEXT "mw.tls_context"
 #define PEER "mw.tls_peer"
 #define OP "tls"
+#define HANDSHAKE_NS 10000000000u  /* for it and authentication together, unless auth_timeout says otherwise */
 
 enum { TEXT_MAX = 1 << 20, TEXTS = 4 };  /* bytes of one PEM text */
 
@@ -261,6 +261,24 @@ int mw_stream_starttls(lua_State *L) {
     lua_insert(L, 1);                                    /* [f stream options] */
     lua_callk(L, 2, LUA_MULTRET, 0, passed_k);
     return lua_gettop(L);
+}
+
+void mw_tls_read(lua_State *L, int idx, const char *op, const struct mw_endpoint *to, int server, struct mw_greeting *g) {
+    struct mw_greeter *made = NULL;
+    mw_tls_context *c;
+    const char *name;
+    struct mw_err err;
+
+    mw_opt_get(L, idx, MW_TLS_CONTEXT);
+    c = mw_tls_context_test(L, -1);
+    if (c == NULL && (!lua_isnil(L, -1) || to->scheme == MW_SCHEME_TLS)) mw_raise_inval(L, op, "option \"tls_context\" is moonwire.net's own");
+    lua_pop(L, 1);                                       /* the table keeps it */
+    if (c == NULL) return;
+    name = server ? NULL : mw_opt_text(L, idx, op, MW_TLS_NAME, MW_TLS_NAME_MAX, NULL);
+    if (mw_secure_greeter(mw_host_of(L), c, name, to->port, &made, &err) < 0) mw_raise(L, &err);
+    mw_greeter_drop(g->tls);
+    g->tls = made;
+    if (g->auth_ns < HANDSHAKE_NS) g->auth_ns = HANDSHAKE_NS;
 }
 
 /* target(stream) -> host, port of the address that it was connected to | nil                 [-0, +1|2, e] */

@@ -402,13 +402,13 @@ static int open_inherited(mw_dial *d, int fd, struct mw_err *err) {
 
 static int begin(mw_dial *d, const struct mw_endpoint *to, struct mw_err *err) {
     switch (to->scheme) {
-    case MW_SCHEME_TCP: return open_tcp(d, to, err);
+    case MW_SCHEME_TCP:
+    case MW_SCHEME_TLS: return open_tcp(d, to, err);
     case MW_SCHEME_UNIX: return open_unix(d, to->path, err);
     case MW_SCHEME_FD:
     case MW_SCHEME_STDIO: return open_inherited(d, to->fd, err);
-    case MW_SCHEME_TLS: break;
     }
-    return mw_err_set(err, -EPROTONOSUPPORT, OP, d->subject, "this version has no TLS");
+    return mw_err_set(err, MW_EINVAL, OP, d->subject, NULL);
 }
 
 static void on_host_close(struct mw_handle *handle) {

@@ -170,7 +170,7 @@ static void name_of(const mw_listener *l, const struct mw_address *from, char *o
         out[size - 1] = 0;
         return;
     }
-    memcpy(out, "tcp://", 6);
+    memcpy(out, strncmp(l->address, "tls:", 4) == 0 ? "tls://" : "tcp://", 6);
     mw_endpoint_host_port(host, port, out + 6, size - 6);
 }
 
@@ -333,11 +333,12 @@ static void tell(const struct mw_endpoint *at, int fd, char *out) {
     socklen_t len = sizeof sa;
 
     memset(&sa, 0, sizeof sa);
-    if (at->scheme != MW_SCHEME_TCP || getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
+    if ((at->scheme != MW_SCHEME_TCP && at->scheme != MW_SCHEME_TLS) || getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
         mw_endpoint_from_sockaddr((struct sockaddr *)&sa, len, &told) < 0) {
         mw_endpoint_text(at, out);
         return;
     }
+    told.scheme = at->scheme;
     if (at->any) strcpy(told.host, "127.0.0.1");
     if (at->sa_len == 0 && !at->any) strcpy(told.host, at->host);
     mw_endpoint_text(&told, out);
@@ -347,9 +348,9 @@ static int make(mw_listener *l, const struct mw_endpoint *at, const struct mw_lo
     struct mw_policy *p = mw_host_policy(l->host);
 
     switch (at->scheme) {
-    case MW_SCHEME_TCP: return mw_socket_listen_tcp(p, found, at->any, &l->opt.socket, l->address, &l->socket, err);
+    case MW_SCHEME_TCP:
+    case MW_SCHEME_TLS: return mw_socket_listen_tcp(p, found, at->any, &l->opt.socket, l->address, &l->socket, err);
     case MW_SCHEME_UNIX: return mw_socket_listen_unix(p, at->path, &l->opt.socket, l->address, &l->socket, err);
-    case MW_SCHEME_TLS: return mw_err_set(err, -EPROTONOSUPPORT, "net listen", l->address, "this version has no TLS");
     case MW_SCHEME_FD:
     case MW_SCHEME_STDIO: break;
     }

@@ -4,14 +4,15 @@ local _, core = ...
 
 local door = core.net
 local task = core.task
+local tls -- moonwire.tls, once an address needs it
 local arg, err = core.arg, core.err
 
 ---@class moonwire.net
 local net = {}
 
----@class moonwire.ConnectOptions
+---@class moonwire.ConnectOptions: moonwire.TlsClientOptions
 ---@field timeout? number|string  for everything together: names, attempts and waits between them; default 60 s
----@field retry? moonwire.RetryOptions  on `nil, err`; never on EAUTH, a denial or a cancel
+---@field retry? moonwire.RetryOptions  on `nil, err`; never on EAUTH, ECERT, a denial or a cancel
 ---@field nodelay? boolean  TCP: send small writes at once; default true
 ---@field idle_timeout? number|string  closed when nothing moved for so long; default 10 min, 0 is off
 ---@field stall_timeout? number|string  closed when the peer took nothing of what is unsent for so long; default 30 s, 0 is off
@@ -24,7 +25,7 @@ local net = {}
 ---@field backoff? table  { first, longest } pause between attempts, doubling; default { 0.1, 2 }
 ---@field jitter? boolean  half to all of a pause, by chance; default true
 
----@class moonwire.ListenOptions
+---@class moonwire.ListenOptions: moonwire.TlsServerOptions
 ---@field unlink? boolean  Unix: remove a socket of that name that nobody listens on
 ---@field mode? string  Unix: permission bits of the name in octal, "0600"; default: the umask's
 ---@field backlog? integer  connections that wait in the kernel; default 4096
@@ -78,7 +79,7 @@ local function connect_again(address, opts)
   for attempt = 1, attempts do
     each.timeout = math.max(ends - door.now(), 0)
     local stream, why = door.connect(address, each)
-    if stream or attempt == attempts or why.code == "EAUTH" then return stream, why end
+    if stream or attempt == attempts or why.code == "EAUTH" or why.code == "ECERT" then return stream, why end
     local wait = jitter and pause * (0.5 + math.random() / 2) or pause
     if door.now() + wait >= ends then
       if why.code == "ETIMEDOUT" then return nil, why end
@@ -89,23 +90,54 @@ local function connect_again(address, opts)
   end
 end
 
---- Connects to `address`: tcp://host:port, unix:/path, unix:@abstract, stdio: (standard input and output), fd:3.
+local function is_tls(address)
+  return type(address) == "string" and address:sub(1, 6) == "tls://"
+end
+
+--- The options for the door, TLS made of those that are its. Waits for files and the thread pool.
+---@return table? opts  for the door
+---@return moonwire.Err? err
+---@return table? mine  those of TLS
+local function secured(address, opts, server, op)
+  tls = tls or core.module("moonwire.tls")
+  local mine, rest = tls.split(opts, server, op)
+  local context, why = tls.context(mine, server, op)
+  if not context then return nil, why end
+  rest.tls_context = context
+  if not server then rest.tls_name = mine.server_name or tls.host(address) end
+  return rest, nil, mine
+end
+
+--- Connects to `address`: tcp://host:port, tls://host:port, unix:/path, unix:@abstract, stdio: (standard input and output), fd:3.
 ---@param address string
 ---@param opts? moonwire.ConnectOptions
 ---@return moonwire.Stream? stream
 ---@return moonwire.Err? err  set when `stream` is nil
 function net.connect(address, opts)
+  if is_tls(address) then
+    local o, why = secured(address, opts, false, "net connect")
+    if not o then return nil, why end
+    opts = o
+  end
   if type(opts) ~= "table" or rawget(opts, "retry") == nil then return door.connect(address, opts) end
   return connect_again(address, opts)
 end
 
---- Listens on `address`: tcp://host:port (port 0 picks one, host * is every interface), unix:/path, unix:@abstract.
+local served = setmetatable({}, { __mode = "k" }) -- listeners of TLS: the options that made them
+
+--- Listens on `address`: tcp://host:port, tls://host:port (port 0 picks one, host * is every interface), unix:/path, unix:@abstract.
 ---@param address string
 ---@param opts? moonwire.ListenOptions
 ---@return moonwire.Listener? listener
 ---@return moonwire.Err? err  set when `listener` is nil
 function net.listen(address, opts)
-  return door.listen(address, opts)
+  if not is_tls(address) then return door.listen(address, opts) end
+  local o, why, mine = secured(address, opts, true, "net listen")
+  if not o then return nil, why end
+  local listener
+  listener, why = door.listen(address, o)
+  if listener then served[listener] = mine end
+  return listener, why
 end
 
 --- A pool of connections, kept open between uses: `conns:with(url, function(c) ... end)`, or `conns:acquire(url)`.
@@ -139,6 +171,27 @@ end
 
 ---@class moonwire.Listener
 local Listener = door.methods
+
+--- Loads certificates anew, without a restart: the files that `listen` was given, or others. Connections to come get them; those that
+--- are open keep theirs. When something is wrong with the new ones, the old ones stay.
+---@param opts? moonwire.TlsServerOptions  what changes
+---@return moonwire.Listener? listener
+---@return moonwire.Err? err  ECERT: a file is no certificate, or key and certificate do not belong together
+function Listener:reload(opts)
+  local now = served[self]
+  if not now then err.raise(err.fail("EINVAL", "net reload", nil, "only a listener of tls:// has certificates")) end
+  if opts ~= nil and type(opts) ~= "table" then
+    err.raise(err.fail("EINVAL", "net reload", nil, "options must be a table, got " .. type(opts)))
+  end
+  local mine = {}
+  for k, v in next, now do mine[k] = v end
+  for k, v in next, opts or {} do mine[k] = v end
+  local context, why = tls.context(mine, true, "net reload")
+  if not context then return nil, why end
+  door.renew(self, context)
+  served[self] = mine
+  return self
+end
 
 --- Calls `fn(stream)` for each connection, in a task and a scope of its own; the connection is closed when `fn` ends or
 --- fails. Blocks until the listener is closed (handlers that still run are cancelled) or drained (they end by themselves).

@@ -36,28 +36,27 @@ local function wrong(op, text)
   err.raise(err.fail("EINVAL", op, nil, text))
 end
 
---- Takes the options of TLS out of `opts`. Raises when there are some and there is no TLS.
----@param address any
+--- Takes the options of TLS out of `opts`.
 ---@param opts any
 ---@param server boolean
 ---@param op string
----@return table? mine  nil: the address is not of TLS
----@return any rest  options of the connection
-function tls.split(address, opts, server, op)
-  local is_tls = type(address) == "string" and address:find("tls://", 1, true) == 1
-  if type(opts) ~= "table" then return is_tls and {} or nil, opts end
+---@return table mine
+---@return table rest  options of the connection
+function tls.split(opts, server, op)
+  if opts ~= nil and type(opts) ~= "table" then wrong(op, "options must be a table, got " .. type(opts)) end
   local known, other = server and SERVER or CLIENT, server and CLIENT or SERVER
   local mine, rest = {}, {}
-  for k, v in next, opts do
-    if known[k] == nil and other[k] == nil then
-      rest[k] = v
-    elseif not is_tls then
-      wrong(op, ('option "%s" is of TLS: the address must begin with tls://'):format(k))
-    else
-      mine[k] = v
-    end
+  for k, v in next, opts or {} do
+    if known[k] == nil and other[k] == nil then rest[k] = v else mine[k] = v end
   end
-  return is_tls and mine or nil, is_tls and rest or opts
+  return mine, rest
+end
+
+--- The host of an address, as a certificate names it. (What is no address the door refuses.)
+---@param address string
+---@return string?
+function tls.host(address)
+  return address:match("^tls://%[(.-)%]:%d+$") or address:match("^tls://(.-):%d+$")
 end
 
 --- PEM text, from a file where `v` is a path.

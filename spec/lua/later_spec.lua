@@ -17,11 +17,6 @@ describe("what this version does not have", function()
     end
   end)
 
-  it("is an error for TLS by address", function()
-    local none, err = mw.net.connect "tls://127.0.0.1:1"
-    assert.same({ nil, "net connect tls://127.0.0.1:1: this version has no TLS" }, { none, tostring(err) })
-  end)
-
   it("leaves names that nobody promised, and those of script children, nil", function()
     assert.is_nil(mw.nosuch)
     assert.is_nil(mw.parent)

@@ -64,6 +64,11 @@ function door.linger(listener) end
 ---@param fn fun(stream: moonwire.Stream)
 function door.handle(listener, stream, raise, fn) end
 
+--- Certificates for connections to come.
+---@param listener moonwire.Listener
+---@param context userdata
+function door.renew(listener, context) end
+
 --- Monotonic seconds, for deadlines over several attempts.
 ---@return number
 function door.now() end
