@@ -106,8 +106,7 @@ describe("tls://", function()
       opts.ca = own.pem
       local c, err = net.connect(srv:address(), opts)
       if c then -- TLS 1.3: the client is through before the server has judged
-        local _
-        _, err = c:read(1)
+        err = select(2, c:read(1))
         c:close()
       end
       assert.same({ "ECERT", reason }, { err.code, err.data.reason })
@@ -268,8 +267,8 @@ describe("tls://", function()
         local c <close> = assert(mw.net.connect(srv:address(), { ca = arg[3] }))
         print(c:read "a")
       ]])
-      local r = mw.process.run { program, "--confine=" .. mode, "--allow-net", "--allow-read=" .. own.dir, script, cert.cert, cert.key, own.pem,
-        timeout = 20 }
+      local r = mw.process.run { program, "--confine=" .. mode, "--allow-net", "--allow-read=" .. own.dir, script,
+        cert.cert, cert.key, own.pem, timeout = 20 }
       assert.equal("nil\tECERT\tunknown authority\nhello\n", r.stdout, r.stderr)
     end)
   end
