@@ -111,12 +111,6 @@ describe("connecting", function()
     end
   end)
 
-  it("says that this version has no TLS", function()
-    local c, err = net.connect("tls://127.0.0.1:443")
-    assert.is_nil(c)
-    assert.truthy(tostring(err):find("this version has no TLS", 1, true))
-  end)
-
   it("finds a name of this machine", function()
     local name = mw.sys.hostname()
     local srv <close> = assert(net.listen("tcp://*:0"))
