@@ -108,8 +108,51 @@ int mw_coat_read(lua_State *L, int idx, const struct mw_frame_format *f, struct 
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
 
+/* What all channels of this state that name the same compression share, in a table of the registry. */
+struct press {
+    const struct mw_squeeze_calls *calls;
+    mw_squeeze *squeeze;
+};
+
+static int press_gc(lua_State *L) {
+    struct press *p = lua_touserdata(L, 1);
+
+    if (p->calls != NULL) p->calls->close(p->squeeze);
+    p->calls = NULL;
+    return 0;
+}
+
+/* A reference, or NULL: no memory.                                                                [-0, +0, m] */
+static mw_squeeze *press_of(lua_State *L, const struct mw_squeeze_calls *calls, const struct mw_coat_wish *w) {
+    lua_Integer key = (lua_Integer)w->how * (MW_SQUEEZE_LEVEL_MAX + 1) + w->level;
+    int top = lua_gettop(L);
+    mw_squeeze *it = NULL;
+    struct press *p;
+
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "mw.squeezes");
+    if (lua_rawgeti(L, -1, key) == LUA_TUSERDATA) {
+        it = ((struct press *)lua_touserdata(L, -1))->squeeze;
+    } else {
+        p = lua_newuserdatauv(L, sizeof *p, 0);                 /* [... presses nil p] */
+        p->calls = NULL;
+        if (luaL_newmetatable(L, "mw.squeeze")) {
+            lua_pushcfunction(L, press_gc);
+            lua_setfield(L, -2, "__gc");
+        }
+        lua_setmetatable(L, -2);
+        it = p->squeeze = calls->open(w->how, w->level);
+        if (it != NULL) {
+            p->calls = calls;
+            lua_rawseti(L, -3, key);
+        }
+    }
+    lua_settop(L, top);
+    return it != NULL ? calls->hold(it) : NULL;
+}
+
 int mw_coat_make(lua_State *L, struct mw_channel *ch, const struct mw_coat_wish *w, int shape, struct mw_err *err) {
     const struct mw_squeeze_calls *calls = NULL;
+    mw_squeeze *squeeze = NULL;
     struct mw_coat *c;
 
     if (shape != 0) {
@@ -119,13 +162,14 @@ int mw_coat_make(lua_State *L, struct mw_channel *ch, const struct mw_coat_wish 
     if (w->how != MW_SQUEEZE_RAW) {
         calls = mw_part_open(mw_host_of(L), MW_PART_SQUEEZE, "mw_squeeze_calls", "framed compress", err);
         if (calls == NULL) return err->code;
+        squeeze = press_of(L, calls, w);
     }
-    c = calloc(1, sizeof *c);
-    if (c != NULL && calls != NULL && (c->squeeze = calls->open(w->how, w->level)) == NULL) {
-        free(c);
-        c = NULL;
+    c = calls == NULL || squeeze != NULL ? calloc(1, sizeof *c) : NULL;
+    if (c == NULL) {
+        if (calls != NULL) calls->close(squeeze);
+        return mw_err_set(err, MW_ENOMEM, "framed", mw_stream_subject(ch->stream), NULL);
     }
-    if (c == NULL) return mw_err_set(err, MW_ENOMEM, "framed", mw_stream_subject(ch->stream), NULL);
+    c->squeeze = squeeze;
     c->ch = ch;
     c->codec = w->codec;
     c->shape = shape != 0 ? mw_shape_test(L, shape) : NULL;

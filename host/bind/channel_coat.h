@@ -11,12 +11,14 @@
 #include "wire/batch.h"
 #include "wire/squeeze.h"
 
+enum { MW_COAT_KEEP = 256 * 1024 };      /* bytes of a queue that stay between two frames of a busy channel */
+
 struct mw_coat {
     struct mw_channel *ch;               /* whose it is; it ends with it */
     enum mw_codec codec;
     const mw_shape *shape;               /* lent by the channel's user value; NULL: any value */
     const struct mw_squeeze_calls *calls;         /* NULL: no compression */
-    mw_squeeze *squeeze;
+    mw_squeeze *squeeze;                 /* one reference */
     size_t squeeze_min;
     size_t body_max;                     /* bytes of the data before they are squeezed */
 

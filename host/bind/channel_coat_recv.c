@@ -80,6 +80,14 @@ static int push_value(lua_State *L, const struct mw_coat *c, const struct mw_byt
     return n;
 }
 
+/* Everything of c->got was taken, unless a finalizer has begun another batch: a great message leaves no great buffer. */
+static void emptied(struct mw_coat *c) {
+    if (c->cut.left > 0) return;
+    mw_bytes_consume(&c->got, mw_bytes_len(&c->got));
+    mw_bytes_shrink(&c->got, MW_COAT_KEEP);
+    mw_coat_charge(c);
+}
+
 /* ---- One message -------------------------------------------------------------------------------------------------------- */
 
 /* The next message of a batch. What Lua allocates may run a script's __gc, which may receive, so the message is taken first and lies
@@ -97,9 +105,9 @@ static int next_of_batch(lua_State *L, struct mw_channel *ch) {
     if (cut.left == 0) mw_stream_keep(ch->stream, -1);
     received(ch, m.len);
     mw_tap_message(L, ch->probes, MW_PROBE_RECV, m.at, m.len);
-    if (text != NULL) return push_value(L, c, text);
-    lua_pushlstring(L, m.at, m.len);            /* copied before anything else can run */
-    return 1;
+    if (text == NULL) lua_pushlstring(L, m.at, m.len);          /* copied before anything else can run */
+    emptied(c);
+    return text != NULL ? push_value(L, c, text) : 1;
 }
 
 /* The only message of a frame, all of c->got.                                                     [-0, +1|2, e] */
@@ -111,6 +119,7 @@ static int only_one(lua_State *L, struct mw_channel *ch, struct mw_bytes *text) 
     mw_tap_message(L, ch->probes, MW_PROBE_RECV, mw_bytes_at(&got), mw_bytes_len(&got));
     if (text == NULL) {
         lua_pushlstring(L, mw_bytes_at(&got), mw_bytes_len(&got));
+        emptied(c);
         return 1;
     }
     c->got = *text;

@@ -42,6 +42,7 @@ static int put_frame(struct mw_coat *c, const union mw_frame_value *values, stru
         rc = mw_stream_put(ch->stream, parts, count, &no->err);
     }
     mw_bytes_consume(&c->packed, mw_bytes_len(&c->packed));
+    mw_bytes_shrink(&c->packed, MW_COAT_KEEP);
     if (rc < 0) return rc;
     ch->stats.bytes_wire += wrap.head_len + body.len + wrap.tail_len;
     return 0;
@@ -60,6 +61,7 @@ static int send_batch(struct mw_coat *c, struct mw_coat_no *no) {
     if (may_pass(rc)) return rc;
     if (rc == 0) c->batches++;
     mw_batch_clear(&c->batch);
+    mw_bytes_shrink(&c->batch.bytes, MW_COAT_KEEP);
     mw_list_remove(&c->held.link);
     mw_timer_stop(mw_stream_host(c->ch->stream), &c->timer);
     return rc;

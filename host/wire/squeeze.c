@@ -15,6 +15,7 @@ enum { WINDOW_LOG_MAX = 27 };                    /* zstd: larger windows are ref
 struct mw_squeeze {
     enum mw_squeeze_how how;
     int level;
+    unsigned refs;
     ZSTD_CCtx *zc;
     ZSTD_DCtx *zd;
     void *lz4;                                   /* the table of its matches */
@@ -28,11 +29,17 @@ static mw_squeeze *squeeze_open(enum mw_squeeze_how how, int level) {
     if (z == NULL) return NULL;
     z->how = how;
     z->level = level;
+    z->refs = 1;
+    return z;
+}
+
+static mw_squeeze *squeeze_hold(mw_squeeze *z) {
+    z->refs++;
     return z;
 }
 
 static void squeeze_close(mw_squeeze *z) {
-    if (z == NULL) return;
+    if (z == NULL || --z->refs > 0) return;
     ZSTD_freeCCtx(z->zc);
     ZSTD_freeDCtx(z->zd);
     free(z->lz4);
@@ -180,4 +187,4 @@ static int squeeze_unpack(mw_squeeze *z, const char *at, size_t len, size_t max,
     return 0;
 }
 
-const struct mw_squeeze_calls mw_squeeze_calls = { squeeze_open, squeeze_close, squeeze_pack, squeeze_unpack };
+const struct mw_squeeze_calls mw_squeeze_calls = { squeeze_open, squeeze_hold, squeeze_close, squeeze_pack, squeeze_unpack };

@@ -23,7 +23,9 @@
 
 enum mw_squeeze_how { MW_SQUEEZE_RAW, MW_SQUEEZE_ZSTD, MW_SQUEEZE_LZ4 };
 
-typedef struct mw_squeeze mw_squeeze;            /* the memory of one kind, for both directions; taken as it is needed */
+/* The memory of one kind and level, for both directions: up to some MiB, taken as it is needed. One message has nothing to do with the
+ * next, so all channels of a host share it. Counted. */
+typedef struct mw_squeeze mw_squeeze;
 
 /* Why a squeezed form was refused: as struct mw_frame has it. */
 struct mw_squeeze_fault {
@@ -33,9 +35,10 @@ struct mw_squeeze_fault {
 };
 
 struct mw_squeeze_calls {
-    /* level: 1 to MW_SQUEEZE_LEVEL_MAX (lz4 has one). NULL: no memory. Given: end it with close. */
+    /* level: 1 to MW_SQUEEZE_LEVEL_MAX (lz4 has one). NULL: no memory. Given, one reference: end it with close. */
     mw_squeeze *(*open)(enum mw_squeeze_how how, int level);
-    void (*close)(mw_squeeze *z);                /* NULL is fine */
+    mw_squeeze *(*hold)(mw_squeeze *z);          /* one reference more */
+    void (*close)(mw_squeeze *z);                /* one less; NULL is fine */
 
     /* Appends the squeezed form of at[0..len) to out; raw when that is shorter, or below `min` bytes. 0 or MW_ENOMEM (out holds what it
      * held). The form is at most one byte longer than the data. */
