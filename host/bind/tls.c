@@ -112,7 +112,7 @@ static struct mw_view alpn_option(lua_State *L) {
     if (type != LUA_TTABLE) mw_raise_inval(L, OP, "option \"alpn\" must be a list of names such as { \"http/1.1\" }, got %s", luaL_typename(L, -1));
     luaL_buffinit(L, &b);
     for (lua_Integer i = 1; i <= 64; i++) {
-        size_t len;
+        size_t len = 0;
         const char *name;
         if (lua_rawgeti(L, 3, i) == LUA_TNIL) {
             lua_pop(L, 1);
