@@ -102,6 +102,9 @@ const char *mw_channel_view_bytes(lua_State *L, int idx, size_t *len);
 /* Bytes at the head of the queue of `s` that the script has as the last view: they were given, and are not unread.  [-0, +0, -] */
 size_t mw_channel_lent(lua_State *L, const mw_stream *s);
 
+/* channel_coat.c: codec(v) -> "json" | "msgpack" | nil: v is a channel that makes bytes of values itself. [-0, +1, -] */
+int mw_channel_codec(lua_State *L);
+
 /* A method for streams: stream:framed(protocol, options) -> channel. Makes the types at its first call. [-0, +1, e] */
 int mw_stream_framed(lua_State *L);
 

@@ -201,6 +201,15 @@ void mw_coat_stats(lua_State *L, const struct mw_coat *c) {
     lua_setfield(L, -2, "batches_received");
 }
 
+int mw_channel_codec(lua_State *L) {
+    const struct mw_channel *ch = luaL_testudata(L, 1, MW_CHANNEL_TYPE);
+    enum mw_codec codec = ch != NULL && ch->coat != NULL ? ch->coat->codec : MW_CODEC_NONE;
+
+    if (codec == MW_CODEC_NONE) lua_pushnil(L);
+    else lua_pushstring(L, codec == MW_CODEC_JSON ? "json" : "msgpack");
+    return 1;
+}
+
 void mw_coat_charge(struct mw_coat *c) {
     size_t now = c->batch.bytes.size + c->packed.size + c->got.size;
 

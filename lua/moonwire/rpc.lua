@@ -492,7 +492,7 @@ local function attach(p, channel, op)
     if has(channel, "send") and has(channel, "recv") then
       local framed = has(channel, "views")
       p.channel, p.owned = channel, framed
-      if framed and not (core.stream.codec and core.stream.codec(channel)) then p.encode, p.decode = p.wire.encode, p.wire.decode end
+      if framed and not core.stream.codec(channel) then p.encode, p.decode = p.wire.encode, p.wire.decode end
       return
     end
   end

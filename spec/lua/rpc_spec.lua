@@ -316,6 +316,25 @@ describe("JSON-RPC", function()
     assert.same({ 10, 2.5 }, rpc:call("twice", { x = 5 }, { timeout = 5 }))
   end)
 
+  it("speaks over channels that carry values themselves", function()
+    for _, codec in ipairs { "json", "msgpack" } do
+      local sa, sb, _ <close> = both(streams())
+      local a <close> = mw.rpc.json(sa:framed("u32le", { codec = codec }))
+      local b <close> = mw.rpc.json(sb:framed("u32le", { codec = codec }))
+      b:handle("add", function(p) return p[1] + p[2] end)
+      b:handle("null", function() end)
+      assert.equal(3, a:call("add", { 1, 2 }, { timeout = 5 }))
+      assert.equal(null, a:call("null", nil, { timeout = 5 }))
+    end
+    local sa, sb, _ <close> = both(streams())
+    local rpc <close> = mw.rpc.json(sa:framed("lines", { codec = "json" }))
+    rpc:handle("ping", function() return "pong" end)
+    local raw = sb:framed "lines"
+    assert.equal(-32700, exchange(raw, "{").error.code)
+    assert.equal(-32600, exchange(raw, "5").error.code)
+    assert.equal("pong", exchange(raw, '{"jsonrpc":"2.0","method":"ping","id":1}').result)
+  end)
+
   it("leaves unread what it has no place for", function()
     local rpc, raw, _ <close> = json_raw { concurrent = 1, queue = 4 }
     local gate, done = task.event(), 0

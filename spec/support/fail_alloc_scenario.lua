@@ -35,6 +35,32 @@ local function coats(url)
   end
 end
 
+local function calls(url)
+  local srv <close> = assert(mw.net.listen(url))
+  for _, protocol in ipairs { "msgpack", "json" } do
+    local function peer(stream)
+      if protocol == "msgpack" then return mw.rpc.msgpack(stream) end
+      return mw.rpc.json(stream:framed "lines")
+    end
+    local server = mw.task.spawn(function()
+      local conn <close> = assert(srv:accept { timeout = 10 })
+      local rpc <close> = peer(conn)
+      rpc:handle("twice", function(p) return { p[1], p[1] } end)
+      rpc:handle("fails", function() return nil, "no" end)
+      rpc:wait { timeout = 10 }
+    end)
+    local conn <close> = assert(mw.net.connect(srv:address(), { timeout = 10 }))
+    local rpc <close> = peer(conn)
+    local v, err = rpc:call("twice", { { x = mw.null, y = 1.5 } }, { timeout = 10 })
+    if not v then error(err) end
+    assert(v[2].x == mw.null)
+    local code = select(2, rpc:call("fails", nil, { timeout = 10 })).code
+    assert(code == "ERPC", code)
+    rpc:close()
+    server:join()
+  end
+end
+
 local function tasks()
   local ch = mw.task.channel(2)
   mw.task.scope(function(s)
@@ -229,11 +255,11 @@ local function measured()
 end
 
 local steps = {
-  measured = measured, frames = frames, coats = coats,
+  measured = measured, frames = frames, coats = coats, calls = calls,
   tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
   supervised = supervised, pooled = pooled, shared = shared, workers = workers, threads = threads, served = served,
 }
 for _, name in ipairs { ... } do
-  if name == "frames" or name == "coats" then steps[name] "tcp://127.0.0.1:0" else steps[name]() end
+  if name == "frames" or name == "coats" or name == "calls" then steps[name] "tcp://127.0.0.1:0" else steps[name]() end
 end
 print "done"

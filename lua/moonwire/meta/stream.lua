@@ -155,3 +155,8 @@ local door = {}
 ---@param stream moonwire.Stream
 ---@return boolean
 function door.quiet(stream) end
+
+--- For our own modules: how a channel makes bytes of values; nil: it carries bytes, or is no channel.
+---@param channel any
+---@return "json"|"msgpack"|nil
+function door.codec(channel) end
