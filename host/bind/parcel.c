@@ -11,6 +11,7 @@
 #include "bind/ring.h"
 #include "bind/shm.h"
 #include "bind/stream.h"
+#include "io/secure.h"
 
 enum { READONLY = 1 };                   /* flags of a memory */
 enum { TWO = 1, IN = 2, OUT = 4 };       /* of a stream: descriptors of its own for both directions; the directions it has */
@@ -102,6 +103,7 @@ static int pack_stream(lua_State *L, int idx, struct mw_parcel *out, struct mw_e
     if (mw_stream_reader(s)->held || !mw_wait_empty(mw_stream_readable(s)) || !mw_wait_empty(mw_stream_writable(s))) {
         return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "a task waits for it");
     }
+    if (mw_stream_is_secure(s)) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "it speaks TLS, which does not go with it");
     if (mw_stream_flush(s, err) != 0) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "it has bytes that are not sent yet: flush it first");
     if (mw_stream_kept(s)) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "a channel of it holds messages of a batch that were not received: receive them first");
     if (mw_stream_holds_fds(s)) return mw_err_set(err, MW_EINVAL, "parcel", mw_stream_subject(s), "it holds handles that were not taken");

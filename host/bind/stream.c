@@ -264,6 +264,9 @@ static int passable(lua_State *L, int idx, struct mw_err *err) {
     if (rfd >= 0 && wfd >= 0 && rfd != wfd) {
         return mw_raise_inval(L, "stream.send_handle", "argument %d: a stream of two descriptors cannot be sent as one", idx - 1);
     }
+    if (mw_stream_is_secure(s)) {
+        return mw_raise_inval(L, "stream.send_handle", "argument %d: a stream of TLS cannot be sent: its keys stay here", idx - 1);
+    }
     if (mw_bytes_len(mw_stream_in(s)) > 0) {
         return mw_err_set(err, -EBUSY, "stream send_handle", mw_stream_subject(s),
                           "it holds unread bytes, which would be lost: read them first");

@@ -9,6 +9,7 @@
 
 #include "io/process_parts.h"
 #include "io/pty.h"
+#include "io/secure.h"
 
 /* Bytes, for streams: fewer wakes when much flows. A mebibyte was no faster, and a user may hold 64 MiB of pipe buffers in all
  * before the kernel makes every new pipe small (pipe-user-pages-soft). It may say no. */
@@ -78,6 +79,7 @@ static int given(struct launch *l, const struct mw_stdio *io, int i) {
     char path[32];
 
     if (fd < 0) return mw_err_setf(l->err, MW_EINVAL, l->o->op, subject(l), "the stream given as std%s is closed, or has no such direction", i == 0 ? "in" : i == 1 ? "out" : "err");
+    if (mw_stream_is_secure(io->given)) return mw_err_set(l->err, MW_EINVAL, l->o->op, subject(l), "the stream given speaks TLS, which the child does not: copy between the two");
     if (i == 0 && mw_bytes_len(mw_stream_in(io->given)) > 0) return mw_err_set(l->err, MW_EINVAL, l->o->op, subject(l), "the stream given as stdin holds bytes that were read ahead: the child would miss them");
     if (i > 0 && mw_stream_flush(io->given, NULL) == 1) return mw_err_set(l->err, MW_EINVAL, l->o->op, subject(l), "the stream given as output has unsent bytes: flush it first");
     if (fstat(fd, &st) < 0) return mw_err_sys(l->err, l->o->op, subject(l));

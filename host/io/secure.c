@@ -184,15 +184,20 @@ static int over(mw_stream *s, int code) {
     return code;
 }
 
+/* Is the handshake done by now? Then what was written meanwhile can go. */
+static void note_shaken(mw_stream *s) {
+    struct mw_secure *x = s->secure;
+
+    if (x->shaken || x->calls->shake(x->tls, NULL) != 1) return;
+    x->shaken = x->news = 1;
+    if (mw_bytes_len(&s->head.out) > 0) mw_stream_push_out(s);
+}
+
 /* What reading has made us say (handshake, new keys, alerts) goes out. 0 or a code. */
 static int answer(mw_stream *s) {
     struct mw_secure *x = s->secure;
     int rc, wanted = s->want_write;
 
-    if (!x->shaken && x->calls->shake(x->tls, NULL) == 1) {
-        x->shaken = x->news = 1;
-        if (mw_bytes_len(&s->head.out) > 0) mw_stream_push_out(s);
-    }
     if (mw_bytes_len(&x->sealed) == 0 || s->werr != 0) return 0;
     rc = mw_secure_flush(s);
     if (rc == 0 && mw_bytes_len(&x->sealed) > SEALED_MAX) {
@@ -227,11 +232,12 @@ int mw_secure_read(mw_stream *s, size_t want, int *full) {
     mw_bytes_commit(&s->head.in, done);
     s->head.came += done;
     *full = more || done == room;
-    if (rc >= 0 && n >= 0) rc = answer(s);
-    else if (n < 0) rc = (int)n;
+    note_shaken(s);
+    if (rc >= 0 && (n >= 0 || n == MW_EEOF)) rc = answer(s);
+    if (rc >= 0 && n < 0) rc = (int)n;
     mw_stream_charge(s);
     if (rc < 0 && rc != MW_ENOMEM) rc = over(s, rc);
-    if (done == 0) return rc;
+    if (done == 0) return rc < 0 ? rc : 0;
     if (room >= s->chunk && done == room && s->chunk < MW_CHUNK_MAX) s->chunk *= 2;
     return 1;
 }
@@ -342,6 +348,7 @@ int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, i
     s->drained_in = mw_host_turn(s->host) - 1;
     mw_stream_charge(s);
     rc = x->calls->shake(x->tls, &x->err);
+    note_shaken(s);
     if (rc >= 0) rc = answer(s);
     if (rc < 0) {
         over(s, rc);

@@ -90,8 +90,13 @@ describe("TLS with others", function()
         stdin = "pipe", stdout = "pipe", stderr = "stdout" })
       c.stdin:write "one\n"
       assert.truthy(c.stdout:read_until("ONE\n", { timeout = 10 }))
-      c.stdin:write "K\n"
-      assert.truthy(c.stdout:read_until("KEYUPDATE", { timeout = 10 }))
+      local asked
+      for _ = 1, 5 do -- a K that it reads together with something else is a K to be sent
+        c.stdin:write "K\n"
+        asked = c.stdout:read_until("KEYUPDATE", { timeout = 4 })
+        if asked then break end
+      end
+      assert.truthy(asked)
       c.stdin:write "two\n"
       assert.truthy(c.stdout:read_until("TWO\n", { timeout = 10 }))
       c.stdin:close()

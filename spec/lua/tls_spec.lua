@@ -50,6 +50,17 @@ describe("tls://", function()
     close(here, there, srv)
   end)
 
+  it("accepts who has said all, and that it ends, with the last of the handshake", function()
+    local srv = listen()
+    local accepted = task.spawn(function() return srv:accept { timeout = 10 } end)
+    local there = assert(net.connect(srv:address(), { ca = own.pem }))
+    there:write "all"
+    there:close()
+    local here = assert(accepted:join())
+    assert.equal("all", here:read "a")
+    close(here, srv)
+  end)
+
   it("takes PEM text in place of paths", function()
     local srv = listen { cert = mw.fs.read(cert.cert), key = mw.fs.read(cert.key) }
     close(srv, meet(srv, { ca = mw.fs.read(own.pem) }))
