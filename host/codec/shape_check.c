@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 
+#include "codec/pack.h"
 #include "codec/shape_node.h"
 
 enum { LEVEL_SLOTS = 10 };      /* of the stack, for each table */
@@ -20,10 +21,12 @@ static enum mw_shape_type type_at(const struct mw_shape_run *r, int idx, const m
     case LUA_TTABLE: break;
     default: return T_OTHER;
     }
-    switch (mw_codec_marked(L, idx)) {
-    case MW_CODEC_ARRAY: return T_ARRAY;
-    case MW_CODEC_OBJECT: return T_OBJECT;
-    default: break;
+    if (lua_getmetatable(L, idx)) {
+        int is_ext = (mw_pack_push_ext(L), lua_rawequal(L, -1, -2));
+        lua_pop(L, 2);
+        if (is_ext) return T_OTHER;
+        if (mw_codec_marked(L, idx) == MW_CODEC_ARRAY) return T_ARRAY;
+        if (mw_codec_marked(L, idx) == MW_CODEC_OBJECT) return T_OBJECT;
     }
     if (r->from_bytes) return T_OBJECT;
     lua_pushnil(L);
@@ -285,9 +288,10 @@ static int check(struct mw_shape_run *r, const mw_shape *s, int idx) {
         if (s->of == NULL || s->of->dead) return mw_shape_wrong(r, "a schema that is whole", "one that is being made");
         return mw_shape_check_at(r, s->of, idx);
     }
+    if (s->kind == MW_SHAPE_ANY && lua_istable(r->L, idx)) return 0;
     type = type_at(r, idx, s);
     if (type >= T_COUNT || !(s->mask & 1u << type)) return mw_shape_wrong_type(r, s, type);
-    if (type < T_ARRAY || s->kind == MW_SHAPE_ANY) return check_scalar(r, s, idx, type);
+    if (type < T_ARRAY) return check_scalar(r, s, idx, type);
     if (++r->depth > r->depth_max) return mw_shape_failed(r, MW_ELIMIT, "nested too deep");
     rc = s->kind == MW_SHAPE_ARRAY ? check_array(r, s, idx) : s->kind == MW_SHAPE_MAP ? check_map(r, s, idx) : check_object(r, s, idx);
     r->depth--;
