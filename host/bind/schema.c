@@ -57,9 +57,11 @@ static int matches(lua_State *L, const char *text, size_t len, const char *patte
 /* ---- Methods ------------------------------------------------------------------------------------------------------------------ */
 
 static const mw_shape *self(lua_State *L) {
-    mw_box_self(L, MW_SHAPE_TYPE);
-    if (mw_shape_test(L, 1) == NULL) mw_raise_inval(L, "schema", "it was collected");
-    return mw_shape_test(L, 1);
+    mw_shape *s = mw_box_known(L, MW_SHAPE_TYPE);
+
+    if (s->kind == MW_SHAPE_NONE || s->dead) mw_raise_inval(L, "schema", "it was collected");
+    mw_box_know(L, s, MW_SHAPE_TYPE);
+    return s;
 }
 
 /* nil and the error, whose data says where, and what was expected there. `bytes`: they were read, and the offset counts. */
@@ -98,7 +100,7 @@ static int schema_parse(lua_State *L) {
     const char *bytes;
     size_t len;
 
-    bytes = mw_arg_bytes(L, 2, "schema.parse", "the message", &len);
+    bytes = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &len) : mw_arg_bytes(L, 2, "schema.parse", "the message", &len);
     codec = options(L, "schema.parse", &o);
     if (mw_shape_read(L, shape, codec, bytes, len, &o, &fault, &err) == 0) return 1;
     return push_refusal(L, "schema.parse", &fault, 1, &err);
@@ -153,7 +155,10 @@ static int schema_tostring(lua_State *L) {
 }
 
 static int schema_gc(lua_State *L) {
-    mw_shape_end(L, luaL_checkudata(L, 1, MW_SHAPE_TYPE));
+    mw_shape *s = luaL_checkudata(L, 1, MW_SHAPE_TYPE);
+
+    mw_box_forget(L, s);
+    mw_shape_end(L, s);
     return 0;
 }
 

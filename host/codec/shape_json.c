@@ -132,12 +132,14 @@ static const char *read_number(struct mw_shape_run *r, const mw_shape *s, const 
     if (to == NULL) return scan_failed(r, &f);
     if (n.whole) {
         lua_pushinteger(r->L, n.integer);
-        if (s->kind == MW_SHAPE_INTEGER && n.integer >= s->as.integer.min && n.integer <= s->as.integer.max) return to;
+        if (s->kind == MW_SHAPE_INTEGER ? n.integer >= s->as.integer.min && n.integer <= s->as.integer.max
+                                        : s->as.number.min.is == BOUND_NONE && s->as.number.max.is == BOUND_NONE) return to;
         r->at = at;
         rc = mw_shape_is_integer(r, s, n.integer);
     } else {
         if (s->kind == MW_SHAPE_INTEGER) return wrong_type(r, s, at);
         lua_pushnumber(r->L, n.real);
+        if (s->as.number.min.is == BOUND_NONE && s->as.number.max.is == BOUND_NONE) return to; /* JSON's are finite */
         r->at = at;
         rc = mw_shape_is_float(r, s, n.real);
     }
@@ -347,7 +349,7 @@ struct members {
     uint64_t seen;              /* a bit a field, when there are no more than 64 */
 };
 
-static int is_again(struct mw_shape_run *r, struct members *m, unsigned i) {
+static inline int is_again(struct mw_shape_run *r, struct members *m, unsigned i) {
     if (m->o->n <= 64) return (m->seen >> i & 1) != 0;
     lua_rawgeti(r->L, r->keys, m->o->field[i].key);
     i = (unsigned)has(r->L, m->t);
@@ -429,8 +431,19 @@ static const char *finish(struct mw_shape_run *r, struct members *m, const char 
     return at;
 }
 
+/* The first eight bytes are compared as one number: no call for most. */
 static inline int is_next(const struct mw_shape_field *f, const char *at, const char *end) {
-    return f->quoted != NULL && (size_t)(end - at) > f->len + 3 && memcmp(at, f->quoted, f->len + 3) == 0;
+    size_t len = f->len + 3;
+    uint64_t a, b;
+
+    if (f->quoted == NULL || (size_t)(end - at) <= len) return 0;
+    if (len < 8) return memcmp(at, f->quoted, len) == 0;
+    memcpy(&a, at, 8);
+    memcpy(&b, f->quoted, 8);
+    if (a != b) return 0;
+    memcpy(&a, at + len - 8, 8);
+    memcpy(&b, f->quoted + len - 8, 8);
+    return a == b && (len <= 16 || memcmp(at, f->quoted, len) == 0);
 }
 
 static const char *read_object(struct mw_shape_run *r, const mw_shape *s, const char *at) {

@@ -262,7 +262,7 @@ function schema.object(fields, opts)
     end
   end
   local text = #parts == 0 and "object{}" or "object{ " .. concat(parts, ", ") .. " }"
-  if o.extra then text = cut(text, TEXT_MAX - 20) .. ", extra = " .. format("%q", o.extra) end
+  if o.extra then text = format("object(%s, { extra = %q })", cut(text:sub(7), TEXT_MAX - 40), o.extra) end
   return make { kind = "object", names = names, shapes = shapes, extra = extra, expected = "an object", text = text }
 end
 
