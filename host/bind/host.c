@@ -78,8 +78,25 @@ static int host_memory(lua_State *L) {
     return 2;
 }
 
+/* host.call_began() -> when, or nil while nobody asks how long calls take (mw.metrics)                [-0, +1, -] */
+static int host_call_began(lua_State *L) {
+    mw_host *h = mw_host_of(L);
+
+    if (mw_host_measures(h)->times[MW_TIME_CALL_RPC] == NULL) return 0;
+    lua_pushinteger(L, (lua_Integer)mw_host_now(h));
+    return 1;
+}
+/* host.call_ended(when): a remote call was answered                                                  [-0, +0, e] */
+static int host_call_ended(lua_State *L) {
+    uint64_t began = (uint64_t)luaL_checkinteger(L, 1), now = mw_host_now(mw_host_of(L));
+
+    mw_measure(mw_host_measures(mw_host_of(L)), MW_TIME_CALL_RPC, now > began ? now - began : 0);
+    return 0;
+}
+
 int mw_door_host(lua_State *L) {
-    static const luaL_Reg fns[] = {{"exit", host_exit}, {"memory", host_memory}, {NULL, NULL}};
+    static const luaL_Reg fns[] = {{"exit", host_exit}, {"memory", host_memory}, {"call_began", host_call_began},
+                                   {"call_ended", host_call_ended}, {NULL, NULL}};
     lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key);
     luaL_setfuncs(L, fns, 0);
     return 1;

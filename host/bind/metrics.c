@@ -435,21 +435,26 @@ static int metrics_collect(lua_State *L) {
     return 0;
 }
 
-/* metrics.text(i) -> the text of the i-th metric, "" when it has no value yet | nil: there is none         [-0, +1, e] */
+/* metrics.text(i, from) -> a piece of the i-th metric's text, "" when it has no value yet; where the next piece begins, or nil.
+ * nil: there is no such metric.                                                                            [-0, +0|2, e] */
 static int metrics_text(lua_State *L) {
     lua_Integer i = mw_arg_integer(L, 1, "metrics.text", "the number", 1, MW_METERS_MAX + 1);
+    unsigned from = (unsigned)mw_arg_integer(L, 2, "metrics.text", "the place", 0, 2 * MW_METER_SERIES_MAX);
     struct home *home = push_home(L);
     mw_meter *m = home->all != NULL ? mw_meters_at(home->all, (unsigned)i - 1) : NULL;
-    int rc;
+    int rc, more;
 
     if (m == NULL) return 0;
     home->text.head = home->text.tail = 0;
-    rc = mw_meter_text(m, &home->text);
+    rc = mw_meter_text(m, from, &home->text);
     if (rc < 0) return raise_code(L, "text", rc);
+    more = from + MW_METER_PIECE < mw_meter_series_count(m);
     lua_pushlstring(L, mw_bytes_len(&home->text) > 0 ? mw_bytes_at(&home->text) : "", mw_bytes_len(&home->text));
     home->text.head = home->text.tail = 0;
     mw_bytes_shrink(&home->text, TEXT_KEPT);
-    return 1;
+    if (more) lua_pushinteger(L, (lua_Integer)(from + MW_METER_PIECE));
+    else lua_pushnil(L);
+    return 2;
 }
 
 static int home_gc(lua_State *L) {

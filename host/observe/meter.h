@@ -75,9 +75,10 @@ int mw_series_observe(struct mw_series *s, double value);
 int mw_meter_merged(const mw_meter *m, struct mw_histogram *out);
 const struct mw_meter_memory *mw_meter_memory(const mw_meter *m);
 
-/* meter_text.c: appends HELP, TYPE and a line for each value. 0 or MW_ENOMEM (some of it may have been written). A meter without
- * series has no text. */
-int mw_meter_text(const mw_meter *m, struct mw_bytes *out);
+/* meter_text.c: appends HELP, TYPE (from 0) and the lines of the MW_METER_PIECE series from the `from`th on, so that nobody is kept
+ * for long. 0 or MW_ENOMEM (some of it may have been written). A meter without series has no text. */
+#define MW_METER_PIECE 250u
+int mw_meter_text(const mw_meter *m, unsigned from, struct mw_bytes *out);
 /* A number as the format has it, whatever the locale: "17", "0.25", "1e+20", "NaN", "+Inf". Returns its length, at most 31. */
 int mw_meter_number(char out[32], double value);
 

@@ -32,17 +32,27 @@ function Histogram:time(f, labels)
   return f()
 end
 
+--- Between the pieces of the text `rest` is called.
+local function write(rest)
+  door.collect()
+  local parts, i, from = {}, 1, 0
+  while true do
+    local part, more = door.text(i, from)
+    if not part then return concat(parts) end
+    insert(parts, part)
+    if more then
+      from = more
+      rest()
+    else
+      i, from = i + 1, 0
+    end
+  end
+end
+
 --- All metrics in the text format of Prometheus, version 0.0.4: the host's own and the script's.
 ---@return string
 function metrics.text()
-  door.collect()
-  local parts = {}
-  for i = 1, math.maxinteger do
-    local part = door.text(i)
-    if not part then break end
-    insert(parts, part)
-  end
-  return concat(parts)
+  return write(function() end)
 end
 
 --- Serves `GET /metrics` at `address` until what is returned is closed, or the script ends: it keeps no script alive.
@@ -52,7 +62,7 @@ end
 ---@return moonwire.Listener? listener
 ---@return moonwire.Err? err
 function metrics.listen(address, opts)
-  return core.module("moonwire.metrics_http").listen(address, opts, metrics.text)
+  return core.module("moonwire.metrics_http").listen(address, opts, function() return write(core.task.pass) end)
 end
 
 return metrics

@@ -107,7 +107,10 @@ local function serve_one(conn, first, text)
     return refuse(conn, 405, o)
   end
   local ok, body = pcall(text)
-  if not ok then return refuse(conn, 500, { head_only = o.head_only }) end -- there is no memory for it
+  if not ok then -- there is no memory for it, or the listener is closed
+    if type(body) == "table" and body.code == "ECANCELED" then error(body, 0) end
+    return refuse(conn, 500, { head_only = o.head_only })
+  end
   o.type = FORMAT
   return answer(conn, 200, body, o)
 end

@@ -356,6 +356,7 @@ function Rpc:call(method, params, opts)
   p.pending_count = p.pending_count + 1
   p.calls = p.calls + 1
   p.room:wake() -- the reader may stand still
+  local began = core.host.call_began()
   local ok, sent, why = pcall(send, p, p.wire.request(id, method, params), deadline and timeout)
   local answered
   if ok and sent then ok, answered = pcall(await, w, deadline) end
@@ -366,6 +367,7 @@ function Rpc:call(method, params, opts)
     if p.ended or p.closed then return ended(p, op, method) end
     return nil, why
   end
+  if began and (w.result ~= nil or w.failure) then core.host.call_ended(began) end
   if w.result ~= nil then return w.result end
   if w.failure then
     local f = w.failure

@@ -71,6 +71,6 @@ local s = latency:summary()
 assert(s.count == 184 and s.p50 < 0.02 and s.p99 >= 0.02 * 0.99 and s.max >= s.p99)
 print(("calls   %d: %d double, %d slow, %d unknown"):format(calls:value(), calls:value { op = "double" }, calls:value { op = "slow" },
   calls:value { op = "unknown" }))
-print(("latency p50 %.3f ms, p90 %.3f ms, p99 %.1f ms, the longest %.1f ms"):format(s.p50 * 1e3, s.p90 * 1e3, s.p99 * 1e3, s.max * 1e3))
+print(("latency p50 %.1f us, p90 %.1f us, p99 %.0f us, the longest %.0f us"):format(s.p50 * 1e6, s.p90 * 1e6, s.p99 * 1e6, s.max * 1e6))
 print(("host    %d messages in, %d bytes in, %.0f KiB of Lua"):format(value 'moonwire_messages_total{direction="in"}',
   value 'moonwire_bytes_total{direction="in"}', value "moonwire_lua_memory_bytes" / 1024))

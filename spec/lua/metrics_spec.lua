@@ -209,6 +209,14 @@ describe("the text of all metrics", function()
     check(metrics.text())
   end)
 
+  it("has every series of a metric once, however many there are", function()
+    local n = name "total"
+    local c = metrics.counter(n, { labels = { "i" }, max_series = 10000 })
+    for i = 1, 1001 do c:inc(i, { i = i }) end
+    local series = check(metrics.text())
+    for i = 1, 1001 do assert.equal(i, series[n .. "\0i\0" .. i]) end
+  end)
+
   it("is good in the eyes of promtool", function()
     local found = mw.process.run { "sh", "-c", "command -v promtool" }
     if not found.ok then return pending "promtool is not installed" end

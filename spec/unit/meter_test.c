@@ -175,7 +175,7 @@ static mw_meter *counter(mw_meters *all, const char *name, unsigned max) {
 }
 static int text_is(const mw_meter *m, const char *want) {
     struct mw_bytes out = { 0 };
-    int same = mw_meter_text(m, &out) == 0 && mw_bytes_len(&out) == strlen(want) && memcmp(mw_bytes_at(&out), want, strlen(want)) == 0;
+    int same = mw_meter_text(m, 0, &out) == 0 && mw_bytes_len(&out) == strlen(want) && memcmp(mw_bytes_at(&out), want, strlen(want)) == 0;
 
     if (!same) printf("# %.*s\n", (int)mw_bytes_len(&out), out.base != NULL ? mw_bytes_at(&out) : "");
     mw_bytes_free(&out);

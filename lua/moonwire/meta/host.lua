@@ -21,4 +21,12 @@ function host.exit(code) end
 ---@return integer limit  bytes
 function host.memory() end
 
+--- The time now, for host.call_ended; nothing while nobody asks how long calls take (mw.metrics).
+---@return integer? ns
+function host.call_began() end
+
+--- A remote call was answered that began then.
+---@param began integer
+function host.call_ended(began) end
+
 return host

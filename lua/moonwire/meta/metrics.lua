@@ -108,9 +108,11 @@ function door.histogram(name, opts) end
 --- Brings the host's own metrics (moonwire_...) up to date.
 function door.collect() end
 
---- The text of the i-th metric, "" when it has no value yet, nil beyond the last.
+--- A piece of the text of the i-th metric, "" when it has no value yet, nil beyond the last; and where the next piece begins.
 ---@param i integer
----@return string?
-function door.text(i) end
+---@param from integer  0
+---@return string? text
+---@return integer? next
+function door.text(i, from) end
 
 return door
