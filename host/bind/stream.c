@@ -241,12 +241,12 @@ static int stream_gc(lua_State *L) {
     struct mw_stream_box *box = lua_touserdata(L, 1);
     mw_stream *s = box->s;
 
+    mw_stream_more_end(box);
     if (s == NULL) return 0;
     box->s = NULL;
     if (box->now != NULL) mw_stream_await(s, NULL, NULL);
     free(box->now);
     box->now = NULL;
-    mw_stream_more_end(box);
     mw_box_forget(L, box);
     if (!mw_stream_closed(s) && !box->owned) mw_box_warn(L, 1, "stream");
     mw_stream_release(s);
