@@ -211,6 +211,21 @@ describe("metrics.listen", function()
     assert.same({ "done\n", "", 0 }, { r.stdout, r.stderr, r.code })
   end)
 
+  it("serves over TLS as well, and goes on after whoever does not speak it", function()
+    local ca = dofile("spec/support/tls_ca.lua").new()
+    local _gone <close> = setmetatable({}, { __close = function() ca:close() end })
+    local cert = ca:issue "server"
+    local l <close> = assert(metrics.listen("tls://127.0.0.1:0", { cert = cert.cert, key = cert.key }))
+    local plain <close> = assert(net.connect((l:address():gsub("^tls", "tcp"))))
+    plain:write(GET)
+    plain:read("a", { timeout = 20 })
+    local conn <close> = assert(net.connect(l:address(), { ca = ca.pem, timeout = 20 }))
+    conn:write(GET)
+    local code, _, body = answer(conn)
+    assert.equal(200, code)
+    check(body)
+  end)
+
   it("needs the right to listen", function()
     local r = assert(mw.process.run { moonwire, "eval", [[
       local ok, err = pcall(require("moonwire").metrics.listen, "tcp://127.0.0.1:9464")
