@@ -10,6 +10,7 @@ local setmetatable, type, pcall, xpcall, error, tostring, next = setmetatable, t
 local max = math.max
 
 local OVERFLOW = 8
+local SHOWN = 1000     -- bytes of a peer's error text in ours
 local MAX_BATCH = 1000 -- messages of a batch, which JSON-RPC has
 
 ---@class moonwire.RpcOptions
@@ -323,6 +324,12 @@ local function next_id(p)
   return p.id
 end
 
+--- A peer's text as one line of ours: nothing in it moves a cursor. As it came it is in err.data.message.
+local function shown(text)
+  if #text > SHOWN then text = text:sub(1, SHOWN) .. "..." end
+  return (text:gsub("%c", function(c) return ("\\x%02x"):format(c:byte()) end))
+end
+
 local function await(w, deadline)
   while not w.done do
     if not deadline then
@@ -371,7 +378,7 @@ function Rpc:call(method, params, opts)
   if w.result ~= nil then return w.result end
   if w.failure then
     local f = w.failure
-    return nil, err.fail("ERPC", op, method, f.message, nil, f)
+    return nil, err.fail("ERPC", op, method, shown(f.message), nil, f)
   end
   if sent and not answered then return nil, err.fail("ETIMEDOUT", op, method, "timed out") end
   return ended(p, op, method)

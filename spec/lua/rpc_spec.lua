@@ -293,6 +293,15 @@ describe("JSON-RPC", function()
     end
   end)
 
+  it("shows nothing of a peer's error that moves a cursor, and keeps it as it came", function()
+    local a, b, _ <close> = json_pair()
+    b:handle("escape", function() mw.rpc.fail(1, "red \27[31m\n" .. ("x"):rep(5000)) end)
+    local _, err = a:call "escape"
+    assert.is_nil(tostring(err):find "%c")
+    assert.truthy(tostring(err):find("red \\x1b[31m\\x0a", 1, true) and #tostring(err) < 1100)
+    assert.equal(5000 + 10, #err.data.message)
+  end)
+
   it("does not say where a handler failed", function()
     local rpc, raw, _ <close> = json_raw()
     rpc:handle("bug", function() return nil + 1 end) -- luacheck: ignore
