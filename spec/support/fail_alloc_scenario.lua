@@ -35,6 +35,25 @@ local function coats(url)
   end
 end
 
+local function greeted(url)
+  local options = {
+    auth = { mw.auth.hmac { secrets = { alice = "the secret of alice" }, secret = { "sixteen bytes...", "seventeen bytes.." } } },
+    auth_timeout = 2,
+  }
+  local srv <close> = assert(mw.net.listen(url, options))
+  mw.task.spawn_with({ daemon = true, name = "server" }, srv.serve, srv, function(conn)
+    for line in conn:lines() do assert(conn:write(conn:peer().identity, " ", line, "\n")) end
+  end)
+  local auth = mw.auth.hmac { secret = "the secret of alice", identity = "alice" }
+  local conn <close> = assert(mw.net.connect(srv:address(), { timeout = 10, auth = auth, auth_timeout = 2 }))
+  assert(conn:write("hello\n"))
+  local line, err = conn:read("l", { timeout = 10 })
+  if not line then error(err or "closed") end
+  assert(line == "alice hello")
+  local none, why = mw.net.connect(srv:address(), { auth = mw.auth.hmac { secret = "another secret.." }, auth_timeout = 2 })
+  assert(none == nil and why.code)
+end
+
 local function calls(url)
   local srv <close> = assert(mw.net.listen(url))
   for _, protocol in ipairs { "msgpack", "json" } do
@@ -255,11 +274,11 @@ local function measured()
 end
 
 local steps = {
-  measured = measured, frames = frames, coats = coats, calls = calls,
+  greeted = greeted, measured = measured, frames = frames, coats = coats, calls = calls,
   tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
   supervised = supervised, pooled = pooled, shared = shared, workers = workers, threads = threads, served = served,
 }
 for _, name in ipairs { ... } do
-  if name == "frames" or name == "coats" or name == "calls" then steps[name] "tcp://127.0.0.1:0" else steps[name]() end
+  if name == "frames" or name == "coats" or name == "calls" or name == "greeted" then steps[name] "tcp://127.0.0.1:0" else steps[name]() end
 end
 print "done"
