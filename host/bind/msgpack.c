@@ -3,71 +3,36 @@
 #include "codec/pack.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "bind/arg.h"
+#include "bind/codec.h"
 #include "bind/doors.h"
-
-#define KEEP 65536u                     /* bytes that stay between two messages */
-#define BYTES_MAX (1u << 30)            /* of one message, whatever the options say */
-#define SCRATCH "mw.msgpack.scratch"
+#include "bind/scratch.h"
 
 static const char *const READ_OPTIONS[] = {"max_depth", "max_bytes", NULL};
 static const char *const WRITE_OPTIONS[] = {"max_depth", "max_bytes", "strings", NULL};
 static const char *const STRINGS[] = {"auto", "str", "bin", NULL};
-static const char scratch_key;          /* registry: the box of bytes that nobody uses at the moment */
 
 static struct mw_codec_options limits(lua_State *L, int idx, const char *op, const char *const *known) {
     struct mw_codec_options o = {0};
 
     if (lua_isnoneornil(L, idx)) return o;
     mw_opt_open(L, idx, op, known, 0);
-    o.depth_max = (unsigned)mw_opt_integer(L, idx, op, "max_depth", 1, MW_CODEC_DEPTH_MAX, 0);
-    o.bytes_max = (size_t)mw_opt_size(L, idx, op, "max_bytes", 1, BYTES_MAX, 0);
+    mw_codec_opt(L, idx, op, &o);
     return o;
 }
 
-/* nil, err with err.data = { offset, path, need }                                                           [-0, +2, e] */
+/* nil, err with err.data = { offset, path }, or { need } where the value is not whole                       [-0, +2, e] */
 static int refuse(lua_State *L, const char *op, struct mw_err *err, const struct mw_codec_fault *fault) {
+    if (err->code != MW_EAGAIN) return mw_codec_push_fault(L, op, fault, NULL, err);
     snprintf(err->op, sizeof err->op, "%s", op);
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 1);
     lua_pushinteger(L, (lua_Integer)fault->offset);
-    lua_setfield(L, -2, err->code == MW_EAGAIN ? "need" : "offset");
-    if (err->code != MW_EAGAIN) {
-        lua_pushstring(L, fault->path);
-        lua_setfield(L, -2, "path");
-    }
+    lua_setfield(L, -2, "need");
     return mw_push_err_data(L, err);
 }
 
 /* ---- Writing --------------------------------------------------------------------------------------------------------------- */
-
-static int scratch_gc(lua_State *L) {
-    mw_bytes_free(lua_touserdata(L, 1));
-    return 0;
-}
-
-/* Pushes a box of bytes that is ours until give_back: a finalizer that runs meanwhile takes another.           [-0, +1, m] */
-static struct mw_bytes *scratch(lua_State *L) {
-    struct mw_bytes *out;
-
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key) == LUA_TUSERDATA) {
-        lua_pushnil(L);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
-        return lua_touserdata(L, -1);
-    }
-    lua_pop(L, 1);
-    out = lua_newuserdatauv(L, sizeof *out, 0);
-    memset(out, 0, sizeof *out);
-    luaL_setmetatable(L, SCRATCH);
-    return out;
-}
-static void give_back(lua_State *L, int idx, struct mw_bytes *out) {
-    mw_bytes_consume(out, mw_bytes_len(out));
-    mw_bytes_shrink(out, KEEP);
-    lua_pushvalue(L, idx);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
-}
 
 /* encode(v, { max_depth, max_bytes, strings }) -> bytes | nil, err (ELIMIT); raises for what cannot be written  [-0, +1|2, e] */
 static int msgpack_encode(lua_State *L) {
@@ -81,10 +46,10 @@ static int msgpack_encode(lua_State *L) {
     o = limits(L, 2, "msgpack.encode", WRITE_OPTIONS);
     if (lua_istable(L, 2)) strings = mw_opt_word(L, 2, "msgpack.encode", "strings", STRINGS, MW_PACK_AUTO);
     lua_settop(L, 1);
-    out = scratch(L);                                       /* [v out] */
+    out = mw_scratch_take(L);                               /* [v out] */
     rc = mw_pack_write_as(L, 1, out, (enum mw_pack_strings)strings, &o, &fault, &err);
     if (rc == 0) lua_pushlstring(L, mw_bytes_at(out), mw_bytes_len(out));
-    give_back(L, 2, out);
+    mw_scratch_give(L, 2);
     return rc < 0 ? refuse(L, "msgpack.encode", &err, &fault) : 1;
 }
 
@@ -168,10 +133,6 @@ int mw_door_msgpack(lua_State *L) {
     static const luaL_Reg door[] = {{"encode", msgpack_encode}, {"decode", msgpack_decode}, {"unpack", msgpack_unpack},
                                     {"ext", msgpack_ext}, {"is_ext", msgpack_is_ext},   {"scan", msgpack_scan},     {NULL, NULL}};
 
-    luaL_newmetatable(L, SCRATCH);
-    lua_pushcfunction(L, scratch_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
     luaL_newlib(L, door);
     return 1;
 }
