@@ -19,7 +19,7 @@ enum { LOOKS = 10 };            /* of MW_BUDGET steps: what a pattern may take o
 
 static const char *const CODECS[] = {"json", "msgpack", NULL};
 
-/* ---- Patterns --------------------------------------------------------------------------------------------------------------- */
+/* ---- Patterns ---------------------------------------------------------------------------------------------------- */
 
 struct match {
     const char *text, *pattern;
@@ -54,7 +54,7 @@ static int matches(lua_State *L, const char *text, size_t len, const char *patte
     return -1;
 }
 
-/* ---- Methods ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Methods ----------------------------------------------------------------------------------------------------- */
 
 static const mw_shape *self(lua_State *L) {
     mw_shape *s = mw_box_known(L, MW_SHAPE_TYPE);
@@ -90,7 +90,7 @@ static enum mw_codec options(lua_State *L, const char *op, struct mw_codec_optio
     return mw_opt_word(L, 3, op, "codec", CODECS, 0) == 0 ? MW_CODEC_JSON : MW_CODEC_MSGPACK;
 }
 
-/* schema:parse(bytes, { codec =, max_bytes =, max_depth = }) -> value | nil, err                            [-0, +1|2, e] */
+/* schema:parse(bytes, { codec =, max_bytes =, max_depth = }) -> value | nil, err                       [-0, +1|2, e] */
 static int schema_parse(lua_State *L) {
     const mw_shape *shape = self(L);
     struct mw_codec_options o = {0};
@@ -106,7 +106,7 @@ static int schema_parse(lua_State *L) {
     return push_refusal(L, "schema.parse", &fault, 1, &err);
 }
 
-/* schema:check(value) -> value | nil, err                                                                   [-0, +1|2, e] */
+/* schema:check(value) -> value | nil, err                                                              [-0, +1|2, e] */
 static int schema_check(lua_State *L) {
     const mw_shape *shape = self(L);
     struct mw_codec_fault fault;
@@ -117,7 +117,7 @@ static int schema_check(lua_State *L) {
     return push_refusal(L, "schema.check", &fault, 0, &err);
 }
 
-/* schema:encode(value, { codec =, max_bytes =, max_depth = }) -> bytes | nil, err                           [-0, +1|2, e] */
+/* schema:encode(value, { codec =, max_bytes =, max_depth = }) -> bytes | nil, err                      [-0, +1|2, e] */
 static int schema_encode(lua_State *L) {
     const mw_shape *shape = self(L);
     struct mw_codec_options o = {0};
@@ -162,9 +162,9 @@ static int schema_gc(lua_State *L) {
     return 0;
 }
 
-/* ---- Making them ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Making them ------------------------------------------------------------------------------------------------- */
 
-/* schema.make(description) -> schema: the description is its own from here on                                [-0, +1, e] */
+/* schema.make(description) -> schema: the description is its own from here on                            [-0, +1, e] */
 static int schema_make(lua_State *L) {
     size_t size;
 
@@ -178,7 +178,7 @@ static int schema_make(lua_State *L) {
     return 1;
 }
 
-/* schema.resolve(ref, schema): what a reference stands for                                                   [-0, +0, e] */
+/* schema.resolve(ref, schema): what a reference stands for                                               [-0, +0, e] */
 static int schema_resolve(lua_State *L) {
     mw_shape *ref = luaL_checkudata(L, 1, MW_SHAPE_TYPE);
     const mw_shape *to = luaL_checkudata(L, 2, MW_SHAPE_TYPE);
@@ -190,7 +190,7 @@ static int schema_resolve(lua_State *L) {
     return 0;
 }
 
-/* schema.describe(v) -> description | nil: it is no schema                                                   [-0, +1, -] */
+/* schema.describe(v) -> description | nil: it is no schema                                               [-0, +1, -] */
 static int schema_describe(lua_State *L) {
     if (mw_shape_test(L, 1) == NULL) lua_pushnil(L);
     else lua_getiuservalue(L, 1, 2);

@@ -15,11 +15,12 @@ const mw_shape *mw_shape_test(lua_State *L, int idx) {
     return s != NULL && s->kind != MW_SHAPE_NONE && !s->dead ? s : NULL;
 }
 
-/* ---- A run, and its story ------------------------------------------------------------------------------------------------ */
+/* ---- A run, and its story ---------------------------------------------------------------------------------------- */
 
 int mw_shape_run_open(struct mw_shape_run *r, const struct mw_codec_options *o) {
     r->depth = r->nest = 0;
-    r->depth_max = o == NULL || o->depth_max == 0 ? MW_CODEC_DEPTH : o->depth_max < MW_CODEC_DEPTH_MAX ? o->depth_max : MW_CODEC_DEPTH_MAX;
+    r->depth_max = o == NULL || o->depth_max == 0 ? MW_CODEC_DEPTH : o->depth_max;
+    if (r->depth_max > MW_CODEC_DEPTH_MAX) r->depth_max = MW_CODEC_DEPTH_MAX;
     r->fuel = FUEL + FUEL_BYTE * (size_t)(r->end - r->base);
     r->from_bytes = 0;
     r->trials = 0;
@@ -112,10 +113,11 @@ int mw_shape_run_end(struct mw_shape_run *r, int rc) {
         memcpy(path + 40, "...", 3);
         memmove(path + 43, path + len - 57, 58);
     }
-    return mw_err_setf(r->err, rc, "schema", NULL, "%s%s%.120s expected, got %s", path, len != 0 ? ": " : "", f->expected, r->got);
+    return mw_err_setf(r->err, rc, "schema", NULL, "%s%s%.120s expected, got %s", path, len != 0 ? ": " : "", f->expected,
+                       r->got);
 }
 
-/* ---- Scalars ------------------------------------------------------------------------------------------------------------- */
+/* ---- Scalars ----------------------------------------------------------------------------------------------------- */
 
 int mw_shape_utf8(const char *text, size_t len) {
     const unsigned char *s = (const unsigned char *)text, *end = s + len;
@@ -210,7 +212,9 @@ const struct mw_shape_literal *mw_shape_literal_string(const mw_shape *s, const 
 
     while (low < high) {
         unsigned mid = (low + high) / 2;
-        int way = item[mid].type != T_STRING ? 1 : len != item[mid].len ? (len > item[mid].len ? 1 : -1) : memcmp(text, item[mid].text, len);
+        int way = 1; /* strings are the last */
+        if (item[mid].type == T_STRING)
+            way = len != item[mid].len ? (len > item[mid].len ? 1 : -1) : memcmp(text, item[mid].text, len);
         if (way == 0) return &item[mid];
         if (way > 0) low = mid + 1;
         else high = mid;
@@ -228,7 +232,7 @@ const struct mw_shape_literal *mw_shape_literal_other(const mw_shape *s, enum mw
     return NULL;
 }
 
-/* ---- Objects and arrays ---------------------------------------------------------------------------------------------------- */
+/* ---- Objects and arrays ------------------------------------------------------------------------------------------ */
 
 unsigned mw_shape_hash(const char *name, size_t len) {
     unsigned h = (unsigned)len;
@@ -303,7 +307,8 @@ int mw_shape_unknown(struct mw_shape_run *r, const struct mw_shape_object *o, co
 
     r->got[0] = 0;
     for (unsigned i = 0; i < o->n && used < 48; i++)
-        used += (size_t)snprintf(r->got + used, sizeof r->got - used, "%s%.20s", i == 0 ? "one that is not among " : ", ", o->field[i].name);
+        used += (size_t)snprintf(r->got + used, sizeof r->got - used, "%s%.20s", i == 0 ? "one that is not among " : ", ",
+                                 o->field[i].name);
     if (used >= 48) snprintf(r->got + 48, sizeof r->got - 48, "...");
     if (o->n == 0) snprintf(r->got, sizeof r->got, "a field");
     return in_field(r, mw_shape_wrong(r, "a known field", r->got), name, len);
@@ -335,7 +340,7 @@ int mw_shape_seen(lua_State *L, int seen) {
     return (was & how) != 0;
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
 
 int mw_shape_read(lua_State *L, const mw_shape *shape, enum mw_codec codec, const char *at, size_t len, const struct mw_codec_options *o,
                   struct mw_codec_fault *fault, struct mw_err *err) {

@@ -7,7 +7,7 @@
 #include "codec/pack.h"
 #include "codec/shape_node.h"
 
-enum { LEVEL_SLOTS = 10 };      /* of the stack, for each table */
+enum { LEVEL_SLOTS = 16 };      /* of the stack, for each table */
 
 static enum mw_shape_type type_at(const struct mw_shape_run *r, int idx, const mw_shape *s) {
     lua_State *L = r->L;
@@ -35,7 +35,7 @@ static enum mw_shape_type type_at(const struct mw_shape_run *r, int idx, const m
     return lua_rawlen(L, idx) > 0 ? T_ARRAY : T_OBJECT;
 }
 
-/* ---- Copies --------------------------------------------------------------------------------------------------------------- */
+/* ---- Copies ------------------------------------------------------------------------------------------------------ */
 
 static void copy(lua_State *L, int idx) {                                                               /* [-0, +1, m] */
     lua_newtable(L);
@@ -78,7 +78,7 @@ static int check_child(struct mw_shape_run *r, const mw_shape *s, int idx, int p
     return 0;
 }
 
-/* ---- Tables ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Tables ------------------------------------------------------------------------------------------------------ */
 
 static size_t count(lua_State *L, int idx) {
     size_t n = 0;
@@ -196,7 +196,7 @@ static int check_object(struct mw_shape_run *r, const mw_shape *s, int idx) {
     return rc < 0 ? rc : settle(L, place);
 }
 
-/* ---- Unions ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Unions ------------------------------------------------------------------------------------------------------ */
 
 /* The variants are tried in order. When none fits, the one that came furthest has the word, if it came further than its own type. */
 static int try_variants(struct mw_shape_run *r, const mw_shape *s, int idx, enum mw_shape_type type) {
@@ -252,7 +252,7 @@ static int check_one_of(struct mw_shape_run *r, const mw_shape *s, int idx) {
     return try_variants(r, s, idx, type);
 }
 
-/* ---- Any value ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Any value --------------------------------------------------------------------------------------------------- */
 
 static int check_scalar(struct mw_shape_run *r, const mw_shape *s, int idx, enum mw_shape_type type) {
     lua_State *L = r->L;
@@ -266,13 +266,15 @@ static int check_scalar(struct mw_shape_run *r, const mw_shape *s, int idx, enum
         return mw_shape_is_string(r, s, text, len);
     case MW_SHAPE_INTEGER: return mw_shape_is_integer(r, s, lua_tointeger(L, idx));
     case MW_SHAPE_NUMBER:
-        return type == T_INTEGER ? mw_shape_is_integer(r, s, lua_tointeger(L, idx)) : mw_shape_is_float(r, s, lua_tonumber(L, idx));
+        if (type == T_INTEGER) return mw_shape_is_integer(r, s, lua_tointeger(L, idx));
+        return mw_shape_is_float(r, s, lua_tonumber(L, idx));
     case MW_SHAPE_LITERAL:
         if (type == T_STRING) {
             text = lua_tolstring(L, idx, &len);
             item = mw_shape_literal_string(s, text, len);
         } else {
-            item = mw_shape_literal_other(s, type, type == T_BOOLEAN ? lua_toboolean(L, idx) : lua_tointeger(L, idx), lua_tonumber(L, idx));
+            lua_Integer i = type == T_BOOLEAN ? lua_toboolean(L, idx) : lua_tointeger(L, idx);
+            item = mw_shape_literal_other(s, type, i, lua_tonumber(L, idx));
         }
         return item != NULL ? 0 : mw_shape_wrong_literal(r, s, type);
     default: return 0;
@@ -293,7 +295,8 @@ static int check(struct mw_shape_run *r, const mw_shape *s, int idx) {
     if (type >= T_COUNT || !(s->mask & 1u << type)) return mw_shape_wrong_type(r, s, type);
     if (type < T_ARRAY) return check_scalar(r, s, idx, type);
     if (++r->depth > r->depth_max) return mw_shape_failed(r, MW_ELIMIT, "nested too deep");
-    rc = s->kind == MW_SHAPE_ARRAY ? check_array(r, s, idx) : s->kind == MW_SHAPE_MAP ? check_map(r, s, idx) : check_object(r, s, idx);
+    if (s->kind == MW_SHAPE_ARRAY) rc = check_array(r, s, idx);
+    else rc = s->kind == MW_SHAPE_MAP ? check_map(r, s, idx) : check_object(r, s, idx);
     r->depth--;
     return rc;
 }

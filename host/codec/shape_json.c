@@ -32,7 +32,7 @@ static const char *scan_failed(struct mw_shape_run *r, const struct mw_scan_faul
     return syntax(r, f->at, MW_EPARSE, f->why);
 }
 
-/* ---- Types ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Types ------------------------------------------------------------------------------------------------------- */
 
 /* What begins at `at`; numbers by their grammar. T_OTHER: nothing that could be. */
 static enum mw_shape_type type_at(const struct mw_shape_run *r, const char *at) {
@@ -60,7 +60,7 @@ __attribute__((noinline)) static const char *wrong_type(struct mw_shape_run *r, 
     return refuse(r, mw_shape_wrong_type(r, s, type));
 }
 
-/* ---- Values without a shape --------------------------------------------------------------------------------------------------- */
+/* ---- Values without a shape -------------------------------------------------------------------------------------- */
 
 static const char *read_any(struct mw_shape_run *r, const char *at) {
     int rc = mw_json_read_part(r->L, r->base, &at, r->end, r->depth_max - r->depth, r->fault, r->err);
@@ -81,7 +81,7 @@ static const char *skip(struct mw_shape_run *r, const char *at) {
     return at;
 }
 
-/* ---- Strings and numbers -------------------------------------------------------------------------------------------------------- */
+/* ---- Strings and numbers ----------------------------------------------------------------------------------------- */
 
 __attribute__((noinline)) static void push_unescaped(lua_State *L, const struct mw_scan_text *text) {
     char few[256];
@@ -191,7 +191,7 @@ static const char *read_literal(struct mw_shape_run *r, const mw_shape *s, const
     return to;
 }
 
-/* ---- Arrays and maps ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Arrays and maps --------------------------------------------------------------------------------------------- */
 
 static const char *read_value(struct mw_shape_run *r, const mw_shape *s, const char *at);
 
@@ -340,7 +340,7 @@ static const char *read_map(struct mw_shape_run *r, const mw_shape *s, const cha
     return at;
 }
 
-/* ---- Objects ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Objects ----------------------------------------------------------------------------------------------------- */
 
 struct members {
     const struct mw_shape_object *o;
@@ -357,7 +357,7 @@ static inline int is_again(struct mw_shape_run *r, struct members *m, unsigned i
     return (int)i;
 }
 
-/* A field that the shape does not know; its key is at the top.                                             [-1, +0, e] */
+/* A field that the shape does not know; its key is at the top.                                           [-1, +0, e] */
 static const char *read_other(struct mw_shape_run *r, struct members *m, const char *at, const char *value) {
     lua_State *L = r->L;
     size_t len;
@@ -366,7 +366,7 @@ static const char *read_other(struct mw_shape_run *r, struct members *m, const c
 
     r->at = at;
     if (m->o->extra == MW_EXTRA_REJECT) return refuse(r, mw_shape_unknown(r, m->o, name, len));
-    if (++m->others + m->o->n > MW_CODEC_KEYS_MAX + m->o->n) return syntax(r, at, MW_ELIMIT, "an object with more than 65536 keys");
+    if (++m->others > MW_CODEC_KEYS_MAX) return syntax(r, at, MW_ELIMIT, "an object with more than 65536 keys");
     if (lua_isnil(L, t)) {
         lua_newtable(L);
         lua_replace(L, t);
@@ -386,7 +386,8 @@ static const char *read_other(struct mw_shape_run *r, struct members *m, const c
 }
 
 /* A member whose key was not the one that was expected. */
-__attribute__((noinline)) static const char *read_member(struct mw_shape_run *r, struct members *m, const char *at, const struct mw_shape_field **out) {
+__attribute__((noinline)) static const char *read_member(struct mw_shape_run *r, struct members *m, const char *at,
+                                                         const struct mw_shape_field **out) {
     const struct mw_shape_field *f;
     struct mw_scan_text text;
     const char *from = at;
@@ -487,7 +488,7 @@ static const char *read_object(struct mw_shape_run *r, const mw_shape *s, const 
     return finish(r, &m, from, at);
 }
 
-/* ---- Unions ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Unions ------------------------------------------------------------------------------------------------------ */
 
 /* Several variants could be meant: the value is made, and checked against each. */
 static const char *read_and_check(struct mw_shape_run *r, const mw_shape *s, const char *at) {
@@ -545,7 +546,7 @@ static const char *read_one_of(struct mw_shape_run *r, const mw_shape *s, const 
     return refuse(r, mw_shape_wrong_tag(r, s, T_STRING));
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- The whole --------------------------------------------------------------------------------------------------- */
 
 /* Pushes the value at `at`, where no space is; returns what is behind it, or NULL: r->rc says why, and the stack may hold anything
  * above what it held. */

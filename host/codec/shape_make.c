@@ -21,9 +21,10 @@ void mw_shape_push_anchors(lua_State *L) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors_key);
 }
 
-/* ---- The description ------------------------------------------------------------------------------------------------------- */
+/* ---- The description --------------------------------------------------------------------------------------------- */
 
-static const char *const kinds[] = {"none", "any", "string", "integer", "number", "boolean", "literal", "array", "map", "object", "one_of", "ref", "optional", NULL};
+static const char *const kinds[] = {"none", "any", "string", "integer", "number", "boolean", "literal",
+                                    "array", "map", "object", "one_of", "ref", "optional", NULL};
 
 static int get(lua_State *L, int idx, const char *name) {   /* [-0, +1, m] */
     lua_pushstring(L, name);
@@ -92,7 +93,7 @@ static unsigned buckets_of(size_t n) {
     return b;
 }
 
-/* ---- Sizes ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Sizes ------------------------------------------------------------------------------------------------------- */
 
 /* "name": when JSON has nothing to escape in it. */
 static size_t quoted_size(const char *name, size_t len) {
@@ -128,7 +129,7 @@ size_t mw_shape_size(lua_State *L, int idx) {
     }
 }
 
-/* ---- Literals ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Literals ---------------------------------------------------------------------------------------------------- */
 
 static int order(const void *a, const void *b) {
     const struct mw_shape_literal *x = a, *y = b;
@@ -169,7 +170,7 @@ static void fill_literal(lua_State *L, int idx, mw_shape *s) {
     qsort(s->as.literal.item, n, sizeof *s->as.literal.item, order);
 }
 
-/* ---- Objects --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Objects ----------------------------------------------------------------------------------------------------- */
 
 static void fill_field(lua_State *L, const mw_shape *shape, struct mw_shape_field *f) {
     f->shape = shape;
@@ -225,7 +226,7 @@ static void fill_object(lua_State *L, int idx, mw_shape *s) {
     lua_pop(L, 2);
 }
 
-/* ---- Unions ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Unions ------------------------------------------------------------------------------------------------------ */
 
 /* The string that the object demands in that field, or NULL. */
 static const struct mw_shape_literal *tag_of(const mw_shape *s, const char *name, size_t len) {
@@ -291,7 +292,7 @@ static void fill_one_of(lua_State *L, int idx, mw_shape *s) {
     s->as.one_of.tag_key = anchor(L);
 }
 
-/* ---- The node ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- The node ---------------------------------------------------------------------------------------------------- */
 
 static void bound(lua_State *L, int idx, const char *name, const char *exclusive, struct mw_shape_bound *b) {
     if (get(L, idx, name) == LUA_TNUMBER) {

@@ -149,6 +149,6 @@ size_t mw_shape_size(lua_State *L, int idx);
 void mw_shape_fill(lua_State *L, int idx, int box, mw_shape_match match);
 void mw_shape_resolve(lua_State *L, mw_shape *ref, const mw_shape *to);         /* raises when it leads to itself */
 void mw_shape_end(lua_State *L, mw_shape *s);                                   /* __gc */
-void mw_shape_push_anchors(lua_State *L);                                       /* the table of anchors          [-0, +1, m] */
+void mw_shape_push_anchors(lua_State *L);                                       /* the table of anchors   [-0, +1, m] */
 
 #endif

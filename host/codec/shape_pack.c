@@ -13,7 +13,7 @@ enum { LEVEL_SLOTS = 12, AHEAD = 4096 };    /* AHEAD: elements or pairs that roo
 
 static const char cut[] = "cut short", twice[] = "a key that was there before";
 
-/* ---- Heads ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Heads ------------------------------------------------------------------------------------------------------- */
 
 /* The first bytes of a value: its type, and its number or length. */
 struct head {
@@ -89,7 +89,8 @@ static int tagged_head(struct mw_shape_run *r, struct head *h, unsigned tag) {
         h->type = T_BOOLEAN;
         h->i = tag == TAG_TRUE;
         return 0;
-    case TAG_BIN8: case TAG_BIN16: case TAG_BIN32: case TAG_STR8: case TAG_STR16: case TAG_STR32: return lengthy(r, h, T_STRING, (size_t)v);
+    case TAG_BIN8: case TAG_BIN16: case TAG_BIN32:
+    case TAG_STR8: case TAG_STR16: case TAG_STR32: return lengthy(r, h, T_STRING, (size_t)v);
     case TAG_ARRAY16: case TAG_ARRAY32: return lengthy(r, h, T_ARRAY, (size_t)v);
     case TAG_MAP16: case TAG_MAP32: return lengthy(r, h, T_OBJECT, (size_t)v);
     case TAG_FLOAT32: case TAG_FLOAT64: return float_head(h, h->body - n, n);
@@ -126,7 +127,7 @@ static inline int peek(struct mw_shape_run *r, struct head *h) {
     return tagged_head(r, h, tag);
 }
 
-/* ---- Values without a shape --------------------------------------------------------------------------------------------------- */
+/* ---- Values without a shape -------------------------------------------------------------------------------------- */
 
 static int read_any(struct mw_shape_run *r) {
     unsigned left = r->depth_max - r->depth;
@@ -157,7 +158,7 @@ static int skip(struct mw_shape_run *r) {
     return rc;
 }
 
-/* ---- Scalars -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Scalars ----------------------------------------------------------------------------------------------------- */
 
 static int read_string(struct mw_shape_run *r, const mw_shape *s, const struct head *h) {
     int rc;
@@ -197,7 +198,7 @@ static int read_number(struct mw_shape_run *r, const mw_shape *s, const struct h
     return 0;
 }
 
-/* ---- Arrays and maps --------------------------------------------------------------------------------------------------------------- */
+/* ---- Arrays and maps --------------------------------------------------------------------------------------------- */
 
 static int read_value(struct mw_shape_run *r, const mw_shape *s);
 
@@ -285,7 +286,7 @@ static int read_map(struct mw_shape_run *r, const mw_shape *s, const struct head
     return 0;
 }
 
-/* ---- Objects ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Objects ----------------------------------------------------------------------------------------------------- */
 
 struct members {
     const struct mw_shape_object *o;
@@ -386,7 +387,7 @@ static int read_object(struct mw_shape_run *r, const mw_shape *s, const struct h
     return 0;
 }
 
-/* ---- Unions ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Unions ------------------------------------------------------------------------------------------------------ */
 
 /* Several variants could be meant: the value is made, and checked against each. */
 static int read_and_check(struct mw_shape_run *r, const mw_shape *s) {
@@ -423,7 +424,7 @@ static const mw_shape *tagged(struct mw_shape_run *r, const mw_shape *s, const s
     return variant;
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- The whole --------------------------------------------------------------------------------------------------- */
 
 static int read_value(struct mw_shape_run *r, const mw_shape *s) {
     struct head h = {0};

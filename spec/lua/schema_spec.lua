@@ -338,6 +338,14 @@ describe("a schema of choices", function()
     takes(Num, { 0, 10, 200.5 }, { 5, 99.5 })
   end)
 
+  it("takes no ext of MessagePack for an object, read or checked", function()
+    local Loose = s.one_of { s.object({}, { extra = "keep" }), s.object { x = s.integer() } }
+    local bytes = mw.msgpack.encode { mw.msgpack.ext(5, "x") }
+    refused("ESCHEMA", s.array(Loose), bytes, { codec = "msgpack" })
+    assert.equal("ESCHEMA", select(2, Loose:check(mw.msgpack.ext(5, "x"))).code)
+    assert.truthy(s.array(s.any()):parse(bytes, { codec = "msgpack" }))
+  end)
+
   it("takes null beside another, where that is said", function()
     takes(s.nullable(s.integer { min = 1 }), { 1, null }, { 0, "x", false })
     assert.equal("an integer or null expected, got a string", refused("ESCHEMA", s.nullable(s.integer()), '"x"').message)

@@ -273,8 +273,33 @@ local function measured()
   assert(text == "" or text:find "^HTTP/1.1 200 OK\r\n" and text:find("call_seconds_count", 1, true) or text:find "^HTTP/1.1 500")
 end
 
+local function schemas()
+  local s = mw.schema
+  local Tree = s.recursive(function(t)
+    return s.object({
+      name = s.string { pattern = "^%w" }, kind = s.enum { "leaf", "node", 3 }, kids = s.optional(s.array(t), { default = {} }),
+      any = s.optional(s.any()), more = s.optional(s.map(s.string(), s.one_of { s.object { a = s.integer() }, s.object { b = s.any() } })),
+      ids = s.optional(s.array(s.number(), { unique = true })),
+    }, { extra = "drop" })
+  end)
+  local leaf = { name = "le\naf", kind = "leaf", any = { 1, { x = "y" } }, more = { m = { b = 1 } }, ids = { 1, 2.5 } }
+  local tree = { name = "root", kind = "node", kids = { leaf, leaf }, gone = { a = { b = 1 } } }
+  for _, codec in ipairs { "json", "msgpack" } do
+    local bytes, err = Tree:encode(tree, { codec = codec })
+    if not bytes then error(err) end
+    for _ = 1, 3 do
+      local v, why = Tree:parse(bytes, { codec = codec })
+      if not v then error(why) end
+      assert(v.kids[2].name == "le\naf" and v.gone == nil and #v.kids[1].kids == 0)
+    end
+    local v, why = Tree:parse(bytes:sub(1, -3), { codec = codec })
+    assert(not v)
+    if why.code ~= "EPARSE" then error(why) end
+  end
+end
+
 local steps = {
-  greeted = greeted, measured = measured, frames = frames, coats = coats, calls = calls,
+  greeted = greeted, measured = measured, schemas = schemas, frames = frames, coats = coats, calls = calls,
   tasks = tasks, files = files, children = children, family = family, confined = confined, handles = handles,
   supervised = supervised, pooled = pooled, shared = shared, workers = workers, threads = threads, served = served,
 }
