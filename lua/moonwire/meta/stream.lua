@@ -100,10 +100,21 @@ function Stream:stats() end
 ---@return boolean
 function Stream:alive() end
 
+---@class moonwire.Peer
+---@field uid? integer
+---@field gid? integer
+---@field pid? integer
+---@field host? string
+---@field port? integer
+---@field subject? string
+---@field sans? string[]
+---@field fingerprint? string
+---@field identity? string
+
 --- Who is at the other end: of a Unix socket `uid`, `gid`, `pid` (as the system saw them connect); of TCP `host`, `port`.
 --- With TLS also of its certificate, where it has shown one: `subject` ("CN=alice,O=example"), `sans` ("DNS:example.com", "IP:::1",
---- "email:...", "URI:..."), `fingerprint` (SHA-256 of all of it, in hex).
----@return { uid?: integer, gid?: integer, pid?: integer, host?: string, port?: integer, subject?: string, sans?: string[], fingerprint?: string }? peer
+--- "email:...", "URI:..."), `fingerprint` (SHA-256 of all of it, in hex). `identity`: of a client that has proved a secret of its own.
+---@return moonwire.Peer? peer
 ---@return moonwire.Err? err  ENOTSOCK: a pipe
 function Stream:peer() end
 
