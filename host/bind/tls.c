@@ -138,9 +138,9 @@ static char *put(char *at, struct mw_view *v) {
     return at + v->len + 1;
 }
 
-/* context{ server, cert, key, key_password, ca, alpn, min_version, insecure } -> context | nil, err        [-0, +1|2, ey] */
+/* context{ server, cert, key, key_password, ca, alpn, min_version, insecure, fresh } -> context | nil, err        [-0, +1|2, ey] */
 static int tls_context(lua_State *L) {
-    static const char *const known[] = { "server", "cert", "key", "key_password", "ca", "alpn", "min_version", "insecure", NULL };
+    static const char *const known[] = { "server", "cert", "key", "key_password", "ca", "alpn", "min_version", "insecure", "fresh", NULL };
     static const char *const versions[] = { "1.2", "1.3", NULL };
     struct mw_tls_options opt = { 0 };
     struct mw_view password;
@@ -154,6 +154,7 @@ static int tls_context(lua_State *L) {
     mw_box_new(L, sizeof(struct context_box), CONTEXT);  /* [options box] */
     opt.server = mw_opt_flag(L, 1, OP, "server", 0);
     opt.insecure = mw_opt_flag(L, 1, OP, "insecure", 0);
+    opt.fresh = mw_opt_flag(L, 1, OP, "fresh", 0);
     opt.min_version = mw_opt_word(L, 1, OP, "min_version", versions, 0) == 1 ? MW_TLS_1_3 : MW_TLS_1_2;
     opt.cert = text_option(L, "cert", &total);
     opt.key = text_option(L, "key", &total);

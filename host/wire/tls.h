@@ -41,6 +41,7 @@ struct mw_tls_options {
     struct mw_view ca;           /* authorities that may vouch for the peer, and their lists of revoked certificates; a client without:
                                   * the system's; a server with: clients must have a certificate */
     int insecure;                /* a client that believes anybody */
+    int fresh;                   /* a client that resumes nothing */
     int min_version;             /* enum mw_tls_version; 0: 1.2 */
     struct mw_view alpn;         /* protocols as they are sent: a byte of length before each */
 };

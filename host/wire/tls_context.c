@@ -116,7 +116,7 @@ static int on_session(SSL *ssl, SSL_SESSION *s) {
     mw_tls *t = SSL_get_app_data(ssl);
 
     t->heard = 1;
-    if (t->who == NULL) return 0;
+    if (t->who == NULL || t->context->fresh) return 0;
     mw_tls_remember(t->context, t->who, s);
     return 1;                                    /* it is ours now */
 }
@@ -296,6 +296,7 @@ int mw_tls_context_new(const struct mw_tls_options *opt, mw_tls_context **out, s
     c->refs = 1;
     c->server = opt->server;
     c->insecure = opt->insecure;
+    c->fresh = opt->fresh;
     c->wire = wire_new();
     c->ssl = SSL_CTX_new(opt->server ? TLS_server_method() : TLS_client_method());
     rc = c->wire == NULL || c->ssl == NULL ? mw_tls_refuse(MW_ENOMEM, NULL, err) : fill(c, opt, err);

@@ -20,7 +20,7 @@ struct mw_tls_context {
     SSL_CTX *ssl;
     BIO_METHOD *wire;
     unsigned refs;
-    int server, insecure;
+    int server, insecure, fresh;
     size_t alpn_len;
     unsigned char *alpn;         /* as it is sent */
     unsigned clock, kept_count;

@@ -17,13 +17,14 @@ local tls = {}
 ---@field ca? string  authorities to believe: PEM text, or the path of a file; default: the system's. Lists of revoked ones may be in it
 ---@field server_name? string  what the certificate must say; default: the host of the address
 ---@field insecure_skip_verify? boolean  believe anybody: the peer may be anyone, and so may who listens in
+---@field resume? boolean  take up sessions of earlier connections: default true
 
 ---@class moonwire.TlsServerOptions: moonwire.TlsOptions
 ---@field client_ca? string  clients must have a certificate of these authorities: PEM text, or the path of a file
 
 local CLIENT = {
   cert = "string", key = "string", key_password = "text", alpn = "table", min_version = "text",
-  ca = "string", server_name = "text", insecure_skip_verify = "flag",
+  ca = "string", server_name = "text", insecure_skip_verify = "flag", resume = "flag",
 }
 local SERVER = { cert = "string", key = "string", key_password = "text", alpn = "table", min_version = "text", client_ca = "string" }
 
@@ -86,6 +87,7 @@ end
 local function read(o, server, op)
   local c = {
     server = server, key_password = o.key_password, alpn = o.alpn, min_version = o.min_version, insecure = o.insecure_skip_verify,
+    fresh = o.resume == false,
   }
   for to, from in next, { cert = "cert", key = "key", ca = server and "client_ca" or "ca" } do
     local text, why = text_of(o[from], op)
@@ -99,7 +101,7 @@ end
 local kept, order = {}, {}
 
 local function name_of(c)
-  local parts = { tostring(c.server), tostring(c.insecure), tostring(c.min_version), tostring(c.key_password) }
+  local parts = { tostring(c.server), tostring(c.insecure), tostring(c.fresh), tostring(c.min_version), tostring(c.key_password) }
   for _, v in ipairs(c.alpn or {}) do parts[#parts + 1] = tostring(v) end
   for _, k in ipairs { "cert", "key", "ca" } do parts[#parts + 1] = k .. (c[k] or "") end
   for i, v in ipairs(parts) do parts[i] = #v .. ":" .. v end

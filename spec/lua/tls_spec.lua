@@ -160,6 +160,18 @@ describe("tls://", function()
     close(srv)
   end)
 
+  it("resumes nothing where told so", function()
+    local srv = listen()
+    for _ = 1, 2 do
+      local here, there = meet(srv, { resume = false })
+      here:write "x"
+      there:read(1)
+      assert.is_false(there:tls().resumed)
+      close(here, there)
+    end
+    close(srv)
+  end)
+
   it("resumes none that was believed without verifying", function()
     local srv = listen()
     local here, there = meet(srv, { insecure_skip_verify = true })

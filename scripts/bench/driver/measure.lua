@@ -82,12 +82,25 @@ local function ended(server, limit)
   return text
 end
 
+local certified
+
+--- Makes a certificate for localhost that vouches for itself, in `dir`, once.
+local function certify(dir)
+  if certified == dir then return end
+  run({ "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+    "-subj", "/CN=localhost",
+    "-addext", "subjectAltName=DNS:localhost",
+    "-keyout", dir .. "/tls.key", "-out", dir .. "/tls.pem" }, 30)
+  certified = dir
+end
+
 function way.pair(o, workload, entry, n, socket)
   local load = { o.built .. "/load" }
   local before = workload.before and joined(load, workload.before) or {}
   local command = program(workload, entry)
-  local server <close> = serve(joined(before, command, workload.serve(socket, n, entry.how)), o.limit)
-  local said = asked(server, joined(before, command, workload.ask(socket, n)), o.limit)
+  if workload.certificate then certify(o.work) end
+  local server <close>, port = serve(joined(before, command, workload.serve(socket, n, entry.how)), o.limit)
+  local said = asked(server, joined(before, command, workload.ask(socket, n, port)), o.limit)
   return workload.result == "serve" and ended(server, o.limit) or said
 end
 

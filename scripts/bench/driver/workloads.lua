@@ -5,6 +5,7 @@
 --- serve, ask, args  the arguments: functions of the socket's path or the port, how much, and the entry's `how`
 --- result    of a pair: who prints it
 --- first     how much at first, and with --smoke; the rounds take as much as fills their time
+--- certificate  a pair's programs find tls.pem and tls.key in the folder of the socket
 --- fixed     how much in the rounds, where time is not to decide
 --- before    arguments of the load generator that stand before the server's command
 --- entries   what of a peer takes part (an empty list: nothing): label, how, rights (of moonwire), program, node (Node's program, in
@@ -106,6 +107,18 @@ local function requests(name, depth)
   }
 end
 
+--- Over TLS, to a server that the client verifies.
+local function tls(name, title, what, result, first, figure)
+  local function dir(socket) return socket:match "^(.*)/" end
+  return {
+    name = name, title = title, way = "pair", program = "tls", result = result, first = first, certificate = true,
+    entries = { c = {}, luv = {}, deno = { { label = "node:tls", node = true } }, ["*"] = { {} } },
+    serve = function(socket, n) return { "serve", what, dir(socket), n } end,
+    ask = function(socket, n, port) return { "ask", what, dir(socket), n, port } end,
+    figures = { figure },
+  }
+end
+
 return {
   {
     name = "start", title = "an empty script, the whole process", way = "start", program = "empty", first = 3, fixed = 25,
@@ -147,6 +160,10 @@ return {
     args = function(n) return { n } end,
     figures = { rate "records/s" },
   },
+  tls("tls", "blocks of 64 KiB one way over TLS 1.3 and TCP", "stream", "serve", 1000,
+    { key = "rate", unit = "MiB/s", shape = "rate", of = function(r) return r.count / 16 / r.seconds end }),
+  tls("tls-handshake", "TLS handshakes one after another, ECDSA P-256, with a byte there and back", "handshakes", "ask", 50,
+    rate "handshakes/s"),
   {
     name = "json", title = "messages of 200 bytes of JSON, parsed and checked", way = "alone", program = "json", first = 10000,
     entries = { c = {}, ["*"] = { {} } },
