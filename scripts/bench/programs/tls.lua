@@ -34,7 +34,8 @@ if side == "serve" then
   return
 end
 
-local address, options = "tls://127.0.0.1:" .. port, { ca = dir .. "/tls.pem", server_name = "localhost", resume = false }
+local ca = assert(mw.fs.read(dir .. "/tls.pem")) -- once: as a path it would be read for each connection
+local address, options = "tls://127.0.0.1:" .. port, { ca = ca, server_name = "localhost", resume = false }
 if what == "stream" then
   local conn <close> = assert(mw.net.connect(address, options))
   for _ = 1, count do assert(conn:write(pattern)) end
