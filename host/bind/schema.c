@@ -13,8 +13,6 @@
 #include "codec/shape_node.h"
 #include "core/raise.h"
 
-enum { LOOKS = 10 };            /* of MW_BUDGET steps: what a pattern may take on one string; about a millisecond */
-
 #define BYTES "mw.schema.bytes"         /* room for what is being written */
 
 static const char *const CODECS[] = {"json", "msgpack", NULL};
@@ -23,7 +21,7 @@ static const char *const CODECS[] = {"json", "msgpack", NULL};
 
 struct match {
     const char *text, *pattern;
-    size_t len, pattern_len;
+    size_t len, pattern_len, *steps;
     int result;
 };
 
@@ -31,25 +29,33 @@ struct match {
 static int match(lua_State *L) {
     struct match *it = lua_touserdata(L, 1);
     int anchored = it->pattern_len > 0 && *it->pattern == '^';
+    size_t steps = *it->steps, all;
     struct mw_match m;
 
     mw_match_init(&m, L, it->text, it->len, it->pattern, it->pattern_len);
-    m.looks = LOOKS;
+    m.looks = steps > MW_BUDGET ? (int)(steps / MW_BUDGET) : 1;
+    if (steps < MW_BUDGET) m.budget.left = (int)steps;
+    all = (size_t)(m.looks - 1) * MW_BUDGET + (size_t)m.budget.left;
+    *it->steps = 0; /* if it raises */
     for (const char *at = it->text; at <= it->text + it->len && it->result == 0; at++) {
         if (mw_match_at(&m, at, it->pattern + anchored) != NULL) it->result = 1;
         else if (anchored) break;
     }
+    *it->steps = steps - (all - ((size_t)(m.looks - 1) * MW_BUDGET + (size_t)m.budget.left));
     return 0;
 }
 
-static int matches(lua_State *L, const char *text, size_t len, const char *pattern, size_t pattern_len) {
-    struct match it = {text, pattern, len, pattern_len, 0};
+static int matches(lua_State *L, const char *text, size_t len, const char *pattern, size_t pattern_len, size_t *steps) {
+    struct match it = {text, pattern, len, pattern_len, steps, 0};
+    int rc;
 
+    if (*steps == 0) return -1;
     luaL_checkstack(L, 4, "schema");
     lua_pushcfunction(L, match);
     lua_pushlightuserdata(L, &it);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK) return it.result;
-    if (lua_type(L, -1) != LUA_TSTRING) lua_error(L); /* what stops the script */
+    rc = lua_pcall(L, 1, 0, 0);
+    if (rc == LUA_OK) return it.result;
+    if (rc == LUA_ERRMEM || lua_type(L, -1) != LUA_TSTRING) lua_error(L); /* what stops the script */
     lua_pop(L, 1);
     return -1;
 }

@@ -2,6 +2,7 @@
  * Knows: codec/pack_tag, lua.h. Never: trusts a length; memory that an error would leave behind. */
 #include <lauxlib.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 
 #define KEYS_COMPARED 16u       /* maps of so many keys find a key again by comparing; larger ones ask the table */
 #define KEY_SHORT 40u           /* bytes of a string that Lua keeps once however often it is made */
+#define CROWD 128u              /* keys of a map that are numbers and fall to one place of its table */
 
 struct reader {
     lua_State *L;
@@ -216,8 +218,52 @@ static int read_key(struct reader *r) {
     return rc;
 }
 
+/* ---- Keys ------------------------------------------------------------------------------------------------------------------- */
+
+/* Where a number falls in a table is no secret, as it is with strings, and what falls to one place is searched one by one: a map whose
+ * keys were made to would take minutes. So the larger maps count them, for a table of their size and of the next. */
+struct places {
+    size_t size;                        /* of the table: a power of two */
+    unsigned char keys[];               /* at each place: 2^n of them, then 2^(n+1) */
+};
+
+/* What Lua takes the remainder of. */
+static lua_Unsigned hash_of(lua_State *L, int key) {
+    int whole, exponent = 0;
+    lua_Integer i = lua_tointegerx(L, key, &whole);
+    double part;
+    unsigned u;
+
+    if (whole) return (lua_Unsigned)i;
+    part = frexp(lua_tonumber(L, key), &exponent) * -(double)INT_MIN;
+    if (!isfinite(part)) return 0;
+    u = (unsigned)exponent + (unsigned)(lua_Integer)part;
+    return u <= INT_MAX ? u : ~u;
+}
+
+/* The places of a map of n keys, put under its table at t.                                                    [-0, +1, m] */
+static struct places *make_places(lua_State *L, int t, size_t n) {
+    size_t size = 1;
+    struct places *p;
+
+    while (size < n) size *= 2;
+    p = lua_newuserdatauv(L, sizeof *p + 3 * size, 0);
+    memset(p, 0, sizeof *p + 3 * size);
+    p->size = size;
+    lua_insert(L, t);
+    return p;
+}
+
+/* One more key, a number, at the top: 0, or too many fall to its place. */
+static int is_crowded(lua_State *L, struct places *p) {
+    lua_Unsigned hash = hash_of(L, -1);
+
+    return ++p->keys[hash % (p->size - 1)] > CROWD || ++p->keys[p->size + hash % (2 * p->size - 1)] > CROWD;
+}
+
 /* What the keys of one map had in common so far. */
 struct keys {
+    struct places *places;              /* NULL: no key of a large map was a number */
     unsigned count;                     /* in `texts` */
     int odd;                            /* one is no string: the map is marked */
     const char *texts[KEYS_COMPARED];   /* of short strings: Lua has each once */
@@ -251,6 +297,7 @@ static int read_map(struct reader *r, size_t n) {
     struct keys keys;
     int rc, t;
 
+    keys.places = NULL;
     keys.count = 0;
     keys.odd = 0;
     if (n > MW_CODEC_KEYS_MAX && n <= (size_t)(r->end - r->at) / 2) return fail(r, MW_ELIMIT, "more than 65536 keys");
@@ -261,6 +308,10 @@ static int read_map(struct reader *r, size_t n) {
     for (size_t i = 0; i < n; i++) {
         rc = read_key(r);
         if (rc < 0) return rc;
+        if (n > KEYS_COMPARED && lua_type(L, -1) == LUA_TNUMBER) {
+            if (keys.places == NULL) keys.places = make_places(L, t++, n);
+            if (is_crowded(L, keys.places)) return fail(r, MW_ELIMIT, "keys that were made to fall to one place of a table");
+        }
         rc = again(r, t, n, &keys) ? bad(r, "a key that was there before") : read_value(r);
         if (rc < 0) {
             mw_pack_path(L, t + 1, r->fault);
@@ -269,6 +320,7 @@ static int read_map(struct reader *r, size_t n) {
         lua_rawset(L, t);
     }
     r->depth--;
+    if (keys.places != NULL) lua_remove(L, t - 1);
     if (keys.odd) mw_codec_mark(L, MW_CODEC_OBJECT);
     return 0;
 }

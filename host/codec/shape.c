@@ -9,6 +9,7 @@
 #include "codec/shape_node.h"
 
 enum { SLOTS = 40, FUEL = 1000000, FUEL_BYTE = 1 };
+enum { STEPS = 20000000, STEPS_STRING = 100000, STEPS_BYTE = 8 }; /* of patterns: about 100 ms a message, a millisecond a string */
 
 const mw_shape *mw_shape_test(lua_State *L, int idx) {
     const mw_shape *s = luaL_testudata(L, idx, MW_SHAPE_TYPE);
@@ -22,6 +23,7 @@ int mw_shape_run_open(struct mw_shape_run *r, const struct mw_codec_options *o) 
     r->depth_max = o == NULL || o->depth_max == 0 ? MW_CODEC_DEPTH : o->depth_max;
     if (r->depth_max > MW_CODEC_DEPTH_MAX) r->depth_max = MW_CODEC_DEPTH_MAX;
     r->fuel = FUEL + FUEL_BYTE * (size_t)(r->end - r->base);
+    r->steps = STEPS;
     r->from_bytes = 0;
     r->trials = 0;
     if (!lua_checkstack(r->L, SLOTS)) return mw_err_set(r->err, MW_ENOMEM, NULL, NULL, NULL);
@@ -142,6 +144,16 @@ int mw_shape_utf8(const char *text, size_t len) {
     return 1;
 }
 
+/* As mw_shape_match. Each string has steps in proportion to its length, and takes others from those of the whole message. In unions
+ * within unions, which may look at it any number of times, it has none of its own. */
+static int match(struct mw_shape_run *r, const mw_shape *s, const char *text, size_t len) {
+    size_t own = r->trials > 1 ? 0 : STEPS_BYTE * (len + 8), most = own + (r->steps < STEPS_STRING ? r->steps : STEPS_STRING), left = most;
+    int fits = s->as.string.match(r->L, text, len, s->as.string.pattern, s->as.string.pattern_len, &left);
+
+    if (most - left > own) r->steps -= most - left - own;
+    return fits;
+}
+
 static int wrong_string(struct mw_shape_run *r, const mw_shape *s, const char *text, size_t len) {
     int fits;
 
@@ -151,7 +163,7 @@ static int wrong_string(struct mw_shape_run *r, const mw_shape *s, const char *t
     }
     if (s->as.string.utf8 && !mw_shape_utf8(text, len)) return mw_shape_wrong(r, s->expected, "one that is no UTF-8");
     if (s->as.string.pattern == NULL) return 0;
-    fits = s->as.string.match(r->L, text, len, s->as.string.pattern, s->as.string.pattern_len);
+    fits = match(r, s, text, len);
     if (fits > 0) return 0;
     return mw_shape_wrong(r, s->expected, fits == 0 ? "another string" : "one that takes too long to match");
 }

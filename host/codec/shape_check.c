@@ -225,6 +225,7 @@ static int try_variants(struct mw_shape_run *r, const mw_shape *s, int idx, enum
     memcpy(r->got, got, sizeof got);
     mw_shape_wrong(r, expected, r->got);
     memcpy(r->fault->path, best.path, sizeof best.path);
+    memcpy(r->fault->expected, best.expected, sizeof best.expected); /* it may be what `expected` is */
     return MW_ESCHEMA;
 }
 
@@ -281,6 +282,17 @@ static int check_scalar(struct mw_shape_run *r, const mw_shape *s, int idx, enum
     }
 }
 
+static int spend(struct mw_shape_run *r, size_t visits) {
+    int enough = visits <= r->fuel;
+
+    r->fuel = enough ? r->fuel - visits : 0;
+    return enough;
+}
+
+static int too_many(struct mw_shape_run *r) {
+    return mw_shape_failed(r, MW_ELIMIT, "unions within unions, with too many ways to try");
+}
+
 static int check(struct mw_shape_run *r, const mw_shape *s, int idx) {
     enum mw_shape_type type;
     int rc;
@@ -294,6 +306,7 @@ static int check(struct mw_shape_run *r, const mw_shape *s, int idx) {
     type = type_at(r, idx, s);
     if (type >= T_COUNT || !(s->mask & 1u << type)) return mw_shape_wrong_type(r, s, type);
     if (type < T_ARRAY) return check_scalar(r, s, idx, type);
+    if (r->trials > 1 && !spend(r, type == T_ARRAY ? lua_rawlen(r->L, idx) : count(r->L, idx))) return too_many(r);
     if (++r->depth > r->depth_max) return mw_shape_failed(r, MW_ELIMIT, "nested too deep");
     if (s->kind == MW_SHAPE_ARRAY) rc = check_array(r, s, idx);
     else rc = s->kind == MW_SHAPE_MAP ? check_map(r, s, idx) : check_object(r, s, idx);
@@ -305,10 +318,7 @@ int mw_shape_check_at(struct mw_shape_run *r, const mw_shape *s, int idx) {
     int rc;
 
     if (r->nest >= MW_SHAPE_NEST) return mw_shape_failed(r, MW_ELIMIT, "nested too deep");
-    if (r->trials > 1 && r->fuel-- == 0) {
-        r->fuel = 0;
-        return mw_shape_failed(r, MW_ELIMIT, "unions within unions, with too many ways to try");
-    }
+    if (r->trials > 1 && !spend(r, 1)) return too_many(r);
     if (!lua_checkstack(r->L, LEVEL_SLOTS)) return mw_shape_failed(r, MW_ENOMEM, NULL);
     r->nest++;
     rc = check(r, s, idx);

@@ -27,8 +27,9 @@ enum mw_shape_type { T_NULL, T_BOOLEAN, T_INTEGER, T_FLOAT, T_STRING, T_ARRAY, T
 
 enum mw_shape_extra { MW_EXTRA_REJECT, MW_EXTRA_KEEP, MW_EXTRA_DROP };
 
-/* Does text match the pattern: 1, 0, or -1: it takes too long to find out. May raise what stops the script. */
-typedef int (*mw_shape_match)(lua_State *L, const char *text, size_t len, const char *pattern, size_t pattern_len);
+/* Does text match the pattern: 1, 0, or -1: it takes more than *steps to find out. *steps: those that are left. May raise what stops
+ * the script. */
+typedef int (*mw_shape_match)(lua_State *L, const char *text, size_t len, const char *pattern, size_t pattern_len, size_t *steps);
 
 struct mw_shape_bound {         /* of a number */
     enum { BOUND_NONE, BOUND_INTEGER, BOUND_FLOAT } is;
@@ -101,6 +102,7 @@ struct mw_shape_run {
     unsigned depth, depth_max, nest;    /* nest: calls of ourselves; the C stack is finite */
     unsigned trials;                    /* variants of unions that are being tried, one in the other */
     size_t fuel;                        /* visits that may still be made in trials within trials: their number multiplies */
+    size_t steps;                       /* of patterns, beyond those that each string brings along */
     int rc;                             /* reading JSON: why NULL was returned */
     int from_bytes;                     /* checking: the value was read a moment ago: an array has its mark */
     /* The story of a failure: its path grows from its end, as the calls return (mw_codec_path_key). */

@@ -225,6 +225,33 @@ describe("mw.msgpack", function()
   end)
 end)
 
+describe("a map with many keys that are numbers", function()
+  local function map(form, key)
+    local parts = { "\xdf\0\1\0\0" }
+    for i = 1, 65536 do parts[#parts + 1] = form:pack(key(i)) .. "\1" end
+    return table.concat(parts)
+  end
+  local function integers(step)
+    return map(">BI8", function(i) return 0xcf, i * step end)
+  end
+
+  it("is read, whatever they are", function()
+    for _, step in ipairs { 1, 2, 1000, 3600, 65536, 1 << 40 } do
+      assert.equal(1, assert(msgpack.decode(integers(step)))[7 * step])
+    end
+    assert.equal(1, assert(msgpack.decode(map(">Bd", function(i) return 0xcb, i + 0.5 end)))[7.5])
+  end)
+
+  it("is refused when they were made to fall to one place of a table", function()
+    for _, step in ipairs { 65535, 65535 * 3, 131071 } do
+      local v, err = msgpack.decode(integers(step))
+      assert.same({ nil, "ELIMIT" }, { v, err.code })
+    end
+    local v, err = msgpack.decode(map(">Bd", function(i) return 0xcb, 1.5 + i * 65535 * 2.0 ^ -31 end))
+    assert.is_true(v == nil and err.code == "ELIMIT" or v ~= nil)
+  end)
+end)
+
 describe("msgpack_check", function()
   local function check(input, ...)
     return assert(mw.process.run { mw.env.MOONWIRE, "run", "--no-prompt", "scripts/tools/msgpack_check.lua", stdin = input, ... })

@@ -74,6 +74,16 @@ describe("a schema of scalars", function()
     refused("ESCHEMA", deep, '"' .. ("a"):rep(40) .. '"')
   end)
 
+  it("bounds what patterns take on all strings of a message, and lets long strings have their share", function()
+    local list = s.array(s.string { pattern = "^.-.-.-x$" })
+    local text = '"' .. ("a"):rep(40) .. '"'
+    local mixed = s.array(s.one_of { s.string { pattern = "^.-.-.-x$" }, s.string() })
+    local err = refused("ESCHEMA", list, "[" .. text .. "]")
+    assert.truthy(err.message:find("another string", 1, true), err.message)
+    assert.equal(1000, #assert(mixed:parse("[" .. (text .. ","):rep(999) .. text .. "]")))
+    fits(s.string { pattern = "^%l+$" }, '"' .. ("a"):rep(1000000) .. '"')
+  end)
+
   it("takes integers and no floats, up to both ends of their range", function()
     takes(s.integer(), { 0, -1, math.mininteger, math.maxinteger }, { 1.5, 3.0, "3", false, null })
     takes(s.integer { min = -3, max = 3 }, { -3, 0, 3 }, { -4, 4 })
@@ -349,6 +359,21 @@ describe("a schema of choices", function()
   it("takes null beside another, where that is said", function()
     takes(s.nullable(s.integer { min = 1 }), { 1, null }, { 0, "x", false })
     assert.equal("an integer or null expected, got a string", refused("ESCHEMA", s.nullable(s.integer()), '"x"').message)
+  end)
+
+  it("says what a variant expected whose variants are told apart by a field", function()
+    local Told = s.one_of { s.object { kind = s.literal "a" }, s.object { kind = s.literal "b" } }
+    local err = refused("ESCHEMA", s.one_of { s.array(Told), s.array(s.string()) }, '[{"kind":"zzz"}]')
+    assert.equal('[1].kind: one of "a", "b" expected, got another string', err.message)
+    assert.equal('one of "a", "b"', err.data.expected)
+  end)
+
+  it("counts the patterns and the elements of unions within unions", function()
+    local slow = s.string { pattern = "^.-.-.-x$" }
+    local Tree = s.recursive(function(t) return s.one_of { s.array(t), s.array(s.one_of { slow, s.array(t) }), slow } end)
+    refused("ELIMIT", Tree, ("["):rep(30) .. '"' .. ("a"):rep(300) .. '"' .. ("]"):rep(30))
+    local Wide = s.recursive(function(t) return s.one_of { s.array(t), s.array(t, { max = 300000 }), s.array(s.integer()) } end)
+    refused("ELIMIT", Wide, ("["):rep(30) .. "[" .. ("1,"):rep(200000) .. '"x"]' .. ("]"):rep(30))
   end)
 
   it("bounds the work of unions within unions", function()
