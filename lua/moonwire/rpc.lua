@@ -55,7 +55,11 @@ local function settle(p, batch)
   batch.left = batch.left - 1
   if batch.left > 0 or #batch == 0 then return end
   batch.left = nil
-  pcall(send, p, p.wire.batch_of(batch, "array"))
+  local ok, sent = pcall(send, p, p.wire.batch_of(batch, "array"))
+  if ok and sent or p.closed then return end
+  task.pass() -- raises when we are cancelled
+  for i = 1, #batch do batch[i] = p.wire.failure(batch[i].id, p.wire.INTERNAL, "the results cannot be sent") end
+  pcall(send, p, batch) -- too long together, or one that only the channel refuses
 end
 
 local function refuse(p, id, code, message, batch, data)
@@ -111,7 +115,7 @@ local function answer(p, job, ok, result, why)
     return
   end
   if not ok2 then bad = sent end
-  if err.is(bad) and bad.code == "ECANCELED" then error(bad, 0) end
+  task.pass() -- raises when we are cancelled
   if p.closed then return end
   report(p, job.method, bad)
   reply(p, wire.failure(id, wire.INTERNAL, "the result cannot be sent"), job.batch)
@@ -119,7 +123,7 @@ end
 
 local function run(p, job)
   local ok, result, why = xpcall(job.fn, err.traceback, job.params)
-  if not ok and err.is(result) and result.code == "ECANCELED" then error(result, 0) end -- the channel's end, or its scope's
+  if not ok and err.is(result) and result.code == "ECANCELED" then task.pass() end -- raises when it is we who are
   if job.id ~= nil then
     answer(p, job, ok, result, why)
     settle(p, job.batch)
