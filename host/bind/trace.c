@@ -15,6 +15,7 @@
 
 struct tap {
     mw_sink *sink;                  /* NULL: closed */
+    struct mw_host_head *head;      /* counts it while it is open */
     uint64_t bytes, events, lost;   /* at its end */
 };
 
@@ -24,6 +25,23 @@ int mw_tap_test(lua_State *L, int idx) {
     return luaL_testudata(L, idx, MW_TAP_TYPE) != NULL;
 }
 
+static int refuse(lua_State *L, const char *name, int code, const char *why) {
+    struct mw_err err;
+
+    mw_err_set(&err, code, "use", name, why);
+    return mw_raise(L, &err);
+}
+
+/* Raises when the object cannot have the tap.                                                          [-0, +0, e] */
+static void check_room(lua_State *L, const struct tap *tap, mw_probe *list, const char *name) {
+    unsigned n = 0;
+
+    if (tap->sink == NULL) refuse(L, NULL, MW_ECLOSED, "the tap is closed");
+    for (; list != NULL; list = *mw_probe_next(list)) n++;
+    if (n >= MW_TRACE_TAPPED) refuse(L, name, MW_ELIMIT, "it has 16 taps already");
+    if (mw_trace_full(mw_sink_trace(tap->sink))) refuse(L, name, MW_ELIMIT, "the tap is attached to 8192 things already");
+}
+
 static void add(mw_probe **list, mw_probe *p) {
     while (*list != NULL) list = mw_probe_next(*list);
     *list = p;
@@ -31,13 +49,9 @@ static void add(mw_probe **list, mw_probe *p) {
 
 void mw_tap_attach(lua_State *L, int idx, int n, mw_probe **list, enum mw_probe_kind kind, const char *name) {
     const struct tap *tap = luaL_checkudata(L, idx, MW_TAP_TYPE);
-    struct mw_err err;
     mw_probe *p;
 
-    if (tap->sink == NULL) {
-        mw_err_set(&err, MW_ECLOSED, "use", NULL, "the tap is closed");
-        mw_raise(L, &err);
-    }
+    check_room(L, tap, *list, name);
     if (lua_getiuservalue(L, 1, n) != LUA_TTABLE) {
         lua_pop(L, 1);
         lua_newtable(L);
@@ -48,11 +62,8 @@ void mw_tap_attach(lua_State *L, int idx, int n, mw_probe **list, enum mw_probe_
     lua_pushboolean(L, 1);
     lua_rawset(L, -3);              /* it lives as long as what it is attached to */
     lua_pop(L, 1);
-    p = mw_probe_new(mw_sink_trace(tap->sink), kind, name);
-    if (p == NULL) {
-        mw_err_set(&err, MW_ENOMEM, "use", name, NULL);
-        mw_raise(L, &err);
-    }
+    p = tap->sink != NULL ? mw_probe_new(mw_sink_trace(tap->sink), kind, name) : NULL;       /* a finalizer may have closed it */
+    if (p == NULL) refuse(L, name, MW_ENOMEM, NULL);
     add(list, p);
 }
 
@@ -154,8 +165,16 @@ static int trace_tap(lua_State *L) {
     o.max = mw_opt_size(L, 1, OP, "max", 64 << 10, (uint64_t)1 << 50, MW_TRACE_MAX);
     o.colour = mw_opt_flag(L, 1, OP, "colour", mw_sink_colours());
     o.redact = names(L, &o.redact_count);
+    o.probes = MW_TRACE_PROBES;
     tap = mw_box_new(L, sizeof *tap, MW_TAP_TYPE);
+    tap->head = mw_host_head(L);
+    if (tap->head->taps >= MW_TRACE_TAPS) {
+        mw_err_setf(&err, MW_ELIMIT, OP, to, "%u taps are open already", MW_TRACE_TAPS);
+        mw_err_hint(&err, "close() those that have done their work; one tap may be given to many things");
+        return mw_push_err(L, &err);
+    }
     if (mw_sink_open(mw_host_of(L), to, &o, &tap->sink, &err) < 0) return mw_push_err(L, &err);
+    tap->head->taps++;
     return 1;
 }
 
@@ -166,6 +185,7 @@ static int end(struct tap *tap, struct mw_err *err) {
 
     if (sink == NULL) return 0;
     tap->sink = NULL;
+    tap->head->taps--;
     t = mw_trace_hold(mw_sink_trace(sink));
     rc = mw_sink_close(sink, err);
     mw_trace_counts(t, &tap->bytes, &tap->events, &tap->lost);

@@ -34,6 +34,7 @@ struct mw_host_head {            /* what a host begins with, so that these looks
     const void *lender;          /* the channel that lent a frame last, NULL: none or collected: see bind/channel_view.c */
     struct mw_list channels;     /* all that there are: bind/channel.c */
     struct mw_trace *trace;      /* of the whole run; NULL: it is not traced. Set before the first turn (mw_host_set_trace) */
+    unsigned taps;               /* open ones of the script: bind/trace.c */
     struct mw_known {            /* objects that were seen to be of a type, by their address: see bind/arg.h */
         const void *box;
         const char *type;

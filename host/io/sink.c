@@ -16,6 +16,7 @@
 
 #define OP "trace"
 #define SLICE 100                        /* milliseconds between two looks whether the end has come, while a pipe is full */
+#define PIECE 4096u                      /* bytes that whoever has room for any has room for (PIPE_BUF) */
 
 struct mw_sink {
     mw_trace *trace;
@@ -46,9 +47,13 @@ static int wait_for_room(mw_sink *s) {
     }
 }
 
+/* A descriptor that is lent may block: it is asked first, and gets no more than it says it has room for. */
 static int write_all(mw_sink *s, const char *at, size_t len) {
     while (len > 0) {
-        ssize_t n = write(s->fd, at, len);
+        ssize_t n;
+
+        if (!s->owned && !wait_for_room(s)) return MW_ETIMEDOUT;
+        n = write(s->fd, at, s->owned || len < PIECE ? len : PIECE);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             if (!wait_for_room(s)) return MW_ETIMEDOUT;

@@ -214,18 +214,36 @@ void mw_trace_counts(mw_trace *t, uint64_t *bytes, uint64_t *events, uint64_t *l
 
 /* ---- Probes ------------------------------------------------------------------------------------------------------------- */
 
+int mw_trace_full(mw_trace *t) {
+    int full;
+
+    pthread_mutex_lock(&t->lock);
+    full = t->o.probes > 0 && t->live >= t->o.probes;
+    pthread_mutex_unlock(&t->lock);
+    return full;
+}
+
+/* One that is not there is one event that is missing. */
+static mw_probe *no_probe(mw_trace *t) {
+    pthread_mutex_lock(&t->lock);
+    if (!t->ended) t->lost++;
+    pthread_mutex_unlock(&t->lock);
+    return NULL;
+}
+
 mw_probe *mw_probe_new(mw_trace *t, enum mw_probe_kind kind, const char *name) {
     size_t len = strlen(name);
-    mw_probe *p = calloc(1, sizeof *p + len + 1);
+    mw_probe *p = mw_trace_full(t) ? NULL : calloc(1, sizeof *p + len + 1);
     struct mw_event e = {.kind = MW_EVENT_OPEN, .probe = p};
     struct mw_redact secrets = {0};
 
-    if (p == NULL) return NULL;
+    if (p == NULL) return no_probe(t);
     mw_redact(&t->names, &secrets, name, len, p->name, len);
     p->trace = mw_trace_hold(t);
     p->kind = kind;
     pthread_mutex_lock(&t->lock);
     p->id = ++t->probes;
+    t->live++;
     e.at = mw_trace_now();
     emit(t, &e);
     pthread_mutex_unlock(&t->lock);
@@ -236,7 +254,11 @@ void mw_probe_free(mw_probe *p) {
     struct mw_event e = {.kind = MW_EVENT_CLOSE, .probe = p};
 
     if (p == NULL) return;
-    emit_alone(p->trace, &e);
+    pthread_mutex_lock(&p->trace->lock);
+    p->trace->live--;
+    e.at = mw_trace_now();
+    emit(p->trace, &e);
+    pthread_mutex_unlock(&p->trace->lock);
     mw_trace_release(p->trace);
     free(p);
 }

@@ -21,6 +21,9 @@ enum mw_trace_format { MW_TRACE_PCAPNG, MW_TRACE_LINES, MW_TRACE_CHROME, MW_TRAC
 #define MW_TRACE_HELD ((size_t)16 << 20)     /* bytes that wait to be taken; what comes while there are so many is counted, and lost */
 #define MW_TRACE_NAMES 64u                   /* names whose values are hidden, and bytes of one */
 #define MW_TRACE_NAME 64u
+#define MW_TRACE_TAPS 32u                    /* open taps of one host, each of which has a thread of its own */
+#define MW_TRACE_TAPPED 16u                  /* taps of one thing */
+#define MW_TRACE_PROBES 8192u                /* things that one tap is attached to at a time */
 #define MW_TRACE_WAKE ((size_t)64 << 10)     /* bytes that are worth taking at once */
 
 struct mw_trace_options {
@@ -28,6 +31,7 @@ struct mw_trace_options {
     size_t payload;                  /* bytes */
     uint64_t max;                    /* bytes; 0: MW_TRACE_MAX */
     int colour;                      /* of MW_TRACE_DUMP */
+    unsigned probes;                 /* that there may be at a time; 0: any number */
     const char *const *redact;       /* names (observe/redact.h), copied */
     size_t redact_count;
 };
@@ -61,9 +65,10 @@ void mw_trace_counts(mw_trace *t, uint64_t *bytes, uint64_t *events, uint64_t *l
 enum mw_probe_kind { MW_PROBE_STREAM, MW_PROBE_CHANNEL, MW_PROBE_WORKER, MW_PROBE_RING, MW_PROBE_QUEUE, MW_PROBE_KINDS };
 enum mw_probe_dir { MW_PROBE_SEND, MW_PROBE_RECV };
 
-/* Something that messages go through. name: what it is called ("tcp://127.0.0.1:80"), copied. NULL: no memory, or the trace has
- * ended. The probe holds the trace. One thread; next: for its owner. */
+/* Something that messages go through. name: what it is called ("tcp://127.0.0.1:80"), copied. NULL: no memory, or as many as
+ * the options allow: what goes through it counts as one event that was lost. The probe holds the trace. One thread; next: for its owner. */
 mw_probe *mw_probe_new(mw_trace *t, enum mw_probe_kind kind, const char *name);
+int mw_trace_full(mw_trace *t);                      /* 1: no probe more */
 void mw_probe_free(mw_probe *p);                     /* says that it is closed; NULL is fine */
 /* A message, or for MW_PROBE_STREAM a piece of a stream. task: who, 0: nobody. 1: ask mw_trace_trouble. */
 int mw_probe_message(mw_probe *p, enum mw_probe_dir dir, const void *at, size_t len, uint64_t task);

@@ -48,7 +48,8 @@ struct mw_trace {
     size_t kept_size;
     uint64_t wall0, mono0;           /* the same moment by both clocks, ns */
     uint64_t bytes, events, lost, lost_told;
-    unsigned probes, flows, hosts;
+    unsigned probes, flows, hosts;   /* numbers given */
+    unsigned live;                   /* probes that there are */
     unsigned interfaces;             /* pcapng: bits of the kinds that were described */
     int ended, failed;               /* failed: a writer was refused memory */
     int said;                        /* 1: that something waits; 2: that much does; since it was taken */

@@ -185,6 +185,17 @@ describe("--trace", function()
     assert.equal(1, n, r.stderr)
   end)
 
+  it("does not wait for ever for a reader of standard error", function()
+    assert(mw.fs.write(path "much.lua", [[
+      local mw = require "moonwire"
+      local ch = mw.task.channel(1)
+      for _ = 1, 1000 do ch:send(("x"):rep(4000)) ch:recv() end
+    ]]))
+    local p <close> = assert(mw.process.spawn { program, "run", "--trace=-", path "much.lua", stderr = "pipe" })
+    local r = assert(p:wait { timeout = 60 })
+    assert.same({ 0 }, { r.code })
+  end)
+
   it("refuses what it cannot write, before anything runs", function()
     local r = run(path "a.txt", "")
     assert.equal(2, r.code)

@@ -206,4 +206,32 @@ describe("a tap", function()
     assert.equal("tap (closed)", tostring(tap))
   end)
 
+  it("is one of 32 at most, since each has a thread, and gives its place back", function()
+    local taps = {}
+    for i = 1, 32 do taps[i] = keep(assert(mw.trace.tap { to = file ".jsonl" })) end
+    local more, err = mw.trace.tap { to = file ".jsonl" }
+    assert.same({ nil, "ELIMIT" }, { more, err.code })
+    assert(taps[7]:close())
+    assert(taps[7]:close())
+    keep(assert(mw.trace.tap { to = file ".jsonl" }))
+    more, err = mw.trace.tap { to = file ".jsonl" }
+    assert.same({ nil, "ELIMIT" }, { more, err.code })
+  end)
+
+  it("is attached to so many things at a time, and a thing has so many taps", function()
+    local path = file ".jsonl"
+    local tap = keep(assert(mw.trace.tap { to = path, max = "64KiB" }))
+    local a = pair()
+    for _ = 1, 16 do a:use(tap) end
+    local ok, err = pcall(a.use, a, tap)
+    assert.same({ false, "ELIMIT" }, { ok, err.code })
+    local made = {}
+    for i = 1, 8192 - 16 do made[i] = task.channel(1):use(tap) end
+    ok, err = pcall(function() task.channel(1):use(tap) end)
+    assert.same({ false, "ELIMIT" }, { ok, err.code })
+    for i = #made, 1, -1 do made[i] = nil end
+    collectgarbage()
+    collectgarbage()
+    task.channel(1):use(tap)
+  end)
 end)

@@ -17,7 +17,7 @@ local trace = {}
 --- A tap writes down what goes through the things that it is given to (`use`). Nobody waits for it: its file is written by a thread of its
 --- own, after 50 ms or 64 KiB; a process that is killed loses no more than that, and what is there can be read. A file that takes no more
 --- (a full disk) ends the trace with one warning in the log; the program goes on. Should 16 MiB wait to be written, events are left out, and
---- a note tells how many.
+--- a note tells how many. 32 taps may be open at a time, one may be attached to 8192 things, and a thing may have 16: ELIMIT says which.
 ---
 --- What `redact` recognises, whatever pieces a stream comes in, also where a piece or `payload` ends in the middle; a name counts
 --- without regard to case, and not as a part of a longer word (`password` is found in db-password, not in passwords or db_password):
