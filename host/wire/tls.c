@@ -43,14 +43,12 @@ static long take(mw_tls *t, char *at, size_t n, struct mw_err *err) {
     if (rc <= 0) return rc;
     ERR_clear_error();
     while (done < n && (ret = SSL_read_ex(t->ssl, at + done, n - done, &got)) == 1) done += got;
-    if (done > 0) {
-        t->heard = 1;
-        return (long)done;
-    }
-    if (n == 0) return 0;
+    if (done > 0) t->heard = 1;
+    if (done == n) return (long)done;
     rc = SSL_get_error(t->ssl, ret);
-    if (rc == SSL_ERROR_ZERO_RETURN) return MW_EEOF;
-    return verdict(t, ret, err);
+    if (rc == SSL_ERROR_ZERO_RETURN) return done > 0 ? (long)done : MW_EEOF;
+    rc = verdict(t, ret, done > 0 ? NULL : err); /* told now or never: OpenSSL has forgotten it by the next call */
+    return done > 0 ? (long)done : rc;
 }
 
 static long give(mw_tls *t, const char *at, size_t n, struct mw_err *err) {

@@ -242,6 +242,24 @@ TEST(a_server_that_wants_certificates_refuses_who_has_none) {
     drop(&server), drop(&client);
 }
 
+TEST(a_forged_record_is_told_after_the_good_one_that_came_with_it) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    char got[64];
+
+    begin(&s, &c, "here.example");
+    CHECK_INT(shake(4096), 0);
+    CHECK_INT(tell(&client, &server, "hello", got, sizeof got), 5);
+    CHECK_INT(calls->write(client.tls, "good", 4, &client.err), 4);
+    CHECK_INT(calls->write(client.tls, "evil", 4, &client.err), 4);
+    client.out.base[client.out.tail - 1] ^= 1;
+    move(&client, &server, (size_t)-1);
+    CHECK_INT(calls->read(server.tls, got, sizeof got, &server.err), 4);
+    CHECK_INT(calls->read(server.tls, got, sizeof got, &server.err), MW_ETLS);
+    CHECK(reason_is(&server.err, "broken"));
+    CHECK_INT(calls->read(server.tls, got, sizeof got, &server.err), MW_ETLS);
+    drop(&server), drop(&client);
+}
+
 TEST(what_is_no_tls_is_refused_by_name) {
     struct { const char *bytes, *reason; } rows[] = {
         { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "plain HTTP" },
