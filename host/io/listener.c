@@ -150,6 +150,13 @@ static int key_of(int fd, const struct mw_address *from, struct mw_peer_key *key
     return 0;
 }
 
+/* The lobby may have room again. */
+static void uncrowd(mw_listener *l) {
+    if (!l->crowded) return;
+    l->crowded = 0;
+    mw_timer_stop(l->host, &l->pause);
+}
+
 static void on_conn_closed(void *ud) {
     struct mw_peer_count *peer = ud;
     mw_listener *l = MW_LIST_ENTRY(peer->table, mw_listener, peers);
@@ -157,6 +164,7 @@ static void on_conn_closed(void *ud) {
     l->stats.open--;
     mw_peers_give(peer);
     mw_wait_wake(&l->changed);
+    uncrowd(l);
     if (!l->watching && l->pause.slot == 0) mw_wait_wake(&l->ready); /* it waited for room */
     drop_ref(l);
 }
@@ -253,15 +261,25 @@ static int look_later(mw_listener *l, struct mw_err *err) {
     return rc < 0 ? mw_err_set(err, rc, OP, l->address, NULL) : 0;
 }
 
+/* How many may be in the lobby: those who say nothing must not take the places of those who could say who they are, so that where all
+ * places are taken, the lobby's are given anew. 0: the others have them all. */
+static unsigned lobby_places(const mw_listener *l) {
+    uint64_t others = l->stats.open - l->lobby.waiting, left = l->opt.max_conns > others ? l->opt.max_conns - others : 0;
+
+    return left < l->opt.max_unauthenticated ? (unsigned)left : l->opt.max_unauthenticated;
+}
+
 /* Is there room in the lobby? 0: no, and what will wake us is arranged. */
 static int lobby_has_room(mw_listener *l) {
+    unsigned places = lobby_places(l);
     uint64_t again;
 
-    if (l->lobby.ready >= AHEAD_MAX) {
-        unwatch(l); /* the next accept looks again */
+    if (l->pause.slot != 0) return 0;
+    if (l->lobby.ready >= AHEAD_MAX || places == 0) {
+        unwatch(l); /* the next accept looks again; or on_conn_closed wakes */
         return 0;
     }
-    if (mw_lobby_room(&l->lobby, l->opt.max_unauthenticated, &again)) return 1;
+    if (mw_lobby_room(&l->lobby, places, &again)) return 1;
     unwatch(l);
     l->crowded = 1;
     if (mw_timer_start(l->host, &l->pause, again, on_pause_over) == 0) return 0;
@@ -274,13 +292,14 @@ static int let_in(mw_listener *l, struct mw_err *err) {
     for (int i = 0; i < REFUSALS_MAX; i++) {
         struct mw_peer_key key;
         mw_stream *s;
+        unsigned places;
         int rc;
 
-        if (!has_room(l) || !lobby_has_room(l)) return 0;
+        if (!lobby_has_room(l)) return 0;
+        places = lobby_places(l);
         rc = take_one(l, &s, &key, err);
         if (rc == 0 || (rc < 0 && rc != MW_EAGAIN)) return rc;
-        if (rc == 1 && (rc = mw_lobby_enter(&l->lobby, s, &key, &l->opt.greeting, l->opt.max_unauthenticated, l->address, NULL)) < 0)
-            shut_out(l, rc);
+        if (rc == 1 && (rc = mw_lobby_enter(&l->lobby, s, &key, &l->opt.greeting, places, l->address, NULL)) < 0) shut_out(l, rc);
     }
     return look_later(l, err);
 }
@@ -289,10 +308,7 @@ static int let_in(mw_listener *l, struct mw_err *err) {
 static void on_lobby(struct mw_lobby *lobby) {
     mw_listener *l = MW_LIST_ENTRY(lobby, mw_listener, lobby);
 
-    if (l->crowded) {
-        l->crowded = 0;
-        mw_timer_stop(l->host, &l->pause);
-    }
+    uncrowd(l);
     if (lobby->ready > 0 || (!l->watching && l->pause.slot == 0)) mw_wait_wake(&l->ready);
 }
 

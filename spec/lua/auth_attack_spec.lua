@@ -218,6 +218,31 @@ describe("authentication under attack", function()
     for _, c in ipairs(silent) do c:close() end
   end)
 
+  it("lets good ones in where those who say nothing hold all of max_conns", function()
+    local srv <close> = serving { max_conns = 4, auth_timeout = 60 }
+    local silent = {}
+    for i = 1, 4 do silent[i] = assert(net.connect(srv:address())) end
+    local first <close> = assert(net.connect(srv:address(), { auth = hmac() }))
+    local second <close> = assert(net.connect(srv:address(), { auth = hmac() }))
+    assert.is_true(talks(first) and talks(second))
+    assert.equal(2, srv:stats().displaced)
+    assert.equal(4, srv:stats().open)
+    for _, c in ipairs(silent) do c:close() end
+  end)
+
+  it("keeps those who proved who they are where max_conns is reached", function()
+    local srv <close> = serving { max_conns = 2 }
+    local first <close> = assert(net.connect(srv:address(), { auth = hmac() }))
+    local second = assert(net.connect(srv:address(), { auth = hmac() }))
+    local third = task.spawn(net.connect, srv:address(), { auth = hmac() })
+    assert.is_true(talks(first) and talks(second))
+    assert.is_false(third:done())
+    second:close()
+    local c <close> = assert(third:join())
+    assert.is_true(talks(c) and talks(first))
+    assert.equal(0, srv:stats().displaced)
+  end)
+
   it("loses none of many good ones that come at once", function()
     local srv <close> = serving { max_unauthenticated = 4 }
     local all = {}
