@@ -414,11 +414,17 @@ static int step_messages(lua_State *L) {
     return step_used_k(L, LUA_OK, 0);
 }
 
+static int no_views(lua_State *L) {
+    return mw_raise_inval(L, "channel.views", "a channel with middleware gives messages() only");
+}
+
 static int step_views(lua_State *L) {
     if (mw_step_is_long(L)) return mw_step_share(L, step_views);
     struct mw_channel *ch = lua_touserdata(L, lua_upvalueindex(1));
     int n = at_hand(L, ch, lua_upvalueindex(3));
-    return n > 0 ? n : step_begin(L, VIEWS);
+
+    if (n > 0) return n;
+    return ch->uses > 0 ? no_views(L) : step_begin(L, VIEWS);   /* use() may have been called since views() was */
 }
 
 /* [ch opts?] becomes [ch timeout]: ns, 0 for none. */
@@ -455,7 +461,7 @@ static int lease_close(lua_State *L) {
 static int channel_views(lua_State *L) {
     struct mw_channel *ch = step_options(L, "channel.views"), **lease;
 
-    if (ch->uses > 0) return mw_raise_inval(L, "channel.views", "a channel with middleware gives messages() only");
+    if (ch->uses > 0) return no_views(L);
     if (ch->coated) return mw_raise_inval(L, "channel.views", "a channel with codec, batch or compress gives messages() only: what it gives is not what lies in its frames");
     lua_pushvalue(L, 1);
     lua_insert(L, 2);

@@ -312,6 +312,22 @@ describe("functions of a channel", function()
     assert.equal("TWO", b:recv())
   end)
 
+  it("are not passed by through views() that were asked for before them", function()
+    local a, b = pair()
+    local out, inn = a:framed "u32le", b:framed "u32le"
+    for _, text in ipairs { "one", "two", "three" } do out:send(text) end
+    local seen = {}
+    local ok, err = pcall(function()
+      for view in inn:views() do
+        seen[#seen + 1] = tostring(view)
+        inn:use(function(pass, _, data) return pass(data:upper()) end)
+      end
+    end)
+    assert.same({ false, "EINVAL" }, { ok, err.code })
+    assert.same({ "one" }, seen)
+    assert.equal("TWO", inn:recv())
+  end)
+
   it("may close it", function()
     local a, b = pair()
     a, b = a:framed "lines", b:framed "lines"
