@@ -187,10 +187,13 @@ static int over(mw_stream *s, int code) {
 /* Is the handshake done by now? Then what was written meanwhile can go. */
 static void note_shaken(mw_stream *s) {
     struct mw_secure *x = s->secure;
+    int rc;
 
     if (x->shaken || x->calls->shake(x->tls, NULL) != 1) return;
     x->shaken = x->news = 1;
-    if (mw_bytes_len(&s->head.out) > 0) mw_stream_push_out(s);
+    if (mw_bytes_len(&s->head.out) == 0 || mw_stream_push_out(s) < 0 || !s->want_write) return;
+    mw_stream_stuck(s);
+    if ((rc = mw_stream_watch(s)) < 0) mw_stream_break(s, rc);
 }
 
 /* What reading has made us say (handshake, new keys, alerts) goes out. 0 or a code. */

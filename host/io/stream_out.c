@@ -133,6 +133,7 @@ static int push_secure(mw_stream *s) {
     if (held == 0 && (s->finishing || s->retired)) mw_secure_part(s);
     rc = mw_secure_flush(s);
     if (rc < 0) return mw_stream_break(s, rc);
+    if (!mw_secure_shaken(s) && mw_secure_unsent(s) == 0) s->want_write = 0; /* what waits, waits for the handshake */
     after_push(s, was, mw_stream_waits(s));
     return 0;
 }
