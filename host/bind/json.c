@@ -15,6 +15,7 @@ static int json_mark(lua_State *L) {
 
     if (lua_type(L, 1) != LUA_TTABLE) return mw_raise_inval(L, "json", "a table is expected, got %s", luaL_typename(L, 1));
     lua_settop(L, 1);
+    if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return mw_raise_inval(L, "json", "the table's metatable is protected");
     mw_codec_mark(L, (enum mw_codec_mark)which);
     return 1;
 }

@@ -356,6 +356,12 @@ describe("mw.json.encode", function()
     end
   end)
 
+  it("leaves a protected metatable where it is", function()
+    local own = setmetatable({}, { __metatable = "mine" })
+    assert.error(function() mw.json.array(own) end)
+    assert.equal("mine", getmetatable(own))
+  end)
+
   it("writes arrays and objects by their elements, keys and marks", function()
     assert.equal("{}", encode {})
     assert.equal("[]", encode(array {}))
