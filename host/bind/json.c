@@ -80,6 +80,7 @@ static int json_encode(lua_State *L) {
     page->taken = 1;
     rc = mw_json_write(L, 1, &page->bytes, &o, &fault, &err);
     if (rc < 0) {
+        mw_bytes_shrink(&page->bytes, KEEP);
         page->taken = 0;
         mw_codec_push_fault(L, "json.encode", &fault, NULL, &err);  /* EINVAL it raises itself */
         return lua_error(L);
