@@ -295,7 +295,7 @@ int mw_probe_message(mw_probe *p, enum mw_probe_dir dir, const void *at, size_t 
     if (!t->ended) {
         e.len = len < t->o.payload ? len : t->o.payload;
         e.data = len == 0 ? "" : keep(p, dir, at, len, e.len);
-        if (e.data == NULL) e.len = 0;
+        if (e.data == NULL) e.len = 0, e.data = "";
         emit(t, &e);
     }
     trouble = t->trouble != 0 && !t->told;

@@ -101,7 +101,8 @@ end
 local kept, order = {}, {}
 
 local function name_of(c)
-  local parts = { tostring(c.server), tostring(c.insecure), tostring(c.fresh), tostring(c.min_version), tostring(c.key_password) }
+  local parts = { tostring(c.server), tostring(c.insecure), tostring(c.fresh), tostring(c.min_version),
+    c.key_password and "=" .. tostring(c.key_password) or "" }
   for _, v in ipairs(c.alpn or {}) do parts[#parts + 1] = tostring(v) end
   for _, k in ipairs { "cert", "key", "ca" } do parts[#parts + 1] = k .. (c[k] or "") end
   for i, v in ipairs(parts) do parts[i] = #v .. ":" .. v end
