@@ -135,7 +135,7 @@ local function handler(text)
   end
 end
 
-local defaults = { max_conns = CONNS, max_conns_per_peer = CONNS // 2, idle_timeout = KEEP + HEAD_TIME, stall_timeout = STALL }
+local defaults = { max_conns = CONNS, max_conns_per_peer = CONNS, idle_timeout = KEEP + HEAD_TIME, stall_timeout = STALL }
 
 local http = {}
 
