@@ -9,6 +9,7 @@
 #include "codec/shape_node.h"
 
 enum { SLOTS = 40, FUEL = 1000000, FUEL_BYTE = 1 };
+enum { VALUES = 1 << 24 };      /* of one Lua value: as many as a message of 16 MiB can hold */
 enum { STEPS = 20000000, STEPS_STRING = 100000, STEPS_BYTE = 8 }; /* of patterns: about 100 ms a message, a millisecond a string */
 
 const mw_shape *mw_shape_test(lua_State *L, int idx) {
@@ -23,6 +24,7 @@ int mw_shape_run_open(struct mw_shape_run *r, const struct mw_codec_options *o) 
     r->depth_max = o == NULL || o->depth_max == 0 ? MW_CODEC_DEPTH : o->depth_max;
     if (r->depth_max > MW_CODEC_DEPTH_MAX) r->depth_max = MW_CODEC_DEPTH_MAX;
     r->fuel = FUEL + FUEL_BYTE * (size_t)(r->end - r->base);
+    r->values = VALUES;
     r->steps = STEPS;
     r->from_bytes = 0;
     r->trials = 0;

@@ -319,6 +319,7 @@ int mw_shape_check_at(struct mw_shape_run *r, const mw_shape *s, int idx) {
 
     if (r->nest >= MW_SHAPE_NEST) return mw_shape_failed(r, MW_ELIMIT, "nested too deep");
     if (r->trials > 1 && !spend(r, 1)) return too_many(r);
+    if (r->values-- == 0) return mw_shape_failed(r, MW_ELIMIT, "too many values; tables that are shared count each time");
     if (!lua_checkstack(r->L, LEVEL_SLOTS)) return mw_shape_failed(r, MW_ENOMEM, NULL);
     r->nest++;
     rc = check(r, s, idx);

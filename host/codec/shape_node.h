@@ -102,6 +102,7 @@ struct mw_shape_run {
     unsigned depth, depth_max, nest;    /* nest: calls of ourselves; the C stack is finite */
     unsigned trials;                    /* variants of unions that are being tried, one in the other */
     size_t fuel;                        /* visits that may still be made in trials within trials: their number multiplies */
+    size_t values;                      /* that may still be looked at: a table that is shared counts each time */
     size_t steps;                       /* of patterns, beyond those that each string brings along */
     int rc;                             /* reading JSON: why NULL was returned */
     int from_bytes;                     /* checking: the value was read a moment ago: an array has its mark */

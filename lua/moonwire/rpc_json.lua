@@ -45,11 +45,13 @@ end
 
 local function answer(v, id)
   local result, failure = rawget(v, "result"), rawget(v, "error")
+  if failure == null and result ~= nil then failure = nil end -- version 1.0 had both, one of them null
+  if result == null and failure ~= nil then result = nil end
   if id == nil or not is_id(id) or (result ~= nil) == (failure ~= nil) then
     return "invalid", nil, "it is neither a request nor an answer"
   end
   if result ~= nil then return "result", id, result end
-  if type(failure) ~= "table" then return "invalid", nil, "its error is no object" end
+  if type(failure) ~= "table" then failure = { message = "an error that is no object", data = failure } end
   local message, data = rawget(failure, "message"), rawget(failure, "data")
   if type(message) ~= "string" then message = "no message" end
   return "error", id, { code = rawget(failure, "code"), message = message, data = data }

@@ -311,18 +311,22 @@ describe("JSON-RPC", function()
       assert(raw:send(text))
     end
     assert.equal("pong", exchange(raw, '{"jsonrpc":"2.0","method":"ping","id":1}').result)
-    assert.equal(2, rpc:stats().unknown)
+    assert.equal(3, rpc:stats().unknown)
   end)
 
   it("takes an error as it comes", function()
     local rpc, raw, _ <close> = json_raw()
-    for _, failure in ipairs { '{}', '{"code":"x","message":5}', '{"code":1.5,"message":"m","data":null}' } do
+    for _, failure in ipairs { '{}', '{"code":"x","message":5}', '{"code":1.5,"message":"m","data":null}', "5", '"x"', "null" } do
       local call = task.spawn(function() return rpc:call "x" end)
       local request = mw.json.decode(assert(raw:recv()))
       assert(raw:send(('{"jsonrpc":"2.0","id":%d,"error":%s}'):format(request.id, failure)))
       local v, err = call:join()
       assert.same({ nil, "ERPC", "table" }, { v, err.code, type(err.data) })
     end
+    local call = task.spawn(function() return rpc:call "x" end)
+    local request = mw.json.decode(assert(raw:recv()))
+    assert(raw:send(('{"jsonrpc":"2.0","id":%d,"result":7,"error":null}'):format(request.id))) -- as version 1.0 had it
+    assert.equal(7, call:join())
   end)
 
   it("shows nothing of a peer's error that moves a cursor, and keeps it as it came", function()

@@ -500,6 +500,14 @@ describe("limits of a message", function()
     refused("ELIMIT", any, nested, { codec = "msgpack", max_depth = 3 })
   end)
 
+  it("do not look for ever at tables that are shared in many places", function()
+    local Tree = s.recursive(function(t) return s.object { a = s.optional(t), b = s.optional(t) } end)
+    local value = {}
+    for _ = 1, 60 do value = { a = value, b = value } end
+    local ok, err = Tree:check(value)
+    assert.same({ nil, "ELIMIT" }, { ok, err.code })
+  end)
+
   it("take no memory for lengths that are only announced", function()
     local list, map = s.array(s.integer()), s.map(s.string(), s.integer())
     collectgarbage()
