@@ -80,7 +80,8 @@ attack.class("paths", attack.all(
     { "making a file through a dangling link", "return io.open(W .. '/out/link', 'w')",
       world = function(w) w.link("$W/in/new", "out/link") end },
     { "a temporary folder elsewhere", "return mw.fs.tempdir(W .. '/private')", grant = false, refused = { "EDENIED", "EINVAL" } },
-    { "os.tmpname outside of a write right", flags = READ, grant = READ .. " --allow-write", "return os.tmpname()" },
+    { "os.tmpname outside of a write right", flags = READ, grant = READ .. " --allow-write",
+      "local name = os.tmpname() os.remove(name) return name" },
     { "io.tmpfile outside of a write right", flags = READ, grant = READ .. " --allow-write", "return io.tmpfile()" },
   })))
 
