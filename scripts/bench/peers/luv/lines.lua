@@ -12,7 +12,7 @@ common.serve(arg[1], function(conn)
   function got(err, data)
     if err then return conn:close() end
     if not data then
-      if echo then return conn:close() end
+      if echo then return conn:shutdown(function() conn:close() end) end -- what is still queued goes out first
       return conn:write(("%d lines, %d bytes\n"):format(lines, bytes), function() conn:close() end)
     end
     if kept ~= "" then data = kept .. data end
