@@ -2,7 +2,7 @@
  *
  * Every function returns 0 (or what it says) or a negative MW_E... code and fills the caller's struct mw_err, which may be
  * NULL. No Lua error crosses this boundary. There is no global state: hosts are independent. All calls on one host come from
- * one thread, save mw_host_interrupt. Ownership: *given* is yours to end, *lent* is valid until the next
+ * one thread, save mw_host_post and mw_host_interrupt. Ownership: *given* is yours to end, *lent* is valid until the next
  * call on its owner, *taken* is no longer yours; an argument with no such word is only read during the call.
  * No signal handler is installed unless asked; children are watched by descriptor, an engine's own SIGCHLD is left alone. */
 #ifndef MOONWIRE_H
@@ -13,6 +13,7 @@
 
 #include "base/err.h"      /* struct mw_err */
 #include "base/limits.h"   /* struct mw_limits */
+#include "base/msgpack.h"  /* mw_buf writes values, mw_view reads them */
 #include "policy/policy.h" /* mw_policy: what scripts may touch, deny by default */
 
 #ifdef __cplusplus
@@ -41,6 +42,9 @@ struct mw_config {
     void (*on_print)(mw_host *, const char *text, size_t len, void *ud);            /* NULL: standard output */
     void (*on_log)(mw_host *, enum mw_level, const char *line, size_t len, void *ud); /* a JSON object; NULL: standard error */
     void (*on_error)(mw_host *, const struct mw_err *, const char *traceback, void *ud); /* NULL: standard error */
+    void (*on_message)(mw_host *, const char *topic, const void *msgpack, size_t len, void *ud); /* mw.host.emit(topic, ...): its values,
+                                      * one after the other; lent until it returns. NULL: emit says that nobody listens */
+    size_t queue;                    /* messages of mw_host_post that no step has taken yet, at most; 0: 1024 */
     const char *program;             /* path of a moonwire program for script children; NULL: this process, if it is one */
     const char *script_path;         /* mw.script.path, and the directory modules are found in; NULL: none */
     const char *const *args;         /* `arg` of the script, NULL-terminated; NULL: none */
@@ -152,6 +156,67 @@ void mw_host_on_ask(mw_host *h, mw_host_ask *ask, void *ud);
 /* For a mw_host_ask that asks on a terminal: stops the children's groups (on) so that none writes over the question, and lets them go
  * on. Detached ones are not touched. */
 void mw_host_hold_children(mw_host *h, int on);
+
+/* ---- The engine and its script: messages, calls ------------------------------------------------------------------------------
+ * Values cross as MessagePack: no value, one, or several one after the other (several arguments, several results). In Lua, mw.host. */
+
+/* Any thread: `topic` with its values, copied, for the functions given to mw.host.on(topic, fn); each runs as a task of its own, in the
+ * order of the posts, from the next step on. Wakes a loop that sleeps. Messages come in the order in which one thread posted them.
+ * While nobody has asked for the topic yet, it is kept (it counts against the queue); a message that nobody has asked for when the
+ * root scope's first task is over is dropped. MW_EAGAIN: the queue is full (mw_config.queue messages, or limits.buffered bytes), try again
+ * after a step; MW_ELIMIT: it alone is more than that many bytes; MW_EPARSE: the bytes are not whole values; MW_EINVAL: no topic. Not after mw_host_free or mw_host_close. */
+int mw_host_post(mw_host *h, const char *topic, const void *msgpack, size_t len, struct mw_err *err);
+
+/* A function of the engine's, for scripts: mw.host.NAME(...). Called on the host's thread inside a step, while the script's task
+ * runs: be brief. It may use the host, save to step, run, close or free it. Returns 0 (results: what was returned by mw_return_...),
+ * or a code: that of a mw_arg_... or mw_call_fail, handed on. */
+typedef struct mw_call mw_call;
+typedef int mw_host_fn(mw_host *h, mw_call *call, void *ud);
+/* `name`: letters, digits and _; copied. Again: replaces. fn NULL: takes it away. MW_EINVAL: no such name, or one that mw.host has already
+ * ("on", "emit", ...). Not bound by the policy: what it does for a script is the engine's decision. */
+int mw_host_register(mw_host *h, const char *name, mw_host_fn *fn, void *ud, struct mw_err *err);
+
+/* Arguments, from 1 as in Lua. Another type, or none: MW_EINVAL, and the script gets "bad argument #1 to 'raycast' (number expected, got
+ * nil)" when the function returns that code. */
+int mw_arg_count(const mw_call *call);
+int mw_arg_type(const mw_call *call, int i);                                        /* enum mw_type; absent is MW_TYPE_NIL */
+int mw_arg_boolean(mw_call *call, int i, int *out);
+int mw_arg_integer(mw_call *call, int i, int64_t *out);                             /* a float that is whole is one */
+int mw_arg_number(mw_call *call, int i, double *out);
+int mw_arg_string(mw_call *call, int i, const char **out, size_t *len);             /* lent until the function returns; terminated; len may be NULL */
+int mw_arg_value(mw_call *call, int i, mw_view *out);                               /* anything, as MessagePack; lent likewise */
+/* Results, in order. */
+int mw_return_nil(mw_call *call);
+int mw_return_boolean(mw_call *call, int value);
+int mw_return_integer(mw_call *call, int64_t value);
+int mw_return_number(mw_call *call, double value);
+int mw_return_string(mw_call *call, const char *text, size_t len);
+int mw_return_value(mw_call *call, const void *msgpack, size_t len);
+/* Has the call fail: nil and an error object in Lua (err.code is mw_err_name(code)); raised if code is MW_EINVAL, MW_EDENIED or
+ * MW_ECANCELED. Returns `code`, so that `return mw_call_fail(call, MW_ENOENT, "no such player");` does it. */
+int mw_call_fail(mw_call *call, int code, const char *message);
+
+/* Calls a function of the script's, now: that of mw.host.handle(name, fn), else the global function of that name. Its arguments are the
+ * values of `msgpack`; its results are appended to *out (may be NULL). It runs as a task, which may start others; but it may not wait:
+ * MW_EAGAIN, and the task is cancelled (use mw_host_post). MW_ENOENT: there is none; MW_ELUA, or the code of an error object: it raised.
+ * It counts as a step: limits.step_ns binds. From a registered function or a hook: MW_EINVAL. */
+int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, mw_buf *out, struct mw_err *err);
+
+/* ---- The engine's descriptors and signals on the host's loop ------------------------------------------------------------------ */
+
+enum { MW_WATCH_READ = 1, MW_WATCH_WRITE = 2 };
+typedef void mw_host_watcher(mw_host *h, int fd, int events, void *ud);
+/* Has `fn` called inside a step whenever `fd` can be read or written (events: a sum of the two; also when it failed or was hung up), until
+ * told otherwise. Again for the same fd: replaces; events 0: no more. The fd stays yours, close it afterwards; O_NONBLOCK is left as
+ * it is. Does not keep a run alive. MW_EINVAL: no descriptor, or one that cannot be watched (a file). */
+int mw_host_watch_fd(mw_host *h, int fd, int events, mw_host_watcher *fn, void *ud, struct mw_err *err);
+
+/* Has `fn` called inside a step after the process got signal `signum`: the one way in which a host installs a signal's handler (and
+ * takes it away with fn NULL, or at its end). KILL and STOP, and those that faults raise: MW_EINVAL. */
+typedef void mw_host_signal(mw_host *h, int signum, void *ud);
+int mw_host_on_signal(mw_host *h, int signum, mw_host_signal *fn, void *ud, struct mw_err *err);
+
+/* ---- Children ------------------------------------------------------------------------------------------------------------------ */
 
 /* Ends every child's group with KILL, now. Async-signal-safe. */
 void mw_host_kill_children(mw_host *h);

@@ -6,11 +6,7 @@
 
 #include <stddef.h>
 
-/* Lent bytes: valid until the next call on their owner. */
-struct mw_view {
-    const char *at;
-    size_t len;
-};
+#include "base/view.h"
 
 /* Zero-initialised is empty and holds no memory. */
 struct mw_bytes {

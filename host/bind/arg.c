@@ -8,7 +8,7 @@
 
 #include "core/host.h"
 
-const char *mw_arg_bytes(lua_State *L, int idx, const char *op, const char *name, size_t *len) {
+const char *mw_param_bytes(lua_State *L, int idx, const char *op, const char *name, size_t *len) {
     if (lua_type(L, idx) != LUA_TSTRING) mw_raise_inval(L, op, "%s must be a string, got %s", name, luaL_typename(L, idx));
     return lua_tolstring(L, idx, len);
 }
@@ -20,9 +20,9 @@ static const char *check_text(lua_State *L, const char *s, size_t n, const char 
     return s;
 }
 
-const char *mw_arg_text(lua_State *L, int idx, const char *op, const char *name, size_t max, size_t *len) {
+const char *mw_param_text(lua_State *L, int idx, const char *op, const char *name, size_t max, size_t *len) {
     size_t n;
-    const char *s = mw_arg_bytes(L, idx, op, name, &n);
+    const char *s = mw_param_bytes(L, idx, op, name, &n);
     if (len != NULL) *len = n;
     return check_text(L, s, n, op, name, max);
 }
@@ -34,7 +34,7 @@ static const char *shown(lua_State *L, int idx) {
     return luaL_typename(L, idx);
 }
 
-lua_Integer mw_arg_integer(lua_State *L, int idx, const char *op, const char *name, lua_Integer min, lua_Integer max) {
+lua_Integer mw_param_integer(lua_State *L, int idx, const char *op, const char *name, lua_Integer min, lua_Integer max) {
     int ok = 0;
     lua_Integer v = lua_type(L, idx) == LUA_TNUMBER ? lua_tointegerx(L, idx, &ok) : 0;
 
@@ -82,11 +82,11 @@ static uint64_t duration_at(lua_State *L, int idx, const char *op, const char *n
     return ns >= 9.2e18 ? UINT64_MAX : (uint64_t)ns;
 }
 
-uint64_t mw_arg_duration(lua_State *L, int idx, const char *op, const char *name) {
+uint64_t mw_param_duration(lua_State *L, int idx, const char *op, const char *name) {
     return duration_at(L, idx, op, name);
 }
 
-uint64_t mw_arg_size(lua_State *L, int idx, const char *op, const char *name, uint64_t min, uint64_t max) {
+uint64_t mw_param_size(lua_State *L, int idx, const char *op, const char *name, uint64_t min, uint64_t max) {
     static const struct unit units[] = {{"", 1}, {"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824.0}, {"TiB", 1099511627776.0}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"k", 1024}, {"K", 1024}, {"M", 1048576}, {"G", 1073741824.0}, {NULL, 0}};
     double v = -1;
     int ok = 1;
@@ -196,7 +196,7 @@ lua_Integer mw_opt_integer(lua_State *L, int idx, const char *op, const char *ke
     lua_Integer v = fallback;
     if (mw_opt_get(L, idx, key) != LUA_TNIL) {
         const char *name = option_name(L, key);
-        v = mw_arg_integer(L, -2, op, name, min, max);
+        v = mw_param_integer(L, -2, op, name, min, max);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -218,7 +218,7 @@ uint64_t mw_opt_size(lua_State *L, int idx, const char *op, const char *key, uin
     uint64_t v = fallback;
     if (mw_opt_get(L, idx, key) != LUA_TNIL) {
         const char *name = option_name(L, key);
-        v = mw_arg_size(L, -2, op, name, min, max);
+        v = mw_param_size(L, -2, op, name, min, max);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -229,7 +229,7 @@ const char *mw_opt_text(lua_State *L, int idx, const char *op, const char *key, 
     const char *s = fallback;
     if (mw_opt_get(L, idx, key) != LUA_TNIL) {
         const char *name = option_name(L, key);
-        s = mw_arg_text(L, -2, op, name, max, NULL); /* lent by the table */
+        s = mw_param_text(L, -2, op, name, max, NULL); /* lent by the table */
         lua_pop(L, 1);
     }
     lua_pop(L, 1);

@@ -13,15 +13,15 @@
 /* All raise EINVAL error objects at the caller's line, naming `op` ("net.connect") and the argument or option. */
 
 /* A string without NUL, at most `max` bytes (0: 4096). Lent by Lua while it stays on the stack. Numbers are no strings. */
-const char *mw_arg_text(lua_State *L, int idx, const char *op, const char *name, size_t max, size_t *len);
+const char *mw_param_text(lua_State *L, int idx, const char *op, const char *name, size_t max, size_t *len);
 /* Any bytes. */
-const char *mw_arg_bytes(lua_State *L, int idx, const char *op, const char *name, size_t *len);
-lua_Integer mw_arg_integer(lua_State *L, int idx, const char *op, const char *name, lua_Integer min, lua_Integer max);
+const char *mw_param_bytes(lua_State *L, int idx, const char *op, const char *name, size_t *len);
+lua_Integer mw_param_integer(lua_State *L, int idx, const char *op, const char *name, lua_Integer min, lua_Integer max);
 /* Seconds: a number, or "250ms" "2s" "5m" "1h" "1d" ("us", "ns" too). Result in ns, 0..about 292 years; negative and NaN raise.
  * math.huge gives UINT64_MAX. */
-uint64_t mw_arg_duration(lua_State *L, int idx, const char *op, const char *name);
+uint64_t mw_param_duration(lua_State *L, int idx, const char *op, const char *name);
 /* Bytes: an integer, or "64KiB" "1MiB" "2GiB" ("B", "kB", "MB", "GB" too). */
-uint64_t mw_arg_size(lua_State *L, int idx, const char *op, const char *name, uint64_t min, uint64_t max);
+uint64_t mw_param_size(lua_State *L, int idx, const char *op, const char *name, uint64_t min, uint64_t max);
 
 /* An option table. mw_opt_open checks that idx is a table or nil/none, that every string key is one of `known`
  * (NULL-terminated; unknown ones raise with a did-you-mean), and reads raw. With array = 0 integer keys raise too.

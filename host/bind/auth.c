@@ -168,7 +168,7 @@ static int auth_hmac(lua_State *L) {
     box = mw_box_new(L, sizeof *box, AUTH);              /* [options flat identity auth] */
     box->kind = "hmac";
     secrets = lua_newuserdatauv(L, (size_t)n * sizeof *secrets, 0);
-    identity = lua_isnil(L, 3) ? NULL : mw_arg_text(L, 3, op, "option \"identity\"", MW_AUTH_NAME_MAX, NULL);
+    identity = lua_isnil(L, 3) ? NULL : mw_param_text(L, 3, op, "option \"identity\"", MW_AUTH_NAME_MAX, NULL);
     if (identity != NULL && (*identity == 0 || !mw_auth_name_ok(identity, strlen(identity))))
         mw_raise_inval(L, op, "option \"identity\" has 1 to %d printable ASCII characters without spaces", MW_AUTH_NAME_MAX);
     for (lua_Integer i = 0; i < n; i++) {
@@ -195,12 +195,12 @@ static unsigned numbers(lua_State *L, const char *op, const char *key, unsigned 
     int type = mw_opt_get(L, 1, key);
 
     if (type == LUA_TNUMBER) {
-        out[n++] = (unsigned)mw_arg_integer(L, -1, op, key, 0, UINT32_MAX - 1);
+        out[n++] = (unsigned)mw_param_integer(L, -1, op, key, 0, UINT32_MAX - 1);
     } else if (type == LUA_TTABLE) {
         for (;; n++, lua_pop(L, 1)) {
             if (lua_rawgeti(L, -1, (lua_Integer)n + 1) == LUA_TNIL) break;
             if (n == MW_WHO_MAX) mw_raise_inval(L, op, "option \"%s\" holds at most %d", key, MW_WHO_MAX);
-            out[n] = (unsigned)mw_arg_integer(L, -1, op, key, 0, UINT32_MAX - 1);
+            out[n] = (unsigned)mw_param_integer(L, -1, op, key, 0, UINT32_MAX - 1);
         }
         lua_pop(L, 1);
         if (n == 0) mw_raise_inval(L, op, "option \"%s\" is an empty array: nobody would pass", key);

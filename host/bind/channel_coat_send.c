@@ -188,6 +188,6 @@ int mw_coat_send(lua_State *L, struct mw_channel *ch) {
     mw_frame_values(L, 3, "channel.send", ch->format, values);
     if (ch->coat->codec != MW_CODEC_NONE) return send_value(L, ch, values);
     if (lua_type(L, 2) == LUA_TUSERDATA) m.at = mw_channel_view_bytes(L, 2, &m.len);
-    if (m.at == NULL) m.at = mw_arg_bytes(L, 2, "channel.send", "data", &m.len); /* raises */
+    if (m.at == NULL) m.at = mw_param_bytes(L, 2, "channel.send", "data", &m.len); /* raises */
     return send_bytes(L, ch, values, m);
 }

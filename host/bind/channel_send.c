@@ -29,7 +29,7 @@ static int write_frame(lua_State *L, struct mw_channel *ch) {
 
     if (type == LUA_TSTRING) data = lua_tolstring(L, 2, &len);
     else if (type == LUA_TUSERDATA) data = mw_channel_view_bytes(L, 2, &len);
-    if (data == NULL) data = mw_arg_bytes(L, 2, "channel.send", "data", &len); /* raises */
+    if (data == NULL) data = mw_param_bytes(L, 2, "channel.send", "data", &len); /* raises */
     mw_frame_values(L, 3, "channel.send", ch->format, values);
     if (mw_frame_compose(ch->format, values, data, len, &wrap) < 0) {
         return mw_frame_push_refusal(L, ch->format, wrap.why, wrap.what, len, "channel send", mw_stream_subject(ch->stream));

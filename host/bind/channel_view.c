@@ -59,7 +59,7 @@ static inline const char *check(lua_State *L, size_t *len) {
 
 /* The integer argument at idx, or `fallback`. */
 static lua_Integer integer(lua_State *L, int idx, const char *name, lua_Integer fallback) {
-    return lua_isnoneornil(L, idx) ? fallback : mw_arg_integer(L, idx, VIEW, name, LUA_MININTEGER, LUA_MAXINTEGER);
+    return lua_isnoneornil(L, idx) ? fallback : mw_param_integer(L, idx, VIEW, name, LUA_MININTEGER, LUA_MAXINTEGER);
 }
 
 /* Positions as string.sub has them, cut to 1..len: from > to is empty. */
@@ -120,7 +120,7 @@ static int view_sub(lua_State *L) {
 /* view:find(text, from = 1) -> first, last | nil; text is plain, no pattern */
 static int view_find(lua_State *L) {
     size_t len, wanted;
-    const char *text = mw_arg_bytes(L, 2, VIEW, "text", &wanted), *hit, *at;
+    const char *text = mw_param_bytes(L, 2, VIEW, "text", &wanted), *hit, *at;
     lua_Integer from = integer(L, 3, "from", 1), to = -1;
 
     at = check(L, &len);
@@ -145,7 +145,7 @@ static void push_string_unpack(lua_State *L) {
 /* view:unpack(fmt, from = 1) -> values..., next: Lua's string.unpack on no more bytes than fmt can want. */
 static int view_unpack(lua_State *L) {
     size_t len, letters, take, skip;
-    const char *fmt = mw_arg_text(L, 2, VIEW, "fmt", 256, &letters), *at;
+    const char *fmt = mw_param_text(L, 2, VIEW, "fmt", 256, &letters), *at;
     lua_Integer from = integer(L, 3, "from", 1), to = -1;
 
     at = check(L, &len);

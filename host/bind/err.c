@@ -85,12 +85,12 @@ int mw_door_err(lua_State *L) {
 
 /* arg.duration(v, op, name) -> seconds;  arg.size(v, op, name) -> bytes                              [-0, +1, e] */
 static int arg_duration(lua_State *L) {
-    uint64_t ns = mw_arg_duration(L, 1, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
+    uint64_t ns = mw_param_duration(L, 1, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
     lua_pushnumber(L, ns == UINT64_MAX ? (lua_Number)HUGE_VAL : (lua_Number)ns / 1e9);
     return 1;
 }
 static int arg_size(lua_State *L) {
-    lua_pushinteger(L, (lua_Integer)mw_arg_size(L, 1, luaL_checkstring(L, 2), luaL_checkstring(L, 3), 0, INT64_MAX / 2));
+    lua_pushinteger(L, (lua_Integer)mw_param_size(L, 1, luaL_checkstring(L, 2), luaL_checkstring(L, 3), 0, INT64_MAX / 2));
     return 1;
 }
 
@@ -100,17 +100,17 @@ static void convert(lua_State *L, const char *op, const char *key, const char *t
     int v = lua_gettop(L) - 1;
 
     if (strcmp(type, "duration") == 0) {
-        uint64_t ns = mw_arg_duration(L, v, op, name);
+        uint64_t ns = mw_param_duration(L, v, op, name);
         lua_pushnumber(L, ns == UINT64_MAX ? (lua_Number)HUGE_VAL : (lua_Number)ns / 1e9);
         lua_replace(L, v);
     } else if (strcmp(type, "size") == 0) {
-        lua_pushinteger(L, (lua_Integer)mw_arg_size(L, v, op, name, 0, INT64_MAX / 2));
+        lua_pushinteger(L, (lua_Integer)mw_param_size(L, v, op, name, 0, INT64_MAX / 2));
         lua_replace(L, v);
     } else if (strcmp(type, "integer") == 0) {
-        lua_pushinteger(L, mw_arg_integer(L, v, op, name, INT64_MIN, INT64_MAX));
+        lua_pushinteger(L, mw_param_integer(L, v, op, name, INT64_MIN, INT64_MAX));
         lua_replace(L, v);
     } else if (strcmp(type, "text") == 0) {
-        mw_arg_text(L, v, op, name, 65536, NULL);
+        mw_param_text(L, v, op, name, 65536, NULL);
     } else if (strcmp(type, "flag") == 0) {
         if (lua_type(L, v) != LUA_TBOOLEAN) mw_raise_inval(L, op, "%s must be true or false, got %s", name, luaL_typename(L, v));
     } else if (strcmp(type, "any") != 0 && strcmp(luaL_typename(L, v), type) != 0) {

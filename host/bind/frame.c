@@ -24,7 +24,7 @@ static const struct mw_frame_format *named(lua_State *L, int idx, const char *op
     struct mw_frame_format format, *box;
     struct mw_err err;
 
-    if (mw_frame_named(&format, mw_arg_text(L, idx, op, "protocol", 64, NULL), 0, &err) < 0) mw_raise_inval(L, op, "%s", err.message);
+    if (mw_frame_named(&format, mw_param_text(L, idx, op, "protocol", 64, NULL), 0, &err) < 0) mw_raise_inval(L, op, "%s", err.message);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, NAMED);               /* [formats] */
     if (lua_getfield(L, -1, format.name) == LUA_TNIL) {
         lua_pop(L, 1);
@@ -61,13 +61,13 @@ const struct mw_frame_format *mw_frame_arg(lua_State *L, int idx, const char *op
     return own;
 }
 
-/* The commonest argument, an integer that fits, is taken here; mw_arg_integer knows the others, and what to say. */
+/* The commonest argument, an integer that fits, is taken here; mw_param_integer knows the others, and what to say. */
 static lua_Integer field_integer(lua_State *L, int idx, const char *op, const struct mw_frame_field *field) {
     if (lua_isinteger(L, idx)) {
         lua_Integer v = lua_tointeger(L, idx);
         if (v >= field->min && v <= field->max) return v;
     }
-    return mw_arg_integer(L, idx, op, "header field", field->min, field->max);
+    return mw_param_integer(L, idx, op, "header field", field->min, field->max);
 }
 
 void mw_frame_values(lua_State *L, int first, const char *op, const struct mw_frame_format *f, union mw_frame_value *values) {
@@ -148,7 +148,7 @@ static int format_encode(lua_State *L) {
     struct mw_frame_wrap wrap;
     luaL_Buffer b;
     size_t len;
-    const char *data = mw_arg_bytes(L, 2, "frame.encode", "data", &len);
+    const char *data = mw_param_bytes(L, 2, "frame.encode", "data", &len);
 
     mw_frame_values(L, 3, "frame.encode", f, values);
     if (mw_frame_compose(f, values, data, len, &wrap) < 0) {
@@ -169,10 +169,10 @@ static int format_decode(lua_State *L) {
     struct mw_frame got = {0};
     struct mw_err err;
     size_t len, skip;
-    const char *bytes = mw_arg_bytes(L, 2, "frame.decode", "bytes", &len);
+    const char *bytes = mw_param_bytes(L, 2, "frame.decode", "bytes", &len);
     int rc, n;
 
-    skip = lua_isnoneornil(L, 3) ? 0 : (size_t)mw_arg_integer(L, 3, "frame.decode", "from", 1, (lua_Integer)len + 1) - 1;
+    skip = lua_isnoneornil(L, 3) ? 0 : (size_t)mw_param_integer(L, 3, "frame.decode", "from", 1, (lua_Integer)len + 1) - 1;
     rc = mw_frame_parse(f, bytes + skip, len - skip, &got);
     if (rc < 0) return mw_frame_push_refusal(L, f, got.why, got.what, got.announced, "frame.decode", NULL);
     if (rc == 0) {

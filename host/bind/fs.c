@@ -15,7 +15,7 @@
 
 const char *mw_fs_path(lua_State *L, int idx, const char *op, const char *name) {
     size_t len;
-    const char *path = mw_arg_text(L, idx, op, name, PATH_MAX - 1, &len);
+    const char *path = mw_param_text(L, idx, op, name, PATH_MAX - 1, &len);
 
     if (len == 0) mw_raise_inval(L, op, "%s must not be empty", name);
     return path;
@@ -153,7 +153,7 @@ static int fs_write(lua_State *L) {
     int mode, sync;
     size_t len;
 
-    data = mw_arg_bytes(L, 2, "fs.write", "data", &len);
+    data = mw_param_bytes(L, 2, "fs.write", "data", &len);
     mw_opt_open(L, 3, "fs.write", known, 0);
     mode = mode_of(L, 3, "fs.write");
     sync = mw_opt_flag(L, 3, "fs.write", "sync", 0);

@@ -41,7 +41,7 @@ int mw_fs_open(lua_State *L) {
     struct mw_err err;
     struct box *box;
 
-    if (!lua_isnoneornil(L, 2)) mode = mw_arg_text(L, 2, "fs.open", "mode", 8, NULL);
+    if (!lua_isnoneornil(L, 2)) mode = mw_param_text(L, 2, "fs.open", "mode", 8, NULL);
     box = mw_box_new(L, sizeof *box, MW_FILE_TYPE);                     /* [path mode box] */
     if (mw_file_open(mw_host_of(L), path, mode, &box->f, &err) < 0) return mw_push_err(L, &err);
     return 1;
@@ -211,9 +211,9 @@ static int file_read(lua_State *L) {
     }
     mw_opt_open(L, 3, "file:read", known, 0);
     if (lua_type(L, 2) == LUA_TNUMBER) {
-        max = (uint64_t)mw_arg_integer(L, 2, "file:read", "count", 0, INT32_MAX);
+        max = (uint64_t)mw_param_integer(L, 2, "file:read", "count", 0, INT32_MAX);
     } else {
-        const char *word = mw_arg_text(L, 2, "file:read", "format", 8, NULL);
+        const char *word = mw_param_text(L, 2, "file:read", "format", 8, NULL);
 
         for (int i = 0; formats[i] != NULL; i++)
             if (strcmp(word[0] == '*' ? word + 1 : word, formats[i]) == 0) found = i;
@@ -236,7 +236,7 @@ static int file_read_some(lua_State *L) {
 
     self(L);
     lua_settop(L, 3);
-    if (!lua_isnil(L, 2)) max = mw_arg_size(L, 2, "file:read_some", "max", 1, SIZE_MOST);
+    if (!lua_isnil(L, 2)) max = mw_param_size(L, 2, "file:read_some", "max", 1, SIZE_MOST);
     mw_opt_open(L, 3, "file:read_some", known, 0);
     lua_pushliteral(L, "s");
     lua_replace(L, 2);
@@ -253,7 +253,7 @@ static int file_read_exact(lua_State *L) {
 
     self(L);
     lua_settop(L, 3);
-    n = mw_arg_integer(L, 2, "file:read_exact", "count", 0, INT32_MAX);
+    n = mw_param_integer(L, 2, "file:read_exact", "count", 0, INT32_MAX);
     mw_opt_open(L, 3, "file:read_exact", known, 0);
     lua_pushliteral(L, "x");
     lua_replace(L, 2);
@@ -270,7 +270,7 @@ static int file_read_until(lua_State *L) {
 
     self(L);
     lua_settop(L, 3);
-    mw_arg_bytes(L, 2, "file:read_until", "delimiter", &len);
+    mw_param_bytes(L, 2, "file:read_until", "delimiter", &len);
     if (len == 0 || len > 4096) return mw_raise_inval(L, "file:read_until", "the delimiter must have 1 to 4096 bytes");
     mw_opt_open(L, 3, "file:read_until", known, 0);
     lua_pushinteger(L, (lua_Integer)mw_opt_deadline(L, 3, "file:read_until"));
@@ -410,10 +410,10 @@ static int file_seek(lua_State *L) {
     lua_settop(L, 3);
     if (lua_isnil(L, 2)) { lua_pushliteral(L, "cur"); lua_replace(L, 2); }
     if (lua_isnil(L, 3)) { lua_pushinteger(L, 0); lua_replace(L, 3); }
-    word = mw_arg_text(L, 2, "file:seek", "whence", 8, NULL);
+    word = mw_param_text(L, 2, "file:seek", "whence", 8, NULL);
     if (strcmp(word, "set") != 0 && strcmp(word, "cur") != 0 && strcmp(word, "end") != 0)
         return mw_raise_inval(L, "file:seek", "whence is one of \"set\", \"cur\", \"end\", not \"%s\"", word);
-    mw_arg_integer(L, 3, "file:seek", "offset", INT64_MIN, INT64_MAX);
+    mw_param_integer(L, 3, "file:seek", "offset", INT64_MIN, INT64_MAX);
     return seek_k(L, 0, 0);
 }
 

@@ -66,7 +66,7 @@ int mw_host_door_push_args(lua_State *L) {
 static int host_exit(lua_State *L) {
     lua_Integer code = 0;
     if (lua_isboolean(L, 1)) code = !lua_toboolean(L, 1);
-    else if (!lua_isnoneornil(L, 1)) code = mw_arg_integer(L, 1, "exit", "the status", 0, 255);
+    else if (!lua_isnoneornil(L, 1)) code = mw_param_integer(L, 1, "exit", "the status", 0, 255);
     return mw_wait_exit(L, (int)code, "exit");
 }
 

@@ -99,7 +99,7 @@ static int json_decode(lua_State *L) {
     struct mw_codec_fault fault;
     struct mw_err err;
     size_t len;
-    const char *text = mw_arg_bytes(L, 1, "json.decode", "text", &len);
+    const char *text = mw_param_bytes(L, 1, "json.decode", "text", &len);
 
     if (!lua_isnoneornil(L, 2)) {
         mw_opt_open(L, 2, "json.decode", known, 0);

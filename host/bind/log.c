@@ -31,18 +31,18 @@ static int push_value(lua_State *L, int idx, int json) {
 
 /* log.write(level 0..3, text, key, value, ...): formats and hands the line on  [-0, +0, e] */
 static int log_write(lua_State *L) {
-    int level = (int)mw_arg_integer(L, 1, "log", "level", 0, 3), n = lua_gettop(L), json;
+    int level = (int)mw_param_integer(L, 1, "log", "level", 0, 3), n = lua_gettop(L), json;
     struct mw_hooks *hooks = mw_host_hooks(mw_host_of(L));
     struct mw_line line;
     const char *text;
     size_t len;
 
-    text = mw_arg_bytes(L, 2, "log", "text", &len);
+    text = mw_param_bytes(L, 2, "log", "text", &len);
     json = hooks->log_json;
     mw_line_begin(&line, json, mw_sys_wall(), levels[level], text, len);
     for (int i = 3; i + 1 <= n; i += 2) {
         size_t key_len, value_len;
-        const char *key = mw_arg_bytes(L, i, "log", "key", &key_len), *value;
+        const char *key = mw_param_bytes(L, i, "log", "key", &key_len), *value;
         int bare = push_value(L, i + 1, json);                          /* [... value] */
 
         value = lua_tolstring(L, -1, &value_len);

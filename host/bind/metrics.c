@@ -92,7 +92,7 @@ static void read_label_names(lua_State *L, int idx, const char *op, struct mw_me
     luaL_checkstack(L, MW_METER_LABELS + 8, op);
     for (int i = 0, at = lua_gettop(L); i < (int)n; i++) {
         lua_rawgeti(L, at, i + 1);                                      /* [... labels name...] */
-        w->labels[i] = mw_arg_text(L, -1, op, "a label's name", MW_METER_NAME, NULL);
+        w->labels[i] = mw_param_text(L, -1, op, "a label's name", MW_METER_NAME, NULL);
     }
     w->label_count = (unsigned)n;
 }
@@ -131,7 +131,7 @@ static int make(lua_State *L, enum mw_meter_kind kind) {
     lua_settop(L, 2);
     op = lua_pushfstring(L, "metrics.%s", nouns[kind]);                 /* [name options op] */
     own_options(L);
-    w.name = mw_arg_text(L, 1, op, "the name", MW_METER_NAME, NULL);
+    w.name = mw_param_text(L, 1, op, "the name", MW_METER_NAME, NULL);
     if (strncmp(w.name, "moonwire_", 9) == 0) return mw_raise_inval(L, op, "names that begin with moonwire_ are the host's own");
     mw_opt_open(L, 2, op, kind == MW_HISTOGRAM ? known : plain, 0);
     w.help = mw_opt_text(L, 2, op, "help", MW_METER_HELP, NULL);
@@ -438,8 +438,8 @@ static int metrics_collect(lua_State *L) {
 /* metrics.text(i, from) -> a piece of the i-th metric's text, "" when it has no value yet; where the next piece begins, or nil.
  * nil: there is no such metric.                                                                            [-0, +0|2, e] */
 static int metrics_text(lua_State *L) {
-    lua_Integer i = mw_arg_integer(L, 1, "metrics.text", "the number", 1, MW_METERS_MAX + 1);
-    unsigned from = (unsigned)mw_arg_integer(L, 2, "metrics.text", "the place", 0, 2 * MW_METER_SERIES_MAX);
+    lua_Integer i = mw_param_integer(L, 1, "metrics.text", "the number", 1, MW_METERS_MAX + 1);
+    unsigned from = (unsigned)mw_param_integer(L, 2, "metrics.text", "the place", 0, 2 * MW_METER_SERIES_MAX);
     struct home *home = push_home(L);
     mw_meter *m = home->all != NULL ? mw_meters_at(home->all, (unsigned)i - 1) : NULL;
     int rc, more;

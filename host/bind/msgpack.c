@@ -61,7 +61,7 @@ static int msgpack_decode(lua_State *L) {
     struct mw_codec_fault fault;
     struct mw_err err;
     size_t len;
-    const char *bytes = mw_arg_bytes(L, 1, "msgpack.decode", "bytes", &len);
+    const char *bytes = mw_param_bytes(L, 1, "msgpack.decode", "bytes", &len);
 
     o = limits(L, 2, "msgpack.decode", READ_OPTIONS);
     if (mw_pack_read(L, bytes, len, NULL, &o, &fault, &err) < 0) return refuse(L, "msgpack.decode", &err, &fault);
@@ -74,9 +74,9 @@ static int msgpack_unpack(lua_State *L) {
     struct mw_codec_fault fault;
     struct mw_err err;
     size_t len, skip, used;
-    const char *bytes = mw_arg_bytes(L, 1, "msgpack.unpack", "bytes", &len);
+    const char *bytes = mw_param_bytes(L, 1, "msgpack.unpack", "bytes", &len);
 
-    skip = lua_isnoneornil(L, 2) ? 0 : (size_t)mw_arg_integer(L, 2, "msgpack.unpack", "from", 1, (lua_Integer)len + 1) - 1;
+    skip = lua_isnoneornil(L, 2) ? 0 : (size_t)mw_param_integer(L, 2, "msgpack.unpack", "from", 1, (lua_Integer)len + 1) - 1;
     o = limits(L, 3, "msgpack.unpack", READ_OPTIONS);
     if (mw_pack_read(L, bytes + skip, len - skip, &used, &o, &fault, &err) < 0) {
         fault.offset += err.code == MW_EAGAIN ? (size_t)0 : skip;
@@ -104,8 +104,8 @@ static int msgpack_scan(lua_State *L) {
 
 /* ext(type, data) -> { type, data } that is written as an ext                                                [-0, +1, e] */
 static int msgpack_ext(lua_State *L) {
-    mw_arg_integer(L, 1, "msgpack.ext", "type", INT8_MIN, INT8_MAX);
-    mw_arg_bytes(L, 2, "msgpack.ext", "data", NULL);
+    mw_param_integer(L, 1, "msgpack.ext", "type", INT8_MIN, INT8_MAX);
+    mw_param_bytes(L, 2, "msgpack.ext", "data", NULL);
     lua_createtable(L, 0, 2);
     lua_pushvalue(L, 1);
     lua_setfield(L, -2, "type");

@@ -45,7 +45,7 @@ static uint64_t deadline_in(lua_State *L, uint64_t ns) {
 static void check_address(lua_State *L, const char *op, enum mw_purpose purpose, struct mw_endpoint *out) {
     struct mw_err err;
     size_t len;
-    const char *text = mw_arg_bytes(L, 1, op, "the address", &len);
+    const char *text = mw_param_bytes(L, 1, op, "the address", &len);
 
     if (mw_endpoint_parse(text, len, purpose, op, out, &err) < 0) mw_raise(L, &err);
 }

@@ -16,7 +16,7 @@ static mw_policy *policy(lua_State *L) {
 }
 
 static enum mw_kind kind_at(lua_State *L, int idx, const char *op) {
-    const char *name = mw_arg_text(L, idx, op, "the kind", 64, NULL);
+    const char *name = mw_param_text(L, idx, op, "the kind", 64, NULL);
     int kind = mw_kind_of(name);
 
     if (kind < 0) mw_raise_inval(L, op, "unknown kind '%s' (read write net connect listen run trust env sys share ffi)", name);
@@ -29,7 +29,7 @@ static const char *subject_at(lua_State *L, int idx, enum mw_kind kind, const ch
     struct mw_err err;
 
     if (lua_isnoneornil(L, idx)) return NULL;
-    subject = mw_arg_text(L, idx, op, "the subject", SUBJECT_MAX, NULL);
+    subject = mw_param_text(L, idx, op, "the subject", SUBJECT_MAX, NULL);
     if (mw_policy_check_subject(kind, subject, &err) < 0) mw_raise_inval(L, op, "'%s': %s", subject, err.what);
     return subject;
 }

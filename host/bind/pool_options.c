@@ -41,9 +41,9 @@ static void read_backoff(lua_State *L, int at, const char *op, struct mw_pool_li
         if (type != LUA_TTABLE || lua_rawlen(L, t) != 2)
             mw_raise_inval(L, op, "option \"backoff\" must be two durations, the first and the longest: { 0.1, 5 }");
         lua_rawgeti(L, t, 1);
-        l->backoff_ns = mw_arg_duration(L, -1, op, "option \"backoff\"");
+        l->backoff_ns = mw_param_duration(L, -1, op, "option \"backoff\"");
         lua_rawgeti(L, t, 2);
-        l->backoff_max_ns = mw_arg_duration(L, -1, op, "option \"backoff\"");
+        l->backoff_max_ns = mw_param_duration(L, -1, op, "option \"backoff\"");
         if (l->backoff_max_ns < l->backoff_ns)
             mw_raise_inval(L, op, "option \"backoff\": the longest is shorter than the first");
     }

@@ -327,7 +327,7 @@ static int process_await_ready(lua_State *L) {
     uint64_t now = mw_host_now(mw_host_of(L)), ns = UINT64_MAX;
 
     mw_process_check(L, 1);
-    if (!lua_isnoneornil(L, 2)) ns = mw_arg_duration(L, 2, "process.await_ready", "the time");
+    if (!lua_isnoneornil(L, 2)) ns = mw_param_duration(L, 2, "process.await_ready", "the time");
     lua_settop(L, 1);
     return ready_k(L, 0, (lua_KContext)(ns >= (uint64_t)INT64_MAX - now ? MW_NEVER : now + ns));
 }
@@ -340,8 +340,8 @@ static int process_kill(lua_State *L) {
     struct mw_err err;
     int number = mw_process_signal_number("TERM"), rc;
 
-    if (lua_type(L, 2) == LUA_TNUMBER) number = (int)mw_arg_integer(L, 2, "process.kill", "the signal", 1, 64);
-    else if (!lua_isnoneornil(L, 2)) number = mw_process_signal_number(mw_arg_text(L, 2, "process.kill", "the signal", 32, NULL));
+    if (lua_type(L, 2) == LUA_TNUMBER) number = (int)mw_param_integer(L, 2, "process.kill", "the signal", 1, 64);
+    else if (!lua_isnoneornil(L, 2)) number = mw_process_signal_number(mw_param_text(L, 2, "process.kill", "the signal", 32, NULL));
     if (number == 0) return mw_raise_inval(L, "process.kill", "there is no signal \"%s\"", lua_tostring(L, 2));
     rc = mw_process_signal(p, number);
     if (rc < 0) {
@@ -363,8 +363,8 @@ static int process_stop(lua_State *L) {
 static int process_resize(lua_State *L) {
     mw_process *p = mw_process_check(L, 1);
     struct mw_err err;
-    int rows = (int)mw_arg_integer(L, 2, "process.resize", "rows", 1, 65535);
-    int cols = (int)mw_arg_integer(L, 3, "process.resize", "cols", 1, 65535);
+    int rows = (int)mw_param_integer(L, 2, "process.resize", "rows", 1, 65535);
+    int cols = (int)mw_param_integer(L, 3, "process.resize", "cols", 1, 65535);
 
     if (mw_process_resize(p, (unsigned short)rows, (unsigned short)cols, &err) < 0) return mw_push_err(L, &err);
     lua_pushboolean(L, 1);

@@ -80,7 +80,7 @@ static void read_argv(lua_State *L, int idx, struct mw_process_options *o) {
     for (i = 1; i <= n; i++) {
         if (lua_rawgeti(L, idx, i) == LUA_TNUMBER) lua_tostring(L, -1);
         snprintf(name, sizeof name, i == 1 && script == NULL ? "the program" : "argument %lld", (long long)(i - 1 + first));
-        argv[i - 1 + first] = mw_arg_text(L, -1, o->op, name, ARG_MAX_BYTES, NULL);
+        argv[i - 1 + first] = mw_param_text(L, -1, o->op, name, ARG_MAX_BYTES, NULL);
         lua_rawseti(L, -3, i + first);
     }
     argv[n + first] = NULL;
@@ -94,7 +94,7 @@ static void read_argv(lua_State *L, int idx, struct mw_process_options *o) {
 
 static void read_env_pair(lua_State *L, const char *op, struct mw_env *e) {      /* [... anchor key value] */
     if (lua_type(L, -2) != LUA_TSTRING) mw_raise_inval(L, op, "option \"env\": a name must be a string, got %s", luaL_typename(L, -2));
-    e->name = mw_arg_text(L, -2, op, "a name in option \"env\"", 255, NULL);
+    e->name = mw_param_text(L, -2, op, "a name in option \"env\"", 255, NULL);
     if (e->name[0] == '\0' || strchr(e->name, '=') != NULL) mw_raise_inval(L, op, "option \"env\": \"%s\" is no name", e->name);
     if (lua_type(L, -1) == LUA_TBOOLEAN && !lua_toboolean(L, -1)) {
         e->value = NULL;
@@ -103,7 +103,7 @@ static void read_env_pair(lua_State *L, const char *op, struct mw_env *e) {     
     lua_pushvalue(L, -1);
     if (lua_type(L, -1) == LUA_TNUMBER) lua_tostring(L, -1);
     if (lua_type(L, -1) != LUA_TSTRING) mw_raise_inval(L, op, "option \"env\": %s must be a string, or false to remove it, got %s", e->name, luaL_typename(L, -1));
-    e->value = mw_arg_text(L, -1, op, e->name, MW_PROCESS_ENV_MAX, NULL);
+    e->value = mw_param_text(L, -1, op, e->name, MW_PROCESS_ENV_MAX, NULL);
     lua_rawseti(L, -4, (lua_Integer)lua_rawlen(L, -4) + 1);           /* numbers became strings: keep them */
 }
 
@@ -223,8 +223,8 @@ static void read_pty(lua_State *L, int idx, struct mw_process_options *o) {
 static int read_signal(lua_State *L, int idx, const char *op) {
     int type = mw_opt_get(L, idx, "kill_signal"), number = SIGTERM;
 
-    if (type == LUA_TNUMBER) number = (int)mw_arg_integer(L, -1, op, "option \"kill_signal\"", 1, 64);
-    else if (type != LUA_TNIL) number = mw_process_signal_number(mw_arg_text(L, -1, op, "option \"kill_signal\"", 32, NULL));
+    if (type == LUA_TNUMBER) number = (int)mw_param_integer(L, -1, op, "option \"kill_signal\"", 1, 64);
+    else if (type != LUA_TNIL) number = mw_process_signal_number(mw_param_text(L, -1, op, "option \"kill_signal\"", 32, NULL));
     if (number == 0) mw_raise_inval(L, op, "option \"kill_signal\": there is no signal \"%s\"", lua_tostring(L, -1));
     lua_pop(L, 1);
     return number;

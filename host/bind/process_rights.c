@@ -71,7 +71,7 @@ static size_t read_rules(lua_State *L, int table, const char *op, const char *op
             wishes[count].rule = NULL;
             if (type == LUA_TTABLE) lua_rawgeti(L, value, k);
             else lua_pushvalue(L, value);
-            if (type != LUA_TBOOLEAN) wishes[count].rule = mw_arg_text(L, -1, op, what, TEXT_MAX, NULL);
+            if (type != LUA_TBOOLEAN) wishes[count].rule = mw_param_text(L, -1, op, what, TEXT_MAX, NULL);
             lua_pop(L, 1);
             count++;
         }
@@ -115,7 +115,7 @@ static const uint16_t *read_ports(lua_State *L, int table, const char *op, const
     ports = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *ports, 0);  /* [value ports] */
     for (i = 1; i <= n; i++) {
         lua_rawgeti(L, value, i);
-        ports[i - 1] = (uint16_t)mw_arg_integer(L, -1, op, what, least, 65535);
+        ports[i - 1] = (uint16_t)mw_param_integer(L, -1, op, what, least, 65535);
         lua_pop(L, 1);
     }
     lua_remove(L, value);
@@ -141,7 +141,7 @@ static const char *const *read_names(lua_State *L, int table, const char *op, si
     for (i = 1; i <= n; i++) {
         if (type == LUA_TTABLE) lua_rawgeti(L, value, i);
         else lua_pushvalue(L, value);
-        names[i - 1] = mw_arg_text(L, -1, op, what, 255, NULL);       /* lent by the table */
+        names[i - 1] = mw_param_text(L, -1, op, what, 255, NULL);       /* lent by the table */
         if (names[i - 1][0] == '\0') mw_raise_inval(L, op, "%s: a name is empty", what);
         lua_pop(L, 1);
     }

@@ -86,7 +86,7 @@ static uint64_t deadline(lua_State *L, int idx, const char *op) {
 
 static const char *record(lua_State *L, const char *op, size_t *len) {
     if (lua_type(L, 2) == LUA_TSTRING) return lua_tolstring(L, 2, len);
-    return mw_arg_bytes(L, 2, op, "the record", len);
+    return mw_param_bytes(L, 2, op, "the record", len);
 }
 
 /* A record went in.                                                                  [-0, +1, -] */

@@ -106,7 +106,7 @@ static int schema_parse(lua_State *L) {
     const char *bytes;
     size_t len;
 
-    bytes = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &len) : mw_arg_bytes(L, 2, "schema.parse", "the message", &len);
+    bytes = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &len) : mw_param_bytes(L, 2, "schema.parse", "the message", &len);
     codec = options(L, "schema.parse", &o);
     if (mw_shape_read(L, shape, codec, bytes, len, &o, &fault, &err) == 0) return 1;
     return push_refusal(L, "schema.parse", &fault, 1, &err);

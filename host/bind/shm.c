@@ -120,7 +120,7 @@ static int shm_open_(lua_State *L) {
 
 /* unlink(name) -> true | nil, err                                                                      [-0, +1|2, e] */
 static int shm_unlink_(lua_State *L) {
-    const char *name = mw_arg_text(L, 1, "shm unlink", "the name", MW_MEMORY_NAME, NULL);
+    const char *name = mw_param_text(L, 1, "shm unlink", "the name", MW_MEMORY_NAME, NULL);
     struct mw_err err;
 
     if (mw_memory_unlink_name(mw_host_of(L), name, &err) < 0) return mw_push_err(L, &err);
@@ -139,7 +139,7 @@ int mw_memory_closed_err(lua_State *L, const mw_memory *m, const char *op) {
 
 /* The range of arguments idx (offset) and len; raises EINVAL. */
 static size_t range(lua_State *L, const mw_memory *m, int idx, uint64_t len, const char *op) {
-    lua_Integer at = mw_arg_integer(L, idx, op, "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
+    lua_Integer at = mw_param_integer(L, idx, op, "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
 
     if (mw_memory_holds(m, at, len)) return (size_t)at;
     mw_raise_inval(L, op, "offset %I, %I bytes: out of range, the memory has %I bytes", (LUAI_UACINT)at, (LUAI_UACINT)len, (LUAI_UACINT)m->size);
@@ -187,7 +187,7 @@ static int memory_read(lua_State *L) {
     size_t at;
 
     if (m->fd < 0) return mw_memory_closed_err(L, m, op);
-    len = (uint64_t)mw_arg_integer(L, 3, op, "the length", 0, LUA_MAXINTEGER);
+    len = (uint64_t)mw_param_integer(L, 3, op, "the length", 0, LUA_MAXINTEGER);
     at = range(L, m, 2, len, op);
     return push_bytes(L, m, at, (size_t)len, &err) < 0 ? mw_push_err(L, &err) : 1;
 }
@@ -201,7 +201,7 @@ static int memory_write(lua_State *L) {
 
     if (m->fd < 0) return mw_memory_closed_err(L, m, op);
     check_writable(L, m, op);
-    text = mw_arg_bytes(L, 3, op, "the bytes", &len);
+    text = mw_param_bytes(L, 3, op, "the bytes", &len);
     at = range(L, m, 2, len, op);
     return yes_or(L, mw_memory_write(m, at, text, len, &err), &err);
 }
@@ -217,8 +217,8 @@ static int memory_fill(lua_State *L) {
 
     if (m->fd < 0) return mw_memory_closed_err(L, m, op);
     check_writable(L, m, op);
-    len = (uint64_t)mw_arg_integer(L, 3, op, "the length", 0, LUA_MAXINTEGER);
-    byte = lua_isnoneornil(L, 4) ? 0 : mw_arg_integer(L, 4, op, "the byte", 0, 255);
+    len = (uint64_t)mw_param_integer(L, 3, op, "the length", 0, LUA_MAXINTEGER);
+    byte = lua_isnoneornil(L, 4) ? 0 : mw_param_integer(L, 4, op, "the byte", 0, 255);
     at = range(L, m, 2, len, op);
     return yes_or(L, mw_memory_fill(m, at, (size_t)len, (unsigned char)byte, &err), &err);
 }
@@ -233,7 +233,7 @@ static int memory_copy(lua_State *L) {
 
     if (m->fd < 0) return mw_memory_closed_err(L, m, op);
     check_writable(L, m, op);
-    len = (uint64_t)mw_arg_integer(L, 4, op, "the length", 0, LUA_MAXINTEGER);
+    len = (uint64_t)mw_param_integer(L, 4, op, "the length", 0, LUA_MAXINTEGER);
     to = range(L, m, 2, len, op);
     from = range(L, m, 3, len, op);
     return yes_or(L, mw_memory_copy(m, to, from, (size_t)len, &err), &err);

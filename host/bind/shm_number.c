@@ -15,7 +15,7 @@ static size_t place(lua_State *L, const mw_memory *m, size_t width, const char *
     lua_Integer at;
 
     if (lua_isinteger(L, 2)) at = lua_tointeger(L, 2);
-    else at = mw_arg_integer(L, 2, op, "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
+    else at = mw_param_integer(L, 2, op, "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
     if (mw_memory_holds(m, at, width) && ((size_t)at & (width - 1)) == 0) return (size_t)at;
     if (m->fd < 0) return NOWHERE;
     if (mw_memory_holds(m, at, width)) {
@@ -78,7 +78,7 @@ static lua_Integer integer_in(lua_State *L, int idx, const char *op, lua_Integer
         lua_Integer v = lua_tointeger(L, idx);
         if (v >= min && v <= max) return v;
     }
-    return mw_arg_integer(L, idx, op, "the value", min, max);
+    return mw_param_integer(L, idx, op, "the value", min, max);
 }
 static lua_Number number_in(lua_State *L, int idx, const char *op) {
     if (lua_type(L, idx) != LUA_TNUMBER) mw_raise_inval(L, op, "the value must be a number, got %s", luaL_typename(L, idx));

@@ -24,7 +24,7 @@ static struct mw_futex *waiter_new(lua_State *L) {
 
 /* The offset at argument 2, checked; raises EINVAL. */
 static size_t word_at(lua_State *L, const mw_memory *m, const char *op) {
-    lua_Integer at = mw_arg_integer(L, 2, op, "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
+    lua_Integer at = mw_param_integer(L, 2, op, "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
 
     if (mw_memory_holds(m, at, 4) && ((size_t)at & 3) == 0) return (size_t)at;
     mw_raise_inval(L, op, "offset %I is %s; the memory has %I bytes", (LUAI_UACINT)at,
@@ -77,7 +77,7 @@ static int wait_for(lua_State *L, const char *op, int until) {
     lua_settop(L, 4);
     if (m->fd < 0) return mw_memory_closed_err(L, m, op);
     at = word_at(L, m, op);
-    value = (uint32_t)mw_arg_integer(L, 3, op, "the value", 0, UINT32_MAX);
+    value = (uint32_t)mw_param_integer(L, 3, op, "the value", 0, UINT32_MAX);
     mw_opt_open(L, 4, op, known, 0);
     if (!lua_isnil(L, 4)) deadline = mw_opt_deadline(L, 4, op);
     n = refuse(L, m, op);
@@ -114,7 +114,7 @@ static int memory_wake(lua_State *L) {
     rc = refuse(L, m, op);
     if (rc > 0) return rc;
     at = word_at(L, m, op);
-    if (!lua_isnoneornil(L, 3)) n = (int)mw_arg_integer(L, 3, op, "how many", 1, INT_MAX);
+    if (!lua_isnoneornil(L, 3)) n = (int)mw_param_integer(L, 3, op, "how many", 1, INT_MAX);
     rc = mw_futex_wake(m, at, n);
     if (rc < 0) {
         mw_err_set(&err, rc, op, mw_memory_subject(m), NULL);

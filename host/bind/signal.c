@@ -16,7 +16,7 @@ static mw_signal *self(lua_State *L) {
 
 /* signal.open(name) -> signal | nil, err                                   [-0, +1|2, e] */
 static int signal_open(lua_State *L) {
-    const char *name = mw_arg_text(L, 1, "on_signal", "name", 16, NULL);
+    const char *name = mw_param_text(L, 1, "on_signal", "name", 16, NULL);
     struct box *box = mw_box_new(L, sizeof *box, SIGNAL);               /* [name box] */
     struct mw_err err;
 

@@ -35,7 +35,7 @@ int mw_std_fail(lua_State *L, const struct mw_err *err, const char *name) {
 }
 
 const char *mw_std_text_at(lua_State *L, int idx, const char *op, const char *name, const char *fallback) {
-    return lua_isnoneornil(L, idx) ? fallback : mw_arg_text(L, idx, op, name, 1u << 20, NULL);
+    return lua_isnoneornil(L, idx) ? fallback : mw_param_text(L, idx, op, name, 1u << 20, NULL);
 }
 
 /* ---- Loading ------------------------------------------------------------------------------------------------------------------- */
@@ -158,7 +158,7 @@ static int std_load(lua_State *L) {
 
 /* Reads and compiles a file under its read right. Pushes the function, or nil and the message; 1: function. */
 static int compile_file(lua_State *L, const char *op) {
-    const char *name = mw_arg_text(L, 1, op, "the file name", 0, NULL);
+    const char *name = mw_param_text(L, 1, op, "the file name", 0, NULL);
     struct mw_err err;
     char **text;
     size_t len = 0;

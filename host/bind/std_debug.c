@@ -67,7 +67,7 @@ static int std_getinfo(lua_State *L) {
         if (of != L) lua_xmove(L, of, 1);
         lua_getinfo(of, ">Sflnut", &ar);
     } else {
-        lua_Integer level = mw_arg_integer(L, arg + 1, "debug.getinfo", "a function or level", 0, INT32_MAX);
+        lua_Integer level = mw_param_integer(L, arg + 1, "debug.getinfo", "a function or level", 0, INT32_MAX);
         if (!lua_getstack(of, (int)level, &ar)) {
             lua_pushnil(L);
             return 1;

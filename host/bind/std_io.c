@@ -149,7 +149,7 @@ static int io_lines(lua_State *L) { /* lines([name, ...]) -> iterator, nil, nil,
         push_lines(L, 0);
         return 1;
     }
-    const char *name = mw_arg_text(L, 1, "io.lines", "the file name", 0, NULL);
+    const char *name = mw_param_text(L, 1, "io.lines", "the file name", 0, NULL);
     struct mw_std_file *box = push_box(L);
     struct mw_err err;
     int rc = box_open(L, box, name, O_RDONLY, &err);
@@ -291,7 +291,7 @@ static int f_seek(lua_State *L) { /* file:seek([whence [, offset]]) -> position 
     static const char *const names[] = {"set", "cur", "end", NULL};
     static const int whences[] = {SEEK_SET, SEEK_CUR, SEEK_END};
     const char *word = mw_std_text_at(L, 2, "file:seek", "whence", "cur");
-    lua_Integer offset = lua_isnoneornil(L, 3) ? 0 : mw_arg_integer(L, 3, "file:seek", "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
+    lua_Integer offset = lua_isnoneornil(L, 3) ? 0 : mw_param_integer(L, 3, "file:seek", "the offset", LUA_MININTEGER, LUA_MAXINTEGER);
     mw_textfile *f = mw_std_file_check(L, 1);
     int64_t at;
     int i = 0;
@@ -312,7 +312,7 @@ static int f_seek(lua_State *L) { /* file:seek([whence [, offset]]) -> position 
 static int f_setvbuf(lua_State *L) { /* file:setvbuf(mode [, size]) -> true                                          [-0, +1, e] */
     static const char *const names[] = {"no", "line", "full", NULL};
     const char *word = mw_std_text_at(L, 2, "file:setvbuf", "the mode", "");
-    lua_Integer size = lua_isnoneornil(L, 3) ? 0 : mw_arg_integer(L, 3, "file:setvbuf", "the size", 0, 64 << 20);
+    lua_Integer size = lua_isnoneornil(L, 3) ? 0 : mw_param_integer(L, 3, "file:setvbuf", "the size", 0, 64 << 20);
     mw_textfile *f = mw_std_file_check(L, 1);
     int i = 0;
 
@@ -348,7 +348,7 @@ static int flags_of(const char *mode) {
 }
 
 static int io_open(lua_State *L) { /* open(name [, mode]) -> file | nil, message, errno                              [-0, +1|3, e] */
-    const char *name = mw_arg_text(L, 1, "io.open", "the file name", 0, NULL);
+    const char *name = mw_param_text(L, 1, "io.open", "the file name", 0, NULL);
     const char *mode = mw_std_text_at(L, 2, "io.open", "the mode", "r");
     int flags = flags_of(mode), rc;
     struct mw_std_file *box;
@@ -390,7 +390,7 @@ static int io_type(lua_State *L) { /* type(v) -> "file" | "closed file" | nil   
 static int io_default(lua_State *L, const char *key, int flags) {
     if (!lua_isnoneornil(L, 1)) {
         if (lua_type(L, 1) == LUA_TSTRING) {
-            const char *name = mw_arg_text(L, 1, "io.open", "the file name", 0, NULL);
+            const char *name = mw_param_text(L, 1, "io.open", "the file name", 0, NULL);
             struct mw_std_file *box = push_box(L);
             struct mw_err err;
             if (box_open(L, box, name, flags, &err) < 0) {

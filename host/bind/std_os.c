@@ -22,14 +22,14 @@ static int done(lua_State *L, int rc, const struct mw_err *err, const char *name
 }
 
 static int os_remove(lua_State *L) { /* remove(name) -> true | nil, message, errno                               [-0, +1|3, e] */
-    const char *name = mw_arg_text(L, 1, "os.remove", "the file name", 0, NULL);
+    const char *name = mw_param_text(L, 1, "os.remove", "the file name", 0, NULL);
     struct mw_err err;
     return done(L, mw_os_remove(policy(L), name, &err), &err, name);
 }
 
 static int os_rename(lua_State *L) { /* rename(old, new) -> true | nil, message, errno                            [-0, +1|3, e] */
-    const char *from = mw_arg_text(L, 1, "os.rename", "the old name", 0, NULL);
-    const char *to = mw_arg_text(L, 2, "os.rename", "the new name", 0, NULL);
+    const char *from = mw_param_text(L, 1, "os.rename", "the old name", 0, NULL);
+    const char *to = mw_param_text(L, 2, "os.rename", "the new name", 0, NULL);
     struct mw_err err;
     return done(L, mw_file_rename(mw_host_of(L), from, to, &err), &err, from);
 }
@@ -45,7 +45,7 @@ static int os_tmpname(lua_State *L) { /* tmpname() -> the name of a new file in 
 }
 
 static int os_getenv(lua_State *L) { /* getenv(name) -> value | nil; raises without the right                     [-0, +1, e] */
-    const char *name = mw_arg_text(L, 1, "os.getenv", "the variable's name", 0, NULL), *value;
+    const char *name = mw_param_text(L, 1, "os.getenv", "the variable's name", 0, NULL), *value;
     struct mw_err err;
     int rc = mw_os_getenv(policy(L), name, &value, &err);
 
@@ -71,7 +71,7 @@ static int os_exit(lua_State *L) {
     lua_Integer code = 0;
 
     if (lua_isboolean(L, 1)) code = !lua_toboolean(L, 1);
-    else if (!lua_isnoneornil(L, 1)) code = mw_arg_integer(L, 1, "os.exit", "the status", INT_MIN, INT_MAX) & 255;
+    else if (!lua_isnoneornil(L, 1)) code = mw_param_integer(L, 1, "os.exit", "the status", INT_MIN, INT_MAX) & 255;
     return mw_wait_exit(L, (int)code, "exit");
 }
 

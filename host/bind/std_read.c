@@ -159,7 +159,7 @@ static int read_format(lua_State *L, mw_textfile *f, int idx) {
     const char *p;
 
     if (idx == 0) return read_line(L, f, 0);
-    if (lua_type(L, idx) == LUA_TNUMBER) return read_chars(L, f, (size_t)mw_arg_integer(L, idx, "io.read", "the count", 0, LUA_MAXINTEGER));
+    if (lua_type(L, idx) == LUA_TNUMBER) return read_chars(L, f, (size_t)mw_param_integer(L, idx, "io.read", "the count", 0, LUA_MAXINTEGER));
     p = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : "";
     if (*p == '*') p++; /* as Lua 5.3 and before had it */
     switch (*p) {

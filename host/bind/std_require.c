@@ -89,7 +89,7 @@ static const char *path_field(lua_State *L, const char *field) { /* pushes it; t
 
 /* The searchers: name -> loader, extra | text of what was looked at                                                   [-0, +1|2, e] */
 static int search_preload(lua_State *L) {
-    const char *name = mw_arg_text(L, 1, "require", "the module's name", NAME_BYTES, NULL);
+    const char *name = mw_param_text(L, 1, "require", "the module's name", NAME_BYTES, NULL);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     if (lua_getfield(L, -1, name) == LUA_TNIL) {
         lua_pushfstring(L, "no field package.preload['%s']", name);
@@ -109,7 +109,7 @@ static int usable(const char *candidate) {
 }
 
 static int search_lua(lua_State *L) {
-    const char *name = mw_arg_text(L, 1, "require", "the module's name", NAME_BYTES, NULL), *path, *file;
+    const char *name = mw_param_text(L, 1, "require", "the module's name", NAME_BYTES, NULL), *path, *file;
     mw_policy *p = mw_host_policy(mw_host_of(L));
     luaL_Buffer b;
     int tried = 0;
@@ -144,7 +144,7 @@ static int search_lua(lua_State *L) {
 }
 
 static int search_native(lua_State *L) {
-    const char *name = mw_arg_text(L, 1, "require", "the module's name", NAME_BYTES, NULL), *path, *file, *mark;
+    const char *name = mw_param_text(L, 1, "require", "the module's name", NAME_BYTES, NULL), *path, *file, *mark;
     mw_policy *p = mw_host_policy(mw_host_of(L));
     luaL_Buffer b;
     int tried = 0;
@@ -183,8 +183,8 @@ static int search_native(lua_State *L) {
 
 /* searchpath(name, path [, sep [, rep]]) -> file name | nil, what was looked at                                        [-0, +1|2, e] */
 static int pkg_searchpath(lua_State *L) {
-    const char *name = mw_arg_text(L, 1, "package.searchpath", "the module's name", NAME_BYTES, NULL);
-    const char *path = mw_arg_text(L, 2, "package.searchpath", "the path", 1u << 20, NULL);
+    const char *name = mw_param_text(L, 1, "package.searchpath", "the module's name", NAME_BYTES, NULL);
+    const char *path = mw_param_text(L, 2, "package.searchpath", "the path", 1u << 20, NULL);
     const char *sep = mw_std_text_at(L, 3, "package.searchpath", "the separator", ".");
     const char *rep = mw_std_text_at(L, 4, "package.searchpath", "the replacement", "/");
     mw_policy *p = mw_host_policy(mw_host_of(L));
@@ -326,7 +326,7 @@ static int look(lua_State *L) { /* [name ...] */
 
 /* require(name) -> module, where it was found                                                                            [-0, +1|2, y] */
 static int std_require(lua_State *L) {
-    const char *name = mw_arg_text(L, 1, "require", "the module's name", NAME_BYTES, NULL);
+    const char *name = mw_param_text(L, 1, "require", "the module's name", NAME_BYTES, NULL);
 
     lua_settop(L, 1);
     if (mw_module_public(name) && mw_module_push(L, name)) { /* ours: always the same object */

@@ -395,10 +395,10 @@ static int stream_read(lua_State *L) {
     if (!lua_isnoneornil(L, 3)) r.deadline = options(L, 3, "stream.read", timeout_max);
     if (lua_type(L, 2) == LUA_TNUMBER) {
         r.kind = MW_READ_COUNT;
-        r.n = (size_t)mw_arg_integer(L, 2, "stream.read", "count", 0, (lua_Integer)(1024 * MIB));
+        r.n = (size_t)mw_param_integer(L, 2, "stream.read", "count", 0, (lua_Integer)(1024 * MIB));
         return run(L, box, &r);
     }
-    fmt = lua_isnoneornil(L, 2) ? "l" : mw_arg_text(L, 2, "stream.read", "format", 8, NULL);
+    fmt = lua_isnoneornil(L, 2) ? "l" : mw_param_text(L, 2, "stream.read", "format", 8, NULL);
     if (fmt[0] == '*') fmt++; /* as in older Lua */
     if (fmt[0] == '\0' || fmt[1] != '\0' || strchr("lLan", fmt[0]) == NULL) {
         return mw_raise_inval(L, "stream.read", "format must be \"l\", \"L\", \"a\", \"n\" or a number of bytes, got \"%s\"",
@@ -421,7 +421,7 @@ static int stream_read_some(lua_State *L) {
     struct mw_stream_box *box = mw_stream_box_own(L);
     struct mw_read r = { .kind = MW_READ_SOME, .n = MIB };
 
-    if (!lua_isnoneornil(L, 2)) r.n = (size_t)mw_arg_size(L, 2, "stream.read_some", "max", 1, 1024 * MIB);
+    if (!lua_isnoneornil(L, 2)) r.n = (size_t)mw_param_size(L, 2, "stream.read_some", "max", 1, 1024 * MIB);
     r.deadline = options(L, 3, "stream.read_some", timeout_only);
     return run(L, box, &r);
 }
@@ -433,7 +433,7 @@ static int stream_read_exact(lua_State *L) {
     if (lua_gettop(L) == 2 && lua_isinteger(L, 2) && bytes_at_hand(L, box, lua_tointeger(L, 2))) return 1;
 
     struct mw_read r = { .kind = MW_READ_EXACT };
-    r.n = (size_t)mw_arg_size(L, 2, "stream.read_exact", "count", 0, 1024 * MIB);
+    r.n = (size_t)mw_param_size(L, 2, "stream.read_exact", "count", 0, 1024 * MIB);
     r.deadline = options(L, 3, "stream.read_exact", timeout_only);
     return run(L, box, &r);
 }
@@ -443,7 +443,7 @@ static int stream_peek(lua_State *L) {
     struct mw_stream_box *box = mw_stream_box_own(L);
     struct mw_read r = { .kind = MW_READ_PEEK };
 
-    r.n = (size_t)mw_arg_size(L, 2, "stream.peek", "count", 1, 64 * MIB);
+    r.n = (size_t)mw_param_size(L, 2, "stream.peek", "count", 1, 64 * MIB);
     r.deadline = options(L, 3, "stream.peek", timeout_only);
     return run(L, box, &r);
 }
@@ -455,7 +455,7 @@ static int stream_read_until(lua_State *L) {
     struct mw_read r = { .kind = MW_READ_UNTIL };
     size_t len;
 
-    r.delim = mw_arg_bytes(L, 2, "stream.read_until", "delimiter", &len);
+    r.delim = mw_param_bytes(L, 2, "stream.read_until", "delimiter", &len);
     if (len == 0 || len > 4 * KIB) return mw_raise_inval(L, "stream.read_until", "delimiter must have 1 to 4096 bytes, got %d", (int)len);
     r.delim_len = (unsigned)len;
     r.deadline = options(L, 3, "stream.read_until", timeout_max);

@@ -33,7 +33,7 @@ static int sys_wall(lua_State *L) {
 
 /* sys.random(n) -> n bytes                                                 [-0, +1, e] */
 static int sys_random(lua_State *L) {
-    size_t n = (size_t)mw_arg_size(L, 1, "random.bytes", "count", 0, RANDOM_MAX);
+    size_t n = (size_t)mw_param_size(L, 1, "random.bytes", "count", 0, RANDOM_MAX);
     struct mw_err err;
     luaL_Buffer b;
     char *at = luaL_buffinitsize(L, &b, n);
@@ -47,7 +47,7 @@ static int sys_random(lua_State *L) {
 
 /* sys.env(name, quiet) -> value | nil: without its right EDENIED is raised, or nil given when quiet    [-0, +1, e] */
 static int sys_env(lua_State *L) {
-    const char *name = mw_arg_text(L, 1, "env", "name", NAME_MAX_BYTES, NULL), *value;
+    const char *name = mw_param_text(L, 1, "env", "name", NAME_MAX_BYTES, NULL), *value;
     int quiet = lua_toboolean(L, 2);
     struct mw_err err;
 

@@ -74,7 +74,7 @@ static int task_spawn_with(lua_State *L) {
 
 /* background(name, f, ...) -> task: a daemon of the host itself, for what outlives the scope that began it   [-0, +1, e] */
 static int task_background(lua_State *L) {
-    return start(L, mw_host_root(mw_host_of(L)), 2, mw_arg_text(L, 1, "task.background", "the name", 128, NULL), 1);
+    return start(L, mw_host_root(mw_host_of(L)), 2, mw_param_text(L, 1, "task.background", "the name", 128, NULL), 1);
 }
 
 static mw_task *check_task(lua_State *L) {
@@ -116,7 +116,7 @@ static int task_join(lua_State *L) {
 /* t:cancel(why) -> t: raises ECANCELED at its yield points                                            [-0, +1, e] */
 static int task_cancel(lua_State *L) {
     mw_task *t = check_task(L);
-    mw_task_cancel(t, lua_isnoneornil(L, 2) ? NULL : mw_arg_text(L, 2, "task.cancel", "the reason", 1024, NULL));
+    mw_task_cancel(t, lua_isnoneornil(L, 2) ? NULL : mw_param_text(L, 2, "task.cancel", "the reason", 1024, NULL));
     lua_settop(L, 1);
     return 1;
 }
@@ -217,7 +217,7 @@ static int call_in_scope(lua_State *L, const char *op, const struct mw_scope_opt
 
 /* timeout(seconds, f, ...) -> f's results | nil, ETIMEDOUT                                            [-0, +n, y] */
 static int task_timeout(lua_State *L) {
-    uint64_t ns = mw_arg_duration(L, 1, "task.timeout", "the timeout"), now = mw_host_now(mw_host_of(L));
+    uint64_t ns = mw_param_duration(L, 1, "task.timeout", "the timeout"), now = mw_host_now(mw_host_of(L));
     struct mw_scope_options options = {0, ns >= FOREVER - now ? FOREVER : now + ns};
     lua_remove(L, 1);
     return call_in_scope(L, "task timeout", &options, 0);
@@ -255,7 +255,7 @@ static int scope_spawn_with(lua_State *L) {
 /* s:cancel(why): ends its tasks and its body                                                            [-0, +0, e] */
 static int scope_cancel(lua_State *L) {
     mw_scope *s = check_scope(L);
-    const char *why = lua_isnoneornil(L, 2) ? NULL : mw_arg_text(L, 2, "scope.cancel", "the reason", 1024, NULL);
+    const char *why = lua_isnoneornil(L, 2) ? NULL : mw_param_text(L, 2, "scope.cancel", "the reason", 1024, NULL);
     if (mw_scope_is_open(s)) mw_scope_cancel(s, why);
     return 0;
 }
@@ -316,7 +316,7 @@ static int nothing(lua_State *L, int code, lua_KContext ctx) {
 }
 /* sleep(seconds)                                                                                          [-0, +0, y] */
 static int task_sleep(lua_State *L) {
-    uint64_t ns = mw_arg_duration(L, 1, "task.sleep", "the time"), now = mw_host_now(mw_host_of(L));
+    uint64_t ns = mw_param_duration(L, 1, "task.sleep", "the time"), now = mw_host_now(mw_host_of(L));
     return mw_wait_yield(L, NULL, ns >= FOREVER - now ? FOREVER : now + ns, 0, nothing);
 }
 /* wait(): until cancelled                                                                                 [-0, +0, y] */
@@ -357,7 +357,7 @@ static int cond_wait(lua_State *L) {
     struct mw_wait *w = check_cond(L);
     uint64_t deadline = MW_NEVER;
     if (!lua_isnoneornil(L, 2)) {
-        uint64_t ns = mw_arg_duration(L, 2, "wait", "the timeout"), now = mw_host_now(mw_host_of(L));
+        uint64_t ns = mw_param_duration(L, 2, "wait", "the timeout"), now = mw_host_now(mw_host_of(L));
         deadline = ns >= FOREVER - now ? FOREVER : now + ns;
     }
     return mw_wait_yield(L, w, deadline, 0, woken);

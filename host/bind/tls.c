@@ -231,12 +231,12 @@ static int start_k(lua_State *L, int code, lua_KContext ctx) {
 static int tls_start(lua_State *L) {
     mw_stream *s = mw_stream_check(L, S_STREAM);
     mw_host *h = mw_host_of(L);
-    uint64_t ns = mw_arg_duration(L, 5, "stream starttls", "timeout"), now = mw_host_now(h), deadline;
+    uint64_t ns = mw_param_duration(L, 5, "stream starttls", "timeout"), now = mw_host_now(h), deadline;
     struct mw_err err;
 
     if (mw_tls_context_test(L, S_CONTEXT) == NULL) return mw_raise_inval(L, "stream starttls", "a context is expected");
-    if (!lua_isnil(L, S_NAME)) mw_arg_text(L, S_NAME, "stream starttls", "server_name", MW_TLS_NAME_MAX, NULL);
-    mw_arg_integer(L, S_PORT, "stream starttls", "port", 0, 65535);
+    if (!lua_isnil(L, S_NAME)) mw_param_text(L, S_NAME, "stream starttls", "server_name", MW_TLS_NAME_MAX, NULL);
+    mw_param_integer(L, S_PORT, "stream starttls", "port", 0, 65535);
     deadline = ns >= (uint64_t)INT64_MAX - now ? MW_NEVER : now + ns;
     lua_settop(L, S_PORT);
     lua_pushboolean(L, 0);

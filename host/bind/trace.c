@@ -136,7 +136,7 @@ static const char *const *names(lua_State *L, size_t *count) {
     out = lua_newuserdatauv(L, (n + 1) * sizeof *out, 0);
     for (size_t i = 0; i < n; i++) {
         lua_rawgeti(L, list, (lua_Integer)i + 1);
-        out[i] = mw_arg_text(L, -1, OP, "option \"redact\": each", MW_TRACE_NAME, NULL);
+        out[i] = mw_param_text(L, -1, OP, "option \"redact\": each", MW_TRACE_NAME, NULL);
         if (*out[i] == '\0') mw_raise_inval(L, OP, "option \"redact\": a name is empty");
         lua_pop(L, 1);
     }
@@ -214,7 +214,7 @@ static int tap_gc(lua_State *L) {
 /* tap:note(text) -> tap                                                                               [-0, +1, e] */
 static int tap_note(lua_State *L) {
     struct tap *tap = mw_box_self(L, MW_TAP_TYPE);
-    const char *text = mw_arg_text(L, 2, "tap.note", "the text", 4096, NULL);
+    const char *text = mw_param_text(L, 2, "tap.note", "the text", 4096, NULL);
 
     if (tap->sink != NULL) mw_trace_note(mw_sink_trace(tap->sink), text);
     lua_settop(L, 1);
@@ -260,7 +260,7 @@ static int span_k(lua_State *L, int status, lua_KContext ctx) {
 
 /* span(name, f, ...) -> what f returns: a slice of the run's trace, if there is one                   [-0, +n, y] */
 static int trace_span(lua_State *L) {
-    mw_arg_text(L, 1, "trace.span", "the name", 256, NULL);
+    mw_param_text(L, 1, "trace.span", "the name", 256, NULL);
     if (!lua_isfunction(L, 2)) return mw_raise_inval(L, "trace.span", "a function expected, got %s", luaL_typename(L, 2));
     lua_pushinteger(L, (lua_Integer)mw_trace_now());
     lua_insert(L, 2);                                                   /* [name from f args...] */
@@ -293,7 +293,7 @@ static int tapped_gc(lua_State *L) {
 
 /* tapped(tap | nil, name) -> a function for use(); nil: of the run's trace                            [-0, +1, e] */
 static int trace_tapped(lua_State *L) {
-    const char *name = mw_arg_text(L, 2, "use", "the name", 256, NULL);
+    const char *name = mw_param_text(L, 2, "use", "the name", 256, NULL);
     mw_probe **list;
 
     if (!lua_isnil(L, 1) && !mw_tap_test(L, 1)) return mw_raise_inval(L, "use", "a function or a tap expected, got %s", luaL_typename(L, 1));

@@ -478,7 +478,7 @@ static int no_family(lua_State *L, int idx, const struct uv_rule *r, int type) {
     if (name != NULL && strcmp(name, "inet") != 0 && strcmp(name, "inet6") != 0 && strcmp(name, "unspec") != 0)
         return mw_raise_inval(L, r->name, "argument 1: \"inet\" or \"inet6\" expected");
     if (name != NULL) family = strcmp(name, "inet") == 0 ? AF_INET : strcmp(name, "inet6") == 0 ? AF_INET6 : AF_UNSPEC;
-    else if (!lua_isnoneornil(L, idx)) family = mw_arg_integer(L, idx, r->name, "family", 0, 255);
+    else if (!lua_isnoneornil(L, idx)) family = mw_param_integer(L, idx, r->name, "family", 0, 255);
     if (family == AF_UNSPEC && !lua_isnone(L, idx)) { /* luv does not know its own "unspec" */
         lua_pushnil(L);
         lua_replace(L, idx);
@@ -500,7 +500,7 @@ int mw_uv_new(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFun
     lua_settop(L, lua_gettop(L) > 1 ? 1 : lua_gettop(L));
     if (strcmp(r->name, "new_tcp") == 0) n = no_family(L, 1, r, SOCK_STREAM);
     else if (strcmp(r->name, "new_udp") == 0) n = no_family(L, 1, r, SOCK_DGRAM);
-    else if (!lua_isnoneornil(L, 1)) mw_arg_integer(L, 1, r->name, "argument 1", 0, 255);
+    else if (!lua_isnoneornil(L, 1)) mw_param_integer(L, 1, r->name, "argument 1", 0, 255);
     return n != 0 ? n : made(L, d, raw(L));
 }
 
@@ -517,7 +517,7 @@ int mw_uv_new_udp(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_
         lua_setfield(L, 2, "family");
         lua_pushliteral(L, "mmsgs");
         lua_rawget(L, 1);
-        if (!lua_isnil(L, -1)) mw_arg_integer(L, -1, r->name, "mmsgs", 1, 16);
+        if (!lua_isnil(L, -1)) mw_param_integer(L, -1, r->name, "mmsgs", 1, 16);
         lua_setfield(L, 2, "mmsgs");
         lua_replace(L, 1);
         if (d->handles < UV_HANDLES_MAX) return made(L, d, raw(L));

@@ -32,19 +32,19 @@ static mw_policy *policy(struct uv_door *d) {
 }
 
 static const char *path_at(lua_State *L, int idx, const char *op) {
-    return mw_arg_text(L, idx, op, "path", 0, NULL);
+    return mw_param_text(L, idx, op, "path", 0, NULL);
 }
 
 /* The descriptor at idx, which is the script's and open for `how`; or -1 and err. */
 static int fd_at(lua_State *L, struct uv_door *d, int idx, int how, const char *op, struct mw_err *err) {
-    lua_Integer fd = mw_arg_integer(L, idx, op, "fd", 0, INT32_MAX);
+    lua_Integer fd = mw_param_integer(L, idx, op, "fd", 0, INT32_MAX);
 
     return mw_fds_check(&d->fds, fd, how, op, err) < 0 ? -1 : (int)fd;
 }
 
 /* A file's mode. One that others run as its owner outlives every policy: it takes all rights to make. */
 static mode_t mode_at(lua_State *L, struct uv_door *d, int idx, const char *op) {
-    mode_t mode = (mode_t)mw_arg_integer(L, idx, op, "mode", 0, 07777);
+    mode_t mode = (mode_t)mw_param_integer(L, idx, op, "mode", 0, 07777);
     struct mw_err err;
 
     if ((mode & (S_ISUID | S_ISGID)) == 0 || mw_policy_is_total(policy(d))) return mode;
@@ -113,10 +113,10 @@ int mw_uv_fs_open(ARGS) {
 
     (void)raw;
     if (lua_type(L, 2) == LUA_TSTRING) {
-        flags = flags_of(mw_arg_text(L, 2, r->name, "flags", 8, NULL));
+        flags = flags_of(mw_param_text(L, 2, r->name, "flags", 8, NULL));
         if (flags < 0) return mw_raise_inval(L, r->name, "argument 2: unknown flags '%s'", lua_tostring(L, 2));
     } else if (cb != 2 && !lua_isnoneornil(L, 2)) {
-        flags = (int)mw_arg_integer(L, 2, r->name, "flags", 0, INT32_MAX);
+        flags = (int)mw_param_integer(L, 2, r->name, "flags", 0, INT32_MAX);
     }
     if (cb != 2 && cb != 3 && !lua_isnoneornil(L, 3)) mode = mode_at(L, d, 3, r->name);
     fd = mw_uvfs_open(&d->fds, policy(d), path, flags, mode, &err);
@@ -138,12 +138,12 @@ int mw_uv_fs_close(ARGS) {
 
 static lua_Integer offset_at(lua_State *L, int idx, int cb, const char *op) {
     if (lua_isnoneornil(L, idx) || cb == idx) return -1; /* from where the descriptor stands */
-    return mw_arg_integer(L, idx, op, "offset", -1, INT64_MAX);
+    return mw_param_integer(L, idx, op, "offset", -1, INT64_MAX);
 }
 
 int mw_uv_fs_read(ARGS) {
     int cb = callback_at(L, 3, 4, r->name);
-    lua_Integer size = mw_arg_integer(L, 2, r->name, "size", 0, INT64_MAX), offset = offset_at(L, 3, cb, r->name);
+    lua_Integer size = mw_param_integer(L, 2, r->name, "size", 0, INT64_MAX), offset = offset_at(L, 3, cb, r->name);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_READ, r->name, &err);
     luaL_Buffer b;
@@ -174,7 +174,7 @@ static uv_buf_t *buffers_at(lua_State *L, int idx, const char *op, unsigned *cou
     for (lua_Integer i = 0; i < n; i++) {
         if (lua_istable(L, idx)) lua_rawgeti(L, idx, i + 1);           /* raw tables keep their strings */
         else lua_pushvalue(L, idx);
-        bufs[i].base = (char *)(uintptr_t)mw_arg_bytes(L, -1, op, "data", &len);
+        bufs[i].base = (char *)(uintptr_t)mw_param_bytes(L, -1, op, "data", &len);
         bufs[i].len = len;
         lua_pop(L, 1);
     }
@@ -219,7 +219,7 @@ int mw_uv_fs_fdatasync(ARGS) {
 
 int mw_uv_fs_ftruncate(ARGS) {
     int cb = callback_at(L, 3, 3, r->name), rc;
-    lua_Integer size = mw_arg_integer(L, 2, r->name, "size", 0, INT64_MAX);
+    lua_Integer size = mw_param_integer(L, 2, r->name, "size", 0, INT64_MAX);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     uv_fs_t req;
@@ -269,8 +269,8 @@ int mw_uv_fs_futime(ARGS) {
 
 int mw_uv_fs_sendfile(ARGS) {
     int cb = callback_at(L, 5, 5, r->name);
-    lua_Integer offset = mw_arg_integer(L, 3, r->name, "offset", 0, INT64_MAX);
-    lua_Integer size = mw_arg_integer(L, 4, r->name, "size", 0, INT64_MAX);
+    lua_Integer offset = mw_param_integer(L, 3, r->name, "offset", 0, INT64_MAX);
+    lua_Integer size = mw_param_integer(L, 4, r->name, "size", 0, INT64_MAX);
     struct mw_err err;
     int out = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     int in = out < 0 ? -1 : fd_at(L, d, 2, MW_FD_READ, r->name, &err);
@@ -396,14 +396,14 @@ int mw_uv_fs_access(ARGS) {
 
     (void)raw;
     if (lua_type(L, 2) == LUA_TSTRING) { /* some of "RWX" */
-        for (const char *p = mw_arg_text(L, 2, r->name, "mode", 3, NULL); *p != '\0'; p++) {
+        for (const char *p = mw_param_text(L, 2, r->name, "mode", 3, NULL); *p != '\0'; p++) {
             const char *at = strchr("RWXrwx", *p);
 
             if (at == NULL) return mw_raise_inval(L, r->name, "argument 2: some of 'RWX' expected");
             mode |= bits[(at - "RWXrwx") % 3];
         }
     } else {
-        mode = (int)mw_arg_integer(L, 2, r->name, "mode", 0, R_OK | W_OK | X_OK);
+        mode = (int)mw_param_integer(L, 2, r->name, "mode", 0, R_OK | W_OK | X_OK);
     }
     rc = mw_uvfs_access(policy(d), path_at(L, 1, r->name), mode, &err);
     if (rc < 0 && rc != -EACCES && rc != -EROFS) return mw_uv_give_err(L, d, cb, &err);
@@ -475,7 +475,7 @@ int mw_uv_fs_copyfile(ARGS) {
         lua_rawget(L, 3);
         exclusive = lua_toboolean(L, -1);
     } else if (cb != 3 && !lua_isnoneornil(L, 3)) {
-        exclusive = (int)mw_arg_integer(L, 3, r->name, "flags", 0, UV_FS_COPYFILE_EXCL | UV_FS_COPYFILE_FICLONE) & UV_FS_COPYFILE_EXCL;
+        exclusive = (int)mw_param_integer(L, 3, r->name, "flags", 0, UV_FS_COPYFILE_EXCL | UV_FS_COPYFILE_FICLONE) & UV_FS_COPYFILE_EXCL;
     }
     return give_true(L, d, cb, mw_uvfs_copy(policy(d), path_at(L, 1, r->name), path_at(L, 2, r->name), exclusive, &err), &err);
 }
@@ -517,7 +517,7 @@ int mw_uv_fs_realpath(ARGS) {
 
 static void template_at(lua_State *L, int idx, const char *op, char *out) {
     size_t len;
-    const char *text = mw_arg_text(L, idx, op, "template", PATH_MAX - 1, &len);
+    const char *text = mw_param_text(L, idx, op, "template", PATH_MAX - 1, &len);
 
     memcpy(out, text, len + 1);
 }
@@ -621,7 +621,7 @@ int mw_uv_fs_opendir(ARGS) {
     lua_Integer step = 1;
 
     (void)raw;
-    if (!lua_isnoneornil(L, 3)) step = mw_arg_integer(L, 3, r->name, "entries", 1, ENTRIES_MAX);
+    if (!lua_isnoneornil(L, 3)) step = mw_param_integer(L, 3, r->name, "entries", 1, ENTRIES_MAX);
     if (push_listing(L, d, path_at(L, 1, r->name), DIRECTORY, (size_t)step, &err) < 0) return mw_uv_give_err(L, d, cb, &err);
     return mw_uv_give(L, d, cb, 1);
 }

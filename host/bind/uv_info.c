@@ -21,15 +21,15 @@ int mw_uv_start(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CF
 
 int mw_uv_timer_start(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    mw_arg_integer(L, 2, r->name, "timeout", 0, MS_MAX);
-    mw_arg_integer(L, 3, r->name, "repeat", 0, MS_MAX);
+    mw_param_integer(L, 2, r->name, "timeout", 0, MS_MAX);
+    mw_param_integer(L, 3, r->name, "repeat", 0, MS_MAX);
     mw_uv_callback(L, 4, r->name, 0);
     return raw(L);
 }
 
 int mw_uv_timer_set_repeat(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    mw_arg_integer(L, 2, r->name, "repeat", 0, MS_MAX);
+    mw_param_integer(L, 2, r->name, "repeat", 0, MS_MAX);
     return raw(L);
 }
 
@@ -43,11 +43,11 @@ int mw_uv_signal_start(lua_State *L, struct uv_door *d, const struct uv_rule *r,
     (void)d;
     mw_uv_callback(L, 3, r->name, 1);
     if (lua_type(L, 2) == LUA_TSTRING) {
-        const char *name = mw_arg_text(L, 2, r->name, "signal", 16, NULL);
+        const char *name = mw_param_text(L, 2, r->name, "signal", 16, NULL);
 
         for (i = 0; i < count && strcmp(allowed[i].name, name) != 0; i++) continue;
     } else {
-        lua_Integer number = mw_arg_integer(L, 2, r->name, "signal", 1, 64);
+        lua_Integer number = mw_param_integer(L, 2, r->name, "signal", 1, 64);
 
         for (i = 0; i < count && allowed[i].number != number; i++) continue;
     }
@@ -75,7 +75,7 @@ int mw_uv_cancel(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_C
 /* ---- Pipes ------------------------------------------------------------------------------------------------------------------- */
 
 int mw_uv_pipe_open(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int fd = (int)mw_arg_integer(L, 2, r->name, "fd", 0, INT32_MAX), n;
+    int fd = (int)mw_param_integer(L, 2, r->name, "fd", 0, INT32_MAX), n;
     uv_os_fd_t has;
     struct mw_err err;
 
@@ -120,7 +120,7 @@ int mw_uv_socketpair(lua_State *L, struct uv_door *d, const struct uv_rule *r, l
         if (strcmp(name, "dgram") == 0) type = SOCK_DGRAM;
         else if (strcmp(name, "stream") != 0) return mw_raise_inval(L, r->name, "argument 1: \"stream\" or \"dgram\" expected");
     } else if (!lua_isnoneornil(L, 1)) {
-        type = (int)mw_arg_integer(L, 1, r->name, "type", SOCK_STREAM, SOCK_DGRAM);
+        type = (int)mw_param_integer(L, 1, r->name, "type", SOCK_STREAM, SOCK_DGRAM);
     }
     rc = mw_uvfs_socketpair(&d->fds, type, fds, &err);
     return pair(L, d, rc, fds, 0, &err);
@@ -161,7 +161,7 @@ static void push_places(lua_State *L) {
 
 int mw_uv_pipe_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     uv_pipe_t *p = (uv_pipe_t *)mw_uv_handle(L, 1, r->name, UV_KIND(NAMED_PIPE));
-    const char *path = mw_arg_text(L, 2, r->name, "path", 0, NULL);
+    const char *path = mw_param_text(L, 2, r->name, "path", 0, NULL);
     struct mw_place *at;
     char name[128];
     struct mw_err err;
@@ -221,7 +221,7 @@ int mw_uv_pipe_getsockname(lua_State *L, struct uv_door *d, const struct uv_rule
 }
 
 int mw_uv_pipe_connect(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    const char *path = mw_arg_text(L, 2, r->name, "path", 0, NULL);
+    const char *path = mw_param_text(L, 2, r->name, "path", 0, NULL);
     struct mw_place *at;
     char name[64];
     struct mw_err err;
@@ -249,9 +249,9 @@ static void permit_env(lua_State *L, struct uv_door *d, const char *name, const 
 
 int mw_uv_random(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    mw_arg_integer(L, 1, r->name, "size", 0, RANDOM_MAX);
+    mw_param_integer(L, 1, r->name, "size", 0, RANDOM_MAX);
     lua_settop(L, 3);
-    if (!lua_isnil(L, 2) && !lua_istable(L, 2)) mw_arg_integer(L, 2, r->name, "flags", 0, 0);
+    if (!lua_isnil(L, 2) && !lua_istable(L, 2)) mw_param_integer(L, 2, r->name, "flags", 0, 0);
     lua_pushnil(L);
     lua_replace(L, 2); /* there are no flags yet */
     mw_uv_callback(L, 3, r->name, 1);
@@ -259,11 +259,11 @@ int mw_uv_random(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_C
 }
 
 int mw_uv_os_getenv(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    const char *name = mw_arg_text(L, 1, r->name, "name", 0, NULL);
+    const char *name = mw_param_text(L, 1, r->name, "name", 0, NULL);
 
     if (*name == '\0' || strchr(name, '=') != NULL) return mw_raise_inval(L, r->name, "argument 1: no name of a variable");
     permit_env(L, d, name, r->name);
-    if (!lua_isnoneornil(L, 2)) mw_arg_integer(L, 2, r->name, "size", 1, 65536);
+    if (!lua_isnoneornil(L, 2)) mw_param_integer(L, 2, r->name, "size", 1, 65536);
     return raw(L);
 }
 
@@ -323,12 +323,12 @@ int mw_uv_interfaces(lua_State *L, struct uv_door *d, const struct uv_rule *r, l
 
 int mw_uv_interface_index(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    mw_arg_integer(L, 1, r->name, "index", 1, INT32_MAX);
+    mw_param_integer(L, 1, r->name, "index", 1, INT32_MAX);
     return raw(L);
 }
 
 int mw_uv_guess_handle(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int fd = (int)mw_arg_integer(L, 1, r->name, "fd", 0, INT32_MAX);
+    int fd = (int)mw_param_integer(L, 1, r->name, "fd", 0, INT32_MAX);
     struct mw_err err;
 
     if (fd > 2 && mw_fds_check(&d->fds, fd, 0, r->name, &err) < 0) return mw_uv_give_err(L, d, 0, &err);
@@ -337,12 +337,12 @@ int mw_uv_guess_handle(lua_State *L, struct uv_door *d, const struct uv_rule *r,
 
 int mw_uv_sys_error(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    mw_arg_integer(L, 1, r->name, "errno", 1, 133);
+    mw_param_integer(L, 1, r->name, "errno", 1, 133);
     return raw(L);
 }
 
 int mw_uv_getpriority(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    mw_arg_integer(L, 1, r->name, "pid", 0, INT32_MAX);
+    mw_param_integer(L, 1, r->name, "pid", 0, INT32_MAX);
     return raw(L);
 }

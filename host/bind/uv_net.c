@@ -24,8 +24,8 @@ static void permit(lua_State *L, struct uv_door *d, enum mw_kind kind, const cha
 
 /* The numeric address at idx and the port at idx + 1: checked, or raises. */
 static void permit_at(lua_State *L, struct uv_door *d, int idx, int port_min, enum mw_kind kind, const char *op) {
-    const char *host = mw_arg_text(L, idx, op, "host", 256, NULL);
-    int port = (int)mw_arg_integer(L, idx + 1, op, "port", port_min, PORT_MAX);
+    const char *host = mw_param_text(L, idx, op, "host", 256, NULL);
+    int port = (int)mw_param_integer(L, idx + 1, op, "port", port_min, PORT_MAX);
     struct sockaddr_storage sa;
 
     memset(&sa, 0, sizeof sa);
@@ -68,7 +68,7 @@ int mw_uv_listen(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_C
     struct sockaddr_storage sa;
     int len = sizeof sa;
 
-    mw_arg_integer(L, 2, r->name, "backlog", 0, PORT_MAX);
+    mw_param_integer(L, 2, r->name, "backlog", 0, PORT_MAX);
     mw_uv_callback(L, 3, r->name, 0);
     lua_settop(L, 3);
     memset(&sa, 0, sizeof sa);
@@ -159,7 +159,7 @@ int mw_uv_write2(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_C
 
 int mw_uv_buffer_size(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    if (!lua_isnoneornil(L, 2)) mw_arg_integer(L, 2, r->name, "size", 0, 1 << 30);
+    if (!lua_isnoneornil(L, 2)) mw_param_integer(L, 2, r->name, "size", 0, 1 << 30);
     return raw(L);
 }
 
@@ -201,7 +201,7 @@ int mw_uv_tcp_close_reset(lua_State *L, struct uv_door *d, const struct uv_rule 
 int mw_uv_tcp_keepalive(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
     if (!lua_isboolean(L, 2)) return mw_raise_inval(L, r->name, "argument 2: a boolean expected, got %s", luaL_typename(L, 2));
-    if (lua_toboolean(L, 2)) mw_arg_integer(L, 3, r->name, "delay", 1, 32767);
+    if (lua_toboolean(L, 2)) mw_param_integer(L, 3, r->name, "delay", 1, 32767);
     return raw(L);
 }
 
@@ -215,7 +215,7 @@ int mw_uv_flag(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFu
 
 int mw_uv_small_integer(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    mw_arg_integer(L, 2, r->name, "value", 0, 255);
+    mw_param_integer(L, 2, r->name, "value", 0, 255);
     return raw(L);
 }
 
@@ -236,7 +236,7 @@ int mw_uv_udp_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua
         }
         lua_replace(L, 4);
     } else if (!lua_isnoneornil(L, 4)) {
-        mw_arg_integer(L, 4, r->name, "flags", 0, UV_UDP_IPV6ONLY | UV_UDP_REUSEADDR);
+        mw_param_integer(L, 4, r->name, "flags", 0, UV_UDP_IPV6ONLY | UV_UDP_REUSEADDR);
     }
     return raw(L);
 }
@@ -297,7 +297,7 @@ int mw_uv_udp_recv_start(lua_State *L, struct uv_door *d, const struct uv_rule *
 }
 
 int mw_uv_udp_membership(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    const char *group = mw_arg_text(L, 2, r->name, "group", 256, NULL);
+    const char *group = mw_param_text(L, 2, r->name, "group", 256, NULL);
     int last = strcmp(r->name, "udp_set_membership") == 0 ? 4 : 5;
     struct sockaddr_storage sa;
 
@@ -306,9 +306,9 @@ int mw_uv_udp_membership(lua_State *L, struct uv_door *d, const struct uv_rule *
         return mw_raise_inval(L, r->name, "argument 2: a numeric address expected");
     permit(L, d, MW_LISTEN, group, (struct sockaddr *)&sa, r->name);
     for (int i = 3; i < last; i++) {
-        if (!lua_isnoneornil(L, i)) mw_arg_text(L, i, r->name, "address", 256, NULL);
+        if (!lua_isnoneornil(L, i)) mw_param_text(L, i, r->name, "address", 256, NULL);
     }
-    mw_arg_text(L, last, r->name, "membership", 16, NULL);
+    mw_param_text(L, last, r->name, "membership", 16, NULL);
     return raw(L);
 }
 
@@ -330,9 +330,9 @@ static void copy_hints(lua_State *L, int idx, const char *op) {
             lua_pushboolean(L, lua_toboolean(L, -1));
             lua_replace(L, -2);
         } else if (lua_type(L, -1) == LUA_TSTRING) {
-            mw_arg_text(L, -1, op, known[i], 16, NULL);
+            mw_param_text(L, -1, op, known[i], 16, NULL);
         } else {
-            mw_arg_integer(L, -1, op, known[i], 0, 255);
+            mw_param_integer(L, -1, op, known[i], 0, 255);
         }
         lua_setfield(L, -2, known[i]);
     }
@@ -350,12 +350,12 @@ int mw_uv_getaddrinfo(lua_State *L, struct uv_door *d, const struct uv_rule *r, 
     struct mw_err err;
 
     lua_settop(L, 4);
-    if (!lua_isnil(L, 1)) host = mw_arg_text(L, 1, r->name, "host", 256, NULL);
+    if (!lua_isnil(L, 1)) host = mw_param_text(L, 1, r->name, "host", 256, NULL);
     if (lua_isinteger(L, 2)) {                                         /* luv wants text, and changes numbers in place */
-        mw_arg_integer(L, 2, r->name, "service", 0, PORT_MAX);
+        mw_param_integer(L, 2, r->name, "service", 0, PORT_MAX);
         lua_tolstring(L, 2, NULL);
     }
-    if (!lua_isnil(L, 2)) mw_arg_text(L, 2, r->name, "service", 64, NULL);
+    if (!lua_isnil(L, 2)) mw_param_text(L, 2, r->name, "service", 64, NULL);
     if (lua_isnil(L, 1) && lua_isnil(L, 2)) return mw_raise_inval(L, r->name, "a host or a service expected");
     if (lua_istable(L, 3)) copy_hints(L, 3, r->name);
     else if (!lua_isnil(L, 3)) return mw_raise_inval(L, r->name, "argument 3: a table expected");
@@ -376,9 +376,9 @@ int mw_uv_getnameinfo(lua_State *L, struct uv_door *d, const struct uv_rule *r, 
     lua_createtable(L, 0, 3);                                          /* [hints cb copy] */
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         lua_pushstring(L, known[i]);
-        if (lua_rawget(L, 1) != LUA_TNIL && i == 1) mw_arg_integer(L, -1, r->name, "port", 0, PORT_MAX);
-        if (i == 0 && !lua_isnil(L, -1)) ip = mw_arg_text(L, -1, r->name, "ip", 64, NULL);
-        if (i == 2 && !lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) mw_arg_integer(L, -1, r->name, "family", 0, 255);
+        if (lua_rawget(L, 1) != LUA_TNIL && i == 1) mw_param_integer(L, -1, r->name, "port", 0, PORT_MAX);
+        if (i == 0 && !lua_isnil(L, -1)) ip = mw_param_text(L, -1, r->name, "ip", 64, NULL);
+        if (i == 2 && !lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) mw_param_integer(L, -1, r->name, "family", 0, 255);
         lua_setfield(L, 3, known[i]);
     }
     lua_replace(L, 1);

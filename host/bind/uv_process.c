@@ -67,7 +67,7 @@ static const char **strings_at(lua_State *L, int idx, const char *op, const char
     if (first != NULL) out[at++] = first;
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, idx, i);
-        out[at++] = mw_arg_text(L, -1, op, name, MW_PROCESS_ARGS_MAX, NULL);
+        out[at++] = mw_param_text(L, -1, op, name, MW_PROCESS_ARGS_MAX, NULL);
         lua_rawseti(L, -3, i);
     }
     out[at] = NULL;
@@ -110,7 +110,7 @@ static void read_stdio(lua_State *L, struct uv_door *d, int i, const char *op, s
     io->kind = MW_STDIO_NULL;
     if (lua_isnil(L, -1)) return;
     if (lua_type(L, -1) == LUA_TNUMBER) {
-        lua_Integer number = mw_arg_integer(L, lua_gettop(L), op, "stdio", 0, INT32_MAX);
+        lua_Integer number = mw_param_integer(L, lua_gettop(L), op, "stdio", 0, INT32_MAX);
 
         io->kind = number == i ? MW_STDIO_INHERIT : number == 1 && i == 2 ? MW_STDIO_OUT : MW_STDIO_FILE;
         io->link = (int)number;
@@ -143,7 +143,7 @@ static void read_options(lua_State *L, struct uv_door *d, const char *op, struct
     q->o.argc = (int)count;
     if (field(L, 2, "env") == LUA_TTABLE) read_env(L, lua_gettop(L), op, q);
     else if (!lua_isnil(L, -1)) mw_raise_inval(L, op, "env: a table of \"NAME=value\" expected");
-    if (field(L, 2, "cwd") != LUA_TNIL) q->o.cwd = mw_arg_text(L, lua_gettop(L), op, "cwd", 0, NULL);
+    if (field(L, 2, "cwd") != LUA_TNIL) q->o.cwd = mw_param_text(L, lua_gettop(L), op, "cwd", 0, NULL);
     field(L, 2, "detached");
     q->o.detached = lua_toboolean(L, -1);
     lua_createtable(L, 3, 0);                                          /* holds the pipes */
@@ -234,7 +234,7 @@ int mw_uv_spawn(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CF
     q.o.kill_signal = SIGTERM;
     q.o.kill_after_ns = 5000000000u;
     lua_settop(L, 3);
-    mw_arg_text(L, 1, r->name, "file", 0, NULL);
+    mw_param_text(L, 1, r->name, "file", 0, NULL);
     mw_uv_callback(L, 3, r->name, 1);
     read_options(L, d, r->name, &q);
     mw_uv_need_processes(L);
@@ -281,7 +281,7 @@ int mw_uv_process_kill(lua_State *L, struct uv_door *d, const struct uv_rule *r,
         if (i == sizeof names / sizeof *names) return mw_raise_inval(L, r->name, "argument 2: no signal of that name");
         number = names[i].number;
     } else if (!lua_isnoneornil(L, 2)) {
-        number = (int)mw_arg_integer(L, 2, r->name, "signal", 1, 64);
+        number = (int)mw_param_integer(L, 2, r->name, "signal", 1, 64);
     }
     rc = mw_process_running(c->p) ? mw_process_signal(c->p, number) : -ESRCH;
     if (rc < 0) return mw_uv_fail(L, rc);

@@ -49,7 +49,7 @@ static const char *const *push_args(lua_State *L, const char *path) {
     args[0] = path;
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, list, i);
-        args[i] = mw_arg_text(L, -1, OP, "option \"args\": each", 1u << 20, NULL);
+        args[i] = mw_param_text(L, -1, OP, "option \"args\": each", 1u << 20, NULL);
         lua_pop(L, 1);
     }
     args[n + 1] = NULL;
@@ -106,7 +106,7 @@ static int start(lua_State *L, struct spawn *it, mw_worker **out, struct mw_err 
 /* spawn(path [, options [, pooled]]) -> worker | nil, err; pooled: a pool's, with the mark that it shares with it  [-0, +1|2, e] */
 static int worker_spawn(lua_State *L) {
     static const char *const known[] = {"args", "memory_limit", "name", "permissions", "queue", "queue_bytes", "share", "stack", NULL};
-    const char *path = mw_arg_text(L, 1, OP, "the script", 4096, NULL);
+    const char *path = mw_param_text(L, 1, OP, "the script", 4096, NULL);
     struct spawn it = {.shared = {.op = OP, .script = 1}};
     struct mw_worker_box *box;
     struct mw_err err;

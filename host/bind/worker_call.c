@@ -193,7 +193,7 @@ int mw_worker_call(lua_State *L) {
     uint64_t deadline = MW_NEVER;
 
     mw_box_self(L, MW_WORKER_TYPE);
-    mw_arg_text(L, 2, OP, "the function's name", 1024, NULL);
+    mw_param_text(L, 2, OP, "the function's name", 1024, NULL);
     lua_settop(L, 4);
     if (!lua_isnil(L, 4)) {
         mw_opt_open(L, 4, OP, known, 0);
