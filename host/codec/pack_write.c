@@ -337,16 +337,16 @@ static int write_table(struct writer *w) {
     lua_State *L = w->L;
     enum mw_codec_mark mark = mw_codec_marked(L, -1);
     lua_Unsigned n;
-    int rc = 0;
+    int rc = 0, deep = !lua_checkstack(L, 8);
 
-    if (w->depth >= w->depth_max || !lua_checkstack(L, 8)) {
+    if (!deep && mark == MW_CODEC_PLAIN) rc = look_at_metatable(w);
+    if (rc < 0) return rc;
+    if (rc == 1) return put_ext(w); /* holds nothing: at any depth, as it is read */
+    if (deep || w->depth >= w->depth_max) {
         rc = fail(w, MW_ELIMIT, "nested too deep, or in itself");
         mw_err_hint(w->err, "max_depth, %u, sets the limit", w->depth_max);
         return rc;
     }
-    if (mark == MW_CODEC_PLAIN) rc = look_at_metatable(w);
-    if (rc < 0) return rc;
-    if (rc == 1) return put_ext(w);
     n = mark == MW_CODEC_OBJECT ? 0 : lua_rawlen(L, -1);
     if (mark == MW_CODEC_PLAIN && n > 0) {
         if (lua_rawgeti(L, -1, 1) == LUA_TNIL) n = 0;

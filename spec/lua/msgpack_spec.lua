@@ -172,6 +172,12 @@ describe("mw.msgpack", function()
     assert.error(function() msgpack.decode("\x01", { max_dept = 3 }) end)
   end)
 
+  it("writes an ext where it was read, as deep as anything may be", function()
+    local bytes = "\x91\x91\x91\xd4\5a"
+    local value = assert(msgpack.decode(bytes, { max_depth = 3 }))
+    assert.equal(bytes, msgpack.encode(value, { max_depth = 3 }))
+  end)
+
   it("raises for what cannot be written, with the path", function()
     local function raised(v, words, path)
       local ok, err = pcall(msgpack.encode, v)
