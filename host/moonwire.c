@@ -626,6 +626,10 @@ void mw_host_interrupt(mw_host *h, int status, const char *why) {
     mw_host_interrupt_at(h, status, why);
 }
 
+int mw_host_break(mw_host *h) {
+    return mw_host_break_at(h);
+}
+
 static void too_late(struct mw_timer *t) {
     struct assembly *a = MW_LIST_ENTRY(t, struct assembly, deadline);
     mw_host_exit(a->host, a->deadline_status, a->deadline_why);

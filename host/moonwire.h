@@ -2,7 +2,7 @@
  *
  * Every function returns 0 (or what it says) or a negative MW_E... code and fills the caller's struct mw_err, which may be
  * NULL. No Lua error crosses this boundary. There is no global state: hosts are independent. All calls on one host come from
- * one thread, save mw_host_post and mw_host_interrupt. Ownership: *given* is yours to end, *lent* is valid until the next
+ * one thread, save mw_host_post, mw_host_interrupt and mw_host_break. Ownership: *given* is yours to end, *lent* is valid until the next
  * call on its owner, *taken* is no longer yours; an argument with no such word is only read during the call.
  * No signal handler is installed unless asked; children are watched by descriptor, an engine's own SIGCHLD is left alone. */
 #ifndef MOONWIRE_H
@@ -142,6 +142,11 @@ int mw_host_timeout_ms(mw_host *h);
 /* Cancels the root scope; the run ends with `status`. Async-signal-safe and from any thread. A running Lua loop is
  * interrupted too. `why`: static text ("interrupted"). */
 void mw_host_interrupt(mw_host *h, int status, const char *why);
+/* For a prompt's Ctrl-C: cancels the task whose code runs at this moment, if it goes on for some 10 ms more without waiting: it gets
+ * ECANCELED, and is ended if it swallows that. Nothing else is touched: not the run, no other task, none that waits (that is the
+ * prompt's own to cancel). Async-signal-safe and from any thread; wakes the loop, so that mw_host_run_once comes back.
+ * Returns 1 when code runs, 0 when none does. */
+int mw_host_break(mw_host *h);
 /* The same after a time; the run ends with `status`. 0 ns is off. */
 int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struct mw_err *err);
 /* A person to ask when a right is missing, before anything of what needs it was done: 0 no, 1 once, 2 always until the host ends.

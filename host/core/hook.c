@@ -14,6 +14,8 @@
 #define STRIKES 5           /* raised so often, then its coroutine is closed */
 #define LOOK 10000          /* COUNT: instructions between two looks at the clock */
 #define LOOK_RESUMES 200
+#define BREAK_NS 10000000u  /* a step that ends within that time after a break is none that computes without end */
+#define BREAK_LOOK 1000     /* instructions between two looks whether it is */
 
 static void strike(lua_State *L, lua_Debug *ar);
 
@@ -21,9 +23,22 @@ static void take_interrupt(mw_host *h) {
     if (atomic_load(&h->interrupted) != 0 && !h->exiting) mw_host_exit(h, atomic_load(&h->interrupted) - 1, atomic_load(&h->interrupt_why));
 }
 
-int mw_hook_due(const mw_host *h) {
+static int must_stop(const mw_host *h) {
     return atomic_load_explicit(&h->stop_lua, memory_order_relaxed) || atomic_load_explicit(&h->overdue, memory_order_relaxed) ||
            (h->running != NULL && h->running->killed);
+}
+int mw_hook_due(const mw_host *h) {
+    return must_stop(h) || atomic_load_explicit(&h->breaking, memory_order_relaxed) || (h->running != NULL && h->running->broken);
+}
+
+/* A break binds the step that it found. 1: that goes on too long, and is broken; 0: there is none, or it is too early to say. */
+static int take_break(mw_host *h) {
+    if (!atomic_load(&h->breaking) || uv_hrtime() - atomic_load(&h->break_at) < BREAK_NS) return 0;
+    atomic_store(&h->breaking, 0);
+    if (h->running == NULL) return 1;
+    h->running->broken = 1;
+    mw_task_cancel(h->running, "interrupted");
+    return 1;
 }
 
 /* ---- The step -------------------------------------------------------------------------------------------------------- */
@@ -35,6 +50,8 @@ void mw_step_begin(mw_host *h) {
     h->due_ticks = 0;
     atomic_store_explicit(&h->head.long_step, 0, memory_order_relaxed);
     if (atomic_load_explicit(&h->overdue, memory_order_relaxed)) atomic_store(&h->overdue, 0);
+    if (atomic_load_explicit(&h->breaking, memory_order_relaxed)) atomic_store(&h->breaking, 0);
+    if (h->running != NULL) h->running->broken = 0;
     if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) return;
     h->apart_strikes = 0;
     if (h->running != NULL) h->running->strikes = 0;
@@ -79,6 +96,7 @@ void mw_hook_tick(mw_host *h) {
     if (ticks > h->step_ticks && !atomic_exchange(&h->overdue, 1))
         atomic_store_explicit(&h->struck_at, now - h->again_ticks, memory_order_relaxed);
     h->due_ticks = mw_hook_due(h) ? h->due_ticks + 1 : 0;
+    if (!must_stop(h)) h->due_ticks = h->due_ticks > 0; /* a break alone is no reason to end the process */
     if (h->due_ticks > h->stuck_ticks && h->hooks.stuck != NULL)
         h->hooks.stuck(h->hooks.ud, atomic_load(&h->interrupted) != 0 ? atomic_load(&h->interrupted) - 1 : 1);
     if (h->due_ticks == 0 || now - atomic_load_explicit(&h->struck_at, memory_order_relaxed) < h->again_ticks) return;
@@ -151,11 +169,11 @@ static void strike_apart(mw_host *h, lua_State *L) {
 }
 
 /* Lua that runs in a callback, outside tasks: it has nothing to clean up, and ends. */
-static void strike_callback(mw_host *h, lua_State *L) {
-    if (h->callbacks == 0 || !mw_hook_due(h)) return;
+static void strike_callback(mw_host *h, lua_State *L, int broken) {
+    if (h->callbacks == 0 || !(broken || mw_hook_due(h))) return;
     take_interrupt(h);
     strike_again(L, ++h->callback_strikes);
-    if (atomic_load(&h->stop_lua)) raise_cancel(L, h, "callback", NULL);
+    if (broken || atomic_load(&h->stop_lua)) raise_cancel(L, h, "callback", NULL);
     else raise_step(L, h);
 }
 
@@ -170,20 +188,26 @@ static void strike_task(mw_host *h, lua_State *L, mw_task *t, int may_yield) {
         return;
     }
     strike_again(L, t->strikes);
-    cancel = atomic_load(&h->stop_lua) || t->killed;
+    cancel = atomic_load(&h->stop_lua) || t->killed || t->broken;
     if (cancel && (mw_task_cancelling(t) != NULL || t->strikes > 2 || t->killed)) raise_cancel(L, h, "task", t->name);
     if (atomic_load(&h->overdue)) raise_step(L, h);
 }
 
 static void strike(lua_State *L, lua_Debug *ar) {
     mw_host *h = mw_host_of(L);
+    int broken;
 
     atomic_store_explicit(&h->struck_at, atomic_load_explicit(&h->ticks, memory_order_relaxed), memory_order_relaxed);
     h->spent = 0;
     h->last_strike = atomic_load_explicit(&h->ticks, memory_order_relaxed);
     mw_hook_watch(L);
+    broken = take_break(h);
+    if (!broken && !must_stop(h) && atomic_load(&h->breaking)) {
+        if (!h->watchful) lua_sethook(L, strike, LUA_MASKCOUNT, BREAK_LOOK);
+        return;
+    }
     if (h->apart > 0) strike_apart(h, L);
-    else if (h->running == NULL) strike_callback(h, L);
+    else if (h->running == NULL) strike_callback(h, L, broken);
     else strike_task(h, L, h->running, ar == NULL || ar->event == LUA_HOOKCOUNT); /* call hooks cannot yield */
 }
 
@@ -191,7 +215,8 @@ void mw_hook_arm(lua_State *co) {
     mw_host *h = mw_host_of(co);
 
     if (lua_gethook(co) == strike && lua_gethookmask(co) != 0) return; /* arming again would begin its count anew */
-    if (h->apart > 0) strike_again(co, h->apart_strikes);
+    if (atomic_load_explicit(&h->breaking, memory_order_relaxed)) lua_sethook(co, strike, LUA_MASKCOUNT, BREAK_LOOK);
+    else if (h->apart > 0) strike_again(co, h->apart_strikes);
     else if (h->running != NULL && h->running->strikes == 0) lua_sethook(co, strike, LUA_MASKCOUNT, GRACE);
     else lua_sethook(co, strike, LUA_MASKCOUNT, 100000);
 }
@@ -245,6 +270,24 @@ void mw_host_interrupt_at(mw_host *h, int status, const char *why) {
         atomic_fetch_sub(&h->pins, 1);
     }
     uv_async_send(&h->async);
+}
+
+/* Async-signal-safe, as lua.c's own use of lua_sethook is. */
+int mw_host_break_at(mw_host *h) {
+    lua_State *co;
+    int runs;
+
+    atomic_fetch_add(&h->pins, 1);
+    co = atomic_load(&h->co);
+    runs = co != NULL;
+    if (runs) {
+        if (!atomic_load(&h->breaking)) atomic_store(&h->break_at, uv_hrtime());
+        atomic_store(&h->breaking, 1);
+        if (!h->watchful) lua_sethook(co, strike, LUA_MASKCOUNT, BREAK_LOOK);
+    }
+    atomic_fetch_sub(&h->pins, 1);
+    uv_async_send(&h->async);
+    return runs;
 }
 
 /* ---- Apart ----------------------------------------------------------------------------------------------------------- */

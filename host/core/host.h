@@ -166,6 +166,9 @@ void mw_host_set_preempt(mw_host *h, enum mw_preempt how, int unlimited);     /*
 void mw_host_set_watchful(mw_host *h);
 /* From any thread and from signal handlers: the run ends with `status`; running Lua code is stopped too. why: static. */
 void mw_host_interrupt_at(mw_host *h, int status, const char *why);
+/* Likewise: cancels the task that runs now, if it goes on for some milliseconds more without waiting, and nothing else. 1: one
+ * runs; 0: none does. Wakes the loop. */
+int mw_host_break_at(mw_host *h);
 /* 1 if it may be: the loop is borrowed, and the end has not been asked for before. */
 int mw_host_can_destroy_later(const mw_host *h);
 /* For a borrowed loop: mw_host_destroy over later turns of it, then cb. */

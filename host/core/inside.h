@@ -54,6 +54,7 @@ struct mw_task {
     unsigned daemon : 1, cancelled : 1, failed : 1, killed : 1;
     unsigned promised : 1;          /* a scope of its own is made when one is needed (mw_scope_promise) */
     unsigned cancel_error : 1;      /* it failed with ECANCELED */
+    unsigned broken : 1;            /* mw_host_break found it running, in this step */
     char *name, *why;               /* may be NULL */
 };
 
@@ -171,6 +172,8 @@ struct mw_host {
     atomic_int interrupted;         /* 0, 1 + status */
     _Atomic(const char *) interrupt_why;
     atomic_int stop_lua;            /* Lua code must stop: cancel raised by the hook */
+    atomic_int breaking;            /* the task that runs now must, if it goes on much longer (mw_host_break_at) */
+    atomic_uint_least64_t break_at; /* ns of uv_hrtime: when that was said */
     atomic_int pins;                /* another thread is setting the hook: nothing of the Lua state may be freed meanwhile */
     /* a borrowed loop's asynchronous end */
     void (*close_cb)(void *);
