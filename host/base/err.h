@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The system's codes are -errno, as libuv has them; a few that we name often: */
 #define MW_EINVAL (-EINVAL)             /* the caller errs: raised in Lua */
 #define MW_ECANCELED (-ECANCELED)       /* the task was cancelled: raised in Lua */
@@ -68,4 +72,7 @@ const char *mw_err_words(int code);
  * invalid UTF-8 escaped as \xNN; too long is cut in the middle with "...". Returns the length written. */
 size_t mw_err_escape(char *out, size_t size, const char *text, size_t len);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

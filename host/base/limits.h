@@ -8,6 +8,10 @@
 
 #include "base/err.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* 0 is the default of each. Reaching one is an error (MW_ELIMIT) in the script that reached it. */
 struct mw_limits {
     uint64_t memory;          /* bytes of the Lua state; 256 MiB */
@@ -56,4 +60,7 @@ const char *mw_limits_show(int unit, uint64_t value, char *out, size_t size);
 /* The error of a limit that was reached: "CHILDREN run already..." is `what`; the hint names the flag. Returns MW_ELIMIT. */
 int mw_limits_reached(struct mw_err *err, const char *op, const char *subject, const char *name, const char *what);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

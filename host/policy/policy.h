@@ -7,6 +7,10 @@
 
 #include "base/err.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct mw_policy mw_policy;
 
 enum mw_kind { MW_READ, MW_WRITE, MW_NET, MW_CONNECT, MW_LISTEN, MW_RUN, MW_TRUST, MW_ENV, MW_SYS, MW_SHARE, MW_FFI, MW_KINDS };
@@ -108,4 +112,7 @@ int mw_policy_audit_note(mw_policy *p, const char *kind, const char *op, const c
 /* A refusal that no rule's decision is: the audit's line, and err filled with `what` (NULL: "denied"). Returns MW_EDENIED. */
 int mw_policy_refuse(mw_policy *p, const char *kind, const char *op, const char *subject, const char *what, struct mw_err *err);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
