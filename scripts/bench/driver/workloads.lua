@@ -171,6 +171,20 @@ return {
     figures = { rate "messages/s" },
   },
   {
+    name = "msgpack", title = "messages of MessagePack, read, checked and written again", way = "alone", program = "msgpack", first = 10000,
+    entries = { moonwire = { {} }, c = { {} }, ["*"] = {} },
+    args = function(n) return { n } end,
+    figures = { rate "messages/s" },
+  },
+  {
+    name = "squeeze", title = "messages of 200 bytes, gathered to 64 KiB and squeezed with zstd, one way over a Unix socket",
+    way = "pair", program = "squeeze", result = "serve", first = 10000,
+    entries = { moonwire = { {} }, bun = { {} }, ["*"] = {} },
+    serve = function(socket, n) return { "take", socket, n } end,
+    ask = function(socket, n) return { "send", socket, n } end,
+    figures = { rate "messages/s" },
+  },
+  {
     name = "idle", title = "memory of a TCP connection that says nothing", way = "load", program = "tcp",
     first = 200, fixed = 5000, before = { "files" },
     entries = { deno = { { label = "512 B reads", how = 512 }, { label = "node:net", node = true } }, ["*"] = { {} } },
