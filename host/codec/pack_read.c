@@ -1,13 +1,13 @@
 /* MessagePack to Lua values: one pass, each announced length held against the bytes that are there before anything is made for it.
- * Knows: codec/pack_tag, lua.h. Never: trusts a length; memory that an error would leave behind. */
+ * Knows: base/msgpack_tag, lua.h. Never: trusts a length; memory that an error would leave behind. */
 #include <lauxlib.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/msgpack_tag.h"
 #include "codec/pack.h"
-#include "codec/pack_tag.h"
 
 #define KEYS_COMPARED 16u       /* maps of so many keys find a key again by comparing; larger ones ask the table */
 #define KEY_SHORT 40u           /* bytes of a string that Lua keeps once however often it is made */

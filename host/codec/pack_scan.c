@@ -1,7 +1,7 @@
 /* Where a MessagePack value ends, found piece by piece: each byte is looked at once, and nothing is kept but two numbers.
- * Knows: codec/pack_tag. Never: Lua. */
+ * Knows: base/msgpack_tag. Never: Lua. */
+#include "base/msgpack_tag.h"
 #include "codec/pack.h"
-#include "codec/pack_tag.h"
 
 /* What follows a first byte: `counted` bytes of a big-endian number, which is how many bytes (and `bytes` more), or, where `values` is
  * not 0, how many times so many values. Without them: so many bytes, so many values. */

@@ -1,11 +1,12 @@
 /* Lua values to MessagePack: one pass, straight into the queue of bytes, each value in its shortest form.
- * Knows: codec/pack_tag, lua.h. Never: allocates in Lua; leaves anything behind in `out` when it fails. */
+ * Knows: base/msgpack_tag, lua.h. Never: allocates in Lua; leaves anything behind in `out` when it fails. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/msgpack_tag.h"
+#include "base/utf8.h"
 #include "codec/pack.h"
-#include "codec/pack_tag.h"
 
 #define HEAD 16u                /* bytes that any value takes at most, but for what a string or a table holds */
 
@@ -94,41 +95,8 @@ static void put_float(struct writer *w, lua_Number n) {
 
 /* ---- Strings ----------------------------------------------------------------------------------------------------------------- */
 
-/* Bytes of the UTF-8 sequence at s, or 0: none begins there. */
-static size_t sequence(const unsigned char *s, size_t left) {
-    unsigned c = s[0];
-
-    if (c < 0xc2 || c > 0xf4) return 0;
-    if (left < 2 || (s[1] & 0xc0) != 0x80) return 0;
-    if (c < 0xe0) return 2;
-    if (left < 3 || (s[2] & 0xc0) != 0x80) return 0;
-    if (c < 0xf0) return (c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) ? 0 : 3; /* overlong; a surrogate */
-    if (left < 4 || (s[3] & 0xc0) != 0x80) return 0;
-    return (c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] > 0x8f) ? 0 : 4;
-}
-
-static int is_utf8(const char *text, size_t len) {
-    const unsigned char *s = (const unsigned char *)text;
-    size_t i = 0, n;
-    uint64_t eight;
-
-    while (i < len) {
-        if (len - i >= 8) {
-            memcpy(&eight, s + i, 8);
-            if ((eight & 0x8080808080808080u) == 0) {
-                i += 8;
-                continue;
-            }
-        }
-        n = s[i] < 0x80 ? 1 : sequence(s + i, len - i);
-        if (n == 0) return 0;
-        i += n;
-    }
-    return 1;
-}
-
 static int put_string(struct writer *w, const char *s, size_t len, enum mw_pack_strings as) {
-    int str = as == MW_PACK_STR || (as == MW_PACK_AUTO && is_utf8(s, len)), rc;
+    int str = as == MW_PACK_STR || (as == MW_PACK_AUTO && mw_utf8_is(s, len)), rc;
 
     if (len > w->max || len > UINT32_MAX) return too_long(w);
     rc = need(w, len + HEAD);

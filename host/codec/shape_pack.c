@@ -1,12 +1,12 @@
 /* Shapes read from MessagePack: validated while it is parsed; what the shape does not keep is not built.
- * Knows: codec/pack, codec/pack_tag, codec/shape_node, lua.h. Never: trusts a length; a string for a key that the shape knows. */
+ * Knows: codec/pack, base/msgpack_tag, codec/shape_node, lua.h. Never: trusts a length; a string for a key that the shape knows. */
 #include "codec/shape.h"
 
 #include <lauxlib.h>
 #include <limits.h>
 
+#include "base/msgpack_tag.h"
 #include "codec/pack.h"
-#include "codec/pack_tag.h"
 #include "codec/shape_node.h"
 
 enum { LEVEL_SLOTS = 12, AHEAD = 4096 };    /* AHEAD: elements or pairs that room is made for before they are seen */

@@ -1,7 +1,7 @@
-/* The first bytes of MessagePack, as pack_read.c and pack_write.c know them.
+/* The first bytes of MessagePack, as base/msgpack and codec/pack know them.
  * Knows: nothing. Never: included by others. */
-#ifndef MW_CODEC_PACK_TAG_H
-#define MW_CODEC_PACK_TAG_H
+#ifndef MW_BASE_MSGPACK_TAG_H
+#define MW_BASE_MSGPACK_TAG_H
 
 #define FIX_MAP 0x80u           /* ..8f */
 #define FIX_ARRAY 0x90u         /* ..9f */
