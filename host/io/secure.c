@@ -191,7 +191,8 @@ static void note_shaken(mw_stream *s) {
 
     if (x->shaken || x->calls->shake(x->tls, NULL) != 1) return;
     x->shaken = x->news = 1;
-    if (mw_bytes_len(&s->head.out) == 0 || mw_stream_push_out(s) < 0 || !s->want_write) return;
+    if (mw_bytes_len(&s->head.out) == 0 && !s->finishing) return;
+    if (mw_stream_push_out(s) < 0 || !s->want_write) return;
     mw_stream_stuck(s);
     if ((rc = mw_stream_watch(s)) < 0) mw_stream_break(s, rc);
 }

@@ -112,7 +112,7 @@ static void after_push(mw_stream *s, size_t was, size_t left) {
     if (left < was && s->limits.stall_ns != 0) s->stuck = mw_host_now(s->host);
     open_queue(s);
     if (left == 0) mw_stream_give_back(s, &s->head.out);
-    if (left == 0 && s->finishing) mw_stream_half_close(s);
+    if (left == 0 && s->finishing && (s->secure == NULL || mw_secure_shaken(s))) mw_stream_half_close(s); /* the handshake ends first */
     if (left == 0 || (left <= low && was > low)) mw_wait_wake(&s->writable);
 }
 

@@ -422,6 +422,28 @@ describe("starttls", function()
     there:close()
   end)
 
+  it("ends the handshake first when another task finishes the stream within it", function()
+    for _, text in ipairs { "", "last words" } do
+      local here, there = plain()
+      local client = task.spawn(function()
+        assert(there:starttls { ca = own.pem, server_name = "localhost" })
+        return there:read("a", { timeout = 10 })
+      end)
+      task.spawn(function()
+        task.pass()
+        if text ~= "" then assert(there:write(text)) end
+        assert(there:finish())
+      end)
+      repeat task.sleep(0.001) until there:stats().bytes_out > 0 -- it has begun, and nobody answers
+      assert(here:starttls { server = true, cert = cert.cert, key = cert.key })
+      assert.equal(text, here:read("a", { timeout = 10 }))
+      assert(assert(here:write "and ours"):finish())
+      assert.equal("and ours", (client:join()))
+      here:close()
+      there:close()
+    end
+  end)
+
   it("is left in order by a host that ends at any moment", function()
     local here, there = pair()
     here:write(SECOND)
