@@ -2,6 +2,7 @@
 # Knows: C string literals. Never: Lua.
 list(SORT FILES)
 set(table "")
+set(meta "")
 set(count 0)
 foreach(path IN LISTS FILES)
   file(RELATIVE_PATH file ${ROOT} ${path})
@@ -16,7 +17,12 @@ foreach(path IN LISTS FILES)
   string(REPLACE "\r" "\\r" text "${text}")
   string(REPLACE "\n" "\\n\"\n    \"" text "${text}")
   string(APPEND texts "static const char text_${count}[] =\n    \"${text}\";\n\n")
-  string(APPEND table "    { \"${name}\", \"${file}\", text_${count}, sizeof text_${count} - 1 },\n")
+  set(row "    { \"${name}\", \"${file}\", text_${count}, sizeof text_${count} - 1 },\n")
+  if(file MATCHES "/meta/")
+    string(APPEND meta "${row}")
+  else()
+    string(APPEND table "${row}")
+  endif()
   math(EXPR count "${count} + 1")
 endforeach()
 
@@ -41,5 +47,14 @@ const struct mw_embedded *mw_embedded_find(const char *name) {
 const struct mw_embedded *mw_embedded_all(size_t *count) {
     *count = sizeof table / sizeof *table - 1;
     return table;
+}
+
+static const struct mw_embedded meta[] = {
+${meta}    { NULL, NULL, NULL, 0 },
+};
+
+const struct mw_embedded *mw_embedded_meta(size_t *count) {
+    *count = sizeof meta / sizeof *meta - 1;
+    return meta;
 }
 ")

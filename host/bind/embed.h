@@ -18,4 +18,7 @@ const struct mw_embedded *mw_embedded_find(const char *name);
 /* All of them, sorted by name; *count is set. */
 const struct mw_embedded *mw_embedded_all(size_t *count);
 
+/* The descriptions of what is C, lua/moonwire/meta/: text for reading, never run, and not found by mw_embedded_find. */
+const struct mw_embedded *mw_embedded_meta(size_t *count);
+
 #endif

@@ -4,6 +4,8 @@ local _, core = ...
 
 local door = core.auth
 
+--- Authentication of connections: objects for the option `auth` of listen, serve and connect. Connections are given to nobody before
+--- they have proved who they are.
 ---@class moonwire.auth
 local auth = {}
 

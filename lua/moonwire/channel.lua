@@ -3,8 +3,9 @@ local _, core = ...
 local raw, err, arg = core.task, core.err, core.arg
 local setmetatable, pcall, error, max = setmetatable, pcall, error, math.max
 
----@class moonwire.Channel
-local Channel = { __name = "channel", __metatable = false }
+--- A bounded queue between tasks: `mw.task.channel(n)`. Any value but nil can be sent; `#ch` is how many wait.
+---@class moonwire.TaskChannel
+local Channel = { __name = "task channel", __metatable = false }
 Channel.__index = Channel
 
 local function invalid(op, what)
@@ -15,9 +16,6 @@ local function fail(code, op, what)
   return nil, err.fail(code, op, nil, what)
 end
 
---- A channel for `capacity` values (0: a sender waits until its value is taken). Any value but nil may be sent.
----@param capacity? integer  default 0
----@return moonwire.Channel
 local function new(capacity)
   capacity = capacity or 0
   if math.type(capacity) ~= "integer" or capacity < 0 or capacity > 1 << 24 then
@@ -195,7 +193,7 @@ end
 --- Adds a function (pass, dir, value) around every value, the first added outermost: dir is "send" or "recv", pass(value) goes on, nil
 --- without an error drops the value. In place of a function, a tap of mw.trace, which writes the values down.
 ---@param f moonwire.Middleware|moonwire.Tap
----@return moonwire.Channel self
+---@return moonwire.TaskChannel self
 function Channel:use(f)
   if type(f) ~= "function" then f = core.trace.tapped(f or false, "channel") end
   self.functions = self.functions or {}
@@ -205,7 +203,7 @@ end
 
 --- Iterates over what arrives, until the channel is closed and empty. Raises ETIMEDOUT when nothing came for `timeout`.
 ---@param opts? { timeout?: number|string }
----@return fun(): any
+---@return fun(): any next
 function Channel:messages(opts)
   deadline_of(opts, "channel.messages") -- a wrong option is told at once
   return function()

@@ -6,19 +6,12 @@ local _, core = ...
 local env_of, all = core.sys.env, core.sys.env_all
 local fail, raise = core.err.fail, core.err.raise
 
---- The variable `name`, or `default` where it is unset or without a right.
----@param name string
----@param default? string
----@return string?
 local function get(name, default)
   local value = env_of(name, true)
   if value == nil then return default end
   return value
 end
 
----@class moonwire.env
----@field get fun(name: string, default?: string): string?
----@field [string] string?
 return setmetatable({ get = get }, {
   __index = function(_, name)
     return (env_of(name))

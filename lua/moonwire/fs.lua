@@ -9,6 +9,7 @@ local LINE = 1 << 20 -- bytes of a line unless told
 
 -- ---- Open files ---------------------------------------------------------------------------------------------------------
 
+---@class moonwire.File
 local methods = door.methods
 
 --- Iterates over what `read(format, opts)` gives until the end; raises on errors.
@@ -34,8 +35,15 @@ function methods:lines(format, opts)
   end
 end
 
+---@class moonwire.fs
+local fs = {
+  open = door.open, read = door.read, write = door.write, stat = door.stat, list = door.list, mkdir = door.mkdir,
+  remove = door.remove, rename = door.rename,
+}
+
 -- ---- Temporary directories ----------------------------------------------------------------------------------------------
 
+--- A directory for temporary files; `tostring(dir)` is its path.
 ---@class moonwire.TempDir
 ---@field path string  where it is
 ---@field private box userdata
@@ -68,8 +76,11 @@ function TempDir:join(name)
   return self.path .. "/" .. name
 end
 
+--- A new, empty directory for temporary files, below TMPDIR or /tmp. `local dir <close> = ...` removes it with all that is in it.
 ---@param opts? { prefix?: string }
-local function tempdir(opts)
+---@return moonwire.TempDir? dir
+---@return moonwire.Err? err
+function fs.tempdir(opts)
   local box, err = door.tempdir(opts)
   if not box then return nil, err end
   return setmetatable({ path = box:path(), box = box }, TempDir)
@@ -77,6 +88,7 @@ end
 
 -- ---- Watching -----------------------------------------------------------------------------------------------------------
 
+--- What `mw.fs.watch` iterates with: calling it gives the next event, nil when the directory is gone or it was closed.
 ---@class moonwire.Watch
 ---@field private box userdata
 ---@field private opts table
@@ -102,7 +114,7 @@ Watch.__close = Watch.close
 ---@param path string
 ---@param opts? { timeout?: number|string }  how long to wait for an event (then ETIMEDOUT is raised)
 ---@return moonwire.Watch
-local function watch(path, opts)
+function fs.watch(path, opts)
   local o = options(opts, { timeout = "duration" }, "fs.watch")
   local box, err = door.watch(path)
   if not box then raise(err) end
@@ -112,6 +124,7 @@ end
 
 -- ---- Following a file -----------------------------------------------------------------------------------------------------
 
+--- What `mw.fs.tail` iterates with: calling it gives the next line, nil after `close`.
 ---@class moonwire.Tail
 ---@field private path string
 ---@field private box userdata  the watch of the name
@@ -122,6 +135,11 @@ end
 ---@field private opts table
 local Tail = { __name = "moonwire.Tail", __metatable = false }
 Tail.__index = Tail
+
+---@class moonwire.TailOptions
+---@field from? "start"|"end"       where to begin in a file that is there; "end"
+---@field max? integer|string       bytes of a line; 1 MiB. A longer one raises ELIMIT
+---@field timeout? number|string    so long without news: ETIMEDOUT is raised; default: never
 
 --- Opens what the name stands for now; nil if there is nothing.
 local function reopen(self)
@@ -203,12 +221,11 @@ end
 Tail.__close = Tail.close
 
 --- Iterates over the lines of a file as they come, through growth, truncation and rotation:
---- `for line in mw.fs.tail("/var/log/app.log", { from = "end" }) do ... end`. The file need not exist yet.
+--- `for line in mw.fs.tail("/var/log/app.log") do print(line) end`. The file need not exist yet.
 ---@param path string
---- It starts at the end unless told. A line has at most `max` bytes (1 MiB). After `timeout` without news ETIMEDOUT is raised.
----@param opts? { from?: "start"|"end", max?: integer|string, timeout?: number|string }
+---@param opts? moonwire.TailOptions
 ---@return moonwire.Tail
-local function tail(path, opts)
+function fs.tail(path, opts)
   local o = options(opts, { from = "text", max = "size", timeout = "duration" }, "fs.tail")
   if o.from and o.from ~= "start" and o.from ~= "end" then
     raise(fail("EINVAL", "fs.tail", nil, 'option "from" must be "start" or "end", got "' .. o.from .. '"'))
@@ -225,17 +242,4 @@ local function tail(path, opts)
   return it, nil, nil, it
 end
 
----@class moonwire.fs
-return {
-  open = door.open,
-  read = door.read,
-  write = door.write,
-  stat = door.stat,
-  list = door.list,
-  mkdir = door.mkdir,
-  remove = door.remove,
-  rename = door.rename,
-  tempdir = tempdir,
-  watch = watch,
-  tail = tail,
-}
+return fs

@@ -1,7 +1,7 @@
 --- The module `moonwire`: one table; its parts load when they are first looked at.
----@class moonwire
 local _, core = ...
 
+---@class moonwire
 local mw = {}
 
 --- Parts that are modules of their own, `moonwire.NAME`.

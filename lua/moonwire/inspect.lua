@@ -158,11 +158,6 @@ function render(state, v, depth, indent)
   return text
 end
 
---- Shows `v` as text: one line if it fits in 80 columns, else several.
----@param v any
---- Options: levels of tables (8), bytes of the whole (64 KiB), never more than one line.
----@param opts? { depth?: integer, max?: integer|string, line?: boolean }
----@return string
 local function inspect(v, opts)
   local o = options(opts, { depth = "integer", max = "size", line = "flag" }, "inspect")
   local depth, max = o.depth or DEPTH, o.max or MAX

@@ -60,13 +60,6 @@ local function logger(name, given)
   end
 end
 
----@class moonwire.Logger
----@field debug fun(text: string, fields?: table)
----@field info fun(text: string, fields?: table)
----@field warn fun(text: string, fields?: table)
----@field error fun(text: string, fields?: table)
----@field with fun(fields: table): moonwire.Logger  the same with fields that every line has: those of a connection, a request
-
 ---@param given table
 ---@return moonwire.Logger
 local function make(given)
@@ -83,6 +76,14 @@ local function make(given)
   return it
 end
 
+--- Log lines for people and machines: key=value on a terminal, JSON lines elsewhere, on standard error; fields sorted by name. A
+--- line has at most 4 KiB and nothing in it that moves a cursor. MOONWIRE_LOG (debug, info, warn, error, off) sets what is shown;
+--- info unless told.
+---
+--- ```lua
+--- mw.log.info("connected", { peer = conn:peer().host })
+--- local log = mw.log.with{ request = id }     -- every line of it has the field
+--- ```
 ---@class moonwire.log: moonwire.Logger
 local log = make {}
 

@@ -44,14 +44,14 @@ local function read_head(conn, first)
   end
 end
 
----@class moonwire.metrics.Request
+---@class moonwire.core.Request
 ---@field method string
 ---@field path string
 ---@field keep boolean  the connection may be used again
 
 --- What a head asks for, or the number that refuses it.
 ---@param lines string[]
----@return moonwire.metrics.Request|integer
+---@return moonwire.core.Request|integer
 local function parse(lines)
   local method, target, version = lines[1]:match "^([!#$%%&'*+%-.^_`|~%w]+) ([!-~]+) HTTP/(%d%.%d)$"
   if not method then return 400 end

@@ -7,6 +7,12 @@ local task = core.task
 local tls -- moonwire.tls, once an address needs it
 local arg, err = core.arg, core.err
 
+--- Sockets: connect, listen, serve connections with a task each, keep connections for later.
+--- Takes a `net` right for the other end (`--allow-net=example.com:443`), or `connect` and `listen` apart.
+---
+--- An address is a URL, so a script moves between transports by changing a string: `tcp://host:port`, `tls://host:port`,
+--- `unix:/path`, `unix:@abstract`, `fd:3`, `stdio:`. Port 0 of a listener picks one; host `*` is every interface; IPv6 stands in
+--- brackets, `tcp://[::1]:80`.
 ---@class moonwire.net
 local net = {}
 
@@ -141,8 +147,8 @@ function net.listen(address, opts)
 end
 
 --- A pool of connections, kept open between uses: `conns:with(url, function(c) ... end)`, or `conns:acquire(url)`.
----@param options? moonwire.PoolOptions
----@return moonwire.Pool
+---@param options? moonwire.ConnectionPoolOptions
+---@return moonwire.ConnectionPool
 function net.pool(options)
   return core.module("moonwire.net_pool").new(options)
 end

@@ -4,7 +4,9 @@ local _, core = ...
 local err = core.err
 local setmetatable, pcall, error, select, type, rawequal = setmetatable, pcall, error, select, type, rawequal
 
----@class moonwire.Lease: moonwire.Stream
+--- A stream that a pool of connections has lent: it has the methods of a stream, and `close` (or `<close>`) gives it back. One on
+--- which a call failed, or that has unread input or unsent bytes, is closed and not lent again.
+---@class moonwire.Connection: moonwire.Stream
 local Lease = { __name = "connection", __metatable = false }
 
 local KEY = {} -- where a lease keeps its state, out of the way of names
@@ -95,7 +97,7 @@ end
 ---@param url string
 ---@param back fun(failed: boolean)  called once
 ---@param made string  the borrower's line
----@return moonwire.Lease
+---@return moonwire.Connection
 local function new(stream, url, back, made)
   return wrap(stream, { stream = stream, url = url, back = back, made = made, failed = false })
 end

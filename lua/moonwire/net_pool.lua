@@ -18,14 +18,14 @@ local function invalid(op, what)
   return err.raise(err.fail("EINVAL", op, nil, what))
 end
 
----@class moonwire.PoolOptions
+---@class moonwire.ConnectionPoolOptions
 ---@field max? integer              connections in all; default 100
 ---@field max_per_key? integer      for one address (with the same connect options); default 10
 ---@field max_waiting? integer      tasks that wait for one; default 1,000; the next gets EAGAIN
 ---@field acquire_timeout? number|string  for waiting and connecting together; default 5 s
 ---@field idle_timeout? number|string     unused for so long: closed; default 60 s
 ---@field max_lifetime? number|string     older than that: not used again; default 30 min
----@field validate? fun(c: moonwire.Lease): boolean?  before each reuse; not true, or an error: it is replaced by a new one
+---@field validate? fun(c: moonwire.Connection): boolean?  before each reuse; not true, or an error: it is replaced by a new one
 ---@field leak_after? number|string       lent for longer: one warning, with the borrower's traceback; default: never
 local OPTIONS = {
   max = "integer", max_per_key = "integer", max_waiting = "integer", acquire_timeout = "duration", idle_timeout = "duration",
@@ -321,19 +321,28 @@ local function reaper(p)
   end
 end
 
----@class moonwire.PoolStats
----@field open integer
+---@class moonwire.ConnectionPoolStats
+---@field open integer       connections there are: idle, in use or being checked
 ---@field idle integer
----@field in_use integer
----@field waiting integer
----@field created integer
----@field reused integer
----@field evicted integer
----@field destroyed integer
+---@field in_use integer     lent now
+---@field waiting integer    tasks that wait for one
+---@field created integer    so far
+---@field reused integer     so far: lent again
+---@field evicted integer    closed to make room for another address
+---@field destroyed integer  closed for whatever reason, evicted ones too
 
 -- What a script holds -----------------------------------------------------------------------------------------------------------------
 
----@class moonwire.Pool
+--- Connections that are kept open between uses (`mw.net.pool`): so many for an address and so many in all.
+---
+--- ```lua
+--- local conns <close> = mw.net.pool{ max = 10, idle_timeout = 60 }
+--- local reply = conns:with("tcp://127.0.0.1:8080", function(c)
+---   assert(c:write("ping\n"))
+---   return c:read("l")
+--- end)
+--- ```
+---@class moonwire.ConnectionPool
 ---@field private p table
 local Pool = { __name = "connection pool", __metatable = false }
 Pool.__index = Pool
@@ -342,7 +351,7 @@ Pool.__index = Pool
 --- replies to what you sent before: one that is still on its way can be seen by nobody, and meets the next borrower.
 ---@param url string   as for mw.net.connect
 ---@param opts? moonwire.ConnectOptions  timeout: for waiting and connecting together
----@return moonwire.Lease? connection
+---@return moonwire.Connection? connection
 ---@return moonwire.Err? err  ETIMEDOUT, EAGAIN: too many wait; ECLOSED; what connecting failed with
 function Pool:acquire(url, opts)
   local p = self.p
@@ -370,7 +379,7 @@ end
 --- Calls `fn(connection)` with a borrowed connection and gives it back: fn's results, or nil, err when none could be had. A
 --- connection whose `fn` fails is closed.
 ---@param url string
----@param fn fun(c: moonwire.Lease): any
+---@param fn fun(c: moonwire.Connection): any
 ---@param opts? moonwire.ConnectOptions
 ---@return any ...
 function Pool:with(url, fn, opts)
@@ -381,9 +390,8 @@ function Pool:with(url, fn, opts)
   return fn(c)
 end
 
---- What is, and what was: `open` (idle, in use or being checked), `idle`, `in_use`, `waiting` (tasks); `created`, `reused`,
---- `evicted` (closed to make room for another address), `destroyed` (closed for whatever reason, evicted ones too).
----@return moonwire.PoolStats
+--- What is, and what was.
+---@return moonwire.ConnectionPoolStats stats
 function Pool:stats()
   local p = self.p
   return {
@@ -448,8 +456,8 @@ local function positive(o, name, default)
 end
 
 --- A pool of connections.
----@param options? moonwire.PoolOptions
----@return moonwire.Pool
+---@param options? moonwire.ConnectionPoolOptions
+---@return moonwire.ConnectionPool
 local function new(options)
   local o = arg.options(options, OPTIONS, OP)
   local p = {

@@ -13,6 +13,10 @@ local policy = core.policy
 ---@field layer integer  1 is the lowest; every layer must say yes
 ---@field rule? string   nil: everything of the kind
 
+--- What this script may do: asked, asked for, and given up. The kinds and the subjects are those of the flags: `--allow-read=/data`
+--- is `"read", "/data"`. Rights only shrink; a request grows them only by what a person allows. A person is asked by `moonwire run`,
+--- `eval` and `repl` on a terminal, about what no rule speaks of: never about what a rule denies, what was dropped, what a policy
+--- file or a script child's `permissions` lack.
 ---@class moonwire.permissions
 local permissions = {}
 

@@ -2,5 +2,4 @@
 
 local _, core = ...
 
----@class moonwire.platform
 return { os = core.sys.os, arch = core.sys.arch }

@@ -1,6 +1,5 @@
 --- Pools of workers: scripts that serve, programs that answer a request with a reply, or one process per task. The set, its
 --- queue, deadlines and counts are C (core.pool); how a worker is started and talked to is here.
----@class moonwire.pool
 local _, core = ...
 local raw, process, err, arg = core.pool, core.process, core.err, core.arg
 local fail, raise, start = err.fail, err.raise, process.start
@@ -297,6 +296,7 @@ end
 
 -- Methods ------------------------------------------------------------------------------------------------------------------------
 
+---@class moonwire.Pool
 local Pool = raw.methods
 local task
 
@@ -321,6 +321,7 @@ function Pool:map(name, list, opts)
   return task.map(list, f, { limit = limit, ordered = opts.ordered == true })
 end
 
+---@class moonwire.PoolWorker
 local Worker = { __name = "pool worker", __metatable = false }
 Worker.__index = Worker
 

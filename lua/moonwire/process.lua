@@ -1,12 +1,16 @@
 --- Processes: run a program and take its result, or keep it and talk to it. Starting, watching and ending are C (core.process);
 --- what is built of it is here. Options and their defaults: `moonwire.process.Options`.
----@class moonwire.process
 local _, core = ...
 local raw, fail, raise = core.process, core.err.fail, core.err.raise
 local start, collect, run = raw.start, raw.collect, raw.run
 local type, rawget, next, setmetatable, tostring = type, rawget, next, setmetatable, tostring
 local concat = table.concat
 
+--- Programs and scripts as children: run one to its end, talk to one, connect several with pipes, keep a pool of them.
+--- Takes a `run` right for each program (`--allow-run=git`); script children take none.
+---
+--- A child may do at most what its script may, and the kernel holds it to that; `sandbox`, `permissions` and `limits` narrow it.
+---@class moonwire.process
 local process = {}
 
 local TAIL = 4096 -- bytes of standard error in an error's data

@@ -2,5 +2,4 @@
 
 local _, core = ...
 
----@class moonwire.random
 return { bytes = core.sys.random }

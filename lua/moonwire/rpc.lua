@@ -529,6 +529,13 @@ local function new(wire, channel, options, op)
   return rpc
 end
 
+--- Calls to the other end of a channel: JSON-RPC 2.0 and MessagePack-RPC. Both sides are alike: each may call, notify, handle.
+---
+--- ```lua
+--- local lsp <close> = mw.rpc.json(child:stream():framed("content-length"))
+--- local answer = assert(lsp:call("initialize", { capabilities = mw.json.object{} }, { timeout = 5 }))
+--- lsp:on("textDocument/publishDiagnostics", function(p) print(#p.diagnostics) end)
+--- ```
 ---@class moonwire.rpc
 local rpc = {}
 

@@ -8,6 +8,15 @@ local fail, raise = core.err.fail, core.err.raise
 local format, concat, sort = string.format, table.concat, table.sort
 local mtype = math.type
 
+--- What messages must look like. A schema is a value that never changes, made of others; it reads JSON and MessagePack, checking on
+--- the way, checks Lua values, and is an option of `stream:framed`.
+---
+--- ```lua
+--- local s = mw.schema
+--- local Msg = s.object({ type = s.string{ max = 64 }, items = s.array(s.integer{ min = 0 }), note = s.optional(s.string()) })
+--- local msg, err = Msg:parse(bytes, { codec = "json", max_bytes = "1MiB" })
+--- if not msg then print(err.data.path, err) end        -- items[3]
+--- ```
 ---@class moonwire.schema
 local schema = {}
 
@@ -140,16 +149,18 @@ function schema.number(opts)
 end
 
 --- true or false.
+---@param opts? table  there are none: {}
 ---@return moonwire.Schema
-function schema.boolean(...)
-  if select("#", ...) > 0 then options(..., {}, "schema.boolean") end
+function schema.boolean(opts)
+  if opts ~= nil then options(opts, {}, "schema.boolean") end
   return make { kind = "boolean", expected = "a boolean", text = "boolean" }
 end
 
 --- Any value that the codec can hold.
+---@param opts? table  there are none: {}
 ---@return moonwire.Schema
-function schema.any(...)
-  if select("#", ...) > 0 then options(..., {}, "schema.any") end
+function schema.any(opts)
+  if opts ~= nil then options(opts, {}, "schema.any") end
   return make { kind = "any", expected = "a value", text = "any" }
 end
 

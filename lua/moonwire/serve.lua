@@ -1,4 +1,5 @@
 --- mw.serve: in a worker or in the child of a pool, answers calls by a table of functions until nothing more will come.
+--- Described in meta/moonwire.lua.
 local _, core = ...
 local err, arg = core.err, core.arg
 local pcall, xpcall, type, tostring, next, pairs = pcall, xpcall, type, tostring, next, pairs
@@ -38,10 +39,6 @@ local function answer(worker, id, fn, name, value)
   if not pcall(worker.fail, id, tostring(why), why, traceback) then worker.fail(id, tostring(why), nil, traceback) end
 end
 
---- Answers calls until the other side is closed. A worker answers one after another, unless `concurrent` says how many may wait for
---- something at the same time.
----@param handlers table<string, fun(value: any): any>
----@param options? { concurrent?: integer }
 return function(handlers, options)
   local concurrent = check(handlers, options)
   local own = {}

@@ -4,7 +4,6 @@ local _, core = ...
 
 local door = core.shm
 
----@class moonwire.shm
 local shm = {
   create = door.create,
   open = door.open,

@@ -238,6 +238,7 @@ end
 
 -- What a script holds ---------------------------------------------------------------------------------------------------------
 
+--- What `mw.supervisor{ ... }` gives.
 ---@class moonwire.Supervisor
 ---@field private s table
 local Supervisor = { __name = "supervisor", __metatable = false }
@@ -466,7 +467,19 @@ local function new(options)
   return supervisor
 end
 
+--- Processes that are kept running: `mw.supervisor{ options, child, child, ... }` starts the children in the order of their needs,
+--- restarts those that end, and stops them in reverse. It belongs to the calling task's innermost scope and ends with it. Wrong
+--- options, a missing program and a missing right are raised before anything starts.
+---
+--- ```lua
+--- local sup <close> = mw.supervisor{ strategy = "one_for_one", max_restarts = 5, within = 30,
+---   { id = "db", run = { "redis-server", "--port", "0", "--unixsocket", "/tmp/r.sock" }, ready = { connect = "unix:/tmp/r.sock" } },
+---   { id = "api", script = "api.lua", needs = { "db" }, ready = { notify = true }, restart = "permanent", backoff = { 0.2, 10 } } }
+--- assert(sup:wait_ready{ timeout = 10 })
+--- for ev in sup:events() do print(ev.id, ev.what, ev.reason) end
+--- ```
 ---@class moonwire.supervisor
+---@overload fun(options: moonwire.SupervisorOptions): moonwire.Supervisor
 local supervisor = {}
 
 --- In a script that a supervisor started with `ready = { notify = true }`: tells it that the script is ready.
@@ -476,10 +489,6 @@ function supervisor.notify()
 end
 
 return setmetatable(supervisor, {
-  --- Starts children and looks after them: `mw.supervisor{ strategy = "one_for_one", { id = "db", run = { "redis-server" } } }`.
-  --- It belongs to the calling task's innermost scope and ends with it.
-  ---@param options moonwire.SupervisorOptions
-  ---@return moonwire.Supervisor
   __call = function(_, options) return new(options) end,
   __metatable = false,
 })

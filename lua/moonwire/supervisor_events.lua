@@ -16,7 +16,7 @@ local max = math.max
 ---@field pause? number   seconds until the next start ("restarting")
 ---@field time number     seconds since 1970
 
----@class moonwire.supervisor.Log
+---@class moonwire.core.EventLog
 local Log = {}
 Log.__index = Log
 

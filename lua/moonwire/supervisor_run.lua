@@ -10,14 +10,14 @@ local CHUNK = 65536       -- of output, in one go
 local LINGER = 1          -- seconds for output that others of its group hold back
 local POLL = { 0.01, 0.5 } -- seconds between attempts to connect: the first, the longest
 
----@class moonwire.supervisor.Run
+---@class moonwire.core.Run
 ---@field spec table              of moonwire.supervisor_plan
 ---@field child? moonwire.Process
 ---@field stopping boolean        it was told to end
 ---@field late? string            why it was ended although nobody asked: it did not get ready
 ---@field fatal? boolean          to start it again is no use
 ---@field private seen boolean    the line came
----@field private changed moonwire.Condition
+---@field private changed moonwire.core.Cond
 local Run = {}
 Run.__index = Run
 

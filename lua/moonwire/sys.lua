@@ -4,7 +4,6 @@ local _, core = ...
 
 local sys = core.sys
 
----@class moonwire.sys
 return {
   hostname = sys.hostname,
   os_release = sys.os_release,

@@ -1,13 +1,20 @@
 --- Tasks: functions that run side by side and are waited for by the scope they were started in.
 --- A call that waits suspends its task and nothing else. The core (spawn, scope, timeout, shield, sleep) is C; what is
 --- built of it is here and in moonwire.channel.
----@class moonwire.task
 local _, core = ...
 local raw, err, arg = core.task, core.err, core.arg
 local pack, unpack, remove = table.pack, table.unpack, table.remove
 local setmetatable, type, next, pairs, ipairs, pcall, error = setmetatable, type, next, pairs, ipairs, pcall, error
 local min, max, random = math.min, math.max, math.random
 
+--- Tasks: functions that run side by side. A call that waits suspends its task and nothing else.
+---
+--- A task belongs to a *scope*. The scope waits for its tasks; the first error that nobody takes cancels the others and is raised
+--- by whoever waits for the scope. A cancel is an error (ECANCELED) raised where the task waits, and again should it be swallowed;
+--- `<close>` variables run, and may wait inside `task.shield`.
+---
+--- The script itself is a scope: it ends when its last task has ended (`daemon` tasks are cancelled then).
+---@class moonwire.task
 local task = {
   spawn = raw.spawn,
   spawn_with = raw.spawn_with,
@@ -69,11 +76,16 @@ end
 -- Semaphores ----------------------------------------------------------------------------------------------------------
 
 --- At most `permits` holders at a time, served in order.
+--- Permits, of which so many are there at once; who finds none waits, in the order of coming.
 ---@class moonwire.Semaphore
+---@field private free integer
+---@field private queue table
 local Semaphore = { __name = "semaphore", __metatable = false }
 Semaphore.__index = Semaphore
 
+--- A permit of a semaphore, until it is closed.
 ---@class moonwire.Permit
+---@field private sem moonwire.Semaphore
 local Permit = { __name = "permit", __metatable = false }
 Permit.__index = Permit
 
@@ -93,7 +105,13 @@ end
 Permit.__close = Permit.close
 Permit.__gc = Permit.close
 
----@param permits integer
+--- So many at a time.
+---
+--- ```lua
+--- local four = mw.task.semaphore(4)
+--- four:with(function() download(url) end)
+--- ```
+---@param permits integer  1 or more
 ---@return moonwire.Semaphore
 function task.semaphore(permits)
   if math.type(permits) ~= "integer" or permits < 1 then
@@ -104,7 +122,7 @@ end
 
 --- Waits for a permit; close it (or let `<close>` do it) to give it back.
 ---@param opts? { timeout?: number|string }
----@return moonwire.Permit?
+---@return moonwire.Permit? permit
 ---@return moonwire.Err? err  ETIMEDOUT
 function Semaphore:acquire(opts)
   local timeout = arg.options(opts, { timeout = "duration" }, "semaphore.acquire").timeout
@@ -130,8 +148,10 @@ function Semaphore:acquire(opts)
   return nil, err.fail("ETIMEDOUT", "semaphore acquire", nil, "timed out")
 end
 
---- Calls f(...) while holding a permit; returns its results.
+--- Calls f(...) while holding a permit.
 ---@param f function
+---@param ... any
+---@return any ...  its results
 function Semaphore:with(f, ...)
   check_function(f, "semaphore.with")
   local _permit <close> = self:acquire()
@@ -142,10 +162,13 @@ end
 
 --- A flag that tasks can wait for.
 ---@class moonwire.Event
+---@field private on boolean
+---@field private cond userdata
 local Event = { __name = "event", __metatable = false }
 Event.__index = Event
 
----@return moonwire.Event
+--- A flag that tasks can wait for.
+---@return moonwire.Event event  not set
 function task.event()
   return setmetatable({ on = false, cond = raw.cond() }, Event)
 end
@@ -156,18 +179,20 @@ function Event:set()
   self.cond:wake()
 end
 
+--- Clears it: whoever comes now waits.
 function Event:clear()
   self.on = false
 end
 
----@return boolean
+--- Whether it is set now.
+---@return boolean set
 function Event:is_set()
   return self.on
 end
 
 --- Waits until it is set.
 ---@param opts? { timeout?: number|string }
----@return true?
+---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT
 function Event:wait(opts)
   local timeout = arg.options(opts, { timeout = "duration" }, "event.wait").timeout
@@ -179,10 +204,14 @@ end
 
 --- Calls f(item, index) for each item, at most `limit` at a time, and iterates over index, result, err in the order of the
 --- items. What f raises becomes err; leaving the loop cancels the rest.
+---
+--- ```lua
+--- for i, page, err in mw.task.map(urls, fetch, { limit = 4 }) do print(urls[i], page or err) end
+--- ```
 ---@param items any[]
 ---@param f fun(item: any, index: integer): any, any
 ---@param opts? { limit?: integer, ordered?: boolean }  limit: default 16; ordered = false: as they end
----@return fun(): integer?, any, any
+---@return fun(): integer?, any, any next  index, result, err
 function task.map(items, f, opts)
   if type(items) ~= "table" then invalid("task.map", "a list is expected, got " .. type(items)) end
   check_function(f, "task.map")
@@ -232,8 +261,13 @@ end
 
 --- Calls f(attempt) until it neither raises nor returns nil, err; then returns its results. EDENIED, EINVAL and cancels are
 --- never retried. After the last attempt: nil, err (or raises what f raised).
+---
+--- ```lua
+--- local reply = mw.task.retry(function() return ask(server) end, { attempts = 5, backoff = { 0.1, 2 } })
+--- ```
 ---@param f fun(attempt: integer): any
----@param opts? { attempts?: integer, backoff?: number[], jitter?: boolean }  attempts: 3; backoff: first and longest pause
+---@param opts? moonwire.RetryOptions
+---@return any ...  f's results
 function task.retry(f, opts)
   check_function(f, "task.retry")
   opts = arg.options(opts, { attempts = "integer", backoff = "table", jitter = "flag" }, "task.retry")

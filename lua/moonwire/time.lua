@@ -2,5 +2,4 @@
 
 local _, core = ...
 
----@class moonwire.time
 return { now = core.sys.now, wall = core.sys.wall }

@@ -1,14 +1,17 @@
 --- Workers: a Lua state with its own loop on a thread of its own. What goes between is copied; nothing is shared but what says so.
 local _, core = ...
 
----@class moonwire.worker_module
+---@class moonwire.worker
 local worker = {}
 
---- Starts `script` (found beside the calling script) on a thread of its own.
----@type fun(script: string, options?: moonwire.WorkerOptions): moonwire.Worker?, moonwire.Err?
 worker.spawn = core.worker.spawn
 
---- A pool of workers, with the verbs of mw.process.pool.
+--- A pool of workers on threads, with the verbs of mw.process.pool. The first starts at once, so that a wrong script shows here.
+---
+--- ```lua
+--- local pool <close> = assert(mw.worker.pool{ script = "hash.lua", size = 4 })     -- ends in mw.serve{ hash = function(s) ... end }
+--- print(pool:call("hash", "text"))
+--- ```
 ---@param options moonwire.WorkerPoolOptions
 ---@return moonwire.Pool? pool
 ---@return moonwire.Err? err

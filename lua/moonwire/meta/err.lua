@@ -1,5 +1,5 @@
 ---@meta
---- The door `core.err` (host/bind/err.c): error objects. What they are: moonwire.Err, in meta/task.lua.
+--- The door `core.err` (host/bind/err.c): error objects. What they are: moonwire.Err, in meta/moonwire.lua.
 
 ---@class moonwire.core.err
 local err = {}

@@ -1,5 +1,22 @@
 ---@meta
 
+--- Where one message ends and the next begins. `stream:framed("u32le")` needs nothing of this: protocols with a name are known there.
+---@class moonwire.frame
+local frame = {}
+
+--- Makes a format of frames: a header that string.pack could write, one field of which is the length of the data behind it; or a
+--- protocol by its name, to set its `max` or to encode by hand. EINVAL is raised for a header that cannot be.
+---
+--- ```lua
+--- local article = mw.frame.new{ header = "<B I4", length = 2, max = "16MiB" }   -- a kind, a length, the data
+--- local channel = assert(mw.net.connect("unix:/run/app.sock")):framed(article)
+--- assert(channel:send("payload", 7))                                            -- the data, then the other fields in order
+--- local data, kind = channel:recv{ timeout = 1 }
+--- ```
+---@param options moonwire.FrameOptions
+---@return moonwire.Frame format
+function frame.new(options) end
+
 --- A format by name. "typed" is a kind (u8), a length (u32, little-endian), the data.
 ---@alias moonwire.Protocol "lines"|"u32le"|"u32be"|"varint"|"netstring"|"content-length"|"typed"
 

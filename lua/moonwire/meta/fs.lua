@@ -79,19 +79,15 @@ function fs.rename(from, to) end
 ---@return moonwire.Err? err
 function fs.open(path, mode) end
 
---- The door's form; scripts get lua/moonwire/fs.lua's iterator.
----@param path string
----@return moonwire.WatchBox? watch
----@return moonwire.Err? err
-function fs.watch(path) end
 
---- The door's form; scripts get lua/moonwire/fs.lua's TempDir.
----@param options? { prefix?: string }
----@return moonwire.TempDirBox? dir
----@return moonwire.Err? err
-function fs.tempdir(options) end
-
---- An open file. Reads and writes of several tasks are done one after the other.
+--- An open file (`mw.fs.open`). Reads and writes of several tasks are done one after the other, in threads: a slow disk holds up
+--- the calling task only.
+---
+--- ```lua
+--- local file <close> = assert(mw.fs.open("notes.txt", "a"))
+--- assert(file:write("a line\n"))
+--- assert(file:flush{ sync = true })
+--- ```
 ---@class moonwire.File
 local File = {}
 
@@ -143,6 +139,7 @@ function File:flush(options) end
 ---@return moonwire.Err? err
 function File:seek(whence, offset) end
 
+--- Facts about it; writes first what is held.
 ---@return moonwire.Stat? stat
 ---@return moonwire.Err? err
 function File:stat() end
@@ -152,7 +149,23 @@ function File:stat() end
 ---@return moonwire.Err? err
 function File:close() end
 
----@class moonwire.WatchBox
+--- The door `core.fs` (host/bind/fs.c): what scripts see otherwise.
+---@class moonwire.core.fs
+local door = {}
+
+--- lua/moonwire/fs.lua makes the iterator.
+---@param path string
+---@return moonwire.core.WatchBox? watch
+---@return moonwire.Err? err
+function door.watch(path) end
+
+--- lua/moonwire/fs.lua makes the TempDir.
+---@param options? { prefix?: string }
+---@return moonwire.core.TempDirBox? dir
+---@return moonwire.Err? err
+function door.tempdir(options) end
+
+---@class moonwire.core.WatchBox
 local WatchBox = {}
 
 --- The next event; nil once the directory is gone.
@@ -164,7 +177,7 @@ function WatchBox:next(options) end
 ---@return true
 function WatchBox:close() end
 
----@class moonwire.TempDirBox
+---@class moonwire.core.TempDirBox
 local TempDirBox = {}
 
 ---@return string

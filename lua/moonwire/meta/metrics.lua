@@ -2,6 +2,7 @@
 --- The door `core.metrics` (host/bind/metrics.c) and the methods of metrics in C. Labels are given by name each time something is
 --- counted; the values are strings, numbers or booleans, and each set of them is a series of its own.
 
+--- Values of labels by their names; every name that the metric was made with.
 ---@alias moonwire.Labels table<string, string|number|boolean>
 
 ---@class moonwire.MetricOptions
@@ -13,6 +14,7 @@
 ---@field buckets? number[]|false  upper bounds in the text; by default for seconds, or for bytes if the name ends so. false: the text is
 ---  a summary with quantiles
 
+--- What only grows: calls, bytes, errors. Each set of labels is a series of its own.
 ---@class moonwire.Counter
 local Counter = {}
 
@@ -29,22 +31,26 @@ function Counter:value(labels) end
 
 --- The same counter with its labels given, for what is counted often.
 ---@param labels? moonwire.Labels
----@return moonwire.Counter
+---@return moonwire.Counter counter
 function Counter:with(labels) end
 
+--- What goes up and down: tasks that wait, bytes that are held.
 ---@class moonwire.Gauge
 local Gauge = {}
 
+--- Sets its value.
 ---@param value number
 ---@param labels? moonwire.Labels
 ---@return moonwire.Gauge self
 function Gauge:set(value, labels) end
 
+--- Adds `n`.
 ---@param n? number  1
 ---@param labels? moonwire.Labels
 ---@return moonwire.Gauge self
 function Gauge:inc(n, labels) end
 
+--- Takes `n` away.
 ---@param n? number  1
 ---@param labels? moonwire.Labels
 ---@return moonwire.Gauge self
@@ -55,10 +61,12 @@ function Gauge:dec(n, labels) end
 ---@return number
 function Gauge:value(labels) end
 
+--- The same gauge with its labels given, for what changes often.
 ---@param labels? moonwire.Labels
----@return moonwire.Gauge
+---@return moonwire.Gauge gauge
 function Gauge:with(labels) end
 
+--- How values spread: durations in seconds, sizes in bytes. Quantiles are within 0.8 %.
 ---@class moonwire.Histogram
 local Histogram = {}
 
@@ -80,30 +88,57 @@ function Histogram:summary(labels) end
 ---@return number?
 function Histogram:quantile(part, labels) end
 
+--- The same histogram with its labels given, for what is recorded often.
 ---@param labels? moonwire.Labels
----@return moonwire.Histogram
+---@return moonwire.Histogram histogram
 function Histogram:with(labels) end
+
+--- Counters, gauges and histograms with true quantiles, as text for Prometheus and on a socket. They need no right; `listen` one for
+--- its address. A metric has at most 1,000 series (`max_series`): what is new beyond is counted under "(other)".
+---
+--- What the host measures itself is there without code, as `moonwire_*`: messages, bytes, errors by code, connections, children and
+--- the time to start one, pools by state, loop lag, tasks, Lua memory. Counts begin with the host, times with the first use of this.
+---@class moonwire.metrics
+local metrics = {}
+
+--- The counter of that name, made at the first call: what only grows. The same name with other options, or one that Prometheus
+--- does not take, raises EINVAL; so does the 1,001st name (ELIMIT).
+---
+--- ```lua
+--- local calls = mw.metrics.counter("app_calls_total", { help = "calls", labels = { "op" } })
+--- calls:inc(1, { op = "read" })
+--- ```
+---@param name string  letters, digits, _ and :
+---@param opts? moonwire.MetricOptions
+---@return moonwire.Counter counter
+function metrics.counter(name, opts) end
+
+--- The gauge of that name: what goes up and down.
+---
+--- ```lua
+--- local waiting = mw.metrics.gauge("app_waiting")
+--- waiting:set(3)
+--- ```
+---@param name string
+---@param opts? moonwire.MetricOptions
+---@return moonwire.Gauge gauge
+function metrics.gauge(name, opts) end
+
+--- The histogram of that name: how values spread, with quantiles within 0.8 %.
+---
+--- ```lua
+--- local seconds = mw.metrics.histogram("app_call_duration_seconds")
+--- seconds:time(function() mw.task.sleep(0.1) end)
+--- print(seconds:summary().p99)
+--- ```
+---@param name string
+---@param opts? moonwire.HistogramOptions
+---@return moonwire.Histogram histogram
+function metrics.histogram(name, opts) end
 
 ---@class moonwire.core.metrics
 ---@field methods moonwire.Histogram  the methods of every histogram
 local door = {}
-
---- The counter of that name, made at the first call. The same name with other options, or one that Prometheus does not take, raises;
---- so does the 1,001st name (ELIMIT).
----@param name string
----@param opts? moonwire.MetricOptions
----@return moonwire.Counter
-function door.counter(name, opts) end
-
----@param name string
----@param opts? moonwire.MetricOptions
----@return moonwire.Gauge
-function door.gauge(name, opts) end
-
----@param name string
----@param opts? moonwire.HistogramOptions
----@return moonwire.Histogram
-function door.histogram(name, opts) end
 
 --- Brings the host's own metrics (moonwire_...) up to date.
 function door.collect() end

@@ -1,6 +1,15 @@
 ---@meta
 --- The door `core.net` (host/bind/net.c) and the listener's methods in C.
 
+--- What `mw.net.listen` gives: take connections one by one with `accept`, or all of them with `serve`.
+---
+--- ```lua
+--- local server <close> = assert(mw.net.listen("tcp://127.0.0.1:0"))
+--- print(server:address())
+--- server:serve(function(conn)
+---   for line in conn:lines{ max = "64KiB" } do assert(conn:write("got ", line, "\n")) end
+--- end)
+--- ```
 ---@class moonwire.Listener
 local Listener = {}
 

@@ -31,9 +31,15 @@
 ---@field script string   a script that ends in `mw.serve{ name = function(value) ... end }`; it runs one task at a time, whatever
 --- its `concurrent` says: `size` is how many run at once
 
---- Close it (`local pool <close> = ...`): what waits and runs ends with ECLOSED, the workers are killed.
+--- Workers and the queue in front of them: `mw.process.pool`, `mw.worker.pool`. Close it (`local pool <close> = ...`): what waits and
+--- runs ends with ECLOSED, the workers are killed.
+---
+--- ```lua
+--- local pool <close> = assert(mw.process.pool{ script = "resize.lua", size = 4, task_timeout = 5 })
+--- local image, err = pool:call("resize", { file = "a.png" }, { timeout = 2 })
+--- for i, v, why in pool:map("resize", { "a", "b" }) do print(i, v or why) end
+--- ```
 ---@class moonwire.Pool
----@field methods moonwire.Pool
 local Pool = {}
 
 --- What to do with the value, by a worker. Yields until there is an answer. Failures are `nil, err`:
@@ -72,7 +78,8 @@ function Pool:try_call(name, value, opts) end
 ---@field state "open"|"draining"|"broken"|"closed"
 ---@field reason? string     how the last worker ended that was not asked to
 
----@return moonwire.PoolStats
+--- What is, and what was.
+---@return moonwire.PoolStats stats
 function Pool:stats() end
 
 --- Takes no more tasks, finishes those it has, lets its workers go. The pool is of no use afterwards.
@@ -84,6 +91,7 @@ function Pool:drain(opts) end
 --- Ends it now. May be repeated.
 function Pool:close() end
 
+--- A worker of a pool, as `pool:workers()` tells of it.
 ---@class moonwire.PoolWorker
 ---@field id integer
 ---@field pid? integer

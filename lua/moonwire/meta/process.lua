@@ -60,6 +60,14 @@
 ---@field stages? moonwire.process.Result[]  of a pipeline
 
 --- A running program. Close it (`local child <close> = ...`): that ends its whole group, TERM first, KILL after kill_after.
+---
+--- ```lua
+--- local child <close> = assert(mw.process.spawn{ "bc", "-l", stdin = "pipe", stdout = "pipe" })
+--- child.stdin:write("2^100\n")
+--- print(child.stdout:read("l"))
+--- child.stdin:close()
+--- print(child:wait().code)
+--- ```
 ---@class moonwire.Process
 ---@field pid integer
 ---@field argv string[]
@@ -90,7 +98,8 @@ function Process:stop() end
 ---@return moonwire.Err? err
 function Process:stream() end
 
----@return boolean
+--- Whether it has not ended yet, as far as is known.
+---@return boolean running
 function Process:running() end
 
 --- The size of its terminal.

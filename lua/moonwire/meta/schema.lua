@@ -25,7 +25,7 @@
 ---@field max_bytes? integer|string   of the whole message; 16 MiB
 ---@field max_depth? integer          levels of arrays and objects; 128, at most 1000
 
---- What messages must look like; immutable.
+--- What messages must look like; never changes. Made by the functions of mw.schema.
 ---@class moonwire.Schema
 local Schema = {}
 

@@ -1,8 +1,8 @@
 ---@meta
 
---- Shared memory (mw.shm): the same bytes in several processes. Offsets count from 0. What lies outside of the memory, or is not
+--- Shared memory: the same bytes in several processes. Offsets count from 0. What lies outside of the memory, or is not
 --- aligned to its size, raises EINVAL before anything is touched. Numbers are the machine's own: low byte first.
----@class moonwire.core.shm
+---@class moonwire.shm
 local shm = {}
 
 ---@class moonwire.shm.CreateOptions
@@ -36,26 +36,43 @@ function shm.open(options) end
 ---@return moonwire.Err? err
 function shm.unlink(name) end
 
+--- The door `core.shm` (host/bind/shm.c): what scripts do not see.
+---@class moonwire.core.shm
+local door = {}
+
 --- What the parent of a script child gave in `share`, by name; nil in other scripts. It is mw.shared.
 ---@return table<string, moonwire.Memory|moonwire.Ring|moonwire.Stream>? shared
-function shm.shared() end
+function door.shared() end
 
---- Bytes that other processes have too. EIO: another process has cut off the file or the named memory below it; it is lost then.
+--- Bytes that other processes have too.
+---
+--- ```lua
+--- local m <close> = assert(mw.shm.create{ size = "1MiB" })
+--- m:write(0, "shared")
+--- m:set_u32(64, 1)
+--- local r = mw.process.run{ script = "child.lua", share = { data = m } }    -- there: mw.shared.data:read(0, 6)
+--- m:wait_until_u32(64, 10, { timeout = 1 })                                 -- the child does m:add_u32 and m:wake_u32
+--- ```
+---
+--- EIO: another process has cut off the file or the named memory below it; it is lost then.
 ---@class moonwire.Memory
 local Memory = {}
 
----@param offset integer
+--- Bytes of it, as a string.
+---@param offset integer  from 0
 ---@param length integer
 ---@return string? bytes  a copy
 ---@return moonwire.Err? err
 function Memory:read(offset, length) end
 
+--- Puts bytes there. The other side may read while they come: for what must be seen whole use a number that is set last.
 ---@param offset integer
 ---@param bytes string
 ---@return true? ok
 ---@return moonwire.Err? err
 function Memory:write(offset, bytes) end
 
+--- Puts the same byte everywhere in a range.
 ---@param offset integer
 ---@param length integer
 ---@param byte? integer  default 0
@@ -63,7 +80,7 @@ function Memory:write(offset, bytes) end
 ---@return moonwire.Err? err
 function Memory:fill(offset, length, byte) end
 
---- Within the memory; the ranges may overlap.
+--- Copies within the memory; the ranges may overlap.
 ---@param to integer
 ---@param from integer
 ---@param length integer
@@ -71,6 +88,7 @@ function Memory:fill(offset, length, byte) end
 ---@return moonwire.Err? err
 function Memory:copy(to, from, length) end
 
+--- How large it is.
 ---@return integer bytes  0 once it is closed
 function Memory:size() end
 

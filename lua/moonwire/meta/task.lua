@@ -1,128 +1,161 @@
 ---@meta
---- The C door of tasks: what lua/moonwire/task.lua hands on.
-
----@class moonwire.Err
----@field code string      "ETIMEDOUT", "EDENIED", ... or the system's name
----@field op? string       what was tried: "net connect"
----@field subject? string  on what: "tcp://127.0.0.1:1"
----@field message string   what went wrong
----@field hint? string     the way out: "grant it with --allow-net=127.0.0.1:1"
----@field data? any
----@field where? string    the caller's place, when it was raised
+--- Tasks (host/bind/task.c): what lua/moonwire/task.lua hands on.
 
 --- A function that runs beside others. Its scope waits for it.
 ---@class moonwire.Task
 local Task = {}
 
 --- Waits for its end: gives what its function returned; raises what it raised. A waiting joiner takes the error, otherwise
---- its scope does. Cancelled by somebody: nil, ECANCELED. `timeout` over: nil, ETIMEDOUT.
----@param opts? { timeout?: number|string }
----@return any ...
+--- its scope does.
+---@param opts? moonwire.Timeout
+---@return any ...  what the function returned; nil and an error: ECANCELED, somebody cancelled it; ETIMEDOUT, it runs on
 function Task:join(opts) end
 
---- Raises ECANCELED with `why` at its waits until it has ended; inside a shield it is left alone.
----@param why? string
+--- Raises ECANCELED with `why` where it waits, again and again until it has ended; inside a shield it is left alone. Does not wait.
+---@param why? string  told in the error
 ---@return moonwire.Task self
 function Task:cancel(why) end
 
----@return boolean
+--- Whether it has ended, in whatever way.
+---@return boolean ended
 function Task:done() end
 
----@return string?
+--- The name that `spawn_with` gave it.
+---@return string? name
 function Task:name() end
+
+--- Options of what waits.
+---@class moonwire.Timeout
+---@field timeout? number|string  seconds, or "250ms", "2s", "5m"; default: no end. Running out gives nil, ETIMEDOUT, and loses nothing
 
 --- Waits for the tasks started in it; the first error cancels the others and is raised by whoever waits for the scope.
 ---@class moonwire.Scope
 local Scope = {}
 
---- Starts f(...) in this scope.
+--- Starts f(...) in this scope. It begins at the caller's next wait.
 ---@param f function
----@return moonwire.Task
+---@param ... any  what f gets
+---@return moonwire.Task task
 function Scope:spawn(f, ...) end
 
---- daemon: the scope does not wait for it, but cancels it at its end.
----@param opts { daemon?: boolean, name?: string }
+--- The same with options.
+---@param opts moonwire.SpawnOptions
 ---@param f function
----@return moonwire.Task
+---@param ... any
+---@return moonwire.Task task
 function Scope:spawn_with(opts, f, ...) end
 
 --- Ends its tasks and its body; task.scope(f) then gives nil, ECANCELED.
 ---@param why? string
 function Scope:cancel(why) end
 
---- Waits for its tasks (also as <close>). Only by the task that opened it. May be repeated.
+--- Waits for its tasks (also as `<close>`). Only by the task that opened it. May be repeated.
 function Scope:close() end
 
---- A condition: tasks wait on it, others wake them. Scripts do not see it; channels, semaphores and events are made of it.
----@class moonwire.Condition
-local Condition = {}
-
---- Waits until it is woken (true) or the time is up (false).
----@param seconds? number|string
----@return boolean woken
-function Condition:wait(seconds) end
-
---- Wakes all who wait.
-function Condition:wake() end
-
---- Wakes the one who has waited longest.
----@return boolean woken  somebody waited
-function Condition:wake_one() end
+---@class moonwire.SpawnOptions
+---@field daemon? boolean  true: its scope does not wait for it, but cancels it at its end
+---@field name? string     for people: traces, warnings, task.list
 
 ---@class moonwire.task
 local task = {}
 
---- Starts f(...) in the innermost scope of the calling task.
+--- Starts f(...) in the innermost scope of the calling task. It begins at the caller's next wait.
+---
+--- ```lua
+--- local t = mw.task.spawn(function(n) mw.task.sleep(n) return "done" end, 0.5)
+--- print(t:join())
+--- ```
 ---@param f function
----@return moonwire.Task
+---@param ... any  what f gets
+---@return moonwire.Task task
 function task.spawn(f, ...) end
 
----@param opts { daemon?: boolean, name?: string }
+--- The same with options: a daemon is cancelled when its scope has nothing else to wait for, which is what servers beside a script want.
+---
+--- ```lua
+--- mw.task.spawn_with({ daemon = true, name = "server" }, server.serve, server, handler)
+--- ```
+---@param opts moonwire.SpawnOptions
 ---@param f function
----@return moonwire.Task
+---@param ... any
+---@return moonwire.Task task
 function task.spawn_with(opts, f, ...) end
 
---- scope(f): f(scope)'s results, when all its tasks have ended. scope(): a scope for `local s <close>`.
----@param f? fun(s: moonwire.Scope): any
----@return any ...
-function task.scope(f) end
+--- `scope(f)` calls f(scope) and gives its results when all tasks started in the scope have ended; an error of one cancels the
+--- others and is raised here. Without a function: a scope for `local s <close> = task.scope()`, which waits where the block ends.
+---
+--- ```lua
+--- mw.task.scope(function(s)
+---   s:spawn(download, "a")
+---   s:spawn(download, "b")
+--- end)                                   -- both are through
+--- ```
+---@param f? fun(s: moonwire.Scope, ...: any): ...: any
+---@param ... any  what f gets behind the scope
+---@return any ...  f's results, or the scope; nil, ECANCELED after scope:cancel()
+function task.scope(f, ...) end
 
---- f(...)'s results, or nil, ETIMEDOUT: f is cancelled at its next wait, and what it spawned with it.
----@param seconds number|string
+--- Calls f(...), for so long at most: its results, or nil, ETIMEDOUT: f is cancelled at its next wait, and what it spawned with it.
+---
+--- ```lua
+--- local conn, err = mw.task.timeout(2, mw.net.connect, "tcp://10.0.0.1:9")
+--- ```
+---@param seconds number|string  2, "250ms"
 ---@param f function
----@return any ...
+---@param ... any
+---@return any ...  f's results; nil, ETIMEDOUT
 function task.timeout(seconds, f, ...) end
 
---- f()'s results; cancels from outside wait until f is through, or `timeout` is over.
+--- Calls f(), and holds back cancels from outside until f is through, or `timeout` is over: for cleaning up that waits.
+---
+--- ```lua
+--- mw.task.shield(function() conn:write("bye\n") conn:flush() end, { timeout = 1 })
+--- ```
 ---@param f function
----@param opts? { timeout?: number|string }
----@return any ...
+---@param opts? moonwire.Timeout
+---@return any ...  f's results
 function task.shield(f, opts) end
 
----@param seconds number|string
+--- Waits for so long.
+---@param seconds number|string  0.1, "250ms"
 function task.sleep(seconds) end
 
---- Until cancelled: for servers.
+--- Waits until the task is cancelled: the last line of a server script, whose other tasks do the work.
 function task.wait() end
 
---- Lets other ready tasks run.
+--- Lets the other tasks that are ready run, then goes on. Also a place where a cancel is noticed in long computations.
 function task.pass() end
 
----@return moonwire.Task?
+--- The calling task; nil in the callbacks of `uv`, which are no tasks.
+---@return moonwire.Task? task
 function task.self() end
 
---- For our own modules: a daemon of the host itself, for what outlives the scope that began it.
+--- All tasks of this host that have not ended, for looking at.
+---@return { name: string, state: string }[] tasks
+function task.list() end
+
+--- A bounded queue between tasks.
+---
+--- ```lua
+--- local jobs = mw.task.channel(16)
+--- mw.task.spawn(function() for job in jobs:messages() do work(job) end end)
+--- jobs:send("a")
+--- jobs:close()                           -- the loop ends when all was taken
+--- ```
+---@param capacity? integer  values that may wait; default 0: a sender waits until its value is taken. At most 16,777,216
+---@return moonwire.TaskChannel channel
+function task.channel(capacity) end
+
+--- The door `core.task` (host/bind/task.c): what scripts do not see.
+---@class moonwire.core.task
+local door = {}
+
+--- A daemon of the host itself, for what outlives the scope that began it.
 ---@param name string
 ---@param f function
+---@param ... any
 ---@return moonwire.Task
-function task.background(name, f, ...) end
-
---- For our own modules.
----@return moonwire.Condition
-function task.cond() end
-
----@return { name: string, state: string }[]
-function task.list() end
+function door.background(name, f, ...) end
 
 --- A place to wait: what channels, semaphores and events are made of. Not for scripts.
 ---@class moonwire.core.Cond
@@ -141,10 +174,10 @@ function Cond:wake() end
 function Cond:wake_one() end
 
 ---@return moonwire.core.Cond
-function task.cond() end
+function door.cond() end
 
 --- Monotonic seconds.
 ---@return number
-function task.now() end
+function door.now() end
 
-return task
+return door

@@ -1,9 +1,14 @@
 ---@meta
 
 --- The door of traces; scripts see mw.trace (lua/moonwire/trace.lua).
+--- What goes over channels and streams, written down where other programs can read it: Wireshark, jq, ui.perfetto.dev, a terminal.
+--- `moonwire run --trace=FILE` does it for all that a script makes, without a change of code.
+---@class moonwire.trace
+local trace = {}
+
 ---@class moonwire.core.trace
 ---@field on boolean  the run is traced: --trace=FILE
-local trace = {}
+local door = {}
 
 ---@class moonwire.TapOptions
 ---@field to string  a file, which takes the right to write it and is emptied; its ending says the format: `.pcapng` (Wireshark), `.jsonl`
@@ -43,7 +48,12 @@ function Tap:note(text) end
 ---@return { bytes: integer, events: integer, lost: integer } stats
 function Tap:stats() end
 
---- Makes a tap.
+--- Makes a tap: give it to `use` of streams, channels, workers, rings and task channels.
+---
+--- ```lua
+--- local tap <close> = assert(mw.trace.tap{ to = "ipc.pcapng", payload = 256 })
+--- channel:use(tap)
+--- ```
 ---@param options moonwire.TapOptions
 ---@return moonwire.Tap? tap
 ---@return moonwire.Err? err  the file cannot be opened
@@ -60,4 +70,4 @@ function trace.span(name, f, ...) end
 ---@param tap moonwire.Tap?  nil: the run's trace
 ---@param name string
 ---@return moonwire.Middleware
-function trace.tapped(tap, name) end
+function door.tapped(tap, name) end

@@ -1,9 +1,9 @@
 ---@meta
 
---- Workers (mw.worker): a Lua state with its own loop on a thread of its own. Messages are copied: nil, booleans, integers, floats,
+--- Workers: a Lua state with its own loop on a thread of its own. Messages are copied: nil, booleans, integers, floats,
 --- strings, tables with cycles and shared references, error objects; shared memory and rings go by reference, streams are moved.
 --- What cannot be sent raises EINVAL, with the path to it.
----@class moonwire.core.worker
+---@class moonwire.worker
 local worker = {}
 
 ---@class moonwire.WorkerOptions
@@ -16,14 +16,22 @@ local worker = {}
 ---@field share? table<string, moonwire.Memory|moonwire.Ring|moonwire.Stream>  what it finds in its mw.shared; a stream is moved
 ---@field stack? integer|string  bytes of the thread's stack; default 1 MiB, of which only what is used takes memory
 
---- A worker may compute as long as it likes: the limit of a step binds it only when it was set (--limit=step=...).
---- Starts `script`, which is found and may be read like a script child's: beside the calling script without a right.
+--- Starts `script` on a thread of its own. It is found, and may be read, like a script child's: beside the calling script without a
+--- right. A worker may compute as long as it likes: the limit of a step binds it only when it was set (`--limit=step=...`).
 ---@param script string
 ---@param options? moonwire.WorkerOptions
 ---@return moonwire.Worker? worker
 ---@return moonwire.Err? err
 function worker.spawn(script, options) end
 
+--- A Lua state on a thread of its own (`mw.worker.spawn`). Close it (`local w <close> = ...`) to end it.
+---
+--- ```lua
+--- local w <close> = assert(mw.worker.spawn("worker.lua", { memory_limit = "64MiB" }))
+--- w:send{ name = "Lua" }                               -- worker.lua: for msg in mw.parent:messages() do ... end
+--- print(w:recv{ timeout = 1 })
+--- print(w:call("greet", { name = "Lua" }))             -- worker.lua: mw.serve{ greet = function(m) ... end }
+--- ```
 ---@class moonwire.Worker
 local Worker = {}
 
@@ -80,32 +88,58 @@ function Worker:stats() end
 
 --- In a worker: its maker's side.
 ---@class moonwire.Parent
----@field send fun(self, value: any, options?: { timeout?: number|string }): true?, moonwire.Err?
----@field recv fun(self, options?: { timeout?: number|string }): any, moonwire.Err?
----@field messages fun(self): fun(): any
----@field use fun(self, f: moonwire.Middleware|moonwire.Tap): moonwire.Parent
 local Parent = {}
+
+--- Sends a copy of a value to whoever made this worker; waits while the queue is full.
+---@param value any  not nil; what can be sent is told at moonwire.worker
+---@param options? { timeout?: number|string }
+---@return true? ok
+---@return moonwire.Err? err  ETIMEDOUT; ECLOSED: nobody is there any more
+function Parent:send(value, options) end
+
+--- The next message of the maker's; waits for it. nil when no more will come (`worker:finish`, `worker:close`).
+---@param options? { timeout?: number|string }
+---@return any message
+---@return moonwire.Err? err  ETIMEDOUT
+function Parent:recv(options) end
+
+--- Iterates over the maker's messages until no more will come.
+---
+--- ```lua
+--- for msg in mw.parent:messages() do mw.parent:send{ reply = "Hello, " .. msg.name } end
+--- ```
+---@return fun(): any next
+function Parent:messages() end
+
+--- Adds a function (pass, dir, value) around every message, the first added outermost; or a tap of mw.trace.
+---@param f moonwire.Middleware|moonwire.Tap
+---@return moonwire.Parent self
+function Parent:use(f) end
+
+--- The door `core.worker` (host/bind/worker.c): what scripts do not see.
+---@class moonwire.core.worker
+local door = {}
 
 --- mw.parent in a worker; nothing elsewhere.
 ---@return moonwire.Parent?
-function worker.parent() end
+function door.parent() end
 
 --- What mw.serve is made of: the next call, or nothing when no more will come.
 ---@return integer? id
 ---@return string name
 ---@return any value
-function worker.take() end
+function door.take() end
 
 --- Answers a call.
 ---@param id integer
 ---@param ... any
-function worker.reply(id, ...) end
+function door.reply(id, ...) end
 
 --- Answers a call with an error.
 ---@param id integer
 ---@param text string
 ---@param err any
 ---@param traceback? string
-function worker.fail(id, text, err, traceback) end
+function door.fail(id, text, err, traceback) end
 
 return worker
