@@ -1,4 +1,4 @@
-/* Finding and opening the parts: beside ourselves, then where they were installed.
+/* Finding and opening the parts: beside ourselves, then where they were installed, first as it is seen from here.
  * Knows: core/part, dlopen(3), dladdr(3). Never: unloads one (OpenSSL's exit handlers would be left behind). */
 #include "core/part.h"
 
@@ -11,9 +11,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#ifndef MW_PARTS_DIR
-#define MW_PARTS_DIR "/usr/lib/moonwire"
-#endif
+/* From host/install/rules.cmake: MW_PARTS_DIR, where they were installed; MW_PARTS_NEAR, the same from the folders of the program, the
+ * library and the module, since a tree may be moved; MW_PART_VERSION. */
 
 /* Linked in? Then the linker knows them. */
 extern const char mw_tls_calls __attribute__((weak));
@@ -79,11 +78,14 @@ static size_t own_folder(char out[PATH_MAX]) {
 }
 
 static char *find(const char *name) {
-    char at[PATH_MAX + 64];
+    static const char *const near[] = {".", MW_PARTS_NEAR};
+    char at[PATH_MAX + 256];
     size_t n = own_folder(at);
 
-    snprintf(at + n, sizeof at - n, "moonwire-%s.so", name);
-    if (n > 0 && access(at, R_OK) == 0) return strdup(at);
+    for (size_t i = 0; n > 0 && i < sizeof near / sizeof near[0]; i++) {
+        snprintf(at + n, sizeof at - n, "%s/moonwire-%s.so", near[i], name);
+        if (access(at, R_OK) == 0) return realpath(at, NULL);
+    }
     snprintf(at, sizeof at, "%s/moonwire-%s.so", MW_PARTS_DIR, name);
     return access(at, R_OK) == 0 ? strdup(at) : NULL;
 }
@@ -114,7 +116,7 @@ static int missing(const char *op, const char *name, const char *why, struct mw_
 
 const void *mw_part_open(mw_host *h, enum mw_part part, const char *symbol, const char *op, struct mw_err *err) {
     const void *table = linked_in(symbol);
-    const char *path;
+    const char *path, *version;
     struct parts *p;
 
     if (table != NULL) return table;
@@ -129,7 +131,14 @@ const void *mw_part_open(mw_host *h, enum mw_part part, const char *symbol, cons
         return NULL;
     }
     if (p->object[part] == NULL) p->object[part] = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    table = p->object[part] != NULL ? dlsym(p->object[part], symbol) : NULL;
-    if (table == NULL) missing(op, names[part], dlerror(), err);
-    return table;
+    if (p->object[part] == NULL) {
+        missing(op, names[part], dlerror(), err);
+        return NULL;
+    }
+    /* What both sides know of one another may change with every version. */
+    version = dlsym(p->object[part], "mw_part_version");
+    table = dlsym(p->object[part], symbol);
+    if (version != NULL && strcmp(version, MW_PART_VERSION) == 0 && table != NULL) return table;
+    missing(op, names[part], "it is of another version, not of " MW_PART_VERSION, err);
+    return NULL;
 }

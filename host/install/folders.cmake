@@ -1,0 +1,20 @@
+# Makes the folders that are not there yet so that everybody may look into them, whatever the umask: CMake's own would be masked.
+# Knows: `folders`, relative to the prefix or absolute; DESTDIR. Never: changes one that is there.
+cmake_policy(VERSION 3.25)
+set(root "$ENV{DESTDIR}")
+if(root)
+  cmake_path(ABSOLUTE_PATH root BASE_DIRECTORY "${CMAKE_BINARY_DIR}")
+endif()
+foreach(folder IN LISTS folders)
+  cmake_path(ABSOLUTE_PATH folder BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE)
+  set(missing)
+  while(NOT EXISTS "${root}${folder}" AND NOT folder STREQUAL "/")
+    list(PREPEND missing "${folder}")
+    cmake_path(GET folder PARENT_PATH folder)
+  endwhile()
+  foreach(folder IN LISTS missing)
+    file(MAKE_DIRECTORY "${root}${folder}")
+    file(CHMOD "${root}${folder}" PERMISSIONS
+         OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+  endforeach()
+endforeach()
