@@ -116,6 +116,7 @@ function Page:item(it)
   local name = (it.name or "") .. (it.optional and "?" or "")
   local head = "  " .. name
   local kind = short(it.type)
+  if length(kind) + 6 > self.width then kind = gsub(kind, '("|)', '%1 ') end
   if name == "" then
     head = nil
     self:wrap(kind, 6, "  ")

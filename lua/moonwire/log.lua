@@ -82,7 +82,7 @@ end
 ---
 --- ```lua
 --- mw.log.info("connected", { peer = conn:peer().host })
---- local log = mw.log.with{ request = id }     -- every line of it has the field
+--- local log = mw.log.with{ request = id }    -- each line has the field
 --- ```
 ---@class moonwire.log: moonwire.Logger
 local log = make {}

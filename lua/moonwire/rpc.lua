@@ -533,8 +533,11 @@ end
 ---
 --- ```lua
 --- local lsp <close> = mw.rpc.json(child:stream():framed("content-length"))
---- local answer = assert(lsp:call("initialize", { capabilities = mw.json.object{} }, { timeout = 5 }))
---- lsp:on("textDocument/publishDiagnostics", function(p) print(#p.diagnostics) end)
+--- local params = { capabilities = mw.json.object{} }
+--- local answer = assert(lsp:call("initialize", params, { timeout = 5 }))
+--- lsp:on("textDocument/publishDiagnostics", function(p)
+---   print(#p.diagnostics)
+--- end)
 --- ```
 ---@class moonwire.rpc
 local rpc = {}

@@ -13,7 +13,11 @@ local mtype = math.type
 ---
 --- ```lua
 --- local s = mw.schema
---- local Msg = s.object({ type = s.string{ max = 64 }, items = s.array(s.integer{ min = 0 }), note = s.optional(s.string()) })
+--- local Msg = s.object({
+---   type = s.string{ max = 64 },
+---   items = s.array(s.integer{ min = 0 }),
+---   note = s.optional(s.string()),
+--- })
 --- local msg, err = Msg:parse(bytes, { codec = "json", max_bytes = "1MiB" })
 --- if not msg then print(err.data.path, err) end        -- items[3]
 --- ```

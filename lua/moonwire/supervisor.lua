@@ -472,9 +472,13 @@ end
 --- options, a missing program and a missing right are raised before anything starts.
 ---
 --- ```lua
---- local sup <close> = mw.supervisor{ strategy = "one_for_one", max_restarts = 5, within = 30,
----   { id = "db", run = { "redis-server", "--port", "0", "--unixsocket", "/tmp/r.sock" }, ready = { connect = "unix:/tmp/r.sock" } },
----   { id = "api", script = "api.lua", needs = { "db" }, ready = { notify = true }, restart = "permanent", backoff = { 0.2, 10 } } }
+--- local sup <close> = mw.supervisor{
+---   max_restarts = 5, within = 30,
+---   { id = "db", run = { "redis-server", "--unixsocket", "/tmp/r.sock" },
+---     ready = { connect = "unix:/tmp/r.sock" } },
+---   { id = "api", script = "api.lua", needs = { "db" },
+---     ready = { notify = true }, backoff = { 0.2, 10 } },
+--- }
 --- assert(sup:wait_ready{ timeout = 10 })
 --- for ev in sup:events() do print(ev.id, ev.what, ev.reason) end
 --- ```

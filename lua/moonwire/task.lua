@@ -206,7 +206,9 @@ end
 --- items. What f raises becomes err; leaving the loop cancels the rest.
 ---
 --- ```lua
---- for i, page, err in mw.task.map(urls, fetch, { limit = 4 }) do print(urls[i], page or err) end
+--- for i, page, err in mw.task.map(urls, fetch, { limit = 4 }) do
+---   print(urls[i], page or err)
+--- end
 --- ```
 ---@param items any[]
 ---@param f fun(item: any, index: integer): any, any
@@ -263,7 +265,8 @@ end
 --- never retried. After the last attempt: nil, err (or raises what f raised).
 ---
 --- ```lua
---- local reply = mw.task.retry(function() return ask(server) end, { attempts = 5, backoff = { 0.1, 2 } })
+--- local reply = mw.task.retry(function() return ask(server) end,
+---   { attempts = 5, backoff = { 0.1, 2 } })
 --- ```
 ---@param f fun(attempt: integer): any
 ---@param opts? moonwire.RetryOptions

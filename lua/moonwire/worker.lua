@@ -9,7 +9,8 @@ worker.spawn = core.worker.spawn
 --- A pool of workers on threads, with the verbs of mw.process.pool. The first starts at once, so that a wrong script shows here.
 ---
 --- ```lua
---- local pool <close> = assert(mw.worker.pool{ script = "hash.lua", size = 4 })     -- ends in mw.serve{ hash = function(s) ... end }
+--- -- hash.lua ends in mw.serve{ hash = function(s) ... end }
+--- local pool <close> = assert(mw.worker.pool{ script = "hash.lua" })
 --- print(pool:call("hash", "text"))
 --- ```
 ---@param options moonwire.WorkerPoolOptions

@@ -233,6 +233,9 @@ describe("the reference", function()
       for code in (entry.text .. "\n"):gmatch("```lua\n(.-)```") do
         local ok, why = load(code)
         if not ok then bad[#bad + 1] = entry.name .. ": " .. why end
+        for line in code:gmatch("[^\n]+") do
+          if #line > 76 then bad[#bad + 1] = entry.name .. ": too wide for a terminal: " .. line end
+        end
       end
       local _, fences = entry.text:gsub("```", "")
       if fences % 2 ~= 0 then bad[#bad + 1] = entry.name .. ": code without an end" end

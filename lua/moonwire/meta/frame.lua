@@ -8,9 +8,11 @@ local frame = {}
 --- protocol by its name, to set its `max` or to encode by hand. EINVAL is raised for a header that cannot be.
 ---
 --- ```lua
---- local article = mw.frame.new{ header = "<B I4", length = 2, max = "16MiB" }   -- a kind, a length, the data
---- local channel = assert(mw.net.connect("unix:/run/app.sock")):framed(article)
---- assert(channel:send("payload", 7))                                            -- the data, then the other fields in order
+--- -- a kind in one byte, the length in four, the data
+--- local article = mw.frame.new{ header = "<B I4", length = 2, max = "16MiB" }
+--- local conn = assert(mw.net.connect("unix:/run/app.sock"))
+--- local channel = conn:framed(article)
+--- assert(channel:send("payload", 7))   -- the data, then the other fields
 --- local data, kind = channel:recv{ timeout = 1 }
 --- ```
 ---@param options moonwire.FrameOptions

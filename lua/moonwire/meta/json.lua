@@ -33,7 +33,8 @@ local json = {}
 --- are no strings, strings that are not UTF-8; and ELIMIT. Calls no metamethod.
 ---
 --- ```lua
---- print(mw.json.encode({ name = "a", list = mw.json.array{} }, { sort = true }))   -- {"list":[],"name":"a"}
+--- local v = { name = "a", list = mw.json.array{} }
+--- print(mw.json.encode(v, { sort = true }))    --> {"list":[],"name":"a"}
 --- ```
 ---@param v any
 ---@param opts? moonwire.JsonWriting

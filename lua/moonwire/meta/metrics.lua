@@ -105,7 +105,8 @@ local metrics = {}
 --- does not take, raises EINVAL; so does the 1,001st name (ELIMIT).
 ---
 --- ```lua
---- local calls = mw.metrics.counter("app_calls_total", { help = "calls", labels = { "op" } })
+--- local calls = mw.metrics.counter("app_calls_total",
+---   { help = "calls", labels = { "op" } })
 --- calls:inc(1, { op = "read" })
 --- ```
 ---@param name string  letters, digits, _ and :

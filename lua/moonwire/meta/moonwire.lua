@@ -82,7 +82,8 @@ function mw.on_signal(name, fn) end
 ---
 --- ```lua
 --- local mw = require "moonwire"
---- mw.serve{ double = function(n) return 2 * n end }      -- pool:call("double", 21), worker:call("double", 21)
+--- mw.serve{ double = function(n) return 2 * n end }
+--- -- elsewhere: pool:call("double", 21), or worker:call("double", 21)
 --- ```
 ---@param handlers table<string, fun(value: any): ...: any>  functions by the names that calls have
 ---@param options? moonwire.ServeHandlersOptions
@@ -108,7 +109,7 @@ function SignalHandler:close() end
 ---
 --- ```lua
 --- local conn, err = mw.net.connect("unix:/run/app.sock", { timeout = 2 })
---- if not conn and err.code == "ENOENT" then print("the server is not there") end
+--- if not conn and err.code == "ENOENT" then print("no server there") end
 --- ```
 ---@class moonwire.Err
 ---@field code moonwire.Code|string  "ETIMEDOUT", "EDENIED", ... or the system's name ("ECONNREFUSED", "ENOENT", "EAI_NONAME")

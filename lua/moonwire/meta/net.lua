@@ -7,7 +7,9 @@
 --- local server <close> = assert(mw.net.listen("tcp://127.0.0.1:0"))
 --- print(server:address())
 --- server:serve(function(conn)
----   for line in conn:lines{ max = "64KiB" } do assert(conn:write("got ", line, "\n")) end
+---   for line in conn:lines{ max = "64KiB" } do
+---     assert(conn:write("got ", line, "\n"))
+---   end
 --- end)
 --- ```
 ---@class moonwire.Listener

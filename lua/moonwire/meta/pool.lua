@@ -35,9 +35,12 @@
 --- runs ends with ECLOSED, the workers are killed.
 ---
 --- ```lua
---- local pool <close> = assert(mw.process.pool{ script = "resize.lua", size = 4, task_timeout = 5 })
---- local image, err = pool:call("resize", { file = "a.png" }, { timeout = 2 })
---- for i, v, why in pool:map("resize", { "a", "b" }) do print(i, v or why) end
+--- local pool <close> = assert(mw.process.pool{
+---   script = "resize.lua", size = 4, task_timeout = 5 })
+--- local image, err = pool:call("resize", "a.png", { timeout = 2 })
+--- for i, v, why in pool:map("resize", { "b.png", "c.png" }) do
+---   print(i, v or why)
+--- end
 --- ```
 ---@class moonwire.Pool
 local Pool = {}

@@ -62,7 +62,8 @@
 --- A running program. Close it (`local child <close> = ...`): that ends its whole group, TERM first, KILL after kill_after.
 ---
 --- ```lua
---- local child <close> = assert(mw.process.spawn{ "bc", "-l", stdin = "pipe", stdout = "pipe" })
+--- local child <close> = assert(mw.process.spawn{
+---   "bc", "-l", stdin = "pipe", stdout = "pipe" })
 --- child.stdin:write("2^100\n")
 --- print(child.stdout:read("l"))
 --- child.stdin:close()

@@ -50,8 +50,9 @@ function door.shared() end
 --- local m <close> = assert(mw.shm.create{ size = "1MiB" })
 --- m:write(0, "shared")
 --- m:set_u32(64, 1)
---- local r = mw.process.run{ script = "child.lua", share = { data = m } }    -- there: mw.shared.data:read(0, 6)
---- m:wait_until_u32(64, 10, { timeout = 1 })                                 -- the child does m:add_u32 and m:wake_u32
+--- local child <close> = assert(mw.process.spawn{
+---   script = "child.lua", share = { data = m } })   -- there: mw.shared.data
+--- m:wait_until_u32(64, 10, { timeout = 1 })   -- the child adds and wakes
 --- ```
 ---
 --- EIO: another process has cut off the file or the named memory below it; it is lost then.

@@ -26,7 +26,9 @@ local random = {}
 --- So many random bytes.
 ---
 --- ```lua
---- local token = mw.random.bytes(16):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+--- local token = mw.random.bytes(16):gsub(".", function(c)
+---   return ("%02x"):format(c:byte())
+--- end)
 --- ```
 ---@param count integer  0 to 1 MiB
 ---@return string bytes

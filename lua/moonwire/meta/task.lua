@@ -73,7 +73,7 @@ function task.spawn(f, ...) end
 --- The same with options: a daemon is cancelled when its scope has nothing else to wait for, which is what servers beside a script want.
 ---
 --- ```lua
---- mw.task.spawn_with({ daemon = true, name = "server" }, server.serve, server, handler)
+--- mw.task.spawn_with({ daemon = true }, server.serve, server, handler)
 --- ```
 ---@param opts moonwire.SpawnOptions
 ---@param f function
@@ -109,7 +109,10 @@ function task.timeout(seconds, f, ...) end
 --- Calls f(), and holds back cancels from outside until f is through, or `timeout` is over: for cleaning up that waits.
 ---
 --- ```lua
---- mw.task.shield(function() conn:write("bye\n") conn:flush() end, { timeout = 1 })
+--- mw.task.shield(function()
+---   conn:write("bye\n")
+---   conn:flush()
+--- end, { timeout = 1 })
 --- ```
 ---@param f function
 ---@param opts? moonwire.Timeout

@@ -27,10 +27,10 @@ function worker.spawn(script, options) end
 --- A Lua state on a thread of its own (`mw.worker.spawn`). Close it (`local w <close> = ...`) to end it.
 ---
 --- ```lua
---- local w <close> = assert(mw.worker.spawn("worker.lua", { memory_limit = "64MiB" }))
---- w:send{ name = "Lua" }                               -- worker.lua: for msg in mw.parent:messages() do ... end
---- print(w:recv{ timeout = 1 })
---- print(w:call("greet", { name = "Lua" }))             -- worker.lua: mw.serve{ greet = function(m) ... end }
+--- local w <close> = assert(mw.worker.spawn("worker.lua"))
+--- w:send{ name = "Lua" }       -- there: for msg in mw.parent:messages() do
+--- print(w:recv{ timeout = 1 }) --        mw.parent:send(reply)
+--- print(w:call("greet", "Lua")) -- there: mw.serve{ greet = f }
 --- ```
 ---@class moonwire.Worker
 local Worker = {}
@@ -106,7 +106,9 @@ function Parent:recv(options) end
 --- Iterates over the maker's messages until no more will come.
 ---
 --- ```lua
---- for msg in mw.parent:messages() do mw.parent:send{ reply = "Hello, " .. msg.name } end
+--- for msg in mw.parent:messages() do
+---   mw.parent:send{ reply = "Hello, " .. msg.name }
+--- end
 --- ```
 ---@return fun(): any next
 function Parent:messages() end
