@@ -29,6 +29,7 @@ static const luaL_Reg doors[] = {
     {"schema", mw_door_schema},
     {"stream", mw_door_stream},
     {"log", mw_door_log},
+    {"look", mw_door_look},
     {"msgpack", mw_door_msgpack},
     {"shm", mw_door_shm},
     {"signal", mw_door_signal},

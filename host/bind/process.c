@@ -7,6 +7,7 @@
 
 #include "bind/arg.h"
 #include "bind/doors.h"
+#include "bind/look.h"
 #include "bind/stream.h"
 
 struct box {
@@ -474,6 +475,8 @@ static void open_types(lua_State *L) {
     mw_type_new(L, MW_PIPE_END_TYPE, none, end_meta);
     luaL_getmetatable(L, MW_PROCESS_TYPE);
     lua_getfield(L, -1, "__index");                                   /* [mt methods] */
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, MW_LOOK_METHODS);
     lua_pushcclosure(L, process_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);

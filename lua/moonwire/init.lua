@@ -33,6 +33,8 @@ function mw.fail(code, message, data)
   core.err.raise(core.err.fail(code, nil, nil, message, nil, data))
 end
 
+core.parts, core.fields = parts, fields -- for completion, which lists what nobody has looked at yet
+
 local function find(_, name)
   local value
   if parts[name] then
