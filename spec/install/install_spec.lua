@@ -11,7 +11,8 @@ teardown(function() dir:close() end)
 
 --- Runs bash, which says what it was if it fails; `$P` is the prefix, `$D` a folder, `$B` the build. Its output.
 local function sh(text, ...)
-  local env = { P = prefix, D = folder, B = build, O = "spec/install/outside", PKG_CONFIG_PATH = prefix .. "/lib/pkgconfig", DESTDIR = false }
+  local env = { P = prefix, D = folder, B = build, O = "spec/install/outside", DESTDIR = false }
+  env.PKG_CONFIG_PATH = prefix .. "/lib/pkgconfig"
   local r = assert(mw.process.run { timeout = 200, env = env, "bash", "-ec", text, "bash", ... })
   assert.equal(0, r.code, text .. "\n" .. r.stdout .. r.stderr)
   return r.stdout .. r.stderr
@@ -38,6 +39,7 @@ describe("an installed tree", function()
       "lib/pkgconfig/moonwire-static.pc", "lib/cmake/moonwire/moonwireConfig.cmake", "lib/cmake/moonwire/moonwireConfigVersion.cmake",
       "share/bash-completion/completions/moonwire", "share/zsh/site-functions/_moonwire",
       "share/fish/vendor_completions.d/moonwire.fish", "share/doc/moonwire/README.md", "share/doc/moonwire/LICENSE",
+      "share/man/man1/moonwire.1", "share/man/man5/moonwire-policy.5",
     } do
       assert.truthy(("\n" .. have):find("\n" .. name .. "\n", 1, true), "no " .. name .. " in\n" .. have)
     end
@@ -122,8 +124,11 @@ describe("a program that is none of ours", function()
   end)
 
   it("is told which version there is", function()
-    local text = sh("mkdir -p \"$D\"/old; echo 'cmake_minimum_required(VERSION 3.16)\nproject(old NONE)\nfind_package(moonwire 2 CONFIG REQUIRED)' " ..
-      ">\"$D\"/old/CMakeLists.txt; ! cmake -S \"$D\"/old -B \"$D\"/old/b -DCMAKE_PREFIX_PATH=\"$P\" 2>&1")
+    local text = sh([[mkdir -p "$D"/old
+      echo 'cmake_minimum_required(VERSION 3.16)
+      project(old NONE)
+      find_package(moonwire 2 CONFIG REQUIRED)' >"$D"/old/CMakeLists.txt
+      ! cmake -S "$D"/old -B "$D"/old/b -DCMAKE_PREFIX_PATH="$P" 2>&1]])
     assert.truthy(text:find("version: 0.1.0", 1, true), text)
   end)
 end)
