@@ -597,13 +597,14 @@ static int not_from_a_hook(mw_host *h, const char *op, struct mw_err *err) {
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err) {
     uint64_t began = mw_host_now(h);
     int rc = not_from_a_hook(h, "host run", err);
-    if (rc == 0) fill_step(h, st, began, mw_host_loop_turn(h, timeout_ms, 0));
+    if (rc == 0) fill_step(h, st, began, mw_host_loop_turn(h, timeout_ms));
     return rc;
 }
 int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err) {
     uint64_t began = mw_host_now(h);
     int rc = not_from_a_hook(h, "host step", err);
-    if (rc == 0) fill_step(h, st, began, mw_host_loop_turn(h, 0, (uint64_t)budget_us * 1000u));
+    if (rc < 0) return rc;
+    fill_step(h, st, began, budget_us == 0 ? mw_host_loop_turn(h, 0) : mw_host_loop_step(h, began + (uint64_t)budget_us * 1000u));
     return rc;
 }
 int mw_host_run(mw_host *h, int *status, struct mw_err *err) {

@@ -126,11 +126,15 @@ int mw_host_preload(mw_host *h, const char *const *modules, struct mw_err *err);
 
 struct mw_step {
     uint64_t used_us;                /* time taken */
-    size_t ready;                    /* tasks left ready: the budget ran out */
+    size_t ready;                    /* tasks left ready: the budget ran out. One that it cut off is among them */
     int next_timeout_ms;             /* until the next timer; -1: none */
     int alive;                       /* 1 while the root scope holds tasks */
 };
-/* Never blocks. Neither this nor the two below from a hook of the same host: MW_EINVAL. */
+/* One frame's work: looks at what came, and runs tasks until `budget_us` are over (0: each until it waits). Never blocks. A script that
+ * still computes then stands still, and the next step goes on with it before any other task, so it sees nothing of it (preempt COUNT and
+ * TIMER; NONE: the budget binds between tasks only); what it uses adds up to limits.step_ns. What cannot be cut takes as long as it takes:
+ * one C function (a long string.rep), a sort's or gsub's function, an uv callback, a collector's step; so does what still runs after an
+ * error of limits.step_ns was raised in it, for some 30 ms. Neither this nor the two below from a hook of the same host: MW_EINVAL. */
 int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err);
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err);
 /* Runs to the end of the root scope. *status: 0; 1 when an error reached on_error; 77 when it was EDENIED; or the code of

@@ -50,7 +50,7 @@ static int go(lua_State *L, lua_State *co, int nargs, int *passed) {
         atomic_store_explicit(&h->co, co, memory_order_relaxed);
         status = lua_resume(co, L, nargs, &nres);
         atomic_store_explicit(&h->co, L, memory_order_relaxed);
-        if (h->preempt == MW_PREEMPT_COUNT) mw_hook_came_back(h);
+        if (h->preempt == MW_PREEMPT_COUNT) mw_hook_came_back(L);
         if (mw_hook_due(h)) mw_hook_resumed(L);
         if (status != LUA_YIELD || h->running == NULL || !(h->yielding || h->running->killed)) break;
         if (lua_isyieldable(L)) {
@@ -58,6 +58,11 @@ static int go(lua_State *L, lua_State *co, int nargs, int *passed) {
             return 0;
         }
         h->yielding = 0; /* nobody can be suspended here: tell the primitive, which raises */
+        if (h->running->sliced) { /* it was none: go on */
+            h->running->sliced = 0;
+            nargs = 0;
+            continue;
+        }
         if (h->running->state == TASK_PARKED) mw_task_ready(h->running, MW_EINVAL);
         mw_list_remove(&h->running->queue);
         h->running->state = TASK_RUNNING;

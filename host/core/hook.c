@@ -13,6 +13,7 @@
 #define RESUMES 2000        /* coroutines it may resume meanwhile */
 #define STRIKES 5           /* raised so often, then its coroutine is closed */
 #define LOOK 10000          /* COUNT: instructions between two looks at the clock */
+#define LOOK_SLICE 500      /* instructions between two looks whether a budget is spent */
 #define LOOK_RESUMES 200
 #define BREAK_NS 10000000u  /* a step that ends within that time after a break is none that computes without end */
 #define BREAK_LOOK 1000     /* instructions between two looks whether it is */
@@ -83,6 +84,16 @@ static void look_at_clock(mw_host *h) {
     if (ns >= h->limits.step_ns) atomic_store(&h->overdue, 1);
 }
 
+void mw_step_hold(mw_host *h, mw_task *t) {
+    if (h->preempt == MW_PREEMPT_COUNT) t->held = h->step_began != 0 ? used(h) : 0;
+    else t->held = atomic_load_explicit(&h->ticks, memory_order_relaxed) - atomic_load_explicit(&h->step_at, memory_order_relaxed);
+}
+void mw_step_go_on(mw_host *h, mw_task *t) {
+    t->sliced = 0;
+    h->step_began = h->preempt == MW_PREEMPT_COUNT && t->held != 0 ? processor_time() - t->held : 0;
+    atomic_store_explicit(&h->step_at, atomic_load_explicit(&h->ticks, memory_order_relaxed) - (unsigned)t->held, memory_order_relaxed);
+}
+
 /* TIMER: on the host's own thread, between any two of its instructions. A hook that was set while the code took over another
  * coroutine or entered a function may have got lost: it is set again as long as it has not been seen. */
 void mw_hook_tick(mw_host *h) {
@@ -108,23 +119,30 @@ void mw_hook_tick(mw_host *h) {
 static void look(lua_State *L, lua_Debug *ar) {
     mw_host *h = mw_host_of(L);
 
-    h->looks = 0;
-    look_at_clock(h);
+    if (!h->slices || ++h->looks >= LOOK / LOOK_SLICE) {
+        h->looks = 0;
+        look_at_clock(h);
+    }
     if (mw_hook_due(h)) strike(L, ar);
+    else (void)mw_slice_over(L);
 }
 
 void mw_hook_watch(lua_State *L) {
     const mw_host *h = mw_host_of(L);
 
-    if (h->preempt == MW_PREEMPT_COUNT && (h->limits.step_ns != MW_LIMIT_OFF || h->watchful)) lua_sethook(L, look, LUA_MASKCOUNT, LOOK);
+    if (h->preempt == MW_PREEMPT_COUNT && (h->limits.step_ns != MW_LIMIT_OFF || h->watchful || h->slices))
+        lua_sethook(L, look, LUA_MASKCOUNT, h->slices ? LOOK_SLICE : LOOK);
     else lua_sethook(L, NULL, 0, 0);
 }
 
 /* The count of a hook is its coroutine's own: code that makes many short ones is counted by them. */
-void mw_hook_came_back(mw_host *h) {
-    if (++h->looks < LOOK_RESUMES) return;
+void mw_hook_came_back(lua_State *L) {
+    mw_host *h = mw_host_of(L);
+
+    if (++h->looks < (h->slices ? LOOK_RESUMES / 10 : LOOK_RESUMES)) return;
     h->looks = 0;
     look_at_clock(h);
+    mw_slice_look(L);
 }
 
 int mw_step_may_wait(lua_State *L) {

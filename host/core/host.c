@@ -109,9 +109,7 @@ unsigned mw_host_failures(mw_host *h) {
     return h->failures;
 }
 size_t mw_host_ready_count(mw_host *h) {
-    size_t n = 0;
-    for (struct mw_list *l = h->ready.next; l != &h->ready; l = l->next) n++;
-    return n;
+    return h->ready_count;
 }
 
 void mw_host_set_grace(mw_host *h, unsigned grace_ms) {

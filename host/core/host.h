@@ -152,8 +152,10 @@ int mw_host_loop_run(mw_host *h);
 /* 1 while a turn of it is under way: the caller is one of its hooks, and may neither turn nor end it. */
 int mw_host_in_turn(const mw_host *h);
 /* One turn: blocks at most timeout_ms (-1: until something happens; 0: not at all). Returns 1 while the root scope holds
- * tasks. budget_ns 0: no bound but MW_TURN_MAX tasks. */
-int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns);
+ * tasks. No bound but MW_TURN_MAX tasks. */
+int mw_host_loop_turn(mw_host *h, int timeout_ms);
+/* The same without blocking, for tasks until `until` (mw_host_now's clock): one that still runs then stands still (core/slice.c). */
+int mw_host_loop_step(mw_host *h, uint64_t until);
 size_t mw_host_ready_count(mw_host *h);
 /* For an outside loop that asks how long it may sleep, in milliseconds; -1: as long as nothing happens. Sets the loop's timer. */
 int mw_host_loop_timeout(mw_host *h);

@@ -18,6 +18,7 @@
 
 #define MW_BLOCKS_KEPT 64           /* blocks that a host keeps for the next who needs one */
 #define MW_ERROR_PLACES 16
+#define MW_SLICE_LEAD 100000u       /* ns: alarms come late by some tens of microseconds, so this one comes early and the rest is counted */
 #define MW_TURN_MAX 1024            /* tasks resumed in one drain before the loop looks at its descriptors again */
 
 /* The low bits of the host's pointer in a coroutine's extra space: a task's base; a script's coroutine in which a primitive waits. */
@@ -54,6 +55,8 @@ struct mw_task {
     unsigned daemon : 1, cancelled : 1, failed : 1, killed : 1;
     unsigned promised : 1;          /* a scope of its own is made when one is needed (mw_scope_promise) */
     unsigned cancel_error : 1;      /* it failed with ECANCELED */
+    unsigned sliced : 1;            /* it stands still where the step's budget ended, and has waited for nothing */
+    uint64_t held;                  /* sliced: what it has used of its limit: ticks, or COUNT: ns of processor time */
     unsigned broken : 1;            /* mw_host_break found it running, in this step */
     char *name, *why;               /* may be NULL */
 };
@@ -113,6 +116,7 @@ struct mw_host {
     void *blocks;                   /* that came back, each the next one's address; see mw_host_block */
     unsigned block_count;
     unsigned turn;                  /* see mw_host_turn; 0 is none */
+    size_t ready_count;
     struct mw_list handles, ready, tasks, dusk, rest, sources;
     struct mw_list *source_next;    /* after the one that is being called; NULL: none is */
     int up;                         /* what the sources were told: 0, the loop sleeps, or is not turned by us */
@@ -137,6 +141,10 @@ struct mw_host {
     unsigned due_ticks, stuck_ticks;    /* since Lua had to stop; as many are too many */
     uint64_t step_began;            /* COUNT: processor time when the step was first looked at; 0: not yet */
     unsigned looks;                 /* COUNT: resumes since the last look */
+    atomic_uint_least64_t slice_at; /* when the task that runs is to stand still; 0: never (slice.c) */
+    int slices;                     /* 1: steps have budgets */
+    int alarm_made, alarm_set;      /* TIMER: the clock of the budget */
+    timer_t alarm;
     atomic_int overdue;             /* the step has taken too long: cleared when the next one begins */
     unsigned spent;                 /* by C functions since the last strike (mw_budget) */
     int apart, apart_strikes;       /* finalizers: one is running; strikes they took */
@@ -151,6 +159,7 @@ struct mw_host {
     struct mw_trace *picture;       /* of its tasks; NULL: they are not drawn */
     mw_scope *root;
     uint64_t until;                 /* when this turn's time for tasks is spent; 0: no bound */
+    int tasks_first;                /* the last step's time went before they ran */
     uint64_t grace_ns, grace_at;    /* how long cleanup may take once the host exits */
     /* timers: a binary heap, heap[1..timers] */
     struct mw_timer **heap;
@@ -225,11 +234,20 @@ int mw_hook_due(const mw_host *h);                  /* 1: Lua code must stop */
 void mw_hook_arm(lua_State *co);
 void mw_hook_resumed(lua_State *L);                 /* its coroutine came back; both when Lua code must stop */
 void mw_hook_watch(lua_State *L);                   /* COUNT: looks at the clock now and then; a coroutine takes it over from its maker */
-void mw_hook_came_back(mw_host *h);                 /* COUNT: a script's coroutine did */
+void mw_hook_came_back(lua_State *L);               /* COUNT: a script's coroutine did */
 void mw_hook_tick(mw_host *h);                      /* TIMER: from the signal's handler */
 void mw_step_begin(mw_host *h);
 void mw_step_error(mw_host *h, struct mw_err *err);
+void mw_step_hold(mw_host *h, mw_task *t);          /* what it has used of its limit is remembered */
+void mw_step_go_on(mw_host *h, mw_task *t);         /* in place of mw_step_begin: with what it had used */
+/* slice.c */
+int mw_slice_over(lua_State *L);                    /* in a count hook; 1: the budget is spent, the task stands still: return at once */
+void mw_slice_look(lua_State *L);                   /* outside a hook: L is stopped at its next instruction if the budget is spent */
+void mw_slice_alarm(mw_host *h);                    /* TIMER: from the signal's handler */
+void mw_slice_open(mw_host *h, uint64_t at);
+void mw_slice_shut(mw_host *h);
 /* tick.c */
+void mw_tick_alarm(mw_host *h, uint64_t at);        /* TIMER: mw_slice_alarm is called then, and again and again; 0: no more */
 void mw_tick_start(mw_host *h);                     /* on the thread that runs the host; again after it moved to another */
 void mw_tick_stop(mw_host *h);
 /* state.c */

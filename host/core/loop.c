@@ -4,6 +4,7 @@
 
 #include "core/inside.h"
 
+#define LOOKS_A_STEP 2
 #define LAST_WORDS_NS 30000000000u  /* how long a host that ends by itself waits for those who take what is unsent */
 
 static void at(struct mw_list *when, struct mw_dusk *d, void (*fn)(struct mw_dusk *)) {
@@ -60,6 +61,7 @@ static void drain_timed(mw_host *h) {
 }
 
 void mw_loop_drain(mw_host *h) {
+    if (h->until != 0 && !mw_list_empty(&h->ready)) mw_tick_alarm(h, h->until - MW_SLICE_LEAD);
     if (h->measures.times[MW_TIME_LAG] != NULL && !mw_list_empty(&h->ready)) {
         drain_timed(h);
     } else {
@@ -85,8 +87,12 @@ static void on_check(uv_check_t *it) {
     mw_sources_up(h);
     mw_sources_look(h);
     take_interrupt(h); /* what came in this turn's callbacks is not overtaken by its tasks */
-    if (h->until == 0 || mw_host_now(h) < h->until) mw_loop_drain(h);
-    else mw_loop_dusk(h); /* the tasks of this turn have had their time before */
+    if (h->until == 0 || mw_host_now(h) < h->until) {
+        mw_loop_drain(h);
+    } else {
+        mw_loop_dusk(h); /* the tasks of this turn have had their time before, or have it first in the next */
+        h->tasks_first = 1;
+    }
     if (!h->turning && mw_sources_down(h)) stay_up(h); /* whoever turns it may leave it at any time */
 }
 /* The last that runs before the loop blocks, save that libuv then asks how long it may: not at all beside an idle handle. */
@@ -177,8 +183,7 @@ static void block(mw_host *h) {
 }
 
 /* The sources are up. may_spin: the next turn follows at once. */
-static int turn(mw_host *h, int timeout_ms, uint64_t budget_ns, int may_spin) {
-    h->until = budget_ns != 0 ? mw_host_now(h) + budget_ns : 0;
+static int turn(mw_host *h, int timeout_ms, int may_spin) {
     h->turning = 1;
     mw_tick_start(h);
     take_interrupt(h);
@@ -193,18 +198,44 @@ static int turn(mw_host *h, int timeout_ms, uint64_t budget_ns, int may_spin) {
         if (timeout_ms > 0) mw_loop_bound(h, (uint64_t)timeout_ms);
         block(h);
     }
-    h->until = 0;
     h->turning = 0;
     return mw_loop_alive(h);
 }
 
-int mw_host_loop_turn(mw_host *h, int timeout_ms, uint64_t budget_ns) {
+int mw_host_loop_turn(mw_host *h, int timeout_ms) {
     int alive;
 
     if (h->owns_loop) mw_sources_up(h);
-    alive = turn(h, timeout_ms, budget_ns, 0);
+    alive = turn(h, timeout_ms, 0);
     if (h->owns_loop) mw_sources_down(h); /* what it finds makes tasks ready, and the caller is told */
     return alive;
+}
+
+/* What came is looked at first and tasks have what time is left, so that neither comes on top of the other; where looking took
+ * all of it, they are first the next time. When tasks have run, what they asked for may have come already: another look. */
+int mw_host_loop_step(mw_host *h, uint64_t until) {
+    uint64_t stirred;
+
+    if (h->owns_loop) mw_sources_up(h);
+    h->turning = 1;
+    h->until = until;
+    mw_tick_start(h);
+    mw_slice_open(h, until);
+    take_interrupt(h);
+    if (h->tasks_first) {
+        h->tasks_first = 0;
+        mw_loop_drain(h);
+    }
+    for (int looks = 0; looks < LOOKS_A_STEP; looks++) {
+        stirred = h->stirred;
+        uv_run(h->loop, UV_RUN_NOWAIT);
+        if (h->stirred == stirred || mw_host_now(h) >= until) break;
+    }
+    mw_slice_shut(h);
+    h->until = 0;
+    h->turning = 0;
+    if (h->owns_loop) mw_sources_down(h);
+    return mw_loop_alive(h);
 }
 
 /* Each is asked, and begins with what it has to do. */
@@ -241,7 +272,7 @@ int mw_host_loop_run(mw_host *h) {
         if (h->grace_at == 0) h->grace_at = now + h->grace_ns;
         if (timeout_ms >= 0 && now >= h->grace_at) break; /* cleanup has had its time, and one turn at least */
         timeout_ms = now >= h->grace_at ? 0 : h->grace_at - now > 60000000000u ? 60000 : (int)((h->grace_at - now) / 1000000) + 1;
-    } while (turn(h, timeout_ms, 0, 1));
+    } while (turn(h, timeout_ms, 1));
     finish_handles(h);
     mw_sources_down(h);
     return 0;

@@ -208,6 +208,7 @@ void mw_task_ready(mw_task *t, int code) {
     if (t->deadline.slot != 0) mw_timer_stop(h, &t->deadline);
     t->code = code;
     t->state = TASK_READY;
+    h->ready_count++;
     if (h->picture != NULL) mw_picture_woken(t);
     mw_list_add(&h->ready, &t->queue);
     if (!h->idling && !h->draining && !h->closing) {
@@ -244,6 +245,7 @@ static void end(mw_task *t, int nresults) {
     mw_scope *home = t->home;
 
     t->values = nresults;
+    if (t->state == TASK_READY) t->host->ready_count--;
     t->state = TASK_DONE;
     mw_list_remove(&t->queue);
     mw_list_remove(&t->all);
@@ -315,21 +317,36 @@ static int failed(mw_host *h, mw_task *t) {
     return 1;
 }
 
+/* Its budget has ended: the next step begins with it. */
+static void stand_still(mw_host *h, mw_task *t) {
+    h->yielding = 0;
+    mw_step_hold(h, t);
+    t->state = TASK_READY;
+    h->ready_count++;
+    mw_list_add(h->ready.next, &t->queue);
+}
+
 static void step(mw_host *h, mw_task *t) {
     int nres = 0, nargs = t->values, status;
 
     t->values = 0;
     mw_list_remove(&t->queue);
+    h->ready_count--;
     t->state = TASK_RUNNING;
     h->running = t;
     atomic_store_explicit(&h->co, t->co, memory_order_relaxed);
-    mw_step_begin(h);
+    if (t->sliced) mw_step_go_on(h, t);
+    else mw_step_begin(h);
     if (atomic_load_explicit(&h->stop_lua, memory_order_relaxed)) mw_hook_arm(t->co);
     if (h->picture != NULL) mw_picture_resumed(t);
     status = lua_resume(t->co, h->L, nargs, &nres);
     atomic_store_explicit(&h->co, NULL, memory_order_relaxed);
     h->running = NULL;
     if (h->picture != NULL) mw_picture_rests(t, status != LUA_YIELD);
+    if (status == LUA_YIELD && t->sliced) {
+        stand_still(h, t);
+        return;
+    }
     if (status == LUA_YIELD) {
         int long_step = atomic_load_explicit(&h->head.long_step, memory_order_relaxed);
         int rests = h->yielding && (t->state != TASK_READY || long_step); /* one that only lets others go first goes on at once */

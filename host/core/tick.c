@@ -13,6 +13,8 @@
 #define TICK_MIN 1000000u       /* ns */
 #define TICK_MAX 50000000u
 #define AGAIN 100000000u        /* ns */
+#define ALARM ((uintptr_t)1)    /* in the host's address: the alarm of a step's budget */
+#define ALARM_AGAIN 300000      /* ns: more than MW_SLICE_LEAD, so that one alarm is mostly all: a virtual machine takes 40 us for it */
 #define STUCK 10000000000u      /* ns that code which had to stop may go on before it is given up */
 
 #if defined(__linux__) && defined(SIGEV_THREAD_ID)
@@ -21,11 +23,15 @@
 #endif
 
 static void on_tick(int number, siginfo_t *info, void *context) {
+    uintptr_t at = (uintptr_t)info->si_value.sival_ptr;
     int saved = errno;
 
     (void)number;
     (void)context;
-    if (info->si_code == SI_TIMER && info->si_value.sival_ptr != NULL) mw_hook_tick(info->si_value.sival_ptr);
+    if (info->si_code == SI_TIMER && at > ALARM) {
+        if (at & ALARM) mw_slice_alarm((mw_host *)(at & ~ALARM));
+        else mw_hook_tick((mw_host *)at);
+    }
     errno = saved;
 }
 
@@ -72,6 +78,31 @@ void mw_tick_start(mw_host *h) {
     h->ticking = 1;
 }
 
+/* A clock of the day, and not of the processor: that one is looked at no finer than the kernel's tick. */
+void mw_tick_alarm(mw_host *h, uint64_t at) {
+    struct sigevent to;
+    struct itimerspec when = {{0, 0}, {0, 0}};
+
+    if (!h->ticking || (at == 0 && !h->alarm_set)) return;
+    if (!h->alarm_made) {
+        memset(&to, 0, sizeof to);
+        to.sigev_notify = SIGEV_THREAD_ID;
+        to.sigev_signo = SIGVTALRM;
+        to.sigev_value.sival_ptr = (void *)((uintptr_t)h | ALARM);
+        to.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+        if (timer_create(CLOCK_MONOTONIC, &to, &h->alarm) < 0) return; /* the limit of a step still binds */
+        h->alarm_made = 1;
+    }
+    if (at != 0) {
+        at += h->paused;
+        when.it_interval.tv_nsec = ALARM_AGAIN;
+        when.it_value.tv_sec = (time_t)(at / 1000000000u);
+        when.it_value.tv_nsec = (long)(at % 1000000000u);
+    }
+    timer_settime(h->alarm, TIMER_ABSTIME, &when, NULL);
+    h->alarm_set = at != 0;
+}
+
 /* A signal of this timer that is still on its way would find its host gone. */
 void mw_tick_stop(mw_host *h) {
     static const struct timespec now = {0, 0};
@@ -83,6 +114,8 @@ void mw_tick_stop(mw_host *h) {
     sigaddset(&ours, SIGVTALRM);
     pthread_sigmask(SIG_BLOCK, &ours, &was);
     timer_delete(h->ticker);
+    if (h->alarm_made) timer_delete(h->alarm);
+    h->alarm_made = h->alarm_set = 0;
     while (sigtimedwait(&ours, NULL, &now) > 0) {}
     pthread_sigmask(SIG_SETMASK, &was, NULL);
 }
@@ -94,5 +127,9 @@ void mw_tick_start(mw_host *h) {
 }
 void mw_tick_stop(mw_host *h) {
     (void)h;
+}
+void mw_tick_alarm(mw_host *h, uint64_t at) {
+    (void)h;
+    (void)at;
 }
 #endif

@@ -182,7 +182,7 @@ TEST(a_hook_can_neither_turn_its_host_nor_free_it) {
     mw_host_free(h);
 }
 
-TEST(a_step_keeps_its_budget_and_tells_when_to_come_again) {
+TEST(a_step_tells_when_to_come_again) {
     struct seen s;
     struct mw_step st;
     mw_host *h = make_on(NULL, &s);
@@ -194,15 +194,6 @@ TEST(a_step_keeps_its_budget_and_tells_when_to_come_again) {
         REQUIRE(st.alive);
         REQUIRE(st.next_timeout_ms >= 0); /* a sleeper there is, always */
     } while (st.next_timeout_ms < 1000);
-    mw_host_free(h);
-
-    h = make_on(NULL, &s);
-    REQUIRE(h != NULL);
-    CHECK(load(h, MW "for i = 1, 8 do mw.task.spawn(function() local till = mw.time.now() + 0.02 repeat until mw.time.now() > till print(i) end) end") == 0);
-    CHECK(mw_host_step(h, 1, &st, NULL) == 0); /* main */
-    CHECK(mw_host_step(h, 1, &st, NULL) == 0); /* one of the eight, and not another after the loop was looked at */
-    CHECK(strcmp(s.print, "1\n") == 0);
-    CHECK(st.ready == 8); /* the others, and main, which looks whether it was the last */
     mw_host_free(h);
 }
 

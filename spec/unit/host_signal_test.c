@@ -93,3 +93,37 @@ TEST(the_hosts_own_warnings_have_the_same_form) {
     CHECK(strncmp(logged, "2 {\"time\":\"", 11) == 0);
     CHECK(strstr(logged, "\"level\":\"warn\",\"text\":\"watch made at test:1 was never closed") != NULL);
 }
+
+static void look_at_all(struct sigaction *out) {
+    for (int number = 1; number < NSIG; number++)
+        if (sigaction(number, NULL, &out[number]) < 0) memset(&out[number], 0, sizeof *out);
+}
+TEST(no_handler_is_installed_save_that_of_the_timer_where_it_is_asked_for) {
+    static const char text[] = "local mw = require 'moonwire' assert(mw.process.run { 'true' }) mw.task.sleep(0.001) for i = 1, 300000 do i = i + 1 end";
+    const enum mw_preempt kinds[] = { MW_PREEMPT_DEFAULT, MW_PREEMPT_NONE, MW_PREEMPT_COUNT, MW_PREEMPT_TIMER };
+    struct sigaction before[NSIG], after[NSIG];
+
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        struct mw_config cfg;
+        struct mw_step st = { .alive = 1 };
+        struct mw_err err;
+        mw_host *h = NULL;
+
+        mw_config_init(&cfg);
+        cfg.on_error = on_error;
+        cfg.preempt = kinds[k];
+        REQUIRE(mw_policy_new(&cfg.policy, &err) == 0 && mw_policy_add(cfg.policy, MW_TRUST, MW_ALLOW, "true", &err) == 0);
+        fail_code = 0;
+        look_at_all(before);
+        REQUIRE(mw_host_new(&cfg, &h, &err) == 0);
+        mw_policy_free(cfg.policy);
+        CHECK_INT(mw_host_load_string(h, text, strlen(text), "=test", &err), 0);
+        while (st.alive) CHECK_INT(mw_host_step(h, 1000, &st, &err), 0);
+        CHECK_INT(fail_code, 0);
+        look_at_all(after);
+        for (int number = 1; number < NSIG; number++)
+            if (before[number].sa_handler != after[number].sa_handler && !(kinds[k] == MW_PREEMPT_TIMER && number == SIGVTALRM))
+                check_fail(__FILE__, __LINE__, "preempt %d took signal %d", (int)kinds[k], number);
+        mw_host_free(h);
+    }
+}

@@ -264,7 +264,7 @@ TEST(there_is_no_spin_between_steps_nor_on_a_borrowed_loop) {
     struct mw_spin_counts n;
 
     start(&p, NULL, AUTO, 3, until_1000);
-    while (mw_host_loop_turn(p.host, -1, 0)) {}
+    while (mw_host_loop_turn(p.host, -1)) {}
     n = finish(&p);
     CHECK_INT(n.waits, 0);
     CHECK_INT(n.spins, 0);

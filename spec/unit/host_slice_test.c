@@ -1,0 +1,205 @@
+/* Steps with a budget: a script that computes stands still at its end, goes on in the next, and sees nothing of it.
+ * Knows: moonwire.h. Never: how long something takes. */
+#include "support/check.h"
+
+#include "moonwire.h"
+
+#define BUDGET_US 500
+#define STEPS_MAX 200000
+#define BUSY "local function busy(n) local x = 0 for i = 1, n or 3000000 do x = x + i end return x end "
+
+struct seen {
+    char print[4096], error[1024];
+    int errors, code;
+    unsigned steps, cut;                /* steps, and those that left somebody ready */
+};
+
+static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
+    struct seen *s = ud;
+    (void)h;
+    snprintf(s->print + strlen(s->print), sizeof s->print - strlen(s->print), "%.*s", (int)len, text);
+}
+static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
+    struct seen *s = ud;
+    (void)h;
+    (void)traceback;
+    s->errors++;
+    s->code = err->code;
+    snprintf(s->error, sizeof s->error, "%s", err->message);
+}
+
+static mw_host *make(struct seen *s, enum mw_preempt how, uint64_t step_ns, const char *text) {
+    struct mw_config cfg;
+    struct mw_err err;
+    mw_host *h = NULL;
+
+    memset(s, 0, sizeof *s);
+    mw_config_init(&cfg);
+    cfg.on_print = on_print;
+    cfg.on_error = on_error;
+    cfg.shutdown_ms = 200;
+    cfg.ud = s;
+    cfg.preempt = how;
+    cfg.limits.step_ns = step_ns;
+    if (mw_host_new(&cfg, &h, &err) != 0) printf("# %s\n", err.message);
+    if (h != NULL && mw_host_load_string(h, text, strlen(text), "=test", &err) != 0) printf("# %s\n", err.message);
+    return h;
+}
+static int step(mw_host *h, struct seen *s) {
+    struct mw_step st;
+
+    if (mw_host_step(h, BUDGET_US, &st, NULL) != 0) return 0;
+    s->steps++;
+    if (st.ready > 0) s->cut++;
+    return st.alive;
+}
+static void steps(mw_host *h, struct seen *s) {
+    while (step(h, s) && s->steps < STEPS_MAX) {}
+}
+
+static const enum mw_preempt kinds[] = { MW_PREEMPT_DEFAULT, MW_PREEMPT_COUNT, MW_PREEMPT_TIMER };
+#define EACH_KIND(how) for (size_t at_ = 0; at_ < sizeof kinds / sizeof *kinds; at_++) for (enum mw_preempt how = kinds[at_], *once_ = &how; once_ != NULL; once_ = NULL)
+
+/* The script prints `want`, in more than one step, and nothing went wrong. */
+static void cut_and_right(enum mw_preempt how, const char *text, const char *want) {
+    struct seen s;
+    mw_host *h = make(&s, how, MW_LIMIT_OFF, text);
+
+    REQUIRE(h != NULL);
+    steps(h, &s);
+    CHECK(s.cut > 0);
+    CHECK(s.errors == 0);
+    if (strcmp(s.print, want) != 0) printf("# kind %d: '%s' %s\n", (int)how, s.print, s.error);
+    CHECK(strcmp(s.print, want) == 0);
+    mw_host_free(h);
+}
+
+TEST(a_loop_that_never_waits_is_cut_at_the_budget_and_counts_right) {
+    EACH_KIND(how) cut_and_right(how, BUSY "print(busy(), 'done')", "4500001500000\tdone\n");
+}
+
+TEST(a_script_without_a_limit_is_cut_too) {
+    EACH_KIND(how) cut_and_right(how, BUSY "for i = 1, 3 do busy(500000) end print(busy(1000000))", "500000500000\n");
+}
+
+TEST(coroutines_and_protected_calls_and_iterators_go_on_where_they_stood) {
+    static const char text[] = BUSY
+        "local co = coroutine.wrap(function(a) for i = 1, 4 do busy(400000) a = a + coroutine.yield(a) end return 'end' end)\n"
+        "local inner = coroutine.wrap(function() return coroutine.wrap(function() busy() return 7 end)() + 1 end)\n"
+        "local t = setmetatable({}, {__index = function(_, k) return busy(400000) + k end, __close = function() busy() print('closed') end})\n"
+        "print(co(1), co(2), co(3), co(4), co(5))\n"
+        "print(inner(), t[1], pcall(function() local c <close> = t busy() error('x', 0) end))\n"
+        "for k in (function() busy() return 9 end) do print(k) break end\n";
+    EACH_KIND(how) cut_and_right(how, text, "1\t3\t6\t10\tend\nclosed\n8\t80000200001\tfalse\tx\n9\n");
+}
+
+TEST(what_cannot_be_suspended_goes_on_to_its_end) {
+    static const char text[] = BUSY
+        "local t = {} for i = 1, 200 do t[i] = (i * 37) % 199 end\n"
+        "table.sort(t, function(a, b) busy(20000) return a < b end)\n"
+        "for i = 2, 200 do assert(t[i - 1] <= t[i]) end\n"
+        "print((string.gsub('abc', '.', function(c) busy(300000) return c:upper() end)))\n"
+        "print(select('#', string.gsub('a', '.', coroutine.wrap(function() busy() return 'x' end)))) busy() busy()\n";
+    EACH_KIND(how) cut_and_right(how, text, "ABC\n2\n");
+}
+
+TEST(many_short_coroutines_are_cut_between_them) {
+    EACH_KIND(how) cut_and_right(how, "local n = 0 for i = 1, 100000 do n = n + coroutine.wrap(function() return 1 end)() end print(n)", "100000\n");
+}
+
+TEST(no_other_task_runs_while_one_stands_still) {
+    static const char text[] = BUSY
+        "local t = require('moonwire').task local within, seen = false, 0\n"
+        "local other = t.spawn(function() while true do assert(not within) seen = seen + 1 t.pass() end end)\n"
+        "t.sleep(0.001)\n"
+        "for i = 1, 5 do within = true busy() within = false t.pass() end\n"
+        "other:cancel() print(seen > 5)\n";
+    EACH_KIND(how) cut_and_right(how, text, "true\n");
+}
+
+TEST(a_script_that_never_ends_is_cut_until_it_has_used_its_limit) {
+    EACH_KIND(how) {
+        struct seen s;
+        mw_host *h = make(&s, how, 60000000, "while true do end");
+
+        REQUIRE(h != NULL);
+        steps(h, &s);
+        CHECK(s.cut > 1);
+        CHECK(s.errors == 1 && s.code == MW_ELIMIT);
+        mw_host_free(h);
+    }
+}
+
+TEST(many_cuts_do_not_add_up_for_a_script_that_waits_between) {
+    static const char text[] = BUSY "local t = require('moonwire').task for i = 1, 40 do busy(400000) t.pass() end print('all')";
+    EACH_KIND(how) {
+        struct seen s;
+        mw_host *h = make(&s, how, 10000000000u, text);
+
+        REQUIRE(h != NULL);
+        steps(h, &s);
+        CHECK(s.cut > 0 && s.errors == 0);
+        CHECK(strcmp(s.print, "all\n") == 0);
+        mw_host_free(h);
+    }
+}
+
+TEST(one_that_stands_still_can_be_interrupted_cancelled_and_freed) {
+    static const char loop[] = "local c <close> = setmetatable({}, {__close = function() print('closed') end}) while true do end";
+    static const char late[] = BUSY "local t = require('moonwire').task print(pcall(t.timeout, 0.001, function() busy(3000000) t.sleep(10) end))";
+    EACH_KIND(how) {
+        struct seen s;
+        mw_host *h = make(&s, how, MW_LIMIT_OFF, loop);
+
+        REQUIRE(h != NULL);
+        for (int i = 0; i < 3; i++) CHECK(step(h, &s) == 1);
+        CHECK(s.cut > 0);
+        mw_host_interrupt(h, 3, "enough");
+        steps(h, &s);
+        CHECK(strcmp(s.print, "closed\n") == 0);
+        mw_host_free(h);
+
+        h = make(&s, how, MW_LIMIT_OFF, loop);
+        REQUIRE(h != NULL);
+        for (int i = 0; i < 3; i++) CHECK(step(h, &s) == 1);
+        mw_host_free(h);
+        CHECK(strcmp(s.print, "closed\n") == 0);
+
+        h = make(&s, how, MW_LIMIT_OFF, late);
+        REQUIRE(h != NULL);
+        steps(h, &s);
+        CHECK(s.cut > 0);
+        CHECK(strstr(s.print, "ETIMEDOUT") != NULL || strstr(s.print, "timed out") != NULL);
+        mw_host_free(h);
+    }
+}
+
+TEST(without_a_budget_or_in_a_run_it_goes_on_to_its_wait) {
+    EACH_KIND(how) {
+        struct seen s;
+        struct mw_step st;
+        int status = -1;
+        mw_host *h = make(&s, how, MW_LIMIT_OFF, BUSY "busy() print('one') require('moonwire').task.sleep(0.001) busy() print('two')");
+
+        REQUIRE(h != NULL);
+        CHECK(step(h, &s) == 1);
+        CHECK(mw_host_step(h, 0, &st, NULL) == 0);
+        CHECK(strcmp(s.print, "one\n") == 0);
+        CHECK(mw_host_run(h, &status, NULL) == 0);
+        CHECK(strcmp(s.print, "one\ntwo\n") == 0);
+        CHECK(status == 0);
+        mw_host_free(h);
+    }
+}
+
+TEST(without_preemption_the_budget_binds_between_tasks) {
+    struct seen s;
+    struct mw_step st;
+    mw_host *h = make(&s, MW_PREEMPT_NONE, 0, BUSY "for i = 1, 8 do require('moonwire').task.spawn(function() busy() print(i) end) end");
+
+    REQUIRE(h != NULL);
+    for (int i = 0; i < STEPS_MAX && s.print[0] == 0; i++) CHECK(mw_host_step(h, 1, &st, NULL) == 0);
+    CHECK(strcmp(s.print, "1\n") == 0);
+    CHECK(st.ready == 8); /* the others, and main, which looks whether it was the last */
+    mw_host_free(h);
+}
