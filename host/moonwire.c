@@ -29,6 +29,7 @@
 #include "io/process.h"
 #include "io/sink.h"
 #include "io/stdio.h"
+#include "moonwire_in.h"
 #include "moonwire_seed.h"
 #include "policy/confine.h"
 #include "share/holdings.h"
@@ -119,10 +120,15 @@ static int hook_furnish(void *ud, struct mw_seed_wish *wish, struct mw_seed **ou
 
 /* ---- Making and ending -------------------------------------------------------------------------------------------------- */
 
-static int furnish(lua_State *L) { /* in a protected call: config */
+static int furnish(lua_State *L) { /* in a protected call: config, whether the state is somebody else's */
     const struct mw_config *cfg = lua_touserdata(L, 1);
-    mw_doors_furnish(L);
-    if (cfg->script_path != NULL) {
+    int lent = lua_toboolean(L, 2);
+
+    if (lent) mw_doors_open(L);
+    else mw_doors_furnish(L);
+    if (lent) {
+        /* its modules are found as they were */
+    } else if (cfg->script_path != NULL) {
         const char *slash = strrchr(cfg->script_path, '/');
         lua_pushlstring(L, slash == NULL ? "." : cfg->script_path, slash == NULL || slash == cfg->script_path ? 1 : (size_t)(slash - cfg->script_path));
         mw_std_set_script_dir(L, lua_tostring(L, -1));
@@ -131,7 +137,7 @@ static int furnish(lua_State *L) { /* in a protected call: config */
         mw_std_set_script_dir(L, NULL);
     }
     if (cfg->shares != NULL) mw_shared_set(L, cfg->shares);
-    mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->notify_fd, cfg->warden, cfg->child_files});
+    mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->notify_fd, cfg->warden, cfg->child_files, lent});
     return 0;
 }
 
@@ -234,7 +240,7 @@ static void free_assembly(struct assembly *a) {
     free(a);
 }
 
-static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
+static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
     struct assembly *a = calloc(1, sizeof *a);
     struct mw_hooks *hooks;
     int rc;
@@ -250,7 +256,8 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     if (a->cfg.limits.memory == 0) a->cfg.limits.memory = a->cfg.memory_limit;
     rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
     if (rc == 0) rc = free_modules(a->policy, a->cfg.no_script_modules ? NULL : cfg->script_path, err);
-    if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &a->cfg.limits, &a->host, err);
+    if (rc == 0 && lent != NULL) rc = mw_host_create_in(lent, &a->cfg.limits, &a->host, err);
+    else if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &a->cfg.limits, &a->host, err);
     if (rc == 0 && a->cfg.mends_faults && (rc = mw_share_catch(a->host, NULL, err)) < 0) mw_host_destroy(a->host, 0);
     if (rc < 0) {
         free_assembly(a);
@@ -277,8 +284,10 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
     mw_host_set_preempt(a->host, a->cfg.preempt, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy));
     lua_pushcfunction(mw_host_state(a->host), furnish);
     lua_pushlightuserdata(mw_host_state(a->host), &a->cfg); /* not the caller's: that may be an older, shorter one */
-    if (lua_pcall(mw_host_state(a->host), 1, 0, 0) != LUA_OK) {
+    lua_pushboolean(mw_host_state(a->host), lent != NULL);
+    if (lua_pcall(mw_host_state(a->host), 2, 0, 0) != LUA_OK) {
         mw_err_set(err, MW_ENOMEM, "host", NULL, lua_tostring(mw_host_state(a->host), -1));
+        lua_pop(mw_host_state(a->host), 1);
         mw_host_free(a->host);
         return MW_ENOMEM;
     }
@@ -287,11 +296,15 @@ static int make(uv_loop_t *loop, const struct mw_config *cfg, mw_host **out, str
 }
 
 int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
-    return make(NULL, cfg, out, err);
+    return make(NULL, NULL, cfg, out, err);
 }
 int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
     if (loop == NULL) return mw_err_set(err, MW_EINVAL, "host", NULL, "no loop was given");
-    return make(loop, cfg, out, err);
+    return make(loop, NULL, cfg, out, err);
+}
+
+int mw_host_new_in(lua_State *L, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
+    return make(NULL, L, cfg, out, err);
 }
 
 void mw_host_free(mw_host *h) {

@@ -37,7 +37,9 @@ static const luaL_Reg doors[] = {
     {"task", mw_door_task},
     {"tls", mw_door_tls},
     {"trace", mw_door_trace},
+#ifndef MW_MODULE /* a Lua of somebody else's has luv itself */
     {"uv", mw_door_uv},
+#endif
     {"worker", mw_door_worker},
 };
 
@@ -101,11 +103,7 @@ int mw_module_public(const char *name) {
     return 1;
 }
 
-int mw_doors_furnish(lua_State *L) {
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        luaL_requiref(L, plain[i].name, plain[i].func, 1);
-        lua_pop(L, 1);
-    }
+void mw_doors_open(lua_State *L) {
     mw_codec_open(L);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
@@ -117,6 +115,14 @@ int mw_doors_furnish(lua_State *L) {
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
+}
+
+int mw_doors_furnish(lua_State *L) {
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        luaL_requiref(L, plain[i].name, plain[i].func, 1);
+        lua_pop(L, 1);
+    }
+    mw_doors_open(L);
     mw_std_open(L);
     return 0;
 }

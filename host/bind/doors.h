@@ -8,6 +8,8 @@
 /* Opens the library in a fresh state: Lua's own parts in their guarded forms, `core` with every door, and the way to the
  * embedded modules. In a protected call.                                                          [-0, +0, e] */
 int mw_doors_furnish(lua_State *L);
+/* The same without Lua's own parts: `core`, and the way to the embedded modules.                  [-0, +0, e] */
+void mw_doors_open(lua_State *L);
 
 /* Pushes the module `name` ("moonwire", "moonwire.task", "uv"), loading it on first use; always the same object.
  * Returns 1, or 0 and pushes nothing when there is no such module.                                [-0, +0|1, e] */

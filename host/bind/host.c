@@ -44,8 +44,10 @@ void mw_host_door_set(lua_State *L, const struct mw_host_door *given) {
         lua_pushstring(L, given->args[i]);
         lua_rawseti(L, -2, (lua_Integer)i - (lua_Integer)given->args_zero);
     }
-    lua_pushvalue(L, -1);
-    lua_setglobal(L, "arg");
+    if (!given->keeps_arg) {
+        lua_pushvalue(L, -1);
+        lua_setglobal(L, "arg");
+    }
     lua_setfield(L, -2, "args");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);
 }

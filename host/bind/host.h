@@ -12,6 +12,7 @@ struct mw_host_door {
     size_t args_zero;                       /* which of them is arg[0] */
     int parent_fd, parent_stdio, notify_fd, warden;
     uint64_t child_files;
+    int keeps_arg;                          /* 1: the global `arg` is somebody else's */
 };
 
 /* Keeps copies of what the assembly was given for the doors; sets the global `arg`.                      [-0, +0, m] */

@@ -2,13 +2,20 @@
  * the whole task, and not the coroutine.
  * Knows: core, lua.h. Never: resumes a task's base. */
 #include <lauxlib.h>
+#include <lualib.h>
 
 #include "core/inside.h"
 #include "core/raise.h"
 
+/* In a state that is not ours a script gets what Lua gives it: a string. */
+static int wrong(lua_State *L, const char *fmt, const char *what) {
+    if (mw_host_of(L)->lent) return luaL_error(L, fmt, what);
+    return mw_raise_inval(L, "coroutine", fmt, what);
+}
+
 static lua_State *get_co(lua_State *L) {
     lua_State *co = lua_tothread(L, 1);
-    if (co == NULL) mw_raise_inval(L, "coroutine", "coroutine expected, got %s", luaL_typename(L, 1));
+    if (co == NULL) wrong(L, "coroutine expected, got %s", luaL_typename(L, 1));
     return co;
 }
 
@@ -113,12 +120,12 @@ static int resume_k(lua_State *L, int status, lua_KContext ctx) { /* [... co] */
     int passed, n;
     (void)status;
     lua_pop(L, 1);
-    mw_co_mark(co, MW_CO_WAITS, 0);
+    mw_co_mark(L, co, MW_CO_WAITS, 0);
     n = go(L, co, 0, &passed); /* co is held by the stack of whoever called us: argument 1 or the upvalue */
     return passed ? pass_on(L, co, (int)ctx) : finish(L, co, n, (int)ctx);
 }
 static int pass_on(lua_State *L, lua_State *co, int wrapped) {
-    mw_co_mark(co, MW_CO_WAITS, 1);
+    mw_co_mark(L, co, MW_CO_WAITS, 1);
     if (wrapped) lua_pushvalue(L, lua_upvalueindex(1));
     else lua_pushvalue(L, 1);
     return lua_yieldk(L, 0, wrapped, resume_k);
@@ -149,7 +156,7 @@ static int wrapped_call(lua_State *L) {
 }
 static int co_create(lua_State *L) {
     lua_State *co;
-    if (lua_type(L, 1) != LUA_TFUNCTION) return mw_raise_inval(L, "coroutine", "function expected, got %s", luaL_typename(L, 1));
+    if (lua_type(L, 1) != LUA_TFUNCTION) return wrong(L, "function expected, got %s", luaL_typename(L, 1));
     co = lua_newthread(L);
     lua_pushvalue(L, 1);
     lua_xmove(L, co, 1);
@@ -160,11 +167,17 @@ static int co_wrap(lua_State *L) {
     lua_pushcclosure(L, wrapped_call, 1);
     return 1;
 }
+static int is_main(lua_State *L) {
+    int yes = lua_pushthread(L);
+    lua_pop(L, 1);
+    return yes;
+}
 static int at_base(lua_State *L) {
-    return L == mw_host_of(L)->L || (mw_co_bits(L) & MW_CO_BASE) != 0;
+    const mw_host *h = mw_host_of(L);
+    return L == h->L || (mw_co_bits(L) & MW_CO_BASE) != 0 || (h->lent && is_main(L));
 }
 static int co_yield(lua_State *L) {
-    if (at_base(L)) return mw_raise_inval(L, "coroutine", "attempt to yield from outside a coroutine");
+    if (at_base(L)) return wrong(L, "attempt to yield from outside a coroutine", NULL);
     return lua_yield(L, lua_gettop(L));
 }
 static int co_status(lua_State *L) {
@@ -185,7 +198,7 @@ static int co_close(lua_State *L) { /* close(co) -> true | false, err           
     lua_State *co = get_co(L);
     const char *status = status_of(L, co);
 
-    if (status[0] != 's' && status[0] != 'd') return mw_raise_inval(L, "coroutine", "cannot close a %s coroutine", status);
+    if (status[0] != 's' && status[0] != 'd') return wrong(L, "cannot close a %s coroutine", status);
     if (shut(L, co) == LUA_OK) {
         lua_pushboolean(L, 1);
         return 1;
@@ -195,10 +208,31 @@ static int co_close(lua_State *L) { /* close(co) -> true | false, err           
     return 2;
 }
 
+static const luaL_Reg fns[] = {{"create", co_create}, {"resume", co_resume}, {"wrap", co_wrap}, {"yield", co_yield},
+                               {"status", co_status}, {"isyieldable", co_isyieldable}, {"running", co_running}, {"close", co_close},
+                               {NULL, NULL}};
+
 int mw_coroutine_open(lua_State *L) {
-    static const luaL_Reg fns[] = {{"create", co_create}, {"resume", co_resume}, {"wrap", co_wrap}, {"yield", co_yield},
-                                   {"status", co_status}, {"isyieldable", co_isyieldable}, {"running", co_running}, {"close", co_close},
-                                   {NULL, NULL}};
     luaL_newlib(L, fns);
     return 1;
+}
+
+/* What somebody has put in the place of Lua's own stays. */
+void mw_coroutine_amend(lua_State *L, lua_CFunction luas) {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, LUA_COLIBNAME) == LUA_TTABLE) {     /* [loaded lib] */
+        lua_pushcfunction(L, luas);
+        lua_call(L, 0, 1);                                      /* [loaded lib own] */
+        for (const luaL_Reg *it = fns; it->name != NULL; it++) {
+            lua_getfield(L, -2, it->name);
+            lua_getfield(L, -2, it->name);
+            if (lua_tocfunction(L, -1) != NULL && lua_tocfunction(L, -1) == lua_tocfunction(L, -2)) {
+                lua_pushcfunction(L, it->func);
+                lua_setfield(L, -5, it->name);
+            }
+            lua_pop(L, 2);
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 2);
 }

@@ -132,7 +132,7 @@ void mw_hook_watch(lua_State *L) {
 
     if (h->preempt == MW_PREEMPT_COUNT && (h->limits.step_ns != MW_LIMIT_OFF || h->watchful || h->slices))
         lua_sethook(L, look, LUA_MASKCOUNT, h->slices ? LOOK_SLICE : LOOK);
-    else lua_sethook(L, NULL, 0, 0);
+    else if (!h->lent || lua_gethook(L) == strike || lua_gethook(L) == look) lua_sethook(L, NULL, 0, 0); /* another is somebody else's */
 }
 
 /* The count of a hook is its coroutine's own: code that makes many short ones is counted by them. */

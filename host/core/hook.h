@@ -40,9 +40,13 @@ struct mw_host_head {            /* what a host begins with, so that these looks
         const char *type;
     } known[MW_KNOWN];
 };
+#ifdef MW_MODULE                /* the states were there before their host: core/lent_module.c */
+struct mw_host_head *mw_host_head(lua_State *L);
+#else
 static inline struct mw_host_head *mw_host_head(lua_State *L) {
     return (struct mw_host_head *)(*(uintptr_t *)lua_getextraspace(L) & ~(uintptr_t)3); /* as mw_host_of */
 }
+#endif
 int mw_step_may_wait(lua_State *L);
 static inline int mw_step_is_long(lua_State *L) {
     return atomic_load_explicit(&mw_host_head(L)->long_step, memory_order_relaxed) && mw_step_may_wait(L);

@@ -21,6 +21,7 @@
 #define WATCHED 1000            /* descriptors that the loop's table has room for from the start */
 #define DRAIN_NS 5000000000u    /* how long a stuck thread-pool job may hold the end of a host */
 
+#ifndef MW_MODULE
 mw_host *mw_host_of(lua_State *L) {
     uintptr_t at = *(uintptr_t *)lua_getextraspace(L); /* states that we made: coroutines copy it from the main one */
     return (mw_host *)(at & ~(uintptr_t)MW_CO_BITS);
@@ -28,10 +29,15 @@ mw_host *mw_host_of(lua_State *L) {
 uintptr_t mw_co_bits(lua_State *co) {
     return *(uintptr_t *)lua_getextraspace(co) & MW_CO_BITS;
 }
-void mw_co_mark(lua_State *co, uintptr_t bit, int on) {
+void mw_co_mark(lua_State *L, lua_State *co, uintptr_t bit, int on) {
     uintptr_t *at = lua_getextraspace(co);
+    (void)L;
     *at = on ? *at | bit : *at & ~bit;
 }
+void mw_host_introduce(lua_State *L, mw_host *h) {
+    *(mw_host **)lua_getextraspace(L) = h;
+}
+#endif
 
 /* ---- Lua outside tasks ------------------------------------------------------------------------------------------------ */
 
@@ -225,9 +231,12 @@ static int room_for_loop(struct mw_err *err) {
     return rc;
 }
 
-static int open_state(lua_State *L) { /* in a protected call */
+static int open_state(lua_State *L) { /* in a protected call: host */
+    mw_host *h = lua_touserdata(L, 1);
+
+    mw_host_introduce(L, h);
     mw_raise_open(L);
-    mw_state_open(L);
+    if (!h->lent) mw_state_open(L);
     return 0;
 }
 
@@ -292,11 +301,12 @@ static void close_loop_handles(mw_host *h) {
         if (!uv_is_closing(all[i])) uv_close(all[i], mw_host_handle_closed);
 }
 
-int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struct mw_limits *limits, mw_host **out, struct mw_err *err) {
+static int create(uv_loop_t *loop, lua_State *lent, lua_Alloc alloc, void *alloc_ud, const struct mw_limits *limits, mw_host **out, struct mw_err *err) {
     mw_host *h = calloc(1, sizeof *h);
     int rc;
 
     if (h == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    h->lent = lent != NULL;
     if (limits != NULL) h->limits = h->limits_given = *limits;
     mw_limits_fill(&h->limits);
     if (mw_state_prepare(h, alloc, alloc_ud) < 0) {
@@ -326,16 +336,26 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
     h->root = mw_scope_create(h);
     if (h->root == NULL) goto fail;
     h->root->supervise = 1;
-    h->L = mw_state_new(h);
+    h->L = lent != NULL ? lent : mw_state_new(h);
     if (h->L == NULL) goto fail;
-    *(mw_host **)lua_getextraspace(h->L) = h;
     lua_pushcfunction(h->L, open_state);
-    if (lua_pcall(h->L, 0, 0, 0) != LUA_OK) goto fail;
+    lua_pushlightuserdata(h->L, h);
+    if (lua_pcall(h->L, 1, 0, 0) != LUA_OK) {
+        lua_pop(h->L, 1);
+        goto fail;
+    }
     *out = h;
     return 0;
 fail:
     mw_host_destroy(h, 0);
     return mw_err_set(err, rc, "host", NULL, NULL);
+}
+
+int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struct mw_limits *limits, mw_host **out, struct mw_err *err) {
+    return create(loop, NULL, alloc, alloc_ud, limits, out, err);
+}
+int mw_host_create_in(lua_State *L, const struct mw_limits *limits, mw_host **out, struct mw_err *err) {
+    return create(NULL, L, NULL, NULL, limits, out, err);
 }
 
 /* ---- The end ------------------------------------------------------------------------------------------------------------ */
@@ -360,7 +380,7 @@ static void free_host(mw_host *h) {
 
     mw_step_begin(h);
     h->finishing = 1;
-    if (h->L != NULL) lua_close(h->L);
+    if (h->L != NULL && !h->lent) lua_close(h->L);
     h->L = NULL;
     mw_state_end(h);
     mw_tick_stop(h);
@@ -373,10 +393,10 @@ static void free_host(mw_host *h) {
     }
 }
 
-void mw_host_destroy(mw_host *h, unsigned grace_ms) {
+/* Until nothing is open any more; the state and the loop are still there. */
+static void wind_up(mw_host *h, unsigned grace_ms) {
     uint64_t until;
 
-    if (h == NULL) return;
     if (h->root != NULL) {
         if (!h->exiting) {
             mw_host_exit(h, 0, "the host is shutting down");
@@ -398,6 +418,22 @@ void mw_host_destroy(mw_host *h, unsigned grace_ms) {
     if (h->works == 0 && h->owns_loop) uv_run(h->loop, UV_RUN_DEFAULT);
     else
         while (h->open_handles > 0) uv_run(h->loop, UV_RUN_NOWAIT);
+    h->wound_up = 1;
+}
+
+void mw_host_leave(mw_host *h, unsigned grace_ms) {
+    if (h->wound_up) return;
+    if (h->running != NULL) mw_task_forsake(h->running); /* the code beneath us never goes on */
+    h->running = NULL;
+    h->turning = h->draining = h->yielding = 0;
+    atomic_store(&h->co, NULL);
+    wind_up(h, grace_ms);
+    h->finishing = 1;
+}
+
+void mw_host_destroy(mw_host *h, unsigned grace_ms) {
+    if (h == NULL) return;
+    if (!h->wound_up) wind_up(h, grace_ms);
     free_host(h);
     if (h->owns_loop) {
         uv_walk(h->loop, close_any, NULL);

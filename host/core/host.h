@@ -42,6 +42,30 @@ int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struc
  * Lua state, then the loop (in that order). NULL is fine. */
 void mw_host_destroy(mw_host *h, unsigned grace_ms);
 
+/* ---- In somebody else's Lua state (the module for plain Lua only) --------------------------------------------------------- */
+
+/* A host on a loop of its own in the state of L, whose memory, collector, libraries and end stay its owner's. In a C function that
+ * Lua called, with 20 free slots. */
+int mw_host_create_in(lua_State *L, const struct mw_limits *limits, mw_host **out, struct mw_err *err);
+/* The coroutine that is mw_host_state from now on: the main one, or that which turns the loop. */
+void mw_host_stand_on(mw_host *h, lua_State *L);
+/* Makes it ready for another run, after one has ended: what is open stays open. */
+void mw_host_again(mw_host *h);
+/* What a run has left when its time was up is ended without waiting. */
+void mw_host_clear(mw_host *h);
+/* Before the state's other finalizers run: all that mw_host_destroy does but the last, so that they find nothing open. Also inside a
+ * turn that will never go on (os.exit). */
+void mw_host_leave(mw_host *h, unsigned grace_ms);
+/* The host of L's state, or NULL: there is none, or there is none any more. */
+mw_host *mw_host_lookup(lua_State *L);
+/* From now on whoever asks for it (mw_host_of) gets an error: it is about to be freed. */
+void mw_host_farewell(lua_State *L);
+/* In a forked child: nothing of it is touched any more, and whoever asks for it (mw_host_of) gets an error. Async-signal-safe. */
+void mw_host_orphan(mw_host *h);
+int mw_host_is_orphan(const mw_host *h);
+/* Why mw_host_interrupt_at ended the run; NULL: it did not. */
+const char *mw_host_interrupt_why(mw_host *h);
+
 uv_loop_t *mw_host_loop(mw_host *h);
 lua_State *mw_host_state(mw_host *h);          /* the main state; scripts run in tasks of it */
 struct mw_hooks *mw_host_hooks(mw_host *h);

@@ -24,7 +24,8 @@
 /* The low bits of the host's pointer in a coroutine's extra space: a task's base; a script's coroutine in which a primitive waits. */
 enum { MW_CO_BASE = 1, MW_CO_WAITS = 2, MW_CO_BITS = 3 };
 uintptr_t mw_co_bits(lua_State *co);
-void mw_co_mark(lua_State *co, uintptr_t bit, int on);
+void mw_co_mark(lua_State *L, lua_State *co, uintptr_t bit, int on);                                       /* [-0, +0, m] */
+void mw_host_introduce(lua_State *L, mw_host *h);   /* from now on mw_host_of finds it                           [-0, +0, m] */
 
 enum mw_task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_DONE };
 
@@ -58,6 +59,7 @@ struct mw_task {
     unsigned sliced : 1;            /* it stands still where the step's budget ended, and has waited for nothing */
     uint64_t held;                  /* sliced: what it has used of its limit: ticks, or COUNT: ns of processor time */
     unsigned broken : 1;            /* mw_host_break found it running, in this step */
+    unsigned answers : 1;           /* whoever made it asks how it ended: nobody else is told */
     char *name, *why;               /* may be NULL */
 };
 
@@ -98,6 +100,9 @@ struct mw_host {
     uv_loop_t *loop, own;
     int owns_loop;
     lua_State *L;
+    int lent;                       /* the state was there before, and is somebody else's */
+    int wound_up;                   /* see mw_host_leave */
+    int orphan;                     /* see mw_host_orphan */
     struct mw_hooks hooks;
     struct mw_policy *policy;
     const char *stand;              /* see mw_host_stand */
@@ -194,6 +199,7 @@ struct mw_host {
 void mw_task_ready(mw_task *t, int code);           /* out of its wait, into the ready queue */
 mw_scope *mw_task_cancelling(mw_task *t);           /* the scope that cancels t now, or t->home if it is t itself; NULL: none */
 void mw_task_kill(mw_task *t);                      /* hard: closes its coroutine without yields */
+void mw_task_forsake(mw_task *t);                   /* the one that runs has ended, for all others: nobody goes back to it */
 void mw_idle(uv_idle_t *it);                        /* does nothing: keeps the loop from sleeping */
 /* loop.c */
 int mw_loop_open(mw_host *h);                       /* the loop's hooks; 0 or a code with nothing opened */

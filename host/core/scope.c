@@ -175,7 +175,7 @@ static int keep(lua_State *L) { /* scope error -> */
 }
 
 void mw_scope_drop_task(mw_scope *s, mw_task *t) {
-    int failure = is_failure(t) && mw_wait_empty(&t->ended); /* a waiting joiner takes the error */
+    int failure = is_failure(t) && !t->answers && mw_wait_empty(&t->ended); /* a waiting joiner takes the error */
 
     mw_list_remove(&t->member);
     if (!t->daemon) s->live--;

@@ -19,6 +19,9 @@ mw_task *mw_task_hold(mw_task *t) {
 unsigned mw_task_number(const mw_task *t) {
     return t->number;
 }
+void mw_task_answers(mw_task *t) {
+    t->answers = 1;
+}
 int mw_task_done(const mw_task *t) {
     return t->state == TASK_DONE;
 }
@@ -68,6 +71,7 @@ static int start(mw_scope *scope, lua_State *L, int nargs, const char *name, int
     if (h->closing || (h->exiting && scope->cancelled)) return mw_err_set(err, MW_ECANCELED, "task", name, "the host is shutting down");
     luaL_checkstack(L, nargs + 8, "task");
     co = lua_newthread(L);                  /* [f args... co] */
+    mw_co_mark(L, co, MW_CO_BASE, 1);
     if (!lua_checkstack(co, nargs + 8)) return mw_err_set(err, MW_ENOMEM, "task", name, NULL);
     ref = luaL_ref(L, LUA_REGISTRYINDEX);   /* [f args...] */
     t = calloc(1, sizeof *t);
@@ -81,7 +85,6 @@ static int start(mw_scope *scope, lua_State *L, int nargs, const char *name, int
         return mw_err_set(err, MW_ENOMEM, "task", name, NULL);
     }
     if (h->picture != NULL) mw_picture_named(h, h->task_number + 1, name, L, -nargs - 1);
-    mw_co_mark(co, MW_CO_BASE, 1);
     if (!bare) {
         lua_pushcfunction(co, base);
         lua_pushlightuserdata(co, t);
@@ -256,6 +259,10 @@ static void end(mw_task *t, int nresults) {
     t->home = NULL;
     mw_wait_wake(&t->ended);
     mw_task_release(t);
+}
+
+void mw_task_forsake(mw_task *t) {
+    end(t, 0);
 }
 
 /* The error of a task that was closed.                                                                     [-0, +1, m] */

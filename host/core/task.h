@@ -22,6 +22,9 @@ int mw_task_start(mw_scope *scope, lua_State *L, int nargs, const char *name, in
  * it catches an error for its <close> variables, or remembers a traceback. */
 int mw_task_start_bare(mw_scope *scope, lua_State *L, int nargs, struct mw_err *err);
 
+/* How it ends is asked for by whoever made it and holds it (mw_task_push_results): no error of it is told to anybody else. */
+void mw_task_answers(mw_task *t);
+
 mw_task *mw_task_current(mw_host *h);            /* NULL outside the scheduler */
 unsigned mw_task_number(const mw_task *t);       /* from 1 in the order in which they were made */
 mw_task *mw_task_hold(mw_task *t);               /* one more reference */
@@ -73,6 +76,8 @@ int mw_task_was_cancelled(const mw_task *t);
 
 /* The guarded coroutine library: a primitive's wait inside a script's coroutine suspends the whole task. Pushes a table. */
 int mw_coroutine_open(lua_State *L);
+/* Puts its functions in the place of Lua's own, in the table that is there. luas: luaopen_coroutine.             [-0, +0, e] */
+void mw_coroutine_amend(lua_State *L, lua_CFunction luas);
 
 /* lua_pcallk's message handler: remembers the traceback of what is raised, so that an error which crosses scopes and tasks
  * keeps its first one. mw_traceback_of pushes it (or ""). */

@@ -24,12 +24,18 @@ int mw_wait_wake_one(struct mw_wait *w) {
 
 int mw_wait_possible(lua_State *L) {
     mw_host *h = mw_host_of(L);
+#ifdef MW_MODULE /* a coroutine that Lua's own resume runs would take the yield for its own */
+    if (h->running != NULL && L != atomic_load_explicit(&h->co, memory_order_relaxed)) return 0;
+#endif
     return h->running != NULL && lua_isyieldable(L) && !h->closing;
 }
 
 static int cannot(lua_State *L, mw_host *h) {
+    if (h->running == NULL && h->lent) return mw_raise_inval(L, "task", "cannot wait here: call it inside mw.main(function() ... end)");
     if (h->running == NULL) return mw_raise_inval(L, "task", "cannot wait outside a task");
     if (h->closing) return mw_raise_inval(L, "task", "cannot wait: the host is shutting down");
+    if (lua_isyieldable(L) && L != atomic_load_explicit(&h->co, memory_order_relaxed))
+        return mw_raise_inval(L, "task", "cannot wait here: this coroutine was made or resumed by what `coroutine` held before require \"moonwire\"");
     return mw_raise_inval(L, "task",
                           "cannot wait here: a C function that cannot be suspended is on the call stack "
                           "(table.sort, string.gsub, __gc, a metamethod called from C, coroutine.close, or a uv callback)");
