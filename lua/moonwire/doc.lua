@@ -297,7 +297,7 @@ end
 function doc.brief(entry)
   local text = gsub(match(text_of(entry), "^(.-)\n\n") or text_of(entry), "%s*\n%s*", " ")
   text = match(text, "^(.-)%s*```") or text
-  return match(text, "^(.-[.:;])%s+%u") or match(text, "^(.-%.)%s") or text
+  return match(text, "^(.-[^.]%.)%s") or match(text, "^(.-:)%s+%u") or text
 end
 
 --- All there is: modules with their functions, classes with their methods, aliases, error codes.

@@ -59,6 +59,21 @@ function mw.inspect(v, opts) end
 ---@field max? integer|string  bytes of the whole; 64 KiB
 ---@field line? boolean        true: never more than one line
 
+--- In plain Lua (`lua5.4`, `require "moonwire"`): runs `fn` as a task, in a scope of its own, and comes back when all that it has
+--- started is over. This is what turns the loop: whatever waits is called inside it, one run after the other, never one inside the
+--- other. Ctrl-C and TERM cancel the run. In the program a script runs inside it from its first line, and may use it all the same.
+---
+--- ```lua
+--- local mw = require "moonwire"
+--- mw.main(function()
+---   print(assert(mw.process.run{ "echo", "hello" }).stdout)
+--- end)
+--- ```
+---@param fn function
+---@param ... any  its arguments
+---@return any ...  what `fn` returns; what it raises is raised
+function mw.main(fn, ...) end
+
 --- Ends the script: cancels everything, runs what `<close>` and the shields have to do, then leaves with the status. Raises
 --- ECANCELED in its caller, so nothing behind it runs. `os.exit` is the same.
 ---@param code? integer|boolean  0 to 255; 0 unless told; true is 0, false is 1
