@@ -394,6 +394,71 @@ static int task_list(lua_State *L) {
     return 1;
 }
 
+static void put(lua_State *L, const char *key, const char *text) {
+    if (text == NULL || *text == 0) return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, key);
+}
+static void add_look(void *ud, mw_task *t, const char *name, const char *state) {
+    lua_State *L = ud;
+    struct mw_task_look look;
+    (void)name;
+    (void)state;
+
+    mw_task_look(t, &look);
+    lua_createtable(L, 0, 9);
+    lua_pushinteger(L, look.number);
+    lua_setfield(L, -2, "number");
+    put(L, "name", look.name);
+    put(L, "state", look.state);
+    put(L, "what", look.what);
+    put(L, "where", look.where);
+    put(L, "base", look.base);
+    lua_pushboolean(L, look.daemon);
+    lua_setfield(L, -2, "daemon");
+    lua_pushboolean(L, look.cancelled);
+    lua_setfield(L, -2, "cancelled");
+    lua_pushnumber(L, (lua_Number)look.ms / 1e3);
+    lua_setfield(L, -2, "seconds");
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+/* census() -> what every live task is about                                                               [-0, +1, m] */
+static int task_census(lua_State *L) {
+    lua_newtable(L);
+    mw_task_each(mw_host_of(L), add_look, L);
+    return 1;
+}
+/* cancel_number(n, why) -> boolean                                                                        [-0, +1, e] */
+static int task_cancel_number(lua_State *L) {
+    unsigned number = (unsigned)mw_param_integer(L, 1, "task.cancel_number", "the number", 0, UINT32_MAX);
+    const char *why = mw_param_text(L, 2, "task.cancel_number", "the reason", 1024, NULL);
+    mw_task *t = mw_task_find(mw_host_of(L), number);
+
+    if (t != NULL) mw_task_cancel(t, why);
+    lua_pushboolean(L, t != NULL);
+    return 1;
+}
+/* number() -> that of the task which runs                                                                 [-0, +1, -] */
+static int task_number(lua_State *L) {
+    const mw_task *t = mw_task_current(mw_host_of(L));
+
+    lua_pushinteger(L, t != NULL ? (lua_Integer)mw_task_number(t) : 0);
+    return 1;
+}
+/* supervised(f) -> scope, to be closed, whose tasks' errors go to f(number, name, err, traceback)          [-0, +1, e] */
+static int task_supervised(lua_State *L) {
+    struct mw_scope_options options = {0, 0};
+    struct scope_box *box;
+    struct mw_err err;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    box = mw_box_new(L, sizeof *box, SCOPE);
+    if (mw_scope_open(mw_host_of(L), &options, &box->s, &err) < 0) return mw_raise(L, &err);
+    lua_pushvalue(L, 1);
+    mw_scope_supervise(box->s, L);
+    return 1;
+}
+
 int mw_door_task(lua_State *L) {
     static const luaL_Reg task_methods[] = {{"join", task_join}, {"cancel", task_cancel}, {"done", task_done}, {"name", task_name}, {NULL, NULL}};
     static const luaL_Reg task_meta[] = {{"__gc", task_gc}, {"__eq", task_eq}, {"__tostring", task_tostring}, {NULL, NULL}};
@@ -402,7 +467,8 @@ int mw_door_task(lua_State *L) {
     static const luaL_Reg cond_methods[] = {{"wait", cond_wait}, {"wake", cond_wake}, {"wake_one", cond_wake_one}, {NULL, NULL}};
     static const luaL_Reg cond_meta[] = {{"__gc", cond_gc}, {NULL, NULL}};
     static const luaL_Reg fns[] = {{"spawn", task_spawn}, {"spawn_with", task_spawn_with}, {"background", task_background}, {"timeout", task_timeout}, {"shield", task_shield}, {"scope", task_scope},
-                                   {"sleep", task_sleep}, {"wait", task_wait}, {"pass", task_pass}, {"self", task_self}, {"now", task_now}, {"cond", cond_new}, {"list", task_list}, {NULL, NULL}};
+                                   {"sleep", task_sleep}, {"wait", task_wait}, {"pass", task_pass}, {"self", task_self}, {"now", task_now}, {"cond", cond_new}, {"list", task_list},
+                                   {"census", task_census}, {"cancel_number", task_cancel_number}, {"number", task_number}, {"supervised", task_supervised}, {NULL, NULL}};
     mw_type_new(L, TASK, task_methods, task_meta);
     mw_type_new(L, SCOPE, scope_methods, scope_meta);
     mw_type_new(L, COND, cond_methods, cond_meta);

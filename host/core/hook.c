@@ -316,7 +316,17 @@ static int apart(lua_State *L) { /* f args... -> ok, result or error: a frame th
     return 2;
 }
 
+static void too_long(lua_State *L, lua_Debug *ar) {
+    (void)ar;
+    lua_sethook(L, too_long, LUA_MASKCOUNT, 1); /* no pcall in a loop outlasts it */
+    luaL_error(L, "it takes too long");
+}
+
 int mw_call_apart(lua_State *L, int nargs) {
+    return mw_call_apart_within(L, nargs, 0);
+}
+
+int mw_call_apart_within(lua_State *L, int nargs, int instructions) {
     mw_host *h = mw_host_of(L);
     lua_State *was = atomic_load_explicit(&h->co, memory_order_relaxed), *co;
     int n = 0, status, failed;
@@ -329,6 +339,7 @@ int mw_call_apart(lua_State *L, int nargs) {
     if (!lua_checkstack(co, nargs + 8)) return luaL_error(L, "stack overflow");
     lua_insert(L, -(nargs + 2));                        /* [co f args...] */
     mw_hook_watch(co);
+    if (instructions > 0) lua_sethook(co, too_long, LUA_MASKCOUNT, instructions);
     lua_pushcfunction(co, apart);
     lua_xmove(L, co, nargs + 1);
     h->apart++;

@@ -57,5 +57,7 @@ int mw_step_share(lua_State *L, lua_CFunction again);
  * can be stopped. It cannot wait. Returns 0 with its result pushed, or 1 with the error's value; -1: not called, since too many
  * were stopped, and nothing pushed. */
 int mw_call_apart(lua_State *L, int nargs);
+/* The same, which fails after so many instructions. */
+int mw_call_apart_within(lua_State *L, int nargs, int instructions);
 
 #endif

@@ -50,6 +50,7 @@ struct mw_task {
     unsigned resumes;               /* of its own coroutines, once it must stop */
     unsigned raised;                /* cancels raised at its waits */
     unsigned number;                /* of all that the host has made */
+    uint64_t since;                 /* uv_now when it ran last; 0: it has not */
     struct mw_task_picture *picture;        /* core/picture.c; NULL: not drawn */
     enum mw_task_state state : 8;
     unsigned raw : 1, uncancellable : 1;    /* of the wait it is parked in */
@@ -75,6 +76,7 @@ struct mw_scope {
     unsigned live;                  /* members that are no daemons */
     int refs;
     int error_ref;                  /* the first member's error (registry), or LUA_NOREF */
+    int sink_ref;                   /* who is told of errors (mw_scope_supervise), or LUA_NOREF: the host's hook */
     enum mw_cancel cancelled : 8;
     unsigned shield : 1, timed_out : 1, supervise : 1, open : 1;
     unsigned own : 1;               /* the one that its owner was promised */

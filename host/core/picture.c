@@ -42,20 +42,13 @@ void mw_picture_named(mw_host *h, unsigned number, const char *name, lua_State *
     mw_trace_task(h->picture, number, text);
 }
 
-/* What a task that has yielded waits in: the C function, and the line of the script that called it. */
+/* What a task that has yielded waits in: the function, and the line of the script that called it. */
 static void find(const mw_task *t, char *out) {
-    lua_Debug ar;
-    size_t len;
+    struct mw_task_look look;
 
-    snprintf(out, NAME, "wait");
-    if (!lua_getstack(t->co, 0, &ar) || !lua_getinfo(t->co, "n", &ar)) return;
-    if (ar.name != NULL) snprintf(out, NAME, "%.40s", ar.name);
-    len = strlen(out);
-    for (int level = 0; level < 20 && lua_getstack(t->co, level, &ar); level++) {
-        if (!lua_getinfo(t->co, "Sl", &ar) || ar.currentline <= 0 || *ar.source != '@') continue;
-        snprintf(out + len, NAME - len, " (%.24s:%d)", leaf(ar.short_src), ar.currentline);
-        return;
-    }
+    mw_task_look(t, &look);
+    if (look.where[0] != 0) snprintf(out, NAME, "%.39s (%.36s)", look.what[0] != 0 ? look.what : "wait", look.where);
+    else snprintf(out, NAME, "%.39s", look.what[0] != 0 ? look.what : "wait");
 }
 
 void mw_picture_resumed(mw_task *t) {

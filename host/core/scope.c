@@ -15,7 +15,7 @@ mw_scope *mw_scope_create(mw_host *h) {
     s->host = h;
     s->refs = 1;
     s->open = 1;
-    s->error_ref = LUA_NOREF;
+    s->error_ref = s->sink_ref = LUA_NOREF;
     mw_list_init(&s->tasks);
     mw_wait_init(&s->changed);
     return s;
@@ -24,6 +24,7 @@ mw_scope *mw_scope_create(mw_host *h) {
 void mw_scope_release(mw_scope *s) {
     if (s == NULL || --s->refs > 0) return;
     if (s->error_ref != LUA_NOREF && !s->host->closing) luaL_unref(s->host->L, LUA_REGISTRYINDEX, s->error_ref);
+    if (s->sink_ref != LUA_NOREF && !s->host->closing) luaL_unref(s->host->L, LUA_REGISTRYINDEX, s->sink_ref);
     free(s->why);
     free(s);
 }
@@ -168,6 +169,39 @@ static void tell(mw_scope *s, mw_task *t) {
     if (s->host->hooks.error != NULL) s->host->hooks.error(s->host->hooks.ud, &err, "");
 }
 
+void mw_scope_supervise(mw_scope *s, lua_State *L) {
+    s->sink_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    s->supervise = 1;
+}
+
+static int hand_over(lua_State *L) { /* scope task error -> */
+    mw_scope *s = lua_touserdata(L, 1);
+    const mw_task *t = lua_touserdata(L, 2);
+    struct mw_err err;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->sink_ref);
+    lua_pushinteger(L, t->number);
+    lua_pushstring(L, t->name);
+    lua_pushvalue(L, 3);
+    mw_traceback_of(L, 3);
+    return mw_task_start(s->host->root, L, 4, "report", 1, NULL, &err) < 0 ? luaL_error(L, "%s", err.message) : 0;
+}
+
+/* To the function that wants them. 0: it could not be told. */
+static int tell_sink(mw_scope *s, mw_task *t) {
+    lua_State *L = s->host->L;
+
+    if (s->sink_ref == LUA_NOREF || !lua_checkstack(L, 8) || t->values < 1 || !lua_checkstack(t->co, 2)) return 0;
+    lua_pushcfunction(L, hand_over);
+    lua_pushlightuserdata(L, s);
+    lua_pushlightuserdata(L, t);
+    lua_pushvalue(t->co, -1);
+    lua_xmove(t->co, L, 1);
+    if (lua_pcall(L, 3, 0, 0) == LUA_OK) return 1;
+    lua_pop(L, 1);
+    return 0;
+}
+
 static int keep(lua_State *L) { /* scope error -> */
     mw_scope *s = lua_touserdata(L, 1);
     s->error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -180,7 +214,7 @@ void mw_scope_drop_task(mw_scope *s, mw_task *t) {
     mw_list_remove(&t->member);
     if (!t->daemon) s->live--;
     if (failure && s->supervise) {
-        tell(s, t);
+        if (!tell_sink(s, t)) tell(s, t);
     } else if (failure) {
         if (s->error_ref == LUA_NOREF) {
             lua_State *L = s->host->L;

@@ -357,6 +357,7 @@ static void step(mw_host *h, mw_task *t) {
     if (status == LUA_YIELD) {
         int long_step = atomic_load_explicit(&h->head.long_step, memory_order_relaxed);
         int rests = h->yielding && (t->state != TASK_READY || long_step); /* one that only lets others go first goes on at once */
+        t->since = uv_now(h->loop);
         if (!h->yielding) mw_task_kill(t);
         h->yielding = 0;
         if (rests) mw_loop_rest(h);

@@ -91,6 +91,22 @@ void mw_task_report(lua_State *L);
 /* Calls fn for each live task: its name (or ""), state ("ready", "waiting", "running"), and coroutine. */
 void mw_task_each(mw_host *h, void (*fn)(void *ud, mw_task *t, const char *name, const char *state), void *ud);
 
+/* What a task is about. `what`: the function that it waits in, as the script called it ("" while it does not wait); where: the
+ * script's line that did; base: the function that it began with. Any of the three may be "". */
+struct mw_task_look {
+    unsigned number;
+    const char *name, *state;        /* lent; name may be NULL */
+    int daemon, cancelled;
+    uint64_t ms;                     /* since it ran last, as the loop's clock has it */
+    char what[40], where[64], base[64];
+};
+void mw_task_look(const mw_task *t, struct mw_task_look *out);
+mw_task *mw_task_find(mw_host *h, unsigned number);         /* NULL: it has ended, or never was. Lent */
+
+/* Has errors of the scope's tasks that nobody joins handed to the function on top of L (popped), which runs as a task of its own:
+ * f(number, name, err, traceback). They cancel nobody then, and do not reach the scope's owner.         [-1, +0, m] */
+void mw_scope_supervise(mw_scope *s, lua_State *L);
+
 /* Cancels the root scope; the host's run then ends with `code`. The first call wins. Loop thread only. */
 void mw_host_exit(mw_host *h, int code, const char *why);
 /* 1 and *code if mw_host_exit was called. */

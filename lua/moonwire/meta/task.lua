@@ -160,6 +160,26 @@ local door = {}
 ---@return moonwire.Task
 function door.background(name, f, ...) end
 
+--- What every live task is about. `what`: the function that it waits in; `where`: the script's line that called
+--- it; `base`: the function that it began with; `seconds`: since it ran last.
+---@return { number: integer, name?: string, state: string, what?: string, where?: string, base?: string, daemon: boolean, cancelled: boolean, seconds: number }[]
+function door.census() end
+
+--- Cancels a task by its number.
+---@param number integer
+---@param why string
+---@return boolean found
+function door.cancel_number(number, why) end
+
+--- The number of the task that runs.
+---@return integer
+function door.number() end
+
+--- A scope in which an error that nobody joins cancels nobody: it goes to `f`, which runs as a task of its own.
+---@param f fun(number: integer, name: string?, err: any, traceback: string)
+---@return moonwire.Scope
+function door.supervised(f) end
+
 --- A place to wait: what channels, semaphores and events are made of. Not for scripts.
 ---@class moonwire.core.Cond
 local Cond = {}
