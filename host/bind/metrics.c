@@ -435,6 +435,17 @@ static int metrics_collect(lua_State *L) {
     return 0;
 }
 
+/* metrics.own(name) -> the host's own metric of that name                                                   [-0, +1, e] */
+static int metrics_own(lua_State *L) {
+    const char *name = mw_param_text(L, 1, "metrics.own", "the name", MW_METER_NAME, NULL);
+    struct home *home = push_home(L);
+    mw_meter *m = home->all != NULL ? mw_meters_find(home->all, name) : NULL;
+
+    if (m == NULL) return raise_code(L, name, MW_ENOENT);
+    push_metric(L, mw_meter_wish(m)->kind)->m = m;
+    return 1;
+}
+
 /* metrics.text(i, from) -> a piece of the i-th metric's text, "" when it has no value yet; where the next piece begins, or nil.
  * nil: there is no such metric.                                                                            [-0, +0|2, e] */
 static int metrics_text(lua_State *L) {
@@ -488,7 +499,7 @@ static void open_types(lua_State *L) {
 /* core.metrics                                                                                             [-0, +1, e] */
 int mw_door_metrics(lua_State *L) {
     static const luaL_Reg door[] = { { "counter", metrics_counter }, { "gauge", metrics_gauge }, { "histogram", metrics_histogram },
-                                     { "collect", metrics_collect }, { "text", metrics_text }, { NULL, NULL } };
+                                     { "collect", metrics_collect }, { "own", metrics_own }, { "text", metrics_text }, { NULL, NULL } };
     struct mw_meter_memory memory;
     struct home *home;
     struct mw_err err;

@@ -313,6 +313,83 @@ static int trace_tapped(lua_State *L) {
     return 1;
 }
 
+/* ---- The whole run ------------------------------------------------------------------------------------------------------ */
+
+#define RUN "mw.trace.run"
+
+static int end_run(lua_State *L, mw_sink **at, struct mw_err *err) {
+    mw_sink *sink = *at;
+
+    if (sink == NULL) return 0;
+    *at = NULL;
+    mw_host_set_trace(mw_host_of(L), NULL);
+    return mw_sink_close(sink, err);
+}
+static int run_gc(lua_State *L) {
+    struct mw_err err;
+
+    if (end_run(L, lua_touserdata(L, 1), &err) < 0) mw_host_log(mw_host_of(L), MW_LOG_WARN, "%s", err.message);
+    return 0;
+}
+
+/* Begins: the box on top of the stack is empty.                                                       [-0, +1|2, e] */
+static int begin_run(lua_State *L, mw_sink **at, const char *path) {
+    const char *const *secret = mw_trace_secrets;
+    struct mw_trace_options o = {0};
+    struct mw_err err;
+    int rc;
+
+    if (mw_tap_is_on(L)) rc = mw_err_set(&err, MW_EINVAL, "trace", path, "the run is traced already");
+    else if (mw_trace_format_of(path, &o.format) < 0) rc = mw_err_set(&err, MW_EINVAL, "trace", path, "none of the endings .pcapng, .jsonl, .trace.json");
+    else {
+        o.payload = MW_TRACE_PAYLOAD;
+        o.max = MW_TRACE_MAX;
+        o.colour = mw_sink_colours();
+        o.redact = secret;
+        while (secret[o.redact_count] != NULL) o.redact_count++;
+        o.probes = MW_TRACE_PROBES;
+        rc = mw_sink_open(mw_host_of(L), path, &o, at, &err);
+    }
+    if (rc < 0) return mw_push_err(L, &err);
+    mw_host_set_trace(mw_host_of(L), mw_sink_trace(*at));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* run(path) -> true | nil, err: what is made from now on is traced; run(nil) -> whether it was | nil, err     [-0, +1|2, e] */
+static int trace_run(lua_State *L) { /* upvalues: the door, the box of the sink */
+    mw_sink **at = lua_touserdata(L, lua_upvalueindex(2));
+    struct mw_err err;
+    int n, was = *at != NULL;
+
+    if (!lua_isnil(L, 1)) {
+        n = begin_run(L, at, mw_param_text(L, 1, "trace", "the file", 4096, NULL));
+    } else if (end_run(L, at, &err) < 0) {
+        n = mw_push_err(L, &err);
+    } else {
+        lua_pushboolean(L, was);
+        n = 1;
+    }
+    lua_pushboolean(L, mw_tap_is_on(L));
+    lua_setfield(L, lua_upvalueindex(1), "on");
+    return n;
+}
+
+static void put_run(lua_State *L) { /* [door] */
+    mw_sink **at;
+
+    lua_pushvalue(L, -1);
+    at = lua_newuserdatauv(L, sizeof *at, 0);
+    *at = NULL;
+    if (luaL_newmetatable(L, RUN)) {
+        lua_pushcfunction(L, run_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    lua_pushcclosure(L, trace_run, 2);
+    lua_setfield(L, -2, "run");
+}
+
 int mw_door_trace(lua_State *L) {
     static const luaL_Reg door[] = {{"tap", trace_tap}, {"span", trace_span}, {"tapped", trace_tapped}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", tap_close}, {"note", tap_note}, {"stats", tap_stats}, {NULL, NULL}};
@@ -322,5 +399,6 @@ int mw_door_trace(lua_State *L) {
     luaL_newlib(L, door);
     lua_pushboolean(L, mw_tap_is_on(L));
     lua_setfield(L, -2, "on");
+    put_run(L);
     return 1;
 }

@@ -144,6 +144,11 @@ local door = {}
 --- Brings the host's own metrics (moonwire_...) up to date.
 function door.collect() end
 
+--- For our own modules: the host's own metric of that name, as it was when `collect` was called.
+---@param name string  "moonwire_tasks"
+---@return moonwire.Counter|moonwire.Gauge|moonwire.Histogram
+function door.own(name) end
+
 --- A piece of the text of the i-th metric, "" when it has no value yet, nil beyond the last; and where the next piece begins.
 ---@param i integer
 ---@param from integer  0

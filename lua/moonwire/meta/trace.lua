@@ -71,3 +71,9 @@ function trace.span(name, f, ...) end
 ---@param name string
 ---@return moonwire.Middleware
 function door.tapped(tap, name) end
+
+--- For our own modules: traces what is made from now on, as `--trace` does; without a path: no more. `trace.on` says whether it is so.
+---@param path string?
+---@return boolean? ok  without a path: whether there was one
+---@return moonwire.Err? err
+function door.run(path) end
