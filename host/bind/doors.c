@@ -26,6 +26,7 @@ static const luaL_Reg doors[] = {
     {"policy", mw_door_policy},
     {"pool", mw_door_pool},
     {"process", mw_door_process},
+    {"repl", mw_door_repl},
     {"schema", mw_door_schema},
     {"stream", mw_door_stream},
     {"log", mw_door_log},
@@ -96,7 +97,9 @@ static int core_module(lua_State *L) { /* core.module(name) -> module */
 
 /* Parts of the program itself, which work with what no script has. */
 int mw_module_public(const char *name) {
-    static const char *const inner[] = {"moonwire.preload", "moonwire.script", "moonwire.test", "moonwire.tls"};
+    static const char *const inner[] = {"moonwire.inspect_walk", "moonwire.preload", "moonwire.repl_commands", "moonwire.repl_eval",
+                                        "moonwire.repl_show", "moonwire.repl_top", "moonwire.script",
+                                        "moonwire.test", "moonwire.tls"};
 
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
         if (strcmp(inner[i], name) == 0) return 0;

@@ -35,6 +35,7 @@ int mw_door_fs(lua_State *L);
 int mw_door_log(lua_State *L);
 int mw_door_look(lua_State *L);
 int mw_door_msgpack(lua_State *L);
+int mw_door_repl(lua_State *L);
 int mw_door_schema(lua_State *L);
 int mw_door_shm(lua_State *L);
 int mw_door_signal(lua_State *L);

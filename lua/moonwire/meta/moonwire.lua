@@ -58,6 +58,10 @@ function mw.inspect(v, opts) end
 ---@field depth? integer       levels of tables; 8, at most 64
 ---@field max? integer|string  bytes of the whole; 64 KiB
 ---@field line? boolean        true: never more than one line
+---@field width? integer       columns of a line; 80
+---@field items? integer       entries of one table that are shown; as many as `max` allows
+---@field text? integer|string bytes of one string that are shown; likewise
+---@field from? integer        entries of `v` itself, or bytes of it, that are left out at its beginning; 0
 
 --- In plain Lua (`lua5.4`, `require "moonwire"`): runs `fn` as a task, in a scope of its own, and comes back when all that it has
 --- started is over. This is what turns the loop: whatever waits is called inside it, one run after the other, never one inside the
