@@ -16,10 +16,10 @@
 
 #include "base/text.h"
 #include "bind/doors.h"
+#include "bind/engine.h"
 #include "bind/host.h"
 #include "bind/shm.h"
 #include "bind/std.h"
-#include "bind/unguarded.h"
 #include "core/host.h"
 #include "core/part.h"
 #include "core/raise.h"
@@ -30,28 +30,13 @@
 #include "io/sink.h"
 #include "io/stdio.h"
 #include "moonwire_in.h"
+#include "moonwire_parts.h"
 #include "moonwire_seed.h"
-#include "policy/confine.h"
 #include "share/holdings.h"
 
+#define QUEUE 1024u                 /* messages of mw_host_post that wait, unless the config says otherwise */
+
 _Static_assert((int)MW_SPIN_MAX_US == SPIN_MAX_US, "moonwire.h says what core/spin holds to");
-
-#define SCRIPT_MAX (64u << 20)      /* bytes of a script's text */
-#define POLICY_MAX (1u << 20)       /* bytes of a policy file */
-
-/* What the assembly keeps beside a host; reached through its hooks' ud. */
-struct assembly {
-    struct mw_config cfg;           /* its pointers are not kept, save the hooks' and the program's name */
-    mw_host *host;
-    mw_policy *policy;
-    struct mw_timer deadline;
-    int deadline_status;
-    const char *deadline_why;
-    int denied;                     /* an EDENIED reached the error hook */
-    mw_host_ask *ask;
-    void *ask_ud;
-    mw_cage *lock;                  /* that this process wears; NULL: none */
-};
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
@@ -66,10 +51,6 @@ void mw_config_init(struct mw_config *cfg) {
     cfg->parent_fd = cfg->script_fd = cfg->home_fd = cfg->audit_fd = cfg->notify_fd = -1;
     cfg->warden = 1;
     cfg->shutdown_ms = 5000;
-}
-
-static struct assembly *of(mw_host *h) {
-    return mw_host_hooks(h)->ud;
 }
 
 /* ---- Hooks -------------------------------------------------------------------------------------------------------------- */
@@ -111,6 +92,11 @@ static void hook_error(void *ud, const struct mw_err *err, const char *traceback
     mw_stdio_write(STDERR_FILENO, "\n", 1);
     mw_stdio_write(STDERR_FILENO, traceback, strlen(traceback));
     if (*traceback) mw_stdio_write(STDERR_FILENO, "\n", 1);
+}
+
+static void hook_message(void *ud, const char *topic, const void *msgpack, size_t len) {
+    struct assembly *a = ud;
+    a->cfg.on_message(a->host, topic, msgpack, len, a->cfg.ud);
 }
 
 static int hook_furnish(void *ud, struct mw_seed_wish *wish, struct mw_seed **out, struct mw_err *err) {
@@ -159,7 +145,7 @@ static int hook_ask(void *ud, enum mw_kind kind, const char *subject, const char
     return said;
 }
 void mw_host_on_ask(mw_host *h, mw_host_ask *ask, void *ud) {
-    struct assembly *a = of(h);
+    struct assembly *a = mw_assembly_of(h);
     a->ask = ask;
     a->ask_ud = ud;
     mw_policy_on_ask(a->policy, ask != NULL ? hook_ask : NULL, a);
@@ -229,6 +215,7 @@ static int free_modules(mw_policy *p, const char *script_path, struct mw_err *er
 }
 
 static void free_assembly(struct assembly *a) {
+    mw_engine_free(a->engine);
     end_trace(a);
     if (a->cfg.script_fd >= 0) close(a->cfg.script_fd);
     if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
@@ -240,54 +227,73 @@ static void free_assembly(struct assembly *a) {
     free(a);
 }
 
-static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
+static void set_hooks(struct assembly *a) {
+    struct mw_hooks *hooks = mw_host_hooks(a->host);
+
+    hooks->ud = a;
+    hooks->print = hook_print;
+    hooks->print_fd = a->cfg.on_print == NULL ? STDOUT_FILENO : 0;
+    hooks->log = hook_log;
+    hooks->error = hook_error;
+    hooks->furnish = hook_furnish;
+    hooks->message = a->cfg.on_message != NULL ? hook_message : NULL;
+    hooks->stuck = a->cfg.on_stuck != NULL ? hook_stuck : NULL;
+    hooks->log_json = a->cfg.on_log != NULL || !isatty(STDERR_FILENO);
+    hooks->signals = a->cfg.signals;
+    hooks->pipe_ends = a->cfg.pipe_ends;
+}
+
+/* The host itself, with what stands beside it. */
+static int begin(struct assembly *a, uv_loop_t *loop, lua_State *lent, struct mw_err *err) {
+    const struct mw_config *cfg = &a->cfg;
+    int rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
+
+    if (rc == 0) rc = free_modules(a->policy, cfg->no_script_modules ? NULL : cfg->script_path, err);
+    if (rc == 0 && lent != NULL) rc = mw_host_create_in(lent, &cfg->limits, &a->host, err);
+    else if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &cfg->limits, &a->host, err);
+    if (rc < 0) return rc;
+    if (cfg->mends_faults) rc = mw_share_catch(a->host, NULL, err);
+    if (rc == 0) rc = mw_engine_open(a->host, cfg->queue != 0 ? cfg->queue : QUEUE, &a->engine, err);
+    if (rc < 0) mw_host_destroy(a->host, 0);
+    return rc;
+}
+
+static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given, mw_host **out, struct mw_err *err) {
     struct assembly *a = calloc(1, sizeof *a);
-    struct mw_hooks *hooks;
+    const struct mw_config *cfg;
+    lua_State *L;
     int rc;
 
     if (a == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    cfg = &a->cfg; /* not the caller's: that may be an older, shorter one */
     mw_config_init(&a->cfg);
-    memcpy(&a->cfg, cfg, cfg->size < sizeof a->cfg ? cfg->size : sizeof a->cfg);
-    a->cfg.program = NULL;
+    memcpy(&a->cfg, given, given->size < sizeof a->cfg ? given->size : sizeof a->cfg);
     if (cfg->program != NULL && (a->cfg.program = strdup(cfg->program)) == NULL) {
         free(a);
         return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     }
-    if (a->cfg.limits.memory == 0) a->cfg.limits.memory = a->cfg.memory_limit;
-    rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
-    if (rc == 0) rc = free_modules(a->policy, a->cfg.no_script_modules ? NULL : cfg->script_path, err);
-    if (rc == 0 && lent != NULL) rc = mw_host_create_in(lent, &a->cfg.limits, &a->host, err);
-    else if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &a->cfg.limits, &a->host, err);
-    if (rc == 0 && a->cfg.mends_faults && (rc = mw_share_catch(a->host, NULL, err)) < 0) mw_host_destroy(a->host, 0);
+    if (cfg->limits.memory == 0) a->cfg.limits.memory = cfg->memory_limit;
+    rc = begin(a, loop, lent, err);
     if (rc < 0) {
         free_assembly(a);
         return rc;
     }
-    if (a->cfg.home_fd >= 0) mw_process_home_in(a->host, a->cfg.home_fd, NULL);
+    if (cfg->home_fd >= 0) mw_process_home_in(a->host, cfg->home_fd, NULL);
     a->cfg.home_fd = -1;
-    hooks = mw_host_hooks(a->host);
-    hooks->ud = a;
-    hooks->print = hook_print;
-    hooks->print_fd = cfg->on_print == NULL ? STDOUT_FILENO : 0;
-    hooks->log = hook_log;
-    hooks->error = hook_error;
-    hooks->furnish = hook_furnish;
-    hooks->stuck = a->cfg.on_stuck != NULL ? hook_stuck : NULL;
-    hooks->log_json = cfg->on_log != NULL || !isatty(STDERR_FILENO);
-    hooks->signals = a->cfg.signals;
-    hooks->pipe_ends = a->cfg.pipe_ends;
+    set_hooks(a);
     mw_host_set_policy(a->host, a->policy);
-    mw_host_set_trace(a->host, a->cfg.trace != NULL ? mw_sink_trace(a->cfg.trace) : a->cfg.traced);
+    mw_host_set_trace(a->host, cfg->trace != NULL ? mw_sink_trace(cfg->trace) : cfg->traced);
     audit(a);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
-    mw_host_set_spin(a->host, a->cfg.spin_us);
-    mw_host_set_preempt(a->host, a->cfg.preempt, a->cfg.limits.step_ns == 0 && mw_policy_is_total(a->policy));
-    lua_pushcfunction(mw_host_state(a->host), furnish);
-    lua_pushlightuserdata(mw_host_state(a->host), &a->cfg); /* not the caller's: that may be an older, shorter one */
-    lua_pushboolean(mw_host_state(a->host), lent != NULL);
-    if (lua_pcall(mw_host_state(a->host), 2, 0, 0) != LUA_OK) {
-        mw_err_set(err, MW_ENOMEM, "host", NULL, lua_tostring(mw_host_state(a->host), -1));
-        lua_pop(mw_host_state(a->host), 1);
+    mw_host_set_spin(a->host, cfg->spin_us);
+    mw_host_set_preempt(a->host, cfg->preempt, cfg->limits.step_ns == 0 && mw_policy_is_total(a->policy));
+    L = mw_host_state(a->host);
+    lua_pushcfunction(L, furnish);
+    lua_pushlightuserdata(L, &a->cfg);
+    lua_pushboolean(L, lent != NULL);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        mw_err_set(err, MW_ENOMEM, "host", NULL, lua_tostring(L, -1));
+        lua_pop(L, 1);
         mw_host_free(a->host);
         return MW_ENOMEM;
     }
@@ -307,6 +313,12 @@ int mw_host_new_in(lua_State *L, const struct mw_config *cfg, mw_host **out, str
     return make(NULL, L, cfg, out, err);
 }
 
+/* What comes from outside comes no more. */
+static void end_outside(struct assembly *a) {
+    mw_engine_end(a->engine);
+    mw_watches_end(a->host);
+}
+
 void mw_host_free(mw_host *h) {
     struct assembly *a;
     if (h == NULL) return;
@@ -315,8 +327,9 @@ void mw_host_free(mw_host *h) {
         mw_host_log(h, MW_LOG_ERROR, "mw_host_free was called from a hook of the host: it ends, but must be freed after its turn");
         return;
     }
-    a = of(h);
+    a = mw_assembly_of(h);
     if (a->deadline.slot != 0) mw_timer_stop(h, &a->deadline);
+    end_outside(a);
     mw_host_destroy(h, a->cfg.shutdown_ms);
     free_assembly(a);
 }
@@ -339,10 +352,11 @@ int mw_host_close(mw_host *h, void (*cb)(void *ud), void *ud, struct mw_err *err
         return mw_err_set(err, MW_EINVAL, "host close", NULL, "only a host on a borrowed loop, and once; otherwise mw_host_free");
     it = malloc(sizeof *it);
     if (it == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
-    it->a = of(h);
+    it->a = mw_assembly_of(h);
     it->cb = cb;
     it->ud = ud;
     if (it->a->deadline.slot != 0) mw_timer_stop(h, &it->a->deadline);
+    end_outside(it->a);
     mw_host_destroy_later(h, it->a->cfg.shutdown_ms, closed, it);
     return 0;
 }
@@ -387,7 +401,7 @@ static int lock(struct assembly *a, struct mw_cage_wish *w, const char *const *a
 }
 
 int mw_host_confine(mw_host *h, const char *const *also_read, struct mw_err *err) {
-    struct assembly *a = of(h);
+    struct assembly *a = mw_assembly_of(h);
     struct mw_cage_wish w = {.who = MW_CAGE_HOST, .policy = a->policy, .abi = mw_confine_abi(), .program_fd = -1, .home_fd = -1};
 
     if (a->lock != NULL) return mw_err_set(err, MW_EINVAL, "confine", NULL, "locked already");
@@ -399,198 +413,7 @@ int mw_host_confine(mw_host *h, const char *const *also_read, struct mw_err *err
 }
 
 void mw_host_unconfined(mw_host *h, const char *why) {
-    note(of(h), why, "not locked");
-}
-
-/* ---- Loading ------------------------------------------------------------------------------------------------------------ */
-
-struct chunk {
-    const char *text, *name;
-    size_t len;
-    int only_check;
-    struct mw_err *err;
-    int rc;
-};
-
-/* The function on top as a task of the root, with the host's args. */
-static int start_top(lua_State *L, const char *name, struct mw_err *err) {
-    int n;
-    if (mw_module_push(L, "moonwire.script") == 0) return luaL_error(L, "no module 'moonwire.script'");
-    lua_insert(L, -2);              /* [run f] */
-    n = mw_host_door_push_args(L);
-    return mw_task_start(mw_host_root(mw_host_of(L)), L, n + 1, name, 0, NULL, err);
-}
-
-static int load(lua_State *L) { /* in a protected call: chunk */
-    struct chunk *c = lua_touserdata(L, 1);
-    const char *text = c->text;
-    size_t len = c->len;
-
-    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, len -= 3;
-    if (len >= 1 && text[0] == '#') /* a first line for the system; its newline stays, so that lines keep their numbers */
-        while (len > 0 && text[0] != '\n') text++, len--;
-    if (mw_std_load_text(L, text, len, c->name) != LUA_OK) {
-        c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, luaL_tolstring(L, -1, NULL));
-        return 0;
-    }
-    if (!c->only_check) c->rc = start_top(L, "main", c->err);
-    return 0;
-}
-
-static int load_text(mw_host *h, struct chunk *c) {
-    lua_State *L = mw_host_state(h);
-
-    if (c->len > SCRIPT_MAX) return mw_err_setf(c->err, MW_ELIMIT, "load", c->name, "the script is %zu bytes long, at most %u are allowed", c->len, SCRIPT_MAX);
-    lua_pushcfunction(L, load);
-    lua_pushlightuserdata(L, c);
-    mw_host_in_callback(h, 1); /* the compiler is under the limits of a step */
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
-        lua_pop(L, 1);
-    }
-    mw_host_in_callback(h, 0);
-    return c->rc;
-}
-
-int mw_host_load_string(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err) {
-    struct chunk c = {text, name, len, 0, err, 0};
-    return load_text(h, &c);
-}
-int mw_host_check(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err) {
-    struct chunk c = {text, name, len, 1, err, 0};
-    return load_text(h, &c);
-}
-
-/* The whole of a descriptor; text is malloc'd. */
-static int read_all(int fd, const char *op, const char *path, size_t max, char **text, size_t *len, struct mw_err *err) {
-    char *buf = NULL;
-    size_t size = 0, held = 0;
-    int rc = 0;
-
-    for (;;) {
-        ssize_t n;
-        if (size - held < 4096) {
-            char *more = realloc(buf, size = size != 0 ? 2 * size : 16384);
-            if (more == NULL) rc = mw_err_set(err, MW_ENOMEM, op, path, NULL);
-            if (more == NULL) break;
-            buf = more;
-        }
-        n = read(fd, buf + held, size - held);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) rc = mw_err_sys(err, op, path);
-        if (n <= 0) break;
-        held += (size_t)n;
-        if (held > max) rc = mw_err_setf(err, MW_ELIMIT, op, path, "more than %zu bytes", max);
-        if (rc < 0) break;
-    }
-    if (rc < 0) free(buf);
-    else *text = buf, *len = held;
-    return rc;
-}
-
-static int load_file(mw_host *h, const char *path, int only_check, struct mw_err *err) {
-    char name[4200], *text = NULL;
-    size_t len = 0;
-    int fd = of(h)->cfg.script_fd, rc;
-
-    if (fd < 0) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    of(h)->cfg.script_fd = -1;
-
-    if (fd < 0) return mw_err_sys(err, "load", path);
-    rc = read_all(fd, "load", path, SCRIPT_MAX, &text, &len, err);
-    close(fd);
-    if (rc < 0) return rc;
-    snprintf(name, sizeof name, "@%s", path);
-    rc = load_text(h, &(struct chunk){text, name, len, only_check, err, 0});
-    free(text);
-    return rc;
-}
-int mw_host_load_file(mw_host *h, const char *path, struct mw_err *err) {
-    return load_file(h, path, 0, err);
-}
-int mw_host_check_file(mw_host *h, const char *path, struct mw_err *err) {
-    return load_file(h, path, 1, err);
-}
-
-int mw_policy_add_file(mw_policy *p, const char *path, struct mw_err *err) {
-    const char *slash = strrchr(path, '/');
-    struct mw_err why;
-    char *text = NULL, *dir = NULL;
-    size_t len = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
-
-    if (fd < 0) return mw_err_sys(err, "policy", path);
-    rc = read_all(fd, "policy", path, POLICY_MAX, &text, &len, err);
-    close(fd);
-    if (rc < 0) return rc;
-    dir = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    rc = dir != NULL ? mw_policy_add_json(p, text, len, dir, &why) : mw_err_set(&why, MW_ENOMEM, NULL, NULL, NULL);
-    if (rc < 0) mw_err_setf(err, rc, NULL, NULL, rc == MW_ENOMEM ? "%s: %s" : "%s:%s", path, why.what);
-    free(text);
-    free(dir);
-    return rc;
-}
-
-struct start_module {
-    const char *module, *fn;
-    struct mw_err *err;
-    int rc;
-};
-static int start_module(lua_State *L) {
-    struct start_module *it = lua_touserdata(L, 1);
-    if (!mw_module_push(L, it->module)) {
-        it->rc = mw_err_set(it->err, MW_ENOENT, "load", it->module, NULL);
-        return 0;
-    }
-    if (lua_getfield(L, -1, it->fn) != LUA_TFUNCTION) {
-        it->rc = mw_err_set(it->err, MW_ENOENT, "load", it->module, it->fn);
-        return 0;
-    }
-    it->rc = start_top(L, it->module, it->err);
-    return 0;
-}
-int mw_host_start_module(mw_host *h, const char *module, const char *fn, struct mw_err *err) {
-    struct start_module it = {module, fn, err, 0};
-    lua_State *L = mw_host_state(h);
-
-    lua_pushcfunction(L, start_module);
-    lua_pushlightuserdata(L, &it);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        it.rc = mw_err_set(err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
-        lua_pop(L, 1);
-    }
-    return it.rc;
-}
-
-/* In a protected call: modules. They see Lua's own `debug` and find their files and native parts themselves; the script's
- * globals stay the guarded ones. */
-static int preload(lua_State *L) {
-    const char *const *modules = lua_touserdata(L, 1);
-
-    mw_module_push(L, "moonwire.preload");
-    lua_getfield(L, -1, "load");
-    mw_unguarded_push(L);                                   /* [... load raw] */
-    lua_pushboolean(L, isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL);
-    lua_setfield(L, -2, "terminal");
-    lua_newtable(L);
-    for (int i = 0; modules[i] != NULL; i++) {
-        lua_pushstring(L, modules[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-    lua_call(L, 2, 0);
-    return 0;
-}
-int mw_host_preload(mw_host *h, const char *const *modules, struct mw_err *err) {
-    lua_State *L = mw_host_state(h);
-    int rc = 0;
-
-    lua_pushcfunction(L, preload);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)modules);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        rc = mw_err_set(err, MW_ELUA, "load", NULL, lua_tostring(L, -1));
-        lua_pop(L, 1);
-    }
-    return rc;
+    note(mw_assembly_of(h), why, "not locked");
 }
 
 /* ---- Running -------------------------------------------------------------------------------------------------------------- */
@@ -625,7 +448,7 @@ int mw_host_run(mw_host *h, int *status, struct mw_err *err) {
 
     if (rc < 0) return rc;
     mw_host_loop_run(h);
-    *status = mw_host_failures(h) == 0 ? 0 : of(h)->denied ? 77 : 1;
+    *status = mw_host_failures(h) == 0 ? 0 : mw_assembly_of(h)->denied ? 77 : 1;
     mw_host_exit_code(h, status);
     return 0;
 }
@@ -649,7 +472,7 @@ static void too_late(struct mw_timer *t) {
     mw_host_exit(a->host, a->deadline_status, a->deadline_why);
 }
 int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struct mw_err *err) {
-    struct assembly *a = of(h);
+    struct assembly *a = mw_assembly_of(h);
     a->deadline_status = status;
     a->deadline_why = why;
     if (ns == 0) {

@@ -16,6 +16,7 @@ static const luaL_Reg doors[] = {
     {"arg", mw_door_arg},
     {"auth", mw_door_auth},
     {"doc", mw_door_doc},
+    {"engine", mw_door_engine},
     {"err", mw_door_err},
     {"frame", mw_door_frame},
     {"fs", mw_door_fs},

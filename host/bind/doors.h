@@ -21,6 +21,7 @@ int mw_module_public(const char *name);
 int mw_door_arg(lua_State *L);
 int mw_door_auth(lua_State *L);
 int mw_door_doc(lua_State *L);
+int mw_door_engine(lua_State *L);
 int mw_door_err(lua_State *L);
 int mw_door_frame(lua_State *L);
 int mw_door_host(lua_State *L);

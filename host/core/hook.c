@@ -147,7 +147,7 @@ void mw_hook_came_back(lua_State *L) {
 
 int mw_step_may_wait(lua_State *L) {
     mw_host *h = mw_host_of(L);
-    return mw_wait_possible(L) && mw_task_cancelling(h->running) == NULL;
+    return mw_wait_possible(L) && !h->at_once && mw_task_cancelling(h->running) == NULL;
 }
 
 static int again(lua_State *L, int code, lua_KContext ctx) {
@@ -287,7 +287,7 @@ void mw_host_interrupt_at(mw_host *h, int status, const char *why) {
         if (co != NULL) lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
         atomic_fetch_sub(&h->pins, 1);
     }
-    uv_async_send(&h->async);
+    mw_host_wake(h);
 }
 
 /* Async-signal-safe, as lua.c's own use of lua_sethook is. */
@@ -304,7 +304,7 @@ int mw_host_break_at(mw_host *h) {
         if (!h->watchful) lua_sethook(co, strike, LUA_MASKCOUNT, BREAK_LOOK);
     }
     atomic_fetch_sub(&h->pins, 1);
-    uv_async_send(&h->async);
+    mw_host_wake(h);
     return runs;
 }
 

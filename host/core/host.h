@@ -29,6 +29,7 @@ struct mw_hooks {
     int print_fd;                 /* the descriptor that print would write to, so that a writer can wait for it; 0: none, call print */
     int pipe_ends;                /* 1: writing to a standard output that nobody reads ends the run with 128 + SIGPIPE */
     void (*error)(void *ud, const struct mw_err *err, const char *traceback);       /* an error nobody joined */
+    void (*message)(void *ud, const char *topic, const void *msgpack, size_t len);  /* mw.host.emit; NULL: nobody listens */
     void (*stuck)(void *ud, int status);    /* Lua had to stop long ago and has not; in a signal handler; may be NULL */
 };
 enum { MW_LOG_DEBUG, MW_LOG_INFO, MW_LOG_WARN, MW_LOG_ERROR };
@@ -144,7 +145,7 @@ void mw_host_in_callback(mw_host *h, int on);
 
 /* One pointer that a room hangs on a host, found by the address of a static const of its own. NULL until it was set; reading is
  * async-signal-safe. At most MW_SLOTS rooms: MW_ENOMEM beyond. The room takes it away again (NULL) when it frees it. */
-#define MW_SLOTS 8
+#define MW_SLOTS 12
 void *mw_host_slot(const mw_host *h, const void *key);
 int mw_host_slot_set(mw_host *h, const void *key, void *value);
 
@@ -175,6 +176,13 @@ void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((for
 int mw_host_loop_run(mw_host *h);
 /* 1 while a turn of it is under way: the caller is one of its hooks, and may neither turn nor end it. */
 int mw_host_in_turn(const mw_host *h);
+/* Around a call of the embedder's that is made outside a turn too (a borrowed loop's callback, teardown): 1, then 0. They nest. */
+void mw_host_hooked(mw_host *h, int on);
+/* From any thread: a loop that sleeps turns once, and looks at its sources. */
+void mw_host_wake(mw_host *h);
+/* Somebody outside may give it work though no task is left (by: 1), or no longer (-1): then a turn for a while waits, and looks at its
+ * descriptors. */
+void mw_host_listen(mw_host *h, int by);
 /* One turn: blocks at most timeout_ms (-1: until something happens; 0: not at all). Returns 1 while the root scope holds
  * tasks. No bound but MW_TURN_MAX tasks. */
 int mw_host_loop_turn(mw_host *h, int timeout_ms);

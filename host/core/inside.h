@@ -161,7 +161,10 @@ struct mw_host {
     int unprotected, callbacks;     /* see mw_host_set_unprotected */
     int callback_strikes;
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
-    int draining, turning, closing, finishing, exiting, exit_code;
+    int draining, turning, hooked, closing, finishing, exiting, exit_code;
+    int listeners;                  /* who may give it work though no task is left */
+    int at_once;                    /* mw_task_run_now: nothing waits, not even to let others go first */
+    int first_over;                 /* the first task has ended */
     unsigned failures, works, open_handles, task_number;
     struct mw_trace *picture;       /* of its tasks; NULL: they are not drawn */
     mw_scope *root;
@@ -190,6 +193,7 @@ struct mw_host {
     atomic_int stop_lua;            /* Lua code must stop: cancel raised by the hook */
     atomic_int breaking;            /* the task that runs now must, if it goes on much longer (mw_host_break_at) */
     atomic_uint_least64_t break_at; /* ns of uv_hrtime: when that was said */
+    atomic_int rung;                /* the async was, and its callback has not run */
     atomic_int pins;                /* another thread is setting the hook: nothing of the Lua state may be freed meanwhile */
     /* a borrowed loop's asynchronous end */
     void (*close_cb)(void *);
@@ -207,6 +211,7 @@ void mw_idle(uv_idle_t *it);                        /* does nothing: keeps the l
 int mw_loop_open(mw_host *h);                       /* the loop's hooks; 0 or a code with nothing opened */
 void mw_loop_bound(mw_host *h, uint64_t ms);        /* the loop sleeps at most so long */
 void mw_loop_dusk(mw_host *h);                       /* what was to be done at rest and at dusk; the turn is over */
+void mw_loop_stay_up(mw_host *h);                    /* the loop does not sleep in its next turn */
 void mw_loop_rest(mw_host *h);                       /* what was to be done at rest */
 int mw_loop_alive(mw_host *h);                      /* 0: nothing but daemons was left in the root scope, and they have ended too */
 void mw_loop_drain(mw_host *h);                     /* runs ready tasks, then dusk */

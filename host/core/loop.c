@@ -45,7 +45,7 @@ void mw_loop_dusk(mw_host *h) {
     if (++h->turn == 0) h->turn = 1;
 }
 
-static void stay_up(mw_host *h) {
+void mw_loop_stay_up(mw_host *h) {
     if (h->idling) return;
     h->idling = 1;
     uv_idle_start(&h->idle, mw_idle);
@@ -69,7 +69,7 @@ void mw_loop_drain(mw_host *h) {
         mw_loop_dusk(h);
     }
     if (!mw_list_empty(&h->ready)) {
-        stay_up(h);
+        mw_loop_stay_up(h);
     } else if (h->idling) {
         uv_idle_stop(&h->idle);
         h->idling = 0;
@@ -93,20 +93,20 @@ static void on_check(uv_check_t *it) {
         mw_loop_dusk(h); /* the tasks of this turn have had their time before, or have it first in the next */
         h->tasks_first = 1;
     }
-    if (!h->turning && mw_sources_down(h)) stay_up(h); /* whoever turns it may leave it at any time */
+    if (!h->turning && mw_sources_down(h)) mw_loop_stay_up(h); /* whoever turns it may leave it at any time */
 }
 /* The last that runs before the loop blocks, save that libuv then asks how long it may: not at all beside an idle handle. */
 static void on_prepare(uv_prepare_t *it) {
     mw_host *h = it->data;
 
     mw_timers_arm(h);
-    if ((h->may_sleep && mw_sources_down(h)) || h->look_again || !mw_list_empty(&h->dusk)) stay_up(h); /* a timer may ask for dusk */
+    if ((h->may_sleep && mw_sources_down(h)) || h->look_again || !mw_list_empty(&h->dusk)) mw_loop_stay_up(h); /* a timer may ask for dusk */
     h->look_again = 0;
 }
 static void arm(mw_host *h) {
     uv_update_time(h->loop);
     mw_timers_arm(h);
-    if (h->look_again) stay_up(h);
+    if (h->look_again) mw_loop_stay_up(h);
 }
 int mw_host_loop_timeout(mw_host *h) {
     int own, foreign;
@@ -117,7 +117,14 @@ int mw_host_loop_timeout(mw_host *h) {
     return own < 0 || (foreign >= 0 && foreign < own) ? foreign : own;
 }
 static void on_async(uv_async_t *it) {
-    take_interrupt(it->data);
+    mw_host *h = it->data;
+
+    atomic_store(&h->rung, 0);
+    take_interrupt(h);
+}
+void mw_host_wake(mw_host *h) {
+    atomic_store(&h->rung, 1);
+    uv_async_send(&h->async);
 }
 
 int mw_loop_open(mw_host *h) {
@@ -160,7 +167,13 @@ int mw_loop_alive(mw_host *h) {
 }
 
 int mw_host_in_turn(const mw_host *h) {
-    return h->turning || h->draining;
+    return h->turning || h->draining || h->hooked;
+}
+void mw_host_hooked(mw_host *h, int on) {
+    h->hooked += on ? 1 : -1;
+}
+void mw_host_listen(mw_host *h, int by) {
+    h->listeners += by;
 }
 
 static void on_bound(uv_timer_t *t) {
@@ -182,13 +195,23 @@ static void block(mw_host *h) {
     mw_spin_slept(h, stirred);
 }
 
-/* The sources are up. may_spin: the next turn follows at once. */
+/* No task is left. A step looks at the sources and, if somebody outside may give it work, at the descriptors; it may wait for them when
+ * nothing ran before (else its caller is told first that there are no tasks). 0: there is nothing to do. */
+static int goes_on(mw_host *h, int fresh, int *timeout_ms) {
+    if (mw_sources_look(h) && mw_loop_alive(h)) return 1;
+    if (h->listeners == 0 || !fresh || h->exiting) *timeout_ms = 0;
+    return h->listeners > 0 || atomic_load_explicit(&h->rung, memory_order_relaxed);
+}
+
+/* The sources are up. may_spin: the next turn follows at once, until there are no tasks. */
 static int turn(mw_host *h, int timeout_ms, int may_spin) {
+    int fresh = mw_list_empty(&h->root->tasks);
+
     h->turning = 1;
     mw_tick_start(h);
     take_interrupt(h);
     mw_loop_drain(h);
-    if (!mw_loop_alive(h)) {
+    if (!mw_loop_alive(h) && (may_spin ? !(mw_sources_look(h) && mw_loop_alive(h)) : !goes_on(h, fresh, &timeout_ms))) {
         h->turning = 0;
         return 0;
     }
@@ -207,7 +230,7 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms) {
 
     if (h->owns_loop) mw_sources_up(h);
     alive = turn(h, timeout_ms, 0);
-    if (h->owns_loop) mw_sources_down(h); /* what it finds makes tasks ready, and the caller is told */
+    if (h->owns_loop && mw_sources_down(h)) alive = mw_loop_alive(h); /* what it finds makes tasks ready, and the caller is told */
     return alive;
 }
 

@@ -19,7 +19,7 @@ struct mw_source {
     struct mw_list link;
     mw_host *host;              /* set by mw_host_watch */
     /* Wakes the tasks (mw_wait_wake) that what has come concerns, and returns 1; 0: nothing new. Some nanoseconds, no system call:
-     * it is called over and over while the loop spins. Runs no Lua. */
+     * it is called over and over while the loop spins. Runs no script; it may start tasks, in a protected call. */
     int (*look)(struct mw_source *);
     /* 1: the loop is about to block; 0: it is up again. Never called twice with the same. May be NULL. */
     void (*sleeps)(struct mw_source *, int asleep);

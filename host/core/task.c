@@ -250,6 +250,7 @@ static void end(mw_task *t, int nresults) {
     t->values = nresults;
     if (t->state == TASK_READY) t->host->ready_count--;
     t->state = TASK_DONE;
+    if (t->number == 1) t->host->first_over = 1;
     mw_list_remove(&t->queue);
     mw_list_remove(&t->all);
     t->host->task_count--;
@@ -381,6 +382,23 @@ int mw_task_drain(mw_host *h, uint64_t until) {
     }
     h->draining = 0;
     return count;
+}
+
+int mw_task_run_now(mw_task *t) {
+    mw_host *h = t->host;
+
+    mw_tick_start(h);
+    t->answers = 1;
+    h->draining = h->at_once = 1;
+    if (t->state == TASK_READY) step(h, t);
+    h->draining = h->at_once = 0;
+    t->answers = t->state == TASK_DONE;
+    mw_loop_dusk(h);
+    if (!mw_list_empty(&h->ready)) mw_loop_stay_up(h);
+    return t->state == TASK_DONE;
+}
+int mw_task_first_over(const mw_host *h) {
+    return h->first_over;
 }
 
 void mw_task_each(mw_host *h, void (*fn)(void *, mw_task *, const char *, const char *), void *ud) {

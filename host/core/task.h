@@ -25,6 +25,12 @@ int mw_task_start_bare(mw_scope *scope, lua_State *L, int nargs, struct mw_err *
 /* How it ends is asked for by whoever made it and holds it (mw_task_push_results): no error of it is told to anybody else. */
 void mw_task_answers(mw_task *t);
 
+/* Runs `t`, just started, before all others and outside a turn, until it waits or has ended: 1 then. Its error is told to nobody: see
+ * mw_task_push_results. Not from a task or a hook. */
+int mw_task_run_now(mw_task *t);
+/* 1 once the first of all tasks has ended: the main script, unless something else was started before. */
+int mw_task_first_over(const mw_host *h);
+
 mw_task *mw_task_current(mw_host *h);            /* NULL outside the scheduler */
 unsigned mw_task_number(const mw_task *t);       /* from 1 in the order in which they were made */
 mw_task *mw_task_hold(mw_task *t);               /* one more reference */

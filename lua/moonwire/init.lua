@@ -6,7 +6,7 @@ local mw = {}
 
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
-  auth = true, env = true, frame = true, fs = true, inspect = true, json = true, log = true, main = true, metrics = true,
+  auth = true, env = true, frame = true, fs = true, host = true, inspect = true, json = true, log = true, main = true, metrics = true,
   msgpack = true, net = true,
   on_signal = true, permissions = true, platform = true, process = true, random = true, rpc = true, schema = true, shm = true,
   supervisor = true, sys = true, serve = true, task = true, time = true, trace = true, worker = true,
