@@ -190,9 +190,15 @@ describe("the house", function()
 
   it("offers embedders every function of moonwire.h, in the shared library too", function()
     local map, bad = read("host/moonwire.map"), {}
+    local function exports(name)
+      if map:find(name .. ";", 1, true) then return true end
+      for stem in map:gmatch("(mw_[%w_]+)%*;") do
+        if name:sub(1, #stem) == stem then return true end
+      end
+    end
     for line in lines_of(read("host/moonwire.h"):gsub("/%*.-%*/", "")) do
       local name = line:match("^[%a][%w_%s%*]-[%s%*](mw_[%w_]+)%(")
-      if name and not line:find("^typedef") and not map:find(name .. ";", 1, true) then bad[#bad + 1] = name end
+      if name and not line:find("^typedef") and not exports(name) then bad[#bad + 1] = name end
     end
     assert.is_truthy(map:find("mw_policy_*;", 1, true))
     none(bad)
