@@ -232,6 +232,7 @@ static int write_value(lua_State *L) { /* in a protected call: value writing -> 
     return 1;
 }
 /* What cannot be sent: where it is, and why. */
+#define WHY_MAX (MW_CODEC_PATH_MAX + sizeof ((struct mw_err *)0)->what + 2)
 static void tell(const struct writing *w, char *out, size_t size) {
     snprintf(out, size, "%s%s%s", w->fault.path, w->fault.path[0] ? ": " : "", w->err.what);
 }
@@ -239,7 +240,7 @@ static void tell(const struct writing *w, char *out, size_t size) {
 int mw_arg_value(mw_call *call, int i, mw_view *out) {
     lua_State *L = call->L;
     struct writing w;
-    char why[512];
+    char why[WHY_MAX];
 
     if (!lua_checkstack(L, 4)) return fails(call, MW_ENOMEM, "host", NULL);
     w.err.code = MW_ENOMEM;
@@ -371,7 +372,7 @@ static int take_results(lua_State *L) { /* in a protected call: calling */
     out = mw_scratch_take(L);
     for (int i = 2; i <= n + 1 && c->out != NULL; i++)
         if (mw_engine_write(L, i, out, &w.fault, &w.err) < 0) {
-            char why[512];
+            char why[WHY_MAX];
             tell(&w, why, sizeof why);
             c->rc = mw_err_setf(c->err, w.err.code, "host call", c->name, "result %d: %.200s", i - 1, why);
             return 0;
