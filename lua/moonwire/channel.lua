@@ -143,7 +143,7 @@ end
 
 --- Sends; waits while the channel is full (capacity 0: until the value is taken).
 ---@param value any  not nil
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT, ECLOSED
 function Channel:send(value, opts)
@@ -182,7 +182,7 @@ local function recv(self, opts)
 end
 
 --- Receives; waits while the channel is empty. nil at the end: closed, and nothing left.
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return any value
 ---@return moonwire.Err? err  ETIMEDOUT
 function Channel:recv(opts)
@@ -202,7 +202,7 @@ function Channel:use(f)
 end
 
 --- Iterates over what arrives, until the channel is closed and empty. Raises ETIMEDOUT when nothing came for `timeout`.
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return fun(): any next
 function Channel:messages(opts)
   deadline_of(opts, "channel.messages") -- a wrong option is told at once

@@ -15,7 +15,7 @@ local methods = door.methods
 --- Iterates over what `read(format, opts)` gives until the end; raises on errors.
 ---@param format? "l"|"L"|integer|{ max?: integer|string, timeout?: number|string }
 ---@param opts? { max?: integer|string, timeout?: number|string }
----@return fun(): string?
+---@return fun(): string? next
 function methods:lines(format, opts)
   if type(format) == "table" then
     format, opts = nil, format
@@ -96,7 +96,7 @@ local Watch = { __name = "moonwire.Watch", __metatable = false }
 Watch.__index = Watch
 
 --- The next event; nil when the watched directory is gone or the watch was closed. Raises on errors.
----@return { path: string, what: "created"|"changed"|"removed"|"renamed"|"overflow", from?: string }?
+---@return moonwire.WatchEvent? event
 function Watch:__call()
   local event, err = self.box:next(self.opts)
   if err and err.code ~= "ECLOSED" then raise(err) end
@@ -109,11 +109,19 @@ function Watch:close()
 end
 Watch.__close = Watch.close
 
---- Iterates over what happens to a directory's entries, or to one file: `for ev in mw.fs.watch(p) do print(ev.path, ev.what) end`.
---- A renamed entry has its old path in `from`. "overflow": more happened than the kernel kept; look for yourself.
+---@class moonwire.WatchEvent
+---@field path string
+---@field what "created"|"changed"|"removed"|"renamed"|"overflow"  overflow: more happened than the kernel kept; look for yourself
+---@field from? string  the old path of what was renamed
+
+--- Iterates over what happens to a directory's entries, or to one file. Raises when it cannot begin.
+---
+--- ```lua
+--- for ev in mw.fs.watch("inbox") do print(ev.what, ev.path, ev.from) end
+--- ```
 ---@param path string
----@param opts? { timeout?: number|string }  how long to wait for an event (then ETIMEDOUT is raised)
----@return moonwire.Watch
+---@param opts? moonwire.Timeout  how long to wait for an event (then ETIMEDOUT is raised); default: for ever
+---@return moonwire.Watch watch  calling it gives the next event; `for` does so, and closes it
 function fs.watch(path, opts)
   local o = options(opts, { timeout = "duration" }, "fs.watch")
   local box, err = door.watch(path)
@@ -224,7 +232,7 @@ Tail.__close = Tail.close
 --- `for line in mw.fs.tail("/var/log/app.log") do print(line) end`. The file need not exist yet.
 ---@param path string
 ---@param opts? moonwire.TailOptions
----@return moonwire.Tail
+---@return moonwire.Tail tail  calling it gives the next line; `for` does so, and closes it
 function fs.tail(path, opts)
   local o = options(opts, { from = "text", max = "size", timeout = "duration" }, "fs.tail")
   if o.from and o.from ~= "start" and o.from ~= "end" then

@@ -16,21 +16,23 @@ local arg, err = core.arg, core.err
 ---@class moonwire.net
 local net = {}
 
+--- Options of `mw.net.connect`; those of TLS are for `tls://` addresses.
 ---@class moonwire.ConnectOptions: moonwire.TlsClientOptions
 ---@field timeout? number|string  for everything together: names, attempts and waits between them; default 60 s
 ---@field retry? moonwire.RetryOptions  on `nil, err`; never on EAUTH, ECERT, a denial or a cancel
 ---@field nodelay? boolean  TCP: send small writes at once; default true
 ---@field idle_timeout? number|string  closed when nothing moved for so long; default 10 min, 0 is off
 ---@field stall_timeout? number|string  closed when the peer took nothing of what is unsent for so long; default 30 s, 0 is off
-
 ---@field auth? moonwire.Auth|moonwire.Auth[]  what the server must prove, and we to it; all of an array
 ---@field auth_timeout? number|string  for that; default 5 s, at most 60 s
 
+--- How often to try, and how long to wait in between.
 ---@class moonwire.RetryOptions
 ---@field attempts? integer  in all; default 3
----@field backoff? table  { first, longest } pause between attempts, doubling; default { 0.1, 2 }
+---@field backoff? (number|string)[]  { first, longest } pause between attempts, doubling; default { 0.1, 2 }
 ---@field jitter? boolean  half to all of a pause, by chance; default true
 
+--- Options of `mw.net.listen`; those of TLS are for `tls://` addresses.
 ---@class moonwire.ListenOptions: moonwire.TlsServerOptions
 ---@field unlink? boolean  Unix: remove a socket of that name that nobody listens on
 ---@field mode? string  Unix: permission bits of the name in octal, "0600"; default: the umask's
@@ -45,6 +47,7 @@ local net = {}
 ---@field auth_timeout? number|string  for that, from the moment it was connected; default 5 s, at most 60 s
 ---@field max_unauthenticated? integer  connections that have not proved it yet, at once; a newcomer displaces one; default 64
 
+--- Options of `listener:serve`; what `listen` was given may be given here, too.
 ---@class moonwire.ServeOptions: moonwire.ListenOptions
 ---@field on_error? "log"|"raise"  a handler's error is logged and counted (default), or ends `serve`
 
@@ -115,10 +118,18 @@ local function secured(address, opts, server, op)
 end
 
 --- Connects to `address`: tcp://host:port, tls://host:port, unix:/path, unix:@abstract, stdio: (standard input and output), fd:3.
+--- A name is looked up after it was allowed, and each of its addresses has to be allowed, too.
+---
+--- ```lua
+--- local conn <close> = assert(mw.net.connect("tcp://127.0.0.1:8080",
+---   { timeout = 2, retry = { attempts = 5 } }))
+--- local site <close> = assert(mw.net.connect("tls://example.com:443",
+---   { alpn = { "http/1.1" } }))
+--- ```
 ---@param address string
 ---@param opts? moonwire.ConnectOptions
 ---@return moonwire.Stream? stream
----@return moonwire.Err? err  set when `stream` is nil
+---@return moonwire.Err? err  ETIMEDOUT, ECONNREFUSED, ENOENT, EAI_NONAME, ...; EAUTH; ECERT, ETLS (err.data.reason)
 function net.connect(address, opts)
   if is_tls(address) then
     local o, why = secured(address, opts, false, "net connect")
@@ -132,10 +143,17 @@ end
 local served = setmetatable({}, { __mode = "k" }) -- listeners of TLS: the options that made them
 
 --- Listens on `address`: tcp://host:port, tls://host:port (port 0 picks one, host * is every interface), unix:/path, unix:@abstract.
+---
+--- ```lua
+--- local server <close> = assert(mw.net.listen("unix:/run/app.sock",
+---   { unlink = true, mode = "0600", idle_timeout = 60 }))
+--- local web <close> = assert(mw.net.listen("tls://*:8443",
+---   { cert = "srv.pem", key = "srv.key" }))
+--- ```
 ---@param address string
 ---@param opts? moonwire.ListenOptions
 ---@return moonwire.Listener? listener
----@return moonwire.Err? err  set when `listener` is nil
+---@return moonwire.Err? err  EADDRINUSE, ...; ECERT: certificate and key do not fit
 function net.listen(address, opts)
   if not is_tls(address) then return door.listen(address, opts) end
   local o, why, mine = secured(address, opts, true, "net listen")
@@ -146,9 +164,18 @@ function net.listen(address, opts)
   return listener, why
 end
 
---- A pool of connections, kept open between uses: `conns:with(url, function(c) ... end)`, or `conns:acquire(url)`.
+--- A pool of connections, kept open between uses: `conns:with(url, function(c) ... end)`, or `conns:acquire(url)`. One whose call
+--- failed, that has unread input or unsent bytes, is closed and not lent again.
+---
+--- ```lua
+--- local conns <close> = mw.net.pool{ max = 10, acquire_timeout = 5 }
+--- local reply = conns:with("unix:/run/app.sock", function(c)
+---   assert(c:write("ping\n"))
+---   return c:read("l")
+--- end)
+--- ```
 ---@param options? moonwire.ConnectionPoolOptions
----@return moonwire.ConnectionPool
+---@return moonwire.ConnectionPool pool
 function net.pool(options)
   return core.module("moonwire.net_pool").new(options)
 end
@@ -200,7 +227,14 @@ function Listener:reload(opts)
 end
 
 --- Calls `fn(stream)` for each connection, in a task and a scope of its own; the connection is closed when `fn` ends or
---- fails. Blocks until the listener is closed (handlers that still run are cancelled) or drained (they end by themselves).
+--- fails. Waits until the listener is closed (handlers that still run are cancelled) or drained (they end by themselves). A handler's
+--- error ends its connection, is logged and counted, and disturbs nobody else.
+---
+--- ```lua
+--- mw.task.spawn_with({ daemon = true }, server.serve, server, function(conn)
+---   for line in conn:lines() do conn:write("got ", line, "\n") end
+--- end)
+--- ```
 ---@param fn fun(stream: moonwire.Stream)
 ---@param opts? moonwire.ServeOptions
 ---@return true? ok

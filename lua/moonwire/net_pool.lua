@@ -401,7 +401,7 @@ function Pool:stats()
 end
 
 --- Lends no more, waits until all that wait were served and everything is back, and closes.
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT
 function Pool:drain(opts)

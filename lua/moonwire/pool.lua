@@ -300,12 +300,22 @@ end
 local Pool = raw.methods
 local task
 
+---@class moonwire.MapOptions: moonwire.CallOptions
+---@field ordered? boolean  true: in the order of the list; false: as they are done
+---@field limit? integer    tasks that are given to the pool at a time; 16 for each worker
+
 --- Calls `name` for each item of a list, `limit` at a time, and gives index, value, err as they are done; `ordered`: in order.
 --- Leaving the loop withdraws what has not begun. Without a name for pools whose workers know one thing only.
+---
+--- ```lua
+--- for i, v, err in pool:map("resize", files, { ordered = true }) do
+---   print(files[i], v or err)
+--- end
+--- ```
 ---@param name string
 ---@param list any[]
----@param opts? { ordered?: boolean, limit?: integer, priority?: integer, timeout?: number|string }
----@return fun(): integer?, any, moonwire.Err?
+---@param opts? moonwire.MapOptions
+---@return fun(): integer?, any, moonwire.Err? next  index, value, err
 function Pool:map(name, list, opts)
   task = task or core.module("moonwire.task")
   local plain = type(name) == "table"
@@ -326,15 +336,15 @@ local Worker = { __name = "pool worker", __metatable = false }
 Worker.__index = Worker
 
 --- Sends a signal to the worker's process ("KILL" if none is named). What it was doing has then crashed.
----@param signal? string
+---@param signal? string  "KILL"
 ---@return boolean? ok
 ---@return moonwire.Err? err  ESRCH: it has ended
 function Worker:kill(signal)
   return raw.signal(self.pool, self.id, signal or "KILL")
 end
 
---- The workers there are: { id, pid, state, tasks, kill }.
----@return moonwire.PoolWorker[]
+--- The workers there are.
+---@return moonwire.PoolWorker[] workers
 function Pool:workers()
   local list = raw.members(self)
   for i = 1, #list do

@@ -62,27 +62,50 @@ end
 
 -- Running ---------------------------------------------------------------------------------------------------------------
 
---- Runs a program to its end and gives its result; both pipes are drained while it runs.
+--- Runs a program to its end and gives its result; both pipes are drained while it runs. An exit code other than 0 is a result, not an
+--- error; `check = true` makes it one. Without a right to the program EDENIED is raised. When the task is cancelled the child's whole
+--- group gets TERM, and KILL after `kill_after`. A child that closes its stdin early is no error.
+---
+--- ```lua
+--- local r = assert(mw.process.run{ "git", "status", cwd = "repo" })
+--- print(r.code, r.stdout, r.stderr)
+--- mw.process.run{ "make", "-j2", check = true, timeout = "2m" }    -- raises
+--- ```
 ---@param options moonwire.process.Options
 ---@return moonwire.process.Result? result  a non-zero exit is a result
----@return moonwire.Err? err  it could not be started, or wrote more than max_output (ELIMIT, err.data is the result so far)
+---@return moonwire.Err? err  it could not be started (ENOENT, EACCES, ...), or wrote more than max_output (ELIMIT, err.data is the result
+---  so far)
 function process.run(options)
   if type(options) ~= "table" then return start("run", options) end
   return checked("process run", rawget(options, "check"), run(truncates(options), options))
 end
 
---- Starts a program and gives it, to talk to: `child.stdin`, `child.stdout`, `child.stderr`, `child:wait()`.
+--- Starts a program and gives it, to talk to: `child.stdin`, `child.stdout`, `child.stderr` (with "pipe"), `child:wait()`. Its streams
+--- are ours unless the options say otherwise. It ends, with its group, when it is closed.
+---
+--- ```lua
+--- local child <close> = assert(mw.process.spawn{
+---   "bc", "-l", stdin = "pipe", stdout = "pipe" })
+--- child.stdin:write("2^100\n")
+--- print(child.stdout:read("l"))
+--- ```
 ---@param options moonwire.process.Options
 ---@return moonwire.Process? child
----@return moonwire.Err? err
+---@return moonwire.Err? err  it could not be started
 function process.spawn(options)
   return start("spawn", options)
 end
 
---- Runs another script with this program; short for `run{ script = "f.lua", ... }`.
+--- Runs another script with this program, to its end; short for `run{ script = "f.lua", ... }`. It may do nothing unless
+--- `permissions` say so; it has `mw.parent`, `mw.shared` and `arg`.
+---
+--- ```lua
+--- local r = assert(mw.process.script{ "convert.lua", "a.csv",
+---   permissions = { read = { "a.csv" } } })
+--- ```
 ---@param options moonwire.process.Options  its first item is the script, the others are its arguments
 ---@return moonwire.process.Result? result
----@return moonwire.Err? err
+---@return moonwire.Err? err  as for run
 function process.script(options)
   if type(options) ~= "table" then return invalid("process script", "a table is expected: { \"child.lua\", \"an argument\" }") end
   local copy = {}
@@ -96,10 +119,17 @@ end
 
 --- The lines of a program's output, as they come. Leaving the loop ends the program and its group; a start that fails raises,
 --- and so do an end by `timeout` and, with `check = true`, one that is not ok.
+---
+--- ```lua
+--- for line in mw.process.lines{ "journalctl", "-f" } do
+---   if line:find("stop", 1, true) then break end
+--- end
+--- ```
 ---@param options moonwire.process.Options
----@return fun(): string? next
----@return nil, nil
----@return table closer
+---@return fun(): string? next  the line without its end
+---@return nil state
+---@return nil start
+---@return table closer  what `for` closes when the loop is left
 function process.lines(options)
   local child, err = start("lines", options)
   if not child then return raise(err) end
@@ -184,11 +214,17 @@ local function format(op, args)
   return concat(out)
 end
 
---- Runs a command of the shell: `sh("echo $HOME")`, or `sh{ "mkdir -- %s", name, timeout = 5 }`, where each %s becomes one
---- quoted argument and %% a percent sign. Needs a run right for `sh`.
----@param command string | moonwire.process.Options
+--- Runs a command of the shell (`/bin/sh -c`): as text, or as a table whose first item has `%s` where the next ones belong. Each
+--- becomes one quoted argument, whatever is in it; `%%` is a percent sign, and there is no way to put one in without quotes. Needs a
+--- run right for `sh`.
+---
+--- ```lua
+--- print(mw.process.sh("echo $HOME").stdout)
+--- mw.process.sh{ "mkdir -- %s", "foo bar; rm -rf /", timeout = 5 }
+--- ```
+---@param command string|moonwire.process.Options
 ---@return moonwire.process.Result? result
----@return moonwire.Err? err
+---@return moonwire.Err? err  as for run
 function process.sh(command)
   if type(command) == "string" then return process.run{ "sh", "-c", command } end
   if type(command) ~= "table" then return invalid("process sh", "a command or a table is expected, got " .. type(command)) end
@@ -264,10 +300,18 @@ local function combine(stages)
   return all
 end
 
---- Runs commands side by side, each reading what the one before it writes, through pipes of the kernel.
----@param options table  { { "git", "log" }, { "sort" }, timeout = 5 }; options of the whole beside the commands
+--- Runs commands side by side, each reading what the one before it writes, through pipes of the kernel. The result is the last
+--- one's output, and, as with the shell's pipefail, the rightmost failure; one that ended because the next had read enough has not
+--- failed.
+---
+--- ```lua
+--- local r = mw.process.pipe{ { "git", "log" }, { "sort" }, { "uniq", "-c" },
+---   timeout = 5 }
+--- print(r.stdout, #r.stages)
+--- ```
+---@param options moonwire.process.Pipeline
 ---@return moonwire.process.Result? result  with `stages`, the result of each
----@return moonwire.Err? err
+---@return moonwire.Err? err  a command could not be started, or wrote more than max_output (ELIMIT)
 function process.pipe(options)
   check_whole(options)
   local children, results, check = {}, {}, rawget(options, "check")
@@ -291,10 +335,24 @@ function process.pipe(options)
   return checked("process pipe", check, combine(results))
 end
 
---- A pool of processes: workers that are scripts, programs that answer a request with a reply, or one process per task.
+--- A pool of processes: workers that are scripts, programs that answer a request with a reply, or one process per task. Its first
+--- worker starts at once, so that a wrong script or a missing right shows here; the others as they are needed.
+---
+--- ```lua
+--- local pool <close> = assert(mw.process.pool{ script = "resize.lua" })
+--- print(pool:call("resize", "a.png"))       -- mw.serve{ resize = f } there
+---
+--- local bc <close> = assert(mw.process.pool{ command = { "bc" },
+---   protocol = "lines" })
+--- print(bc:call("2^10"))
+---
+--- local each <close> = assert(mw.process.pool{ mode = "oneshot",
+---   command = function(file) return { "sha256sum", file } end })
+--- print(each:call("a.png"))                 -- its output
+--- ```
 ---@param options moonwire.process.PoolOptions
 ---@return moonwire.Pool? pool
----@return moonwire.Err? err
+---@return moonwire.Err? err  the first worker could not be started
 function process.pool(options)
   return core.module("moonwire.pool").processes(options)
 end

@@ -349,7 +349,7 @@ end
 --- peer's, with err.data = { code, message, data }; ETIMEDOUT; ECLOSED when the channel ends; EAGAIN when too many calls wait.
 ---@param method string
 ---@param params? table  an object or an array; MessagePack-RPC has arrays only
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return any result
 ---@return moonwire.Err? err
 function Rpc:call(method, params, opts)
@@ -428,7 +428,7 @@ function Rpc:handle(method, fn)
 end
 
 --- Waits until the channel has ended and the last handler is through: true after a clean end or `close`, nil, err otherwise.
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT, or what ended the channel
 function Rpc:wait(opts)

@@ -284,7 +284,7 @@ local function crashed(op, c, why)
 end
 
 --- Waits until every child is ready (those that have done their work count, those that were stopped by `stop` do not matter).
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT; ECRASHED: it gave up, or a child will never be ready (err.data: id, reason); ECLOSED
 function Supervisor:wait_ready(opts)
@@ -312,7 +312,7 @@ function Supervisor:wait_ready(opts)
 end
 
 --- Waits for the end of the supervisor itself.
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok  it was closed
 ---@return moonwire.Err? err  ECRASHED: it gave up (err.data: id, reason); ETIMEDOUT
 function Supervisor:wait(opts)
@@ -326,7 +326,7 @@ end
 
 --- What has happened and what happens: each reader gets every event that is kept (the last 1,000 unless `keep_events` says
 --- otherwise) and those to come. Ends when the supervisor has ended.
----@param opts? { timeout?: number|string }  for each; ETIMEDOUT is raised
+---@param opts? moonwire.Timeout  for each; ETIMEDOUT is raised
 ---@return fun(): moonwire.supervisor.Event?
 function Supervisor:events(opts)
   return self.s.log:reader(opts, "supervisor events")
@@ -347,7 +347,7 @@ end
 
 --- Stops one child and waits for its end; the others are left alone, those that need it too. `start` brings it back.
 ---@param id string
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT: it is on its way
 function Supervisor:stop(id, opts)
@@ -372,7 +372,7 @@ end
 
 --- Starts a child that was stopped or has ended, and waits until it is ready. One that runs is waited for.
 ---@param id string
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT, ECRASHED, ECLOSED
 function Supervisor:start(id, opts)
@@ -392,7 +392,7 @@ end
 
 --- Stops a child, starts it again, and waits until it is ready. The others are left alone; it is not counted as a restart.
 ---@param id string
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT, ECRASHED, ECLOSED
 function Supervisor:restart(id, opts)

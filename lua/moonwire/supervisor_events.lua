@@ -45,7 +45,7 @@ function Log:finish()
 end
 
 --- Iterates from the first event that is kept to the last that there will ever be.
----@param opts? { timeout?: number|string }  for each; ETIMEDOUT is raised
+---@param opts? moonwire.Timeout  for each; ETIMEDOUT is raised
 ---@param op string
 ---@return fun(): moonwire.supervisor.Event?
 function Log:reader(opts, op)

@@ -121,7 +121,7 @@ function task.semaphore(permits)
 end
 
 --- Waits for a permit; close it (or let `<close>` do it) to give it back.
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return moonwire.Permit? permit
 ---@return moonwire.Err? err  ETIMEDOUT
 function Semaphore:acquire(opts)
@@ -191,7 +191,7 @@ function Event:is_set()
 end
 
 --- Waits until it is set.
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT
 function Event:wait(opts)

@@ -6,6 +6,7 @@ local door, arg, err = core.tls, core.arg, core.err
 
 local tls = {}
 
+--- What both ends of TLS may say. Certificates and keys are PEM, as text or as the path of a file that the script may read.
 ---@class moonwire.TlsOptions
 ---@field cert? string  our certificate and those between it and its authority: PEM text, or the path of a file
 ---@field key? string  its private key: PEM text, or the path of a file
@@ -13,12 +14,14 @@ local tls = {}
 ---@field alpn? string[]  protocols to agree on, best first
 ---@field min_version? "1.2"|"1.3"  default "1.2"
 
+--- Of the connecting end. The server's certificate is verified unless `insecure_skip_verify` says otherwise.
 ---@class moonwire.TlsClientOptions: moonwire.TlsOptions
 ---@field ca? string  authorities to believe: PEM text, or the path of a file; default: the system's. Lists of revoked ones may be in it
 ---@field server_name? string  what the certificate must say; default: the host of the address
 ---@field insecure_skip_verify? boolean  believe anybody: the peer may be anyone, and so may who listens in
 ---@field resume? boolean  take up sessions of earlier connections: default true
 
+--- Of the listening end, which needs `cert` and `key`.
 ---@class moonwire.TlsServerOptions: moonwire.TlsOptions
 ---@field client_ca? string  clients must have a certificate of these authorities: PEM text, or the path of a file
 

@@ -175,6 +175,22 @@ describe("the reference", function()
     none(bad)
   end)
 
+  it("describes every method that completion finds in an object", function()
+    local complete = require("moonwire.repl_complete").complete
+    local bad = {}
+    objects(function(class, object)
+      local known = {}
+      for _, member in ipairs(doc.fields(class)) do known[member.name] = true end
+      for _, sign in ipairs { ":", "." } do
+        for _, item in ipairs(complete({ x = object }, "x" .. sign, 2).items) do
+          local name = item.text
+          if not known[name] and name:sub(1, 1) ~= "_" and type(object[name]) == "function" then bad[#bad + 1] = class .. ":" .. name end
+        end
+      end
+    end)
+    none(bad)
+  end)
+
   it("finds the methods that C gives to each type", function()
     local bad, strings = {}, {}
     local inner = { ["mw.watch"] = true, ["mw.tempdir"] = true, ["mw.signal"] = true, ["mw.cond"] = true, ["mw.iofile"] = true }

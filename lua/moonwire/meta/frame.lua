@@ -22,6 +22,7 @@ function frame.new(options) end
 --- A format by name. "typed" is a kind (u8), a length (u32, little-endian), the data.
 ---@alias moonwire.Protocol "lines"|"u32le"|"u32be"|"varint"|"netstring"|"content-length"|"typed"
 
+--- A header of one's own, or a protocol with a name.
 ---@class moonwire.FrameOptions
 ---@field header? string      letters of string.pack: < > = ! b B h H i[n] I[n] j J l L T x f d n
 ---@field length? integer     which field of the header holds the length of the data (from 1); may be left out when there is but one
@@ -72,13 +73,26 @@ local Stream = {}
 ---@field frame_timeout? number|string  first to last byte of one frame, while somebody waits for it; 30 s; math.huge: no limit.
 ---  A frame that takes longer than 5 s must also bring 1 KiB/s.
 
---- Speaks in frames from here on.
----@param format moonwire.Protocol|moonwire.Frame
+--- A channel of messages over this stream, which speaks in frames from here on. With a `codec` messages are values.
+---
+--- ```lua
+--- local ch = conn:framed("u32le", { codec = "json", batch = true })
+--- assert(ch:send{ hello = "world" })
+--- for message in ch:messages() do print(message.hello) end
+--- ```
+---@param format moonwire.Protocol|moonwire.Frame  a protocol's name, or one of mw.frame.new
 ---@param options? moonwire.FramedOptions
----@return moonwire.Channel
+---@return moonwire.Channel channel
 function Stream:framed(format, options) end
 
---- A stream that speaks in frames.
+--- A stream that speaks in frames: `stream:framed(format, options)`. Messages are strings, or values with a `codec`.
+---
+--- ```lua
+--- local conn <close> = assert(mw.net.connect("unix:/run/app.sock"))
+--- local ch = conn:framed("u32le")
+--- assert(ch:send("ping"))
+--- print(ch:recv{ timeout = 1 })
+--- ```
 ---@class moonwire.Channel
 local Channel = {}
 
@@ -97,20 +111,24 @@ function Channel:send(data, ...) end
 --- `timeout` loses nothing. EEOF (err.data.had, err.data.wanted): the end came inside a frame. After EFRAME (err.data.why) and
 --- the ETIMEDOUT of a frame that took too long (err.data.why is "slow") the channel is closed.
 --- With a codec: EPARSE or ESCHEMA (err.data.offset, err.data.path) is of one message, and the next one can be received. null is mw.null.
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return any data  a string; with a codec, a value
 ---@return any ...
 function Channel:recv(options) end
 
 --- Iterates over messages until the end; raises on errors. Yields only when nothing whole has arrived.
----@param options? { timeout?: number|string }  for each message
----@return fun(): any, ...
+---@param options? moonwire.Timeout  for each message
+---@return fun(): any, any next  data and the header's other fields
 function Channel:messages(options) end
 
 --- The same, lending each message instead of copying it: a view is good until the loop's next step, also over waits. Not with codec,
 --- batch or compress.
----@param options? { timeout?: number|string }
----@return fun(): moonwire.View, ...
+---
+--- ```lua
+--- for view in ch:views() do sum = sum + view:byte(1) + #view end
+--- ```
+---@param options? moonwire.Timeout
+---@return fun(): moonwire.View, any next  a view and the header's other fields
 function Channel:views(options) end
 
 --- Sends now what was gathered, a batch too, and waits until the kernel has it.
@@ -123,17 +141,26 @@ function Channel:flush() end
 ---@return moonwire.Err? err
 function Channel:finish() end
 
---- Closes the stream.
+--- Closes the stream: `flush` first to know that what was gathered went out. May be repeated.
 function Channel:close() end
 
 --- The stream beneath.
 ---@return moonwire.Stream
 function Channel:stream() end
 
---- Counts: sent `messages`, `bytes_raw` (data), `bytes_wire` (with headers), `ratio` (raw / wire); `received`, `bytes_received`; with
---- any of codec, batch and compress, also `batches` and `batches_received`. A batch that is held back is in none of the bytes_wire.
----@return table<string, number>
+--- What went through it. A batch that is held back is in none of the bytes_wire.
+---@return moonwire.ChannelStats stats
 function Channel:stats() end
+
+---@class moonwire.ChannelStats
+---@field messages integer          sent
+---@field bytes_raw integer         their data
+---@field bytes_wire integer        what it took on the wire, headers too
+---@field ratio number              bytes_raw / bytes_wire
+---@field received integer          messages
+---@field bytes_received integer    their bytes
+---@field batches? integer          frames sent; with any of codec, batch and compress
+---@field batches_received? integer likewise
 
 --- Adds middleware around every message; the first used is outermost. `dir` is "send" or "recv"; call pass(data, ...) for the
 --- rest of the way and give what it gave; nil without an error drops the message. In place of a function, a tap of mw.trace: it

@@ -8,52 +8,60 @@
 ---@field mtime number   content changed
 ---@field atime number   content read
 ---@field ctime number   anything changed
----@field uid integer
----@field gid integer
----@field nlink integer
----@field ino integer
----@field dev integer
+---@field uid integer    whose it is
+---@field gid integer    its group
+---@field nlink integer  names that it has
+---@field ino integer    its number in its file system
+---@field dev integer    its file system
 
---- Files. Every path asks for its right first; EDENIED and EINVAL raise, all else is `nil, err`.
+--- Files and folders. Every path asks for its right first (`--allow-read`, `--allow-write`); EDENIED and EINVAL raise, all else is
+--- `nil, err`. What is slow waits in a thread: the other tasks go on.
+---
+--- ```lua
+--- local text = assert(mw.fs.read("settings.json"))
+--- assert(mw.fs.write("settings.json", text))          -- whole or not at all
+--- for _, name in ipairs(assert(mw.fs.list("."))) do print(name) end
+--- ```
 ---@class moonwire.fs
 local fs = {}
 
---- All bytes of a file. ELIMIT above `max` (64 MiB). FIFOs, sockets, terminals and block devices are refused.
+--- All bytes of a file. FIFOs, sockets, terminals and block devices are refused.
 ---@param path string
----@param options? { max?: integer|string, timeout?: number|string }
+---@param options? { max?: integer|string, timeout?: number|string }  max: 64 MiB
 ---@return string? bytes
----@return moonwire.Err? err
+---@return moonwire.Err? err  ENOENT, ...; ELIMIT: more than `max`
 function fs.read(path, options) end
 
 --- Replaces a file whole, or makes it: a new file is written, then renamed, so that nobody ever sees half of it, and a failure
 --- (ENOSPC, a kill) leaves the old one. The mode of an old file is kept.
 ---@param path string
 ---@param data string
----@param options? { mode?: string|integer, sync?: boolean, timeout?: number|string }  mode of a new file, "0600"; sync: on disk before it returns
+---@param options? { mode?: string|integer, sync?: boolean, timeout?: number|string }  mode of a new file, "0600"; sync: on disk before it
+---  returns
 ---@return true? ok
----@return moonwire.Err? err
+---@return moonwire.Err? err  ENOSPC, ...: the old file is as it was
 function fs.write(path, data, options) end
 
---- Facts about what a name stands for; `follow = false`: about a link itself.
+--- Facts about what a name stands for.
 ---@param path string
----@param options? { follow?: boolean }
+---@param options? { follow?: boolean }  follow = false: about a link itself
 ---@return moonwire.Stat? stat
----@return moonwire.Err? err
+---@return moonwire.Err? err  ENOENT: there is nothing
 function fs.stat(path, options) end
 
---- The names in a directory, sorted by their bytes, without "." and ".."; with `types = true`, tables of name and type.
---- ELIMIT above a million.
+--- The names in a directory, sorted by their bytes, without "." and "..".
 ---@param path string
----@param options? { types?: boolean, timeout?: number|string }
+---@param options? { types?: boolean, timeout?: number|string }  types = true: tables of name and type, as in Stat
 ---@return (string[] | { name: string, type: string }[])? names
----@return moonwire.Err? err
+---@return moonwire.Err? err  ENOENT, ENOTDIR; ELIMIT: more than a million
 function fs.list(path, options) end
 
---- Makes a directory; `parents = true`: also those above it, and no error if it is there.
+--- Makes a directory.
 ---@param path string
----@param options? { parents?: boolean, mode?: string|integer }
+---@param options? { parents?: boolean, mode?: string|integer }  parents = true: also those above it, and no error if it is there; mode:
+---  "0700" or a number
 ---@return true? ok
----@return moonwire.Err? err
+---@return moonwire.Err? err  EEXIST, ENOENT: there is none above it
 function fs.mkdir(path, options) end
 
 --- Removes a file or an empty directory; `tree = true`: also all below it, 256 levels at most, following no link. A tree that
@@ -61,20 +69,25 @@ function fs.mkdir(path, options) end
 ---@param path string
 ---@param options? { tree?: boolean, timeout?: number|string }
 ---@return true? ok
----@return moonwire.Err? err
+---@return moonwire.Err? err  ENOENT, ENOTEMPTY
 function fs.remove(path, options) end
 
 --- Moves a file or directory within one file system; replaces a file that has the new name.
 ---@param from string
 ---@param to string
 ---@return true? ok
----@return moonwire.Err? err
+---@return moonwire.Err? err  ENOENT; EXDEV: another file system
 function fs.rename(from, to) end
 
 --- Opens a regular file (or null, zero, full, random, urandom). "w" empties or makes it, "a" appends, "r+" reads and writes.
 --- The file also serves as a child's stdin, stdout or stderr.
+---
+--- ```lua
+--- local log <close> = assert(mw.fs.open("build.log", "w"))
+--- mw.process.run{ "make", stdout = log, stderr = log }
+--- ```
 ---@param path string
----@param mode? "r"|"w"|"a"|"r+"
+---@param mode? "r"|"w"|"a"|"r+"  "r" unless told
 ---@return moonwire.File? file
 ---@return moonwire.Err? err
 function fs.open(path, mode) end
@@ -101,14 +114,14 @@ function File:read(format, options) end
 
 --- Up to `max` bytes (64 KiB), at least one; nil at the end.
 ---@param max? integer|string
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return string? bytes
 ---@return moonwire.Err? err
 function File:read_some(max, options) end
 
 --- All of that many bytes; EEOF if there are fewer (they stay).
 ---@param count integer
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return string? bytes
 ---@return moonwire.Err? err
 function File:read_exact(count, options) end
@@ -132,10 +145,11 @@ function File:write(...) end
 ---@return moonwire.Err? err
 function File:flush(options) end
 
---- Moves, and tells where it is: bytes from the start.
+--- Moves to `offset` from the start ("set"), from where it is ("cur", the default) or from the end, and tells where it is then. Without
+--- arguments it only tells.
 ---@param whence? "set"|"cur"|"end"
----@param offset? integer
----@return integer? position
+---@param offset? integer  0
+---@return integer? position  bytes from the start
 ---@return moonwire.Err? err
 function File:seek(whence, offset) end
 
@@ -169,7 +183,7 @@ function door.tempdir(options) end
 local WatchBox = {}
 
 --- The next event; nil once the directory is gone.
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return { path: string, what: string, from?: string }? event
 ---@return moonwire.Err? err
 function WatchBox:next(options) end

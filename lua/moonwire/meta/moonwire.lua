@@ -39,7 +39,8 @@
 ---@field platform moonwire.platform  what this program was built for
 ---@field script moonwire.script  where the running script is
 ---@field null lightuserdata  the null of JSON and MessagePack: a value of its own, which a table can hold. `v == mw.null` asks for it
----@field parent moonwire.Parent|moonwire.Stream|nil  the other side, in a worker (moonwire.Parent) and in a script child (a stream); else nil
+---@field parent moonwire.Parent|moonwire.Stream|nil  the other side, in a worker (moonwire.Parent) and in a script child (a stream); else
+---  nil
 ---@field shared? table<string, moonwire.Memory|moonwire.Ring|moonwire.Stream>  what the parent gave with `share`, by its names
 local mw = {}
 

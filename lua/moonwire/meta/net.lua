@@ -16,23 +16,33 @@
 local Listener = {}
 
 --- Takes one connection.
----@param opts? { timeout: number|string }
+---@param opts? moonwire.Timeout
 ---@return moonwire.Stream? stream
 ---@return moonwire.Err? err  ETIMEDOUT, ECLOSED, or what the system says
 function Listener:accept(opts) end
 
 --- An address that `connect` accepts: the port that was picked, loopback for a listener on every interface.
----@return string
+---@return string url
 function Listener:address() end
 
---- `accepted` connections, `open` now, `limited` (closed for max_conns_per_peer), `dropped` (no descriptor or memory was left),
---- `idle` (closed because nothing moved for idle_timeout), `failed` (handlers that raised). Of those that had to prove who they are:
---- `unauthenticated` now, `refused`, `timed_out` (auth_timeout), `displaced` (max_unauthenticated).
----@return table<string, integer>
+--- What is, and what was.
+---@return moonwire.ListenerStats stats
 function Listener:stats() end
 
+---@class moonwire.ListenerStats
+---@field accepted integer         connections so far
+---@field open integer             now
+---@field limited integer          closed for max_conns_per_peer
+---@field dropped integer          closed because no descriptor or memory was left
+---@field idle integer             closed because nothing moved for idle_timeout
+---@field failed integer           handlers that raised
+---@field unauthenticated integer  have not proved who they are yet, now
+---@field refused integer          proved nothing, or something else
+---@field timed_out integer        did not prove it within auth_timeout
+---@field displaced integer        made room for newcomers (max_unauthenticated)
+
 --- Takes no more connections and waits until those that are open have ended.
----@param opts? { timeout: number|string }
+---@param opts? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT
 function Listener:drain(opts) end

@@ -18,12 +18,26 @@
 ---@field max? integer|string         bytes of one request's value and of one answer; "16MiB"
 ---@field on_cancel? "keep"|"kill"    of a task that runs when its caller is cancelled: it goes on, its answer is dropped (default);
 ---                                   or its worker is ended. One that waits is withdrawn in any case
----@field recycle? { tasks?: integer, memory?: integer|string, age?: number|string }  another worker takes the place of one that ...
----@field restart? { max?: integer, within?: number|string, backoff?: { [1]: number|string, [2]: number|string } }  5 in 10 s; more
----                                   workers than that which end before they finished one task, and the pool is broken. One that had
----                                   worked is replaced at once, another after 0.1 s, doubling to 5 s
----@field retry? { on?: ("crash"|"timeout"|"error")[], attempts?: integer }  a task that crashed its worker, ran too long, raised is run
----                                   again, `attempts` times at most (2); without `retry` no task is ever run twice
+---@field recycle? moonwire.PoolRecycle  when another worker takes the place of one; default: never
+---@field restart? moonwire.PoolRestart  how fast workers that end are replaced, and when to give up
+---@field retry? moonwire.PoolRetry       which tasks are run again; without it no task is ever run twice
+
+--- A worker leaves, after the task that it has, when one of these is reached; another takes its place.
+---@class moonwire.PoolRecycle
+---@field tasks? integer           that it has finished
+---@field memory? integer|string   bytes that its process has
+---@field age? number|string       since it was started
+
+--- Workers that end before they finished one task: more than `max` of them `within`, and the pool is broken (every call ECRASHED). One
+--- that had worked is replaced at once, another after a pause.
+---@class moonwire.PoolRestart
+---@field max? integer             5
+---@field within? number|string    10 s
+---@field backoff? (number|string)[]  { first, longest } pause, doubling; { 0.1, 5 }
+
+---@class moonwire.PoolRetry
+---@field on? ("crash"|"timeout"|"error")[]  its worker crashed, it ran too long, its handler raised
+---@field attempts? integer        times it is run again at most; 2
 
 --- Workers on threads: the set's options as for processes (size, min_idle, max_queue, max_queue_bytes, queue_timeout, task_timeout,
 --- start_timeout, max, on_cancel, recycle.tasks, recycle.age, restart, retry), and those of mw.worker.spawn.
@@ -52,26 +66,30 @@ local Pool = {}
 ---@param name string
 ---@param value any  nil, booleans, numbers, strings, tables; to threads also shared memory, rings and streams, which then are the
 --- task's (a stream stays open until the task is over: it may be run again)
----@param opts? { priority?: integer, timeout?: number|string }  the greater priority goes first; timeout: of waiting and running together
----@return any ...  what the handler returned
+---@param opts? moonwire.CallOptions
+---@return any ...  what the handler returned; nil and an error
 function Pool:call(name, value, opts) end
 
 --- The same, save that a full queue is nil, EAGAIN at once.
 ---@param name string
 ---@param value any
----@param opts? { priority?: integer, timeout?: number|string }
----@return any ...
+---@param opts? moonwire.CallOptions
+---@return any ...  what the handler returned; nil and an error
 function Pool:try_call(name, value, opts) end
+
+---@class moonwire.CallOptions
+---@field priority? integer       the greater goes first; 0
+---@field timeout? number|string  of waiting and running together
 
 ---@class moonwire.PoolStats
 ---@field size integer       workers there are
 ---@field max integer        workers there may be
----@field busy integer
----@field idle integer
----@field starting integer
+---@field busy integer       workers that have a task
+---@field idle integer       workers that have none
+---@field starting integer   workers on their way
 ---@field queued integer     tasks that wait
 ---@field given integer      tasks that workers have
----@field completed integer
+---@field completed integer  tasks, so far
 ---@field failed integer     by any cause
 ---@field crashed integer    workers that ended and were not asked to
 ---@field restarted integer  workers that took the place of one that died or was killed
@@ -86,7 +104,7 @@ function Pool:try_call(name, value, opts) end
 function Pool:stats() end
 
 --- Takes no more tasks, finishes those it has, lets its workers go. The pool is of no use afterwards.
----@param opts? { timeout?: number|string }
+---@param opts? moonwire.Timeout
 ---@return boolean? ok
 ---@return moonwire.Err? err  ETIMEDOUT: some are still at it; nothing was ended
 function Pool:drain(opts) end
@@ -96,8 +114,8 @@ function Pool:close() end
 
 --- A worker of a pool, as `pool:workers()` tells of it.
 ---@class moonwire.PoolWorker
----@field id integer
----@field pid? integer
+---@field id integer     from 1, never used twice
+---@field pid? integer   its process; of a thread: none
 ---@field state "starting"|"idle"|"busy"|"stuck"|"leaving"|"ending"
 ---@field tasks integer   that it has finished
 ---@field given integer   that it has now

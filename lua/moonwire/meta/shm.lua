@@ -101,49 +101,11 @@ function Memory:unlink() end
 --- Unmaps it here; others keep it.
 function Memory:close() end
 
---- One number, read whole: all that its writer had written before is there too. Also i8, u16, i16, u32, i32, u64, i64, f32, f64; of
---- u64, Lua sees the 64 bits as an integer.
----@param offset integer  a multiple of the number's size
----@return integer? value
----@return moonwire.Err? err
-function Memory:u8(offset) end
-
---- One number, written whole. Also set_i8, set_u16, set_i16, set_u32, set_i32, set_u64, set_i64, set_f32, set_f64. A value that does not
---- fit raises.
----@param offset integer
----@param value integer
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_u8(offset, value) end
-
---- Adds in one step that no other process can come between; wraps round. Also add_i32, add_u64, add_i64; sub_u32, and_u32, or_u32,
---- xor_u32 and theirs. They give the new value.
----@param offset integer
----@param value integer
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:add_u32(offset, value) end
-
---- Puts a value there and gives the one before. Also xchg_i32, xchg_u64, xchg_i64.
----@param offset integer
----@param value integer
----@return integer? before
----@return moonwire.Err? err
-function Memory:xchg_u32(offset, value) end
-
---- Puts `value` there if `expected` is there, in one step. Also cas_i32, cas_u64, cas_i64.
----@param offset integer
----@param expected integer
----@param value integer
----@return boolean? changed
----@return moonwire.Err? err
-function Memory:cas_u32(offset, expected, value) end
-
 --- Waits while the number at `offset` is `value`. Whoever changes it says so with wake_u32; a wake without a change wakes nobody. The
 --- calling task waits, not the program.
 ---@param offset integer  a multiple of 4
 ---@param value integer
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT; ECLOSED: the memory was closed meanwhile; ELIMIT: too many wait
 function Memory:wait_u32(offset, value, options) end
@@ -151,7 +113,7 @@ function Memory:wait_u32(offset, value, options) end
 --- Waits until the number at `offset` is `value`.
 ---@param offset integer  a multiple of 4
 ---@param value integer
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err
 function Memory:wait_until_u32(offset, value, options) end
@@ -171,13 +133,34 @@ function Memory:wake_u32(offset, n) end
 ---@return moonwire.Err? err
 function shm.ring(options) end
 
+---@class moonwire.RingStats
+---@field capacity integer      bytes
+---@field used integer          bytes that wait to be popped
+---@field pushed integer        records, by us
+---@field popped integer        records, by us
+---@field bytes_pushed integer
+---@field bytes_popped integer
+---@field rung integer          how often we had to wake the other side
+---@field alone boolean         both sides are ours
+---@field alive boolean         the other side is there
+
+--- Records from one side to the other through shared memory (`mw.shm.ring`), without a system call while both are busy.
+---
+--- ```lua
+--- local ring <close> = assert(mw.shm.ring{ capacity = "256KiB" })
+--- local child <close> = assert(mw.process.spawn{
+---   script = "reader.lua", share = { ring = ring } })
+--- ring:push("record", { timeout = 1 })       -- there: mw.shared.ring:pop()
+--- ring:finish()
+--- ```
+---
 --- EFRAME: the other side wrote what cannot be; the ring is of no use any more. EBUSY: the other side does the same.
 ---@class moonwire.Ring
 local Ring = {}
 
 --- Adds a record; waits while the ring is full. ECLOSED: the other side has gone, or finish() was called.
 ---@param record string
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err
 function Ring:push(record, options) end
@@ -190,7 +173,7 @@ function Ring:try_push(record) end
 
 --- Takes the next record; waits for it. nil without an error: the end, the other side has called finish() or closed it. EEOF: it has
 --- gone without (it was killed).
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return string? record
 ---@return moonwire.Err? err
 function Ring:pop(options) end
@@ -201,7 +184,7 @@ function Ring:pop(options) end
 function Ring:try_pop() end
 
 --- For `for`: each record until the end. Raises on errors; `timeout` is for each record.
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return fun(): string? next
 function Ring:records(options) end
 
@@ -210,9 +193,8 @@ function Ring:records(options) end
 ---@return moonwire.Err? err
 function Ring:finish() end
 
---- capacity, used: bytes; pushed, popped, bytes_pushed, bytes_popped: by us; rung: how often we had to wake the other side; alone: both
---- sides are ours; alive: the other side is there.
----@return table stats
+--- What is in it, and what went through.
+---@return moonwire.RingStats stats
 function Ring:stats() end
 
 --- Adds a function (pass, dir, record) around what this end pushes and pops, the first added outermost; nil without an error drops the

@@ -21,7 +21,8 @@ local door = {}
 
 --- A tap writes down what goes through the things that it is given to (`use`). Nobody waits for it: its file is written by a thread of its
 --- own, after 50 ms or 64 KiB; a process that is killed loses no more than that, and what is there can be read. A file that takes no more
---- (a full disk) ends the trace with one warning in the log; the program goes on. Should 16 MiB wait to be written, events are left out, and
+--- (a full disk) ends the trace with one warning in the log; the program goes on. Should 16 MiB wait to be written, events are left out,
+--- and
 --- a note tells how many. 32 taps may be open at a time, one may be attached to 8192 things, and a thing may have 16: ELIMIT says which.
 ---
 --- What `redact` recognises, whatever pieces a stream comes in, also where a piece or `payload` ends in the middle; a name counts
@@ -30,7 +31,8 @@ local door = {}
 --- object or array with all that is in it, a number or word of JSON; anything else to the end of the line); `name=value`, to the next
 --- space, control character, `&` or `;`, or in quotes to their end; `name: value` without quotes to the end of the line; and MessagePack
 --- strings or binaries that are the name, with the whole value behind them. Names are 1 to 64 bytes, at most 64 of them. Not seen: what is
---- compressed, encrypted, percent- or base64-encoded before it reaches the tap; a value of a channel that is split over two of its messages.
+--- compressed, encrypted, percent- or base64-encoded before it reaches the tap; a value of a channel that is split over two of its
+--- messages.
 ---@class moonwire.Tap
 local Tap = {}
 

@@ -6,9 +6,16 @@
 ---@class moonwire.worker
 local worker = {}
 
+---@class moonwire.WorkerStats
+---@field name string
+---@field state "running"|"ended"|"closed"
+---@field queued integer  messages sent that the worker has not read (it says so now and then)
+---@field unread integer  messages of the worker's that we have not read
+---@field calls integer   of ours that wait for an answer
+
 ---@class moonwire.WorkerOptions
 ---@field memory_limit? integer|string  bytes of its Lua state; default and at most: the limit of the calling script
----@field permissions? "none"|"inherit"|table<string, true|string[]>  its rights, within ours: as for a script child; default "none"
+---@field permissions? moonwire.process.Permissions|"none"|"inherit"  its rights, within ours: as for a script child; default "none"
 ---@field queue? integer  messages that may wait in each direction; default 1024. Who sends more waits
 ---@field queue_bytes? integer|string  and their bytes; default 64 MiB
 ---@field name? string  in errors, and of the thread; default: the script's
@@ -37,13 +44,13 @@ local Worker = {}
 
 --- Sends a copy of a value; waits while the queue is full.
 ---@param value any  not nil
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT; ECRASHED, ECLOSED: it has ended
 function Worker:send(value, options) end
 
 --- The next message; nil when the worker has ended and all that it sent was read.
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return any message
 ---@return moonwire.Err? err  ETIMEDOUT; ECRASHED: an error ended it, err.data.traceback says where
 function Worker:recv(options) end
@@ -62,13 +69,13 @@ function Worker:messages() end
 --- still come to serve: a call waits for it, until `timeout` or the worker's end.
 ---@param name string
 ---@param value? any
----@param options? { timeout?: number|string }
----@return any ...  what the function returns
+---@param options? moonwire.Timeout
+---@return any ...  what the function returns; else nil, err
 ---@return moonwire.Err? err  ETASK: it raised, err.data.error and err.data.traceback; ETIMEDOUT; ECRASHED: the worker ended meanwhile
 function Worker:call(name, value, options) end
 
 --- Waits until the worker has ended by itself.
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT; ECRASHED
 function Worker:join(options) end
@@ -78,12 +85,12 @@ function Worker:finish() end
 
 --- Ends the worker: it may end by itself for `timeout` (a quarter of a second), then it is stopped, wherever it is. What it sent and
 --- was not read is lost.
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return true
 function Worker:close(options) end
 
---- queued: messages sent that the worker has not read (it says so now and then); unread: of the worker's, by us.
----@return { name: string, state: "running"|"ended"|"closed", queued: integer, unread: integer, calls: integer }
+--- What it is doing.
+---@return moonwire.WorkerStats stats
 function Worker:stats() end
 
 --- In a worker: its maker's side.
@@ -92,13 +99,13 @@ local Parent = {}
 
 --- Sends a copy of a value to whoever made this worker; waits while the queue is full.
 ---@param value any  not nil; what can be sent is told at moonwire.worker
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return true? ok
 ---@return moonwire.Err? err  ETIMEDOUT; ECLOSED: nobody is there any more
 function Parent:send(value, options) end
 
 --- The next message of the maker's; waits for it. nil when no more will come (`worker:finish`, `worker:close`).
----@param options? { timeout?: number|string }
+---@param options? moonwire.Timeout
 ---@return any message
 ---@return moonwire.Err? err  ETIMEDOUT
 function Parent:recv(options) end
