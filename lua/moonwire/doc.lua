@@ -38,15 +38,16 @@ local spoken = {
   sem = "semaphore", ev = "event", w = "worker", dir = "temp_dir", err = "err", ["error"] = "err", memo = "memory",
 }
 
---- "moonwire.TaskChannel", "mw.task_channel", "task channel" -> "task_channel".
+--- "moonwire.TaskChannel", "task channel" -> "task_channel"; "mw.host.handler" -> "host_handler".
 local function word_of(name)
   local short = gsub(gsub(name, "^moonwire%.", ""), "^mw%.", "")
   short = gsub(short, "(%l)(%u)", "%1_%2")
-  return lower((gsub(short, "[ ]", "_")))
+  return lower((gsub(short, "[ .]", "_")))
 end
 
 local function is_inner(name)
-  return find(name, "^moonwire%.core%.") or find(name, "^moonwire%.doc%f[%W]") or not find(name, "^moonwire")
+  return find(name, "^moonwire%.core%.") or find(name, "^moonwire%.doc%f[%W]") or find(name, "^moonwire%.repl%f[%W]")
+    or name == "moonwire.Session" or not find(name, "^moonwire")
 end
 
 -- What there is -----------------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ local function numeral(text, at)
   end
 end
 
----@class moonwire.repl.Token
+---@class moonwire.repl.SourceToken
 ---@field kind "name"|"word"|"string"|"number"|"sign"|"bad"  word: a keyword; bad: a string or comment that does not end, an odd byte
 ---@field text string
 ---@field from integer
@@ -68,7 +68,7 @@ end
 
 --- The tokens of `text`, without comments (but for one that does not end).
 ---@param text string
----@return moonwire.repl.Token[]
+---@return moonwire.repl.SourceToken[]
 function source.tokens(text)
   local out, n, i, len = {}, 0, 1, #text
   local function put(kind, to)

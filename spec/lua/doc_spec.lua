@@ -81,6 +81,8 @@ local function objects(use)
   use("moonwire.Auth", mw.auth.peer { uid = 0 })
   local tap <close> = assert(mw.trace.tap { to = dir:join "trace.jsonl" })
   use("moonwire.Tap", tap)
+  local mine <close> = mw.host.on("doc_spec", function() end)
+  use("moonwire.HostHandler", mine)
   local handler <close> = mw.on_signal("USR2", function() end)
   use("moonwire.SignalHandler", handler)
 end

@@ -26,6 +26,7 @@
 ---@field shm moonwire.shm  memory that several processes have at once
 ---@field worker moonwire.worker  Lua states on threads of their own
 ---@field supervisor moonwire.supervisor  processes that are kept running
+---@field host moonwire.host  the program around this one, when it embeds us
 ---@field rpc moonwire.rpc  calls to the other end of a channel
 ---@field auth moonwire.auth  who may connect
 ---@field metrics moonwire.metrics  counters, gauges, histograms
