@@ -66,7 +66,7 @@ local function functions(list, heading, here)
   local out, any = {}, false
   for _, it in ipairs(list) do
     if it.params then
-      if not any then out[1] = ('<h2 id="functions">%s</h2>\n'):format(heading) end
+      if not any then out[1] = ('<h2 id="page.functions">%s</h2>\n'):format(heading) end
       any = true
       out[#out + 1] = func(it, here)
     end
@@ -77,7 +77,7 @@ end
 --- Fields of a module or an object; each has a place that links can name.
 local function fields(entry, here)
   if #entry.fields == 0 then return "" end
-  local out = { '<h2 id="fields">Fields</h2>\n<dl>\n' }
+  local out = { '<h2 id="page.fields">Fields</h2>\n<dl>\n' }
   for _, it in ipairs(entry.fields) do
     local id = it.name:match("^[%w_]+$")
     out[#out + 1] = ('<dt%s><code>%s%s</code> <span class="type"><code>%s</code></span></dt>\n<dd>%s</dd>\n'):format(
@@ -103,7 +103,7 @@ function entries.module(entry)
   local here = entry.page
   local out = { ("<h1>%s</h1>\n"):format(escape(entry.shown)), text(entry.text, here) }
   if entry.params then
-    out[#out + 1] = '<section class="entry" id="call">\n' .. signature(entry, "call") .. calls(entry, here) .. "</section>\n"
+    out[#out + 1] = '<section class="entry" id="page.call">\n' .. signature(entry, "page.call") .. calls(entry, here) .. "</section>\n"
   end
   out[#out + 1] = index(entry)
   out[#out + 1] = fields(entry, here)
