@@ -272,6 +272,8 @@ static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given,
         free(a);
         return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     }
+    mw_list_init(&a->watches);
+    mw_list_init(&a->signals);
     if (cfg->limits.memory == 0) a->cfg.limits.memory = cfg->memory_limit;
     rc = begin(a, loop, lent, err);
     if (rc < 0) {

@@ -136,6 +136,8 @@ struct mw_step {
  * one C function (a long string.rep), a sort's or gsub's function, an uv callback, a collector's step; so does what still runs after an
  * error of limits.step_ns was raised in it, for some 30 ms. Neither this nor the two below from a hook of the same host: MW_EINVAL. */
 int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err);
+/* The same, and waits for something to do, at most timeout_ms (-1: as long as it takes). Without tasks it waits only when somebody may
+ * give it some: a mw.host.on of the script, a watch, a signal; but not in the turn in which the last task ended, so that a loop sees it. */
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err);
 /* Runs to the end of the root scope. *status: 0; 1 when an error reached on_error; 77 when it was EDENIED; or the code of
  * mw.exit. */
@@ -172,23 +174,30 @@ void mw_host_hold_children(mw_host *h, int on);
 /* Any thread: `topic` with its values, copied, for the functions given to mw.host.on(topic, fn); each runs as a task of its own, in the
  * order of the posts, from the next step on. Wakes a loop that sleeps. Messages come in the order in which one thread posted them.
  * While nobody has asked for the topic yet, it is kept (it counts against the queue); a message that nobody has asked for when the
- * root scope's first task is over is dropped. MW_EAGAIN: the queue is full (mw_config.queue messages, or limits.buffered bytes), try again
- * after a step; MW_ELIMIT: it alone is more than that many bytes; MW_EPARSE: the bytes are not whole values; MW_EINVAL: no topic. Not after mw_host_free or mw_host_close. */
+ * root scope's first task is over is dropped, and so is every message once the run is to end. What its handler cannot take (deeper than
+ * 128 levels, more than the script's memory) is an error for on_error.
+ * A script that only says mw.host.on and ends goes on receiving: in every step, though struct mw_step says that no task is alive.
+ * mw_host_run ends with the last task, once what was posted before has been taken: a script for it waits for something itself.
+ * MW_EAGAIN: the queue is full (mw_config.queue messages, or limits.buffered bytes, that no handler has begun with), try again after
+ * a step; MW_ELIMIT: it alone is more than that many bytes; MW_EPARSE: the bytes are not whole values; MW_EINVAL: no topic;
+ * MW_ECLOSED: the host is being freed (a hook may still ask). Not after mw_host_free or mw_host_close. */
 int mw_host_post(mw_host *h, const char *topic, const void *msgpack, size_t len, struct mw_err *err);
 
-/* A function of the engine's, for scripts: mw.host.NAME(...). Called on the host's thread inside a step, while the script's task
- * runs: be brief. It may use the host, save to step, run, close or free it. Returns 0 (results: what was returned by mw_return_...),
- * or a code: that of a mw_arg_... or mw_call_fail, handed on. */
+/* A function of the engine's, for scripts: mw.host.NAME(...). Called on the host's thread inside a step (while the host ends too, for
+ * what cleans up), while the script's task runs: be brief, and return: no longjmp, no exception. It may use the host, save to step, run,
+ * call, close or free it. Returns 0 (results: what was returned by mw_return_...), or a code: that of a mw_arg_..., mw_return_... or
+ * mw_call_fail, handed on. */
 typedef struct mw_call mw_call;
 typedef int mw_host_fn(mw_host *h, mw_call *call, void *ud);
-/* `name`: letters, digits and _; copied. Again: replaces. fn NULL: takes it away. MW_EINVAL: no such name, or one that mw.host has already
- * ("on", "emit", ...). Not bound by the policy: what it does for a script is the engine's decision. */
+/* `name`: letters, digits and _; copied. Again: replaces, also where a script has kept the function. fn NULL: takes it away: whoever has
+ * kept it gets ECLOSED. MW_EINVAL: no such name, or one that mw.host has already ("on", "emit", ...). Not bound by the policy: what it
+ * does for a script is the engine's decision. The main script's alone: workers have no mw.host. */
 int mw_host_register(mw_host *h, const char *name, mw_host_fn *fn, void *ud, struct mw_err *err);
 
 /* Arguments, from 1 as in Lua. Another type, or none: MW_EINVAL, and the script gets "bad argument #1 to 'raycast' (number expected, got
  * nil)" when the function returns that code. */
 int mw_arg_count(const mw_call *call);
-int mw_arg_type(const mw_call *call, int i);                                        /* enum mw_type; absent is MW_TYPE_NIL */
+int mw_arg_type(const mw_call *call, int i);                                        /* enum mw_type; absent is MW_TYPE_NIL; MW_EINVAL: cannot be sent (a function) */
 int mw_arg_boolean(mw_call *call, int i, int *out);
 int mw_arg_integer(mw_call *call, int i, int64_t *out);                             /* a float that is whole is one */
 int mw_arg_number(mw_call *call, int i, double *out);
@@ -200,7 +209,7 @@ int mw_return_boolean(mw_call *call, int value);
 int mw_return_integer(mw_call *call, int64_t value);
 int mw_return_number(mw_call *call, double value);
 int mw_return_string(mw_call *call, const char *text, size_t len);
-int mw_return_value(mw_call *call, const void *msgpack, size_t len);
+int mw_return_value(mw_call *call, const void *msgpack, size_t len);                /* one value, or several */
 /* Has the call fail: nil and an error object in Lua (err.code is mw_err_name(code)); raised if code is MW_EINVAL, MW_EDENIED or
  * MW_ECANCELED. Returns `code`, so that `return mw_call_fail(call, MW_ENOENT, "no such player");` does it. */
 int mw_call_fail(mw_call *call, int code, const char *message);
@@ -216,7 +225,7 @@ int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, 
 enum { MW_WATCH_READ = 1, MW_WATCH_WRITE = 2 };
 typedef void mw_host_watcher(mw_host *h, int fd, int events, void *ud);
 /* Has `fn` called inside a step whenever `fd` can be read or written (events: a sum of the two; also when it failed or was hung up), until
- * told otherwise. Again for the same fd: replaces; events 0: no more. The fd stays yours, close it afterwards; O_NONBLOCK is left as
+ * told otherwise or the host's end begins. A step without a budget or a task looks too. `fn` may do what a registered function may. Again for the same fd: replaces; events 0: no more. The fd stays yours, close it afterwards; O_NONBLOCK is left as
  * it is. Does not keep a run alive. MW_EINVAL: no descriptor, or one that cannot be watched (a file). */
 int mw_host_watch_fd(mw_host *h, int fd, int events, mw_host_watcher *fn, void *ud, struct mw_err *err);
 

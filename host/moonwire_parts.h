@@ -22,6 +22,8 @@ struct assembly {
     void *ask_ud;
     mw_cage *lock;                  /* that this process wears; NULL: none */
     mw_engine *engine;              /* what script and program have for one another */
+    struct mw_list watches, signals;        /* moonwire_watch.c */
+    int ended;                      /* nothing from outside comes any more */
 };
 
 static inline struct assembly *mw_assembly_of(mw_host *h) {

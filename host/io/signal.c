@@ -39,19 +39,18 @@ static void on_signal(uv_signal_t *watcher, int number) {
     mw_wait_wake(&s->ready);
 }
 
-/* libuv leaves the default action behind its last watcher of a signal, whatever stood there before. */
-static void restore(const mw_signal *s) {
+void mw_signal_restore(int number, const struct sigaction *before) {
     struct sigaction now;
 
-    if (sigaction(s->number, NULL, &now) < 0 || now.sa_handler != SIG_DFL) return; /* another watcher is still there */
-    sigaction(s->number, &s->before, NULL);
+    if (sigaction(number, NULL, &now) < 0 || now.sa_handler != SIG_DFL) return; /* another watcher is still there */
+    sigaction(number, before, NULL);
 }
 
 void mw_signal_close(mw_signal *s) {
     if (s->closed) return;
     s->closed = 1;
     uv_signal_stop(&s->watcher);
-    restore(s);
+    mw_signal_restore(s->number, &s->before);
     mw_host_disown(&s->handle);
     mw_wait_wake(&s->ready);
     uv_close((uv_handle_t *)&s->watcher, on_closed);

@@ -20,6 +20,9 @@ int mw_signal_closed(const mw_signal *s);
 /* Takes one arrival: 1, 0 (none: wait on mw_signal_ready), MW_ECLOSED. What comes twice before it is taken counts once. */
 int mw_signal_take(mw_signal *s);
 struct mw_wait *mw_signal_ready(mw_signal *s);
+/* libuv leaves the default action behind its last watcher of a signal, whatever stood there before: puts that back. */
+struct sigaction;
+void mw_signal_restore(int number, const struct sigaction *before);
 const char *mw_signal_name(const mw_signal *s);  /* without SIG; static */
 
 #endif
