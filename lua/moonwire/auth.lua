@@ -9,7 +9,8 @@ local door = core.auth
 ---@class moonwire.auth
 local auth = {}
 
----@class moonwire.Auth  prints as "auth (hmac)"; never shows a secret
+--- What `mw.auth.hmac` and `mw.auth.peer` give, for the option `auth`. Prints as "auth (hmac)"; never shows a secret.
+---@class moonwire.Auth
 
 ---@class moonwire.HmacOptions
 ---@field secret? string|string[]  16 bytes or more, better 32 random ones; a server may have a new and an old one, a client uses the first
@@ -18,19 +19,32 @@ local auth = {}
 
 ---@class moonwire.PeerOptions
 ---@field uid? integer|integer[]  the process at the other end runs as one of these
----@field gid? integer|integer[]
----@field pid? integer|integer[]
+---@field gid? integer|integer[]  its group is one of these
+---@field pid? integer|integer[]  its number is one of these
 
---- A shared secret, proved by both ends and never sent; bound to the channel on TLS. Raises on bad options.
+--- A shared secret, proved by both ends and never sent; bound to the channel on TLS. Without TLS it says who is there at the
+--- beginning, and somebody on the way can still read and change what follows. Raises EINVAL on bad options. Who fails gets EAUTH.
+---
+--- ```lua
+--- local server = assert(mw.net.listen("tcp://127.0.0.1:8081", {
+---   auth = mw.auth.hmac{ secrets = { alice = key, bob = { new, old } } } }))
+--- local conn, err = mw.net.connect("tcp://127.0.0.1:8081", {
+---   auth = mw.auth.hmac{ secret = key, identity = "alice" } })
+--- ```
 ---@param options moonwire.HmacOptions
----@return moonwire.Auth
+---@return moonwire.Auth auth
 function auth.hmac(options)
   return door.hmac(options)
 end
 
---- What the kernel says of the process at the other end of a Unix socket: one of each list that is given. Raises on bad options.
+--- What the kernel says of the process at the other end of a Unix socket: one of each list that is given. Raises EINVAL on bad options.
+---
+--- ```lua
+--- mw.net.listen("unix:/run/x.sock",
+---   { auth = mw.auth.peer{ uid = { 0, 1000 } } })
+--- ```
 ---@param options moonwire.PeerOptions
----@return moonwire.Auth
+---@return moonwire.Auth auth
 function auth.peer(options)
   return door.peer(options)
 end

@@ -26,6 +26,9 @@ local doc = {}
 ---@field parts? moonwire.doc.Entry[]    of `mw` itself: the modules
 ---@field about? string                  of a module: in a few words
 ---@field parents? string[]
+---@field taken_by? string[]             of a class or an alias: functions that take it, by their names
+---@field given_by? string[]             functions that give it
+---@field part_of? string[]              classes that have a field of it
 ---@field values? { value: string, text: string }[]  of an alias
 ---@field file string
 ---@field line integer
@@ -159,6 +162,27 @@ local function add_alias(alias)
   end
 end
 
+--- Tells each class and alias which functions take it and give it, and whose fields have it.
+local function cross()
+  local function note(type, how, who)
+    for _, name in ipairs(types.names(type or "")) do
+      local it = find(name, "^moonwire%.") and by_name[name]
+      if it and it.kind ~= "module" then
+        it[how] = it[how] or {}
+        local list = it[how]
+        if list[#list] ~= who then list[#list + 1] = who end
+      end
+    end
+  end
+  for _, entry in ipairs(entries) do
+    for _, it in ipairs(entry.params or {}) do note(it.type, "taken_by", entry.name) end
+    for _, it in ipairs(entry.returns or {}) do note(it.type, "given_by", entry.name) end
+    if entry.kind == "class" then
+      for _, it in ipairs(entry.fields) do note(it.type, "part_of", entry.name) end
+    end
+  end
+end
+
 local function sorted(t)
   local names = {}
   for name in pairs(t) do names[#names + 1] = name end
@@ -192,6 +216,7 @@ local function build()
   for _, name in ipairs(sorted(found.aliases)) do
     if not is_inner(name) then add_alias(found.aliases[name]) end
   end
+  cross()
 end
 
 -- Asking --------------------------------------------------------------------------------------------------------------------------

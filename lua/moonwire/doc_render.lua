@@ -191,6 +191,14 @@ function render.entry(doc, entry, width, options)
     end
   end
   values(page, entry.values)
+  local function names(heading, list)
+    if not list or #list == 0 or entry.name == "moonwire.Err" then return end
+    page:heading(heading)
+    page:wrap(gsub(concat(list, ", "), "moonwire%.", ""), 2)
+  end
+  names("Taken by", entry.taken_by)
+  names("Given by", entry.given_by)
+  names("Part of", entry.part_of)
   return concat(page.lines, "\n")
 end
 

@@ -12,15 +12,15 @@ json.encode = core.json.encode
 json.decode = core.json.decode
 
 --- Marks `t` as an array: it is written `[...]`, also when it is empty. Replaces its metatable.
----@param t? table
----@return table t
+---@param t? table  default: a new one
+---@return table t  itself
 function json.array(t)
   return mark(t or {}, "array")
 end
 
 --- Marks `t` as an object: it is written `{...}`. Replaces its metatable.
----@param t? table
----@return table t
+---@param t? table  default: a new one
+---@return table t  itself
 function json.object(t)
   return mark(t or {}, "object")
 end

@@ -50,13 +50,17 @@ local function write(rest)
 end
 
 --- All metrics in the text format of Prometheus, version 0.0.4: the host's own and the script's.
----@return string
+---@return string text
 function metrics.text()
   return write(function() end)
 end
 
 --- Serves `GET /metrics` at `address` until what is returned is closed, or the script ends: it keeps no script alive.
 --- Takes the options of mw.net.listen; by default at most 16 connections, closed when they are idle for a minute.
+---
+--- ```lua
+--- local m <close> = assert(mw.metrics.listen("tcp://127.0.0.1:9464"))
+--- ```
 ---@param address string
 ---@param opts? moonwire.ListenOptions
 ---@return moonwire.Listener? listener

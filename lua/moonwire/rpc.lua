@@ -347,8 +347,13 @@ end
 
 --- Calls a method of the other side and waits for its answer: the result (mw.null for null), or nil, err: ERPC for an error of the
 --- peer's, with err.data = { code, message, data }; ETIMEDOUT; ECLOSED when the channel ends; EAGAIN when too many calls wait.
+---
+--- ```lua
+--- local sum, err = rpc:call("add", { 1, 2 }, { timeout = 5 })
+--- if not sum and err.code == "ERPC" then print(err.data.code, err) end
+--- ```
 ---@param method string
----@param params? table  an object or an array; MessagePack-RPC has arrays only
+---@param params? table  an object or an array (mw.json.object{}, mw.json.array{} where it is empty); MessagePack-RPC has arrays only
 ---@param opts? moonwire.Timeout
 ---@return any result
 ---@return moonwire.Err? err
@@ -390,9 +395,9 @@ end
 
 --- Tells the other side, which does not answer.
 ---@param method string
----@param params? table
+---@param params? table  as for call
 ---@return true? ok
----@return moonwire.Err? err
+---@return moonwire.Err? err  ECLOSED, or what sending failed with
 function Rpc:notify(method, params)
   local p, op = self.p, "rpc notify"
   check(p, op, method, params)
@@ -418,7 +423,7 @@ function Rpc:on(method, fn)
 end
 
 --- `fn(params)` answers requests of that name, each in a task of its own: with its result, or with an error when it raises one or
---- returns nil, err. mw.rpc.fail names the code of an error. A notification of that name has it called, too, unless `on` knows it.
+--- returns nil, err. `mw.rpc.fail` names the code of an error. A notification of that name has it called, too, unless `on` knows it.
 ---@param method string
 ---@param fn? fun(params: any): any, any  nil: no more
 ---@return moonwire.Rpc self
@@ -426,6 +431,17 @@ function Rpc:handle(method, fn)
   register(self.p.handlers, "rpc handle", method, fn)
   return self
 end
+
+---@class moonwire.RpcStats
+---@field pending integer   calls of ours that wait for an answer
+---@field running integer   handlers
+---@field waiting integer   messages that wait for a handler
+---@field calls integer     of ours, so far
+---@field received integer  messages
+---@field failed integer    handlers that raised
+---@field refused integer   messages: no request, no such method, too many
+---@field ignored integer   notifications that nobody handles
+---@field unknown integer   answers to calls that nobody waits for (late ones)
 
 --- Waits until the channel has ended and the last handler is through: true after a clean end or `close`, nil, err otherwise.
 ---@param opts? moonwire.Timeout
@@ -444,9 +460,8 @@ function Rpc:wait(opts)
   return true
 end
 
---- `pending` calls of ours, handlers `running`, messages `waiting` for one; and so far: `calls` of ours, messages `received`, `failed`
---- handlers, `refused` messages (no request, no method, too many), `ignored` notifications, answers to `unknown` calls (late ones).
----@return table<string, integer>
+--- What is, and what was.
+---@return moonwire.RpcStats stats
 function Rpc:stats()
   local p = self.p
   return {
@@ -546,7 +561,7 @@ local rpc = {}
 --- `codec = "json"`, workers and mw.parent. It belongs to the calling task's innermost scope and ends with it.
 ---@param channel moonwire.Channel|moonwire.Worker|moonwire.Parent
 ---@param options? moonwire.RpcOptions
----@return moonwire.Rpc
+---@return moonwire.Rpc rpc
 function rpc.json(channel, options)
   return new(core.module("moonwire.rpc_json"), channel, options, "rpc.json")
 end
@@ -554,7 +569,7 @@ end
 --- MessagePack-RPC, likewise; also over a plain stream, where the messages stand one behind the other, as most peers have it.
 ---@param channel moonwire.Stream|moonwire.Channel|moonwire.Worker|moonwire.Parent
 ---@param options? moonwire.RpcOptions
----@return moonwire.Rpc
+---@return moonwire.Rpc rpc
 function rpc.msgpack(channel, options)
   return new(core.module("moonwire.rpc_msgpack"), channel, options, "rpc.msgpack")
 end

@@ -95,9 +95,13 @@ end
 
 local string_options = { min = "size", max = "size", pattern = "string", utf8 = "flag" }
 
---- A string.
+--- A string, of so many bytes, in a form that a pattern tells. No options: any string.
+---
+--- ```lua
+--- s.string{ min = 1, max = 64, pattern = "^[%w_]+$" }
+--- ```
 ---@param opts? moonwire.StringShape
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.string(opts)
   local o = options(opts, string_options, "schema.string")
   local min, max = counts("string", o)
@@ -125,8 +129,8 @@ local function number_words(noun, o)
 end
 
 --- An integer: what Lua calls one. `3.0`, in JSON or from Lua, is a float, and refused.
----@param opts? { min?: integer, max?: integer }
----@return moonwire.Schema
+---@param opts? { min?: integer, max?: integer }  at least, at most
+---@return moonwire.Schema schema
 function schema.integer(opts)
   local o = options(opts, { min = "integer", max = "integer" }, "schema.integer")
   local min, max = o.min or math.mininteger, o.max or math.maxinteger
@@ -136,9 +140,9 @@ end
 
 local number_options = { min = "number", max = "number", above = "number", below = "number", finite = "flag" }
 
---- A number: an integer or a float.
+--- A number: an integer or a float, within limits.
 ---@param opts? moonwire.NumberShape
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.number(opts)
   local o = options(opts, number_options, "schema.number")
   if o.min and o.above or o.max and o.below then invalid("number", "min and above, or max and below: one of the two") end
@@ -152,17 +156,17 @@ function schema.number(opts)
   }
 end
 
---- true or false.
+--- A boolean: true or false, and nothing that stands for them.
 ---@param opts? table  there are none: {}
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.boolean(opts)
   if opts ~= nil then options(opts, {}, "schema.boolean") end
   return make { kind = "boolean", expected = "a boolean", text = "boolean" }
 end
 
---- Any value that the codec can hold.
+--- Any value that the codec can hold, whatever it is, with all that is in it.
 ---@param opts? table  there are none: {}
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.any(opts)
   if opts ~= nil then options(opts, {}, "schema.any") end
   return make { kind = "any", expected = "a value", text = "any" }
@@ -195,15 +199,19 @@ end
 
 --- Exactly this value: a string, a number, a boolean or mw.null. An integer is not met by a float.
 ---@param value string|number|boolean|lightuserdata
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.literal(value)
   shown("literal", value)
   return literals("literal", { value })
 end
 
---- One of these values.
+--- One of these values: strings, numbers, booleans, mw.null.
+---
+--- ```lua
+--- s.enum{ "red", "green", 3 }
+--- ```
 ---@param values (string|number|boolean|lightuserdata)[]
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.enum(values)
   if type(values) ~= "table" or rawlen(values) == 0 then invalid("enum", "a list of values expected") end
   local own = {}
@@ -216,10 +224,10 @@ end
 
 -- What holds others ----------------------------------------------------------------------------------------------------
 
---- An array of `of`.
+--- An array, each element of which is an `of`.
 ---@param of moonwire.Schema
 ---@param opts? moonwire.ArrayShape
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.array(of, opts)
   local d = described("array", "what an array is of", of)
   local o = options(opts, { min = "integer", max = "integer", unique = "flag" }, "schema.array")
@@ -237,7 +245,7 @@ end
 ---@param key moonwire.Schema
 ---@param of moonwire.Schema
 ---@param opts? { min?: integer, max?: integer }  pairs
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.map(key, of, opts)
   local k, d = described("map", "the key of a map", key), described("map", "the value of a map", of)
   if not door.accepts(key, "string") then invalid("map", "the key of a map must be a schema of strings, got %s", k.text) end
@@ -252,9 +260,14 @@ end
 local extras = { reject = 0, keep = 1, drop = 2 }
 
 --- An object with these fields. What other fields get: "reject" (the default), "keep", as they are, or "drop".
+---
+--- ```lua
+--- s.object({ id = s.integer(), note = s.optional(s.string()) },
+---   { extra = "drop" })
+--- ```
 ---@param fields table<string, moonwire.Schema>
 ---@param opts? { extra?: "reject"|"keep"|"drop" }
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.object(fields, opts)
   if type(fields) ~= "table" then invalid("object", "a table of fields expected, got %s", type(fields)) end
   local o = options(opts, { extra = "string" }, "schema.object")
@@ -284,7 +297,7 @@ end
 --- A field of an object that may be absent (in Lua: nil). null is a value, and not absence: see `nullable`.
 ---@param of moonwire.Schema
 ---@param opts? { default?: any }  what stands there when the field is absent; it must fit `of`, and is copied each time
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.optional(of, opts)
   local d = described("optional", "what is optional", of)
   local o = options(opts, { default = "any" }, "schema.optional")
@@ -325,8 +338,15 @@ end
 
 --- One of several. What a value is decides between variants of different types; between objects, a field that is a literal
 --- string in each, and another one in each, does; else they are tried in order.
----@param variants moonwire.Schema[]
----@return moonwire.Schema
+---
+--- ```lua
+--- s.one_of{
+---   s.object{ kind = s.literal("circle"), r = s.number() },
+---   s.object{ kind = s.literal("square"), side = s.number() },
+--- }
+--- ```
+---@param variants moonwire.Schema[]  at most 100
+---@return moonwire.Schema schema
 function schema.one_of(variants)
   if type(variants) ~= "table" or rawlen(variants) == 0 then invalid("one_of", "a list of schemas expected") end
   local own = {}
@@ -335,18 +355,24 @@ function schema.one_of(variants)
   return union("one_of", own)
 end
 
---- `of`, or null.
+--- `of`, or null (mw.null). A field that may be absent is `optional`.
 ---@param of moonwire.Schema
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.nullable(of)
   local d = described("nullable", "what is nullable", of)
   if door.accepts(of, "null") and d.kind ~= "ref" then return of end
   return union("nullable", { of, literals("nullable", { null }) })
 end
 
---- A schema that holds itself: `s.recursive(function(node) return s.object{ children = s.array(node) } end)`.
+--- A schema that holds itself: trees, lists.
+---
+--- ```lua
+--- s.recursive(function(node)
+---   return s.object{ name = s.string(), children = s.array(node) }
+--- end)
+--- ```
 ---@param build fun(itself: moonwire.Schema): moonwire.Schema
----@return moonwire.Schema
+---@return moonwire.Schema schema
 function schema.recursive(build)
   if type(build) ~= "function" then invalid("recursive", "a function expected, got %s", type(build)) end
   local ref = make { kind = "ref", expected = "the schema around it", text = "itself" }

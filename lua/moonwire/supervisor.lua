@@ -327,14 +327,22 @@ end
 --- What has happened and what happens: each reader gets every event that is kept (the last 1,000 unless `keep_events` says
 --- otherwise) and those to come. Ends when the supervisor has ended.
 ---@param opts? moonwire.Timeout  for each; ETIMEDOUT is raised
----@return fun(): moonwire.supervisor.Event?
+---@return fun(): moonwire.supervisor.Event? next
 function Supervisor:events(opts)
   return self.s.log:reader(opts, "supervisor events")
 end
 
---- The children in the order of their start. state: "waiting" (for what it needs), "blocked" (what it needs will not come),
---- "starting", "ready", "stopping", "backoff", "done", "failed", "stopped".
----@return { id: string, state: string, ready: boolean, pid?: integer, restarts: integer, reason?: string }[]
+---@class moonwire.supervisor.State
+---@field id string
+---@field state "waiting"|"blocked"|"starting"|"ready"|"stopping"|"backoff"|"done"|"failed"|"stopped"  waiting: for what it needs; blocked:
+---  what it needs will not come; backoff: the pause before its restart; done: a job that has ended well
+---@field ready boolean
+---@field pid? integer      while it runs
+---@field restarts integer  so far
+---@field reason? string    of its state, in words
+
+--- The children in the order of their start.
+---@return moonwire.supervisor.State[] children
 function Supervisor:children()
   local out, s = {}, self.s
   local lost = hopeless(s)

@@ -5,12 +5,13 @@ local err, arg, task = core.err, core.arg, core.task
 local setmetatable = setmetatable
 local max = math.max
 
+--- What happened to a child.
 ---@class moonwire.supervisor.Event
 ---@field number integer  from 1; a gap means that a slow reader missed what is no longer kept
 ---@field what "starting"|"ready"|"exited"|"restarting"|"gave_up"|"stopped"
 ---@field id string       of the child
 ---@field reason? string  in words: "exited with 1", "not ready within 10 s", "its need restarts", ...
----@field pid? integer
+---@field pid? integer    its process
 ---@field code? integer   of an exit
 ---@field signal? string  that ended it: "KILL"
 ---@field pause? number   seconds until the next start ("restarting")

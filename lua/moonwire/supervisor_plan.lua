@@ -14,8 +14,9 @@ local function invalid(what)
   return err.raise(err.fail("EINVAL", OP, nil, what))
 end
 
+--- Options of the whole, and the children, as an array.
 ---@class moonwire.SupervisorOptions
----@field [integer] moonwire.supervisor.Child
+---@field [integer] moonwire.supervisor.Child  a child
 ---@field strategy? "one_for_one"|"one_for_all"|"rest_for_one"  who restarts with a child that ended: nobody (default), all,
 ---  those that start after it
 ---@field max_restarts? integer     within `within`; one more and everything is stopped; default 5
@@ -27,13 +28,14 @@ end
 --- Beside these, all options of process.spawn that make sense for a child nobody holds: cwd, env, clear_env, stdin, stdout,
 --- stderr, timeout, kill_signal, kill_after, permissions, sandbox, limits, share, name, pty.
 ---@class moonwire.supervisor.Child: moonwire.process.Options
----@field id string
+---@field id string                its name, for events, errors and `needs`
 ---@field run? (string|number)[]    the program and its arguments; or `script`, its arguments in the array part
 ---@field needs? string[]           ids of children that must be ready before it starts
 ---@field ready? moonwire.supervisor.Ready  default: it is ready once it has started
 ---@field restart? "permanent"|"transient"|"temporary"  always (default), after a failure (default of a job), never
+---@field backoff? (number|string)[]  in place of the whole's
 
---- One of the four ways.
+--- When a child is ready: one of four ways.
 ---@class moonwire.supervisor.Ready
 ---@field connect? string           an address that accepts a connection: needs the right to connect there
 ---@field notify? boolean           the child says so itself: a script by mw.supervisor.notify(), a program by a newline into

@@ -112,7 +112,7 @@ Permit.__gc = Permit.close
 --- four:with(function() download(url) end)
 --- ```
 ---@param permits integer  1 or more
----@return moonwire.Semaphore
+---@return moonwire.Semaphore semaphore
 function task.semaphore(permits)
   if math.type(permits) ~= "integer" or permits < 1 then
     invalid("task.semaphore", "the number of permits must be a positive integer")

@@ -99,6 +99,24 @@ local function index(entry)
   return '<div class="wide" tabindex="0"><table><tbody>\n' .. table.concat(out) .. "</tbody></table></div>\n"
 end
 
+--- Who takes and gives a class.
+local function uses(entry)
+  local out = {}
+  local function list(heading, of)
+    local links = {}
+    for i, name in ipairs(of or {}) do
+      local it = doc.lookup(name)
+      links[i] = ('<a href="%s"><code>%s</code></a>'):format(names.url[it.name], escape(it.shown))
+    end
+    if #links > 0 then out[#out + 1] = ("<p>%s: %s.</p>\n"):format(heading, table.concat(links, ", ")) end
+  end
+  if entry.name == "moonwire.Err" then return "" end
+  list("Taken by", entry.taken_by)
+  list("Given by", entry.given_by)
+  list("Part of", entry.part_of)
+  return table.concat(out)
+end
+
 function entries.module(entry)
   local here = entry.page
   local out = { ("<h1>%s</h1>\n"):format(escape(entry.shown)), text(entry.text, here) }
@@ -117,6 +135,7 @@ function entries.object(entry)
   for _, parent in ipairs(entry.parents) do
     out[#out + 1] = ("<p>It also has what <code>%s</code> has.</p>\n"):format(names.type(parent))
   end
+  out[#out + 1] = uses(entry)
   out[#out + 1] = index(entry)
   out[#out + 1] = fields(entry, here)
   out[#out + 1] = functions(entry.members, "Methods", here)
@@ -131,6 +150,7 @@ function entries.record(entry)
   end
   if entry.type then out[#out + 1] = "<p><code>" .. names.type(entry.type) .. "</code></p>\n" end
   if entry.fields and #entry.fields > 0 then out[#out + 1] = items(entry.fields) end
+  out[#out + 1] = uses(entry)
   out[#out + 1] = "</section>\n"
   return table.concat(out)
 end

@@ -137,6 +137,12 @@ local function class(entry)
     text("It also has what " .. short(parent) .. " has.")
   end
   list("Fields:", entry.fields)
+  for _, it in ipairs { { "Taken by ", entry.taken_by }, { "Given by ", entry.given_by }, { "Part of ", entry.part_of } } do
+    if it[2] and entry.name ~= "moonwire.Err" then
+      if not out[#out]:find("^%.Ss") then put ".Pp" end
+      text(it[1] .. table.concat(it[2], ", "):gsub("moonwire%.", "") .. ".")
+    end
+  end
   members(entry.members)
 end
 

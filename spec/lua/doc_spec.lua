@@ -245,6 +245,14 @@ describe("the reference", function()
     none(bad)
   end)
 
+  it("is what an editor finds behind require \"moonwire\"", function()
+    local text = assert(mw.fs.read "lua/moonwire/meta/moonwire.lua")
+    assert.truthy(text:find "^%-%-%-@meta moonwire\n" and text:find "\nreturn mw\n$")
+    local local_name, class = assert(mw.fs.read "lua/moonwire/init.lua"):match "%-%-%-@class ([%w.]+)\nlocal (%w+) = {}"
+    assert.same({ "moonwire", "mw" }, { local_name, class })
+    for _, part in ipairs(doc.lookup("mw").parts) do assert.truthy(part.class:find "^moonwire%.%l", part.name) end
+  end)
+
   it("shows examples that are Lua", function()
     local bad = {}
     for _, entry in ipairs(doc.all()) do

@@ -26,7 +26,7 @@ function Counter:inc(n, labels) end
 
 --- What was counted; without labels of all series together.
 ---@param labels? moonwire.Labels
----@return number
+---@return number value
 function Counter:value(labels) end
 
 --- The same counter with its labels given, for what is counted often.
@@ -58,7 +58,7 @@ function Gauge:dec(n, labels) end
 
 --- Its value; without labels the sum of all series.
 ---@param labels? moonwire.Labels
----@return number
+---@return number value
 function Gauge:value(labels) end
 
 --- The same gauge with its labels given, for what changes often.
@@ -79,13 +79,23 @@ function Histogram:observe(value, labels) end
 --- `count`, `sum`, `min` and `max` are exact, `mean` follows; the quantiles are within 0.8 %. Before anything was recorded there
 --- are only `count` and `sum`. Without labels of all series together.
 ---@param labels? moonwire.Labels
----@return { count: integer, sum: number, mean?: number, min?: number, max?: number, p50?: number, p90?: number, p99?: number }
+---@return moonwire.Summary summary
 function Histogram:summary(labels) end
+
+---@class moonwire.Summary
+---@field count integer  values so far
+---@field sum number     of them
+---@field mean? number
+---@field min? number
+---@field max? number
+---@field p50? number    the median: half of all values are no greater
+---@field p90? number    nine tenths are no greater
+---@field p99? number    all but a hundredth are no greater
 
 --- The value that `part` of all (0.999) do not exceed, within 0.8 %; nil before anything was recorded.
 ---@param part number
 ---@param labels? moonwire.Labels
----@return number?
+---@return number? value
 function Histogram:quantile(part, labels) end
 
 --- The same histogram with its labels given, for what is recorded often.

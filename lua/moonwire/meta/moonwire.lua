@@ -164,3 +164,5 @@ function SignalHandler:close() end
 ---| "ENORESPONDERS"  # nobody serves this subject
 ---| "ELUA"           # a Lua error that is no error object, such as a syntax error; to embedders
 ---| "EUNKNOWN"       # a system's error that has no name here
+
+return mw

@@ -12,11 +12,11 @@ local shm = {}
 ---@field exclusive? boolean  true: an error (EEXIST) when there is one already; false: the one that is there is taken, and made longer
 ---  when it is shorter. Default: true for a name, false for a path
 
---- Makes memory. Without a name or path it is anonymous: nobody can open it, it is handed over (`share` of a script child,
+--- Makes memory, full of zeros. Without a name or path it is anonymous: nobody can open it, it is handed over (`share` of a script child,
 --- `send_handle` of a Unix socket, a message to a worker), and nobody can change its size. No right is needed for that.
 ---@param options moonwire.shm.CreateOptions
 ---@return moonwire.Memory? memory
----@return moonwire.Err? err
+---@return moonwire.Err? err  EEXIST, ENOSPC, ...; ELIMIT: it is too large
 function shm.create(options) end
 
 ---@class moonwire.shm.OpenOptions
@@ -27,7 +27,7 @@ function shm.create(options) end
 --- Opens what another process has made, as large as it is.
 ---@param options moonwire.shm.OpenOptions
 ---@return moonwire.Memory? memory
----@return moonwire.Err? err
+---@return moonwire.Err? err  ENOENT: there is none
 function shm.open(options) end
 
 --- Removes a POSIX name; who has the memory open keeps it.
@@ -128,7 +128,8 @@ function Memory:wake_u32(offset, n) end
 --- A ring of records: one side pushes, one pops, each a process, a worker or a task of its own. It is made with both sides in one hand;
 --- handing it over (`share`, `send_handle`, a message to a worker) gives the other side away, whichever that is: who pushes first is the
 --- one who pushes. Handing it over a second time gives our own side away too.
----@param options? { capacity?: integer|string }  bytes; default "256KiB", made a power of two. A record is a quarter of it at most
+---@param options? { capacity?: integer|string }  capacity: bytes; default "256KiB", made a power of two. A record is a quarter of it at
+---  most
 ---@return moonwire.Ring? ring
 ---@return moonwire.Err? err
 function shm.ring(options) end
@@ -138,8 +139,8 @@ function shm.ring(options) end
 ---@field used integer          bytes that wait to be popped
 ---@field pushed integer        records, by us
 ---@field popped integer        records, by us
----@field bytes_pushed integer
----@field bytes_popped integer
+---@field bytes_pushed integer  of them
+---@field bytes_popped integer  of them
 ---@field rung integer          how often we had to wake the other side
 ---@field alone boolean         both sides are ours
 ---@field alive boolean         the other side is there

@@ -205,7 +205,7 @@ function Stream:tls() end
 ---@field server_name? string  the name that the client asked for
 ---@field resumed boolean      a session of an earlier connection was taken up
 
---- Our own end as a URL.
+--- Our own end as a URL, in the form that `mw.net.connect` takes.
 ---@return string? url
 ---@return moonwire.Err? err
 function Stream:address() end

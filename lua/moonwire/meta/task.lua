@@ -162,7 +162,8 @@ function door.background(name, f, ...) end
 
 --- What every live task is about. `what`: the function that it waits in; `where`: the script's line that called
 --- it; `base`: the function that it began with; `seconds`: since it ran last.
----@return { number: integer, name?: string, state: string, what?: string, where?: string, base?: string, daemon: boolean, cancelled: boolean, seconds: number }[]
+---@return { number: integer, name?: string, state: string, what?: string, where?: string, base?: string, daemon: boolean, cancelled:
+---  boolean, seconds: number }[]
 function door.census() end
 
 --- Cancels a task by its number.

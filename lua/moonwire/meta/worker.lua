@@ -62,7 +62,7 @@ function Worker:recv(options) end
 function Worker:use(f) end
 
 --- Iterates over the messages until the worker ends; raises when an error ended it.
----@return fun(): any
+---@return fun(): any next
 function Worker:messages() end
 
 --- Calls a function that the worker serves (mw.serve) by its name, with a copy of `value`. A worker that only reads messages may
@@ -86,7 +86,7 @@ function Worker:finish() end
 --- Ends the worker: it may end by itself for `timeout` (a quarter of a second), then it is stopped, wherever it is. What it sent and
 --- was not read is lost.
 ---@param options? moonwire.Timeout
----@return true
+---@return true ok
 function Worker:close(options) end
 
 --- What it is doing.
