@@ -144,11 +144,15 @@ static int hook_ask(void *ud, enum mw_kind kind, const char *subject, const char
     mw_host_resume(a->host);
     return said;
 }
+static int hook_may_ask(void *ud) {
+    return !mw_host_unasked(((struct assembly *)ud)->host);
+}
 void mw_host_on_ask(mw_host *h, mw_host_ask *ask, void *ud) {
     struct assembly *a = mw_assembly_of(h);
     a->ask = ask;
     a->ask_ud = ud;
     mw_policy_on_ask(a->policy, ask != NULL ? hook_ask : NULL, a);
+    mw_policy_on_may_ask(a->policy, hook_may_ask);
 }
 
 /* The policy's lines, under a name of ours that no other host of any process has. */

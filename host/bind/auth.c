@@ -233,6 +233,17 @@ static int auth_peer(lua_State *L) {
     return 1;
 }
 
+/* own() -> auth: our own user and root, without the sys right to know the number. own(true) -> nil where we are root, who may talk to
+ * anybody                                                                                             [-0, +1, e] */
+static int auth_own(lua_State *L) {
+    struct auth_box *box;
+
+    if (lua_toboolean(L, 1) && mw_greet_is_root()) return 0;
+    box = mw_box_new(L, sizeof *box, AUTH);
+    box->kind = "peer";
+    return mw_greet_own_new(&box->g) < 0 ? raise_code(L, MW_ENOMEM, "auth.own", NULL) : 1;
+}
+
 static int auth_gc(lua_State *L) {
     struct auth_box *box = luaL_checkudata(L, 1, AUTH);
     struct mw_greeter *g = box->g;
@@ -252,7 +263,7 @@ static int auth_tostring(lua_State *L) {
 int mw_door_auth(lua_State *L) {
     static const luaL_Reg none[] = { { NULL, NULL } };
     static const luaL_Reg meta[] = { { "__gc", auth_gc }, { "__tostring", auth_tostring }, { NULL, NULL } };
-    static const luaL_Reg fns[] = { { "hmac", auth_hmac }, { "peer", auth_peer }, { NULL, NULL } };
+    static const luaL_Reg fns[] = { { "hmac", auth_hmac }, { "peer", auth_peer }, { "own", auth_own }, { NULL, NULL } };
 
     mw_type_new(L, AUTH, none, meta);
     luaL_newlib(L, fns);                                 /* [door] */

@@ -177,7 +177,7 @@ static int found_k(lua_State *L, int code, lua_KContext ctx) {
 }
 /* listen(address, options) -> listener | nil, err                                                        [-0, +1|2, y] */
 static int net_listen(lua_State *L) {
-    static const char *const known[] = {"unlink", "mode", "backlog", "reuse", LISTEN_OPTIONS, MW_TLS_CONTEXT, NULL};
+    static const char *const known[] = {"unlink", "mode", "private", "backlog", "reuse", LISTEN_OPTIONS, MW_TLS_CONTEXT, NULL};
     const char *op = "net listen";
     struct mw_greeting *greeting;
     struct mw_lookup *found;
@@ -193,6 +193,7 @@ static int net_listen(lua_State *L) {
     s->opt.socket.reuse = mw_opt_flag(L, 2, op, "reuse", 1);
     s->opt.socket.backlog = (int)mw_opt_integer(L, 2, op, "backlog", 1, 65535, s->opt.socket.backlog);
     s->opt.socket.mode = read_mode(L, 2, op);
+    s->opt.socket.private = mw_opt_flag(L, 2, op, "private", 0);
     read_conn_options(L, 2, op, &s->opt);
     greeting = mw_auth_box(L);                           /* [address opts setup greeting]: holds what the options lend */
     mw_tls_read(L, 2, op, &s->at, 1, greeting);

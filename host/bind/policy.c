@@ -8,6 +8,7 @@
 #include "bind/arg.h"
 #include "bind/doors.h"
 #include "core/host.h"
+#include "core/task.h"
 
 #define SUBJECT_MAX 4096
 
@@ -96,8 +97,17 @@ static int policy_list(lua_State *L) {
     return 1;
 }
 
+/* unasked(): nobody is asked for what the innermost scope's tasks lack from here on                    [-0, +0, e] */
+static int policy_unasked(lua_State *L) {
+    mw_scope *s = mw_scope_current(mw_host_of(L));
+
+    if (s == NULL) return luaL_error(L, "not enough memory");
+    mw_scope_unasked(s);
+    return 0;
+}
+
 int mw_door_policy(lua_State *L) {
-    static const luaL_Reg fns[] = {{"query", policy_query}, {"request", policy_request}, {"drop", policy_drop}, {"list", policy_list}, {NULL, NULL}};
+    static const luaL_Reg fns[] = {{"query", policy_query}, {"request", policy_request}, {"drop", policy_drop}, {"list", policy_list}, {"unasked", policy_unasked}, {NULL, NULL}};
     luaL_newlib(L, fns);
     return 1;
 }

@@ -80,6 +80,7 @@ struct mw_scope {
     enum mw_cancel cancelled : 8;
     unsigned shield : 1, timed_out : 1, supervise : 1, open : 1;
     unsigned own : 1;               /* the one that its owner was promised */
+    unsigned unasked : 1;           /* mw_scope_unasked */
     char *why;
 };
 

@@ -295,6 +295,17 @@ mw_scope *mw_scope_current(mw_host *h) {
     if (t->inner != NULL) return t->inner;
     return t->promised ? keep_promise(h, t) : t->home;
 }
+void mw_scope_unasked(mw_scope *s) {
+    s->unasked = 1;
+}
+int mw_host_unasked(const mw_host *h) {
+    const mw_task *t = h->running;
+    const mw_scope *s = t == NULL ? NULL : t->inner != NULL ? t->inner : t->home;
+
+    for (; s != NULL; s = s->outer != NULL ? s->outer : s->owner != NULL ? s->owner->home : NULL)
+        if (s->unasked) return 1;
+    return 0;
+}
 mw_task *mw_scope_owner(const mw_scope *s) {
     return s->owner;
 }

@@ -72,6 +72,10 @@ int mw_scope_wait(lua_State *L, mw_scope *s, lua_KContext ctx, lua_KFunction k);
 /* The innermost scope of the running task (its home if it opened none); NULL: no memory to make the one that it was promised. */
 mw_scope *mw_scope_current(mw_host *h);
 mw_task *mw_scope_owner(const mw_scope *s);
+/* From now on nobody is asked for a right that what runs in it lacks, however deep: who works there is not who sits at the terminal. */
+void mw_scope_unasked(mw_scope *s);
+/* 1 if the running task stands in such a scope. */
+int mw_host_unasked(const mw_host *h);
 
 /* Joining: pushes a done task's results and returns their number; *failed 1: it is one error value. */
 struct mw_wait *mw_task_ended(mw_task *t);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/socket.h>
 
 #include "io/secure.h"
@@ -170,4 +171,14 @@ int mw_greet_who_new(const struct mw_who *who, struct mw_greeter **out) {
     g->who = *who;
     *out = &g->greeter;
     return 0;
+}
+
+int mw_greet_own_new(struct mw_greeter **out) {
+    struct mw_who who = {.uids = 2, .uid = {geteuid(), 0}};
+
+    return mw_greet_who_new(&who, out);
+}
+
+int mw_greet_is_root(void) {
+    return geteuid() == 0;
 }

@@ -19,5 +19,8 @@ struct mw_who {
 };
 /* who: copied. *out: given, one reference. 0 or MW_ENOMEM. Unix sockets only. */
 int mw_greet_who_new(const struct mw_who *who, struct mw_greeter **out);
+/* The same of our own user and root. */
+int mw_greet_own_new(struct mw_greeter **out);
+int mw_greet_is_root(void);
 
 #endif

@@ -158,6 +158,18 @@ static int claim(struct mw_socket *s, int mode) {
     return rc;
 }
 
+/* Whoever may write to the folder may put a socket of his own in the place of ours. */
+static int check_private(const char *path, const struct mw_place *at, const char *subject, struct mw_err *err) {
+    struct stat st;
+
+    if (path[0] == '@') return mw_err_set(err, -EPERM, OP, subject, "everybody can connect to a name without a file; give it a path");
+    if (fstat(at->fd, &st) < 0) return mw_err_sys(err, OP, subject);
+    if (st.st_uid != geteuid() && st.st_uid != 0) return mw_err_set(err, -EPERM, OP, subject, "the folder is somebody else's");
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0) return 0;
+    mw_err_set(err, -EPERM, OP, subject, "others can write to the folder");
+    return mw_err_hint(err, "use one of your own: mkdir -m 700, or $XDG_RUNTIME_DIR");
+}
+
 static int bind_place(struct mw_socket *s, const struct mw_socket_options *opt) {
     struct sockaddr_un un;
     int rc = 0, locked = lock(&s->place);
@@ -179,6 +191,10 @@ int mw_socket_listen_unix(mw_policy *p, const char *path, const struct mw_socket
     int rc = mw_permit_unix(p, MW_LISTEN, path, OP, &s.place, err);
 
     if (rc < 0) return rc;
+    if (opt->private && (rc = check_private(path, &s.place, subject, err)) < 0) {
+        mw_socket_end(&s);
+        return rc;
+    }
     s.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s.fd < 0) {
         rc = mw_err_sys(err, OP, subject);

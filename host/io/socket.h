@@ -14,6 +14,7 @@ struct mw_socket_options {
     int stall_ms;                /* TCP: TCP_USER_TIMEOUT of accepted connections; 0: the system's */
     int unlink;                  /* Unix: 1: a stale socket of that name (nobody listens) is removed first */
     int mode;                    /* Unix: permission bits of the name, in force before it can be connected to; -1: the umask's */
+    int private;                 /* Unix: 1: a path only, in a folder of ours (or root's) that nobody else can write to */
 };
 
 /* A listening socket; an open record. */
@@ -29,7 +30,7 @@ struct mw_socket {
 int mw_socket_listen_tcp(mw_policy *p, const struct mw_lookup *found, int any, const struct mw_socket_options *opt, const char *subject,
                          struct mw_socket *out, struct mw_err *err);
 
-/* The same for "/path" or "@name". -EADDRINUSE also for a name that is no socket or that somebody listens on. */
+/* The same for "/path" or "@name". -EADDRINUSE also for a name that is no socket or that somebody listens on. -EPERM: not private. */
 int mw_socket_listen_unix(mw_policy *p, const char *path, const struct mw_socket_options *opt, const char *subject, struct mw_socket *out,
                           struct mw_err *err);
 

@@ -62,6 +62,7 @@ int mw_ask_possible(const mw_policy *p, const char *subject, const struct mw_dec
     unsigned n = 0;
 
     if (p->ask == NULL || p->quiet > 0 || d->verdict != MW_MISS || d->forbidden) return 0;
+    if (p->may_ask != NULL && !p->may_ask(p->ask_ud)) return 0;
     for (; top->next != NULL; top = top->next) n++;
     return top->origin == MW_FROM_FLAGS && d->layer == n && (subject == NULL || strlen(subject) <= ASK_MAX);
 }
@@ -131,6 +132,9 @@ enum mw_said mw_ask(mw_policy *p, enum mw_kind kind, const char *subject, const 
     return MW_SAID_ONCE;
 }
 
+void mw_policy_on_may_ask(mw_policy *p, int (*may_ask)(void *ud)) {
+    p->may_ask = may_ask;
+}
 void mw_policy_on_ask(mw_policy *p, mw_policy_ask *ask, void *ud) {
     p->ask = ask;
     p->ask_ud = ud;

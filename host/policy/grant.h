@@ -43,6 +43,7 @@ struct mw_policy {
     unsigned denials[MW_KINDS];  /* rules that deny, in all layers */
     mw_policy_ask *ask;
     void *ask_ud;
+    int (*may_ask)(void *ud);    /* NULL: always */
     struct mw_once once[MW_ONCE_MAX];
     unsigned once_next;
     mw_policy_where *where;

@@ -89,6 +89,8 @@ int mw_kind_of(const char *name);                       /* or -1 */
  * what would grant it, quoted for a shell. Not copied with the policy. */
 typedef int mw_policy_ask(void *ud, enum mw_kind kind, const char *subject, const char *flag);
 void mw_policy_on_ask(mw_policy *p, mw_policy_ask *ask, void *ud);
+/* 0: not for what runs now; nobody is asked then, as if there were nobody. Gets ask's ud; NULL: always. */
+void mw_policy_on_may_ask(mw_policy *p, int (*may_ask)(void *ud));
 /* The flag that would grant the subject (NULL: everything of the kind), quoted for a shell: '--allow-read=/tmp/a b'. Returns its length;
  * what does not fit is cut. */
 size_t mw_policy_flag(enum mw_kind kind, const char *subject, char *out, size_t size);

@@ -36,6 +36,7 @@ local net = {}
 ---@class moonwire.ListenOptions: moonwire.TlsServerOptions
 ---@field unlink? boolean  Unix: remove a socket of that name that nobody listens on
 ---@field mode? string  Unix: permission bits of the name in octal, "0600"; default: the umask's
+---@field private? boolean  Unix: a path only, in a folder that nobody else can write to; EPERM otherwise
 ---@field backlog? integer  connections that wait in the kernel; default 4096
 ---@field reuse? boolean  TCP: take a port whose old connections linger; default true
 ---@field max_conns? integer  open at once, the rest waits in the backlog; default 10,000

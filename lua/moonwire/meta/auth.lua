@@ -13,4 +13,10 @@ function door.hmac(options) end
 ---@return moonwire.Auth
 function door.peer(options) end
 
+--- The process at the other end of a Unix socket runs as our own user, or as root. With `reach`, for who connects: nil where we are root,
+--- who may talk to anybody's.
+---@param reach? boolean
+---@return moonwire.Auth?
+function door.own(reach) end
+
 return door

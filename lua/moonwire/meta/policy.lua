@@ -23,4 +23,7 @@ function policy.drop(kind, subject) end
 ---@return moonwire.Permission[]
 function policy.list() end
 
+--- From here on nobody is asked for a right that the tasks of the innermost scope lack, however deep.
+function policy.unasked() end
+
 return policy
