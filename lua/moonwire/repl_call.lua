@@ -43,7 +43,7 @@ local function option_before(tokens, i)
 end
 
 --- Where the cursor behind the last token is; nil: in no call.
----@param tokens moonwire.repl.Token[]
+---@param tokens moonwire.repl.Mark[]
 ---@return moonwire.repl.Call?
 function call.around(tokens)
   local found = { keys = {}, key = option_before(tokens, #tokens + 1), table = false }

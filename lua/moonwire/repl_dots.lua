@@ -1,5 +1,5 @@
 --- Completion of dot commands: `.he`, `.doc mw.pro`, `.load exam`. Paths are told as far as the read right goes; nobody is asked.
---- Knows: the commands of moonwire.repl by name, core.policy. Never: runs one; opens a file.
+--- Knows: moonwire.repl_commands by name, core.policy. Never: runs one; opens a file.
 local _, core = ...
 local pcall, type, next = pcall, type, next
 local match, sub = string.match, string.sub
@@ -8,7 +8,9 @@ local ENTRIES = 1000 -- of a folder
 
 local dots = {}
 
-dots.commands = { "bg", "cancel", "clear", "doc", "exit", "help", "load", "perm", "save", "tasks", "time", "top", "trace" }
+local function commands()
+  return core.module("moonwire.repl_commands").names()
+end
 
 local function answer(items, from)
   items:sort(1)
@@ -51,9 +53,20 @@ local kinds = { "connect", "env", "ffi", "listen", "net", "read", "run", "share"
 
 local arguments = {}
 
-function arguments.help(_, _, word, at, new_items) return names(new_items, dots.commands, word, at, "command") end
-function arguments.perm(_, _, word, at, new_items) return names(new_items, kinds, word, at, "word") end
-function arguments.trace(_, _, word, at, new_items) return names(new_items, { "off", "on" }, word, at, "word") end
+function arguments.help(_, _, word, at, new_items) return names(new_items, commands(), word, at, "command") end
+
+function arguments.perm(_, _, word, at, new_items)
+  local kind = match(word, "^%a+[ \t]+(%a*)$")
+  if kind then return names(new_items, kinds, kind, at, "word") end
+  return names(new_items, { "drop", "list", "query", "request" }, word, at, "word")
+end
+
+function arguments.trace(_, _, word, at, new_items)
+  local file = match(word, "^on[ \t]+(.*)$")
+  if file then return paths(new_items, file, at) end
+  return names(new_items, { "off", "on" }, word, at, "word")
+end
+
 function arguments.load(_, _, word, at, new_items) return paths(new_items, word, at) end
 arguments.save = arguments.load
 
@@ -63,7 +76,7 @@ local function code(complete, env, word, at)
   return inner
 end
 
-arguments.time = code
+arguments.time, arguments.bg = code, code
 
 --- Of what is documented; a name without mw. is one of mw's.
 function arguments.doc(complete, env, word, at)
@@ -88,7 +101,7 @@ end
 function dots.complete(complete, env, text, at, new_items)
   local line = sub(text, 1, at)
   local name = match(line, "^%s*%.(%a*)$")
-  if name then return names(new_items, dots.commands, name, at, "command") end
+  if name then return names(new_items, commands(), name, at, "command") end
   local command, rest = match(line, "^%s*%.(%a+)[ \t]+(.*)$")
   if not command then return nil end
   local of = arguments[command]

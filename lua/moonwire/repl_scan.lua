@@ -7,14 +7,14 @@ local MAX = 65536 -- bytes before the cursor; more is no line that somebody type
 
 local scan = {}
 
----@class moonwire.repl.Token
+---@class moonwire.repl.Mark
 ---@field kind "name"|"number"|"string"|"op"
 ---@field text string     of a string: what stands between its quotes, as written
 ---@field from integer    first byte, from 1
 
 ---@class moonwire.repl.Place
 ---@field where "code"|"string"|"comment"
----@field tokens moonwire.repl.Token[]  the whole ones before the word
+---@field tokens moonwire.repl.Mark[]  the whole ones before the word
 ---@field word string     what is being typed: a name, or the string so far
 ---@field from integer    its first byte, from 1
 

@@ -77,7 +77,7 @@ function walk.field(thing, key)
   local path = thing.path and type(key) == "string" and (thing.path == "" and key or thing.path .. "." .. key) or nil
   local value = get(thing.value, key)
   if value == nil and thing.path == "" and core.parts and core.parts[key] then
-    local ok, part = pcall(core.module, "moonwire." .. key) -- one of ours, which loading does not change
+    local ok, part = pcall(core.part, key) -- one of ours, which loading does not change
     if ok then value = part end
   end
   local member = path and docs.at(path) or type(key) == "string" and docs.member(thing.class, key) or nil
@@ -149,7 +149,7 @@ end
 
 --- The expression that ends with the token at `i`, and where it begins.
 ---@param env table
----@param tokens moonwire.repl.Token[]
+---@param tokens moonwire.repl.Mark[]
 ---@param i integer
 ---@param left? integer
 ---@return moonwire.repl.Thing?
