@@ -7,8 +7,8 @@ local mw = {}
 --- Parts that are modules of their own, `moonwire.NAME`.
 local parts = {
   auth = true, env = true, frame = true, fs = true, host = true, inspect = true, json = true, log = true, main = true, metrics = true,
-  msgpack = true, net = true,
-  on_signal = true, permissions = true, platform = true, process = true, random = true, rpc = true, schema = true, shm = true,
+  msgpack = true, net = true, on_signal = true, permissions = true, platform = true, process = true, random = true, repl = true,
+  rpc = true, schema = true, shm = true,
   supervisor = true, sys = true, serve = true, task = true, time = true, trace = true, worker = true,
 }
 
@@ -34,12 +34,19 @@ function mw.fail(code, message, data)
   core.err.raise(core.err.fail(code, nil, nil, message, nil, data))
 end
 
-core.parts, core.fields = parts, fields -- for completion, which lists what nobody has looked at yet
+--- Parts whose module has another name than they.
+local named = { repl = "repl_server" }
+
+--- Loads a part: also for completion, which lists what nobody has looked at yet.
+function core.part(name)
+  return core.module("moonwire." .. (named[name] or name))
+end
+core.parts, core.fields = parts, fields
 
 local function find(_, name)
   local value
   if parts[name] then
-    value = core.module("moonwire." .. name)
+    value = core.part(name)
   elseif fields[name] then
     value = core[fields[name][1]][fields[name][2]]
   elseif later[name] then

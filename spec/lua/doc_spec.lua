@@ -83,6 +83,8 @@ local function objects(use)
   use("moonwire.Tap", tap)
   local mine <close> = mw.host.on("doc_spec", function() end)
   use("moonwire.HostHandler", mine)
+  local endpoint <close> = assert(mw.repl.listen("unix:" .. dir:join "debug"))
+  use("moonwire.ReplEndpoint", endpoint)
   local handler <close> = mw.on_signal("USR2", function() end)
   use("moonwire.SignalHandler", handler)
 end

@@ -28,6 +28,7 @@
 ---@field supervisor moonwire.supervisor  processes that are kept running
 ---@field host moonwire.host  the program around this one, when it embeds us
 ---@field rpc moonwire.rpc  calls to the other end of a channel
+---@field repl moonwire.prompt  a prompt inside this script, for `moonwire attach`
 ---@field auth moonwire.auth  who may connect
 ---@field metrics moonwire.metrics  counters, gauges, histograms
 ---@field trace moonwire.trace  messages written down for other programs
