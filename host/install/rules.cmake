@@ -64,13 +64,45 @@ foreach(page IN LISTS mw_manual)
   mw_folders(program ${CMAKE_INSTALL_MANDIR}/man${section})
   install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT program)
 endforeach()
+
+# moonwire-lua.3 is written from the annotations, by any Lua.
+set(mw_generated ${PROJECT_BINARY_DIR}/install/man/moonwire-lua.3)
+set(mw_lua)
+if(TARGET moonwire AND NOT CMAKE_CROSSCOMPILING)
+  set(mw_lua \"$<TARGET_FILE:moonwire>\" run --confine=off --allow-read=. --allow-env=SOURCE_DATE_EPOCH)
+else()
+  find_program(MW_LUA NAMES lua5.4 lua54 lua)
+  mark_as_advanced(MW_LUA)
+  if(MW_LUA)
+    set(mw_lua ${MW_LUA})
+  else()
+    message(STATUS "No moonwire-lua.3 is installed: there is no Lua to write it with")
+  endif()
+endif()
+if(mw_lua)
+  mw_folders(program ${CMAKE_INSTALL_MANDIR}/man3)
+  string(REPLACE ";" " " mw_lua "${mw_lua}")
+  install(CODE "
+    file(MAKE_DIRECTORY \"${PROJECT_BINARY_DIR}/install/man\")
+    execute_process(COMMAND ${mw_lua} scripts/docs/man.lua WORKING_DIRECTORY \"${PROJECT_SOURCE_DIR}\"
+                    OUTPUT_FILE \"${mw_generated}\" COMMAND_ERROR_IS_FATAL ANY)" COMPONENT program)
+  install(FILES ${mw_generated} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT program)
+endif()
+
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT program)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/lua DESTINATION ${CMAKE_INSTALL_DATADIR}/moonwire COMPONENT program FILES_MATCHING PATTERN *.lua)
 
 # ---- The library and its parts ------------------------------------------------------------------------------------------------
-mw_folders(library ${CMAKE_INSTALL_LIBDIR} ${MW_PARTS_DIR})
+mw_folders(library ${CMAKE_INSTALL_LIBDIR})
 get_property(mw_part_targets DIRECTORY PROPERTY mw_part_targets)
-install(TARGETS ${mw_part_targets} LIBRARY DESTINATION ${MW_PARTS_DIR} COMPONENT library)
+foreach(part IN LISTS mw_part_targets)
+  set(component library)
+  if(part MATCHES "_repl$")             # the prompt is the program's alone
+    set(component program)
+  endif()
+  mw_folders(${component} ${MW_PARTS_DIR})
+  install(TARGETS ${part} LIBRARY DESTINATION ${MW_PARTS_DIR} COMPONENT ${component})
+endforeach()
 install(TARGETS moonwire_shared EXPORT moonwire_shared COMPONENT library
   LIBRARY NAMELINK_COMPONENT development INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
