@@ -14,7 +14,7 @@ local function sh(text, ...)
   local env = { P = prefix, D = folder, B = build, O = "spec/install/outside", DESTDIR = false }
   env.PKG_CONFIG_PATH = prefix .. "/lib/pkgconfig"
   local r = assert(mw.process.run { timeout = 200, env = env, "bash", "-ec", text, "bash", ... })
-  assert.equal(0, r.code, text .. "\n" .. r.stdout .. r.stderr)
+  assert.equal(0, r.code, text .. "\n" .. r.stdout:sub(-1000) .. r.stderr)
   return r.stdout .. r.stderr
 end
 
@@ -81,6 +81,19 @@ describe("an installed tree", function()
       "echo 'const char mw_part_version[] = \"9\", mw_auth_calls[99];' | cc -shared -fPIC -xc - -o \"$D\"/other/moonwire-tls.so\n" ..
       "! \"$D\"/other/moonwire eval \"$1\" 2>&1", SCRIPT)
     assert.truthy(text:find("it is of another version", 1, true), text)
+  end)
+end)
+
+describe("plain Lua", function()
+  it("requires the module from where it was installed, with its parts, and starts script children", function()
+    sh "echo 'print(\"from a child\")' >\"$D\"/child.lua"
+    assert.equal("auth (hmac)\nfrom a child\n\n", sh [[LUA_CPATH="$P"/lib/lua/5.4/?.so LUA_PATH=none lua5.4 -e '
+      local mw = require "moonwire"
+      mw.main(function()
+        print(mw.auth.hmac{ secret = ("s"):rep(32) })
+        print(mw.process.run{ script = os.getenv "D" .. "/child.lua", stderr = "inherit" }.stdout)
+      end)'
+    ]])
   end)
 end)
 

@@ -11,7 +11,7 @@ teardown(function() dir:close() end)
 --- Runs bash, which says what it was if it fails; `$D` is a folder, `$P` that of the packages. Its output.
 local function sh(text, ...)
   local r = assert(mw.process.run { timeout = 200, env = { P = packages, D = folder }, "bash", "-ec", text, "bash", ... })
-  assert.equal(0, r.code, text .. "\n" .. r.stdout .. r.stderr)
+  assert.equal(0, r.code, text .. "\n" .. r.stdout:sub(-1000) .. r.stderr)
   return r.stdout
 end
 

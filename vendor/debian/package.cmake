@@ -64,7 +64,7 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
 if(TARGET moonwire_module)
   mw_package(module lua-moonwire interpreters "Lua-scriptable IPC host - module for Lua"
     "${about}\n.\nThis package has the same as a module for the ordinary Lua interpreter."
-    moonwire.so)
+    lua/moonwire.so)
   set(CPACK_DEBIAN_MODULE_PACKAGE_DEPENDS "libmoonwire${CPACK_MW_SONAME} (= ${CPACK_MW_VERSION})")
   set(CPACK_DEBIAN_MODULE_PACKAGE_ENHANCES lua5.4)
   set(CPACK_DEBIAN_MODULE_PACKAGE_PROVIDES lua5.4-moonwire)
