@@ -18,7 +18,6 @@
 #include "bind/doors.h"
 #include "bind/engine.h"
 #include "bind/host.h"
-#include "bind/net.h"
 #include "bind/shm.h"
 #include "bind/std.h"
 #include "core/host.h"
@@ -97,6 +96,7 @@ static void hook_error(void *ud, const struct mw_err *err, const char *traceback
 
 static void hook_message(void *ud, const char *topic, const void *msgpack, size_t len) {
     struct assembly *a = ud;
+    mw_host_told(a->host);
     a->cfg.on_message(a->host, topic, msgpack, len, a->cfg.ud);
 }
 
@@ -124,7 +124,6 @@ static int furnish(lua_State *L) { /* in a protected call: config, whether the s
         mw_std_set_script_dir(L, NULL);
     }
     if (cfg->shares != NULL) mw_shared_set(L, cfg->shares);
-    if (cfg->debug != NULL) mw_net_give(L, cfg->debug);
     mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->notify_fd, cfg->warden, cfg->child_files, lent});
     return 0;
 }
@@ -191,12 +190,6 @@ int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err)
     return mw_sink_of(fd, o.format != MW_TRACE_DUMP, path, &o, &cfg->trace, err);
 }
 
-int mw_config_debug(struct mw_config *cfg, const char *url, struct mw_err *err) {
-    mw_debug_close(cfg->debug);
-    cfg->debug = NULL;
-    return mw_debug_open(url, &cfg->debug, err);
-}
-
 /* What the file could not take. Whoever reads no trace from standard error would not read this either. */
 static void end_trace(struct assembly *a) {
     struct mw_err err;
@@ -233,7 +226,6 @@ static void free_assembly(struct assembly *a) {
     if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
     if (a->cfg.audit_fd >= 0) close(a->cfg.audit_fd);
     mw_process_shares_free(a->cfg.shares);
-    mw_debug_close(a->cfg.debug);
     mw_cage_drop(a->lock);
     mw_policy_free(a->policy);
     free((void *)(uintptr_t)a->cfg.program);

@@ -19,6 +19,7 @@ static int is_script(const lua_Debug *ar) {
 
 /* The innermost line of the script, and what it called; and the function that the task began with. */
 static void walk(lua_State *co, struct mw_task_look *out) {
+    char inner[sizeof out->what] = "";
     lua_Debug ar;
     int found = 0;
 
@@ -26,6 +27,9 @@ static void walk(lua_State *co, struct mw_task_look *out) {
         if (!lua_getinfo(co, "nSl", &ar)) return;
         if (!is_script(&ar)) {
             if (!found && ar.name != NULL) snprintf(out->what, sizeof out->what, "%.39s", ar.name);
+            else if (!found && *ar.what != 'C') /* called last by another of ours: its module has to do */
+                snprintf(out->what, sizeof out->what, "%.*s", (int)strcspn(ar.short_src + 10, "]"), ar.short_src + 10);
+            if (inner[0] == 0) memcpy(inner, out->what, sizeof inner);
             continue;
         }
         if (!found) snprintf(out->where, sizeof out->where, "%.50s:%d", leaf(ar.short_src), ar.currentline);
@@ -33,6 +37,7 @@ static void walk(lua_State *co, struct mw_task_look *out) {
         if (ar.linedefined > 0) snprintf(out->base, sizeof out->base, "%.50s:%d", leaf(ar.short_src), ar.linedefined);
         else snprintf(out->base, sizeof out->base, "%.60s", leaf(ar.short_src));
     }
+    if (!found) memcpy(out->what, inner, sizeof inner); /* a tail call has taken the script's line away */
 }
 
 void mw_task_look(const mw_task *t, struct mw_task_look *out) {

@@ -164,6 +164,7 @@ static int raise_cancel(lua_State *L, mw_host *h, const char *op, const char *su
     struct mw_err err;
     const char *why = atomic_load(&h->interrupt_why);
 
+    if (why == NULL && h->running != NULL) why = h->running->why;
     mw_err_set(&err, MW_ECANCELED, op, subject, why != NULL ? why : "cancelled");
     return mw_raise(L, &err);
 }

@@ -178,6 +178,8 @@ int mw_host_loop_run(mw_host *h);
 int mw_host_in_turn(const mw_host *h);
 /* Around a call of the embedder's that is made outside a turn too (a borrowed loop's callback, teardown): 1, then 0. They nest. */
 void mw_host_hooked(mw_host *h, int on);
+/* Whoever turns the loop was told something: this turn does not wait. */
+void mw_host_told(mw_host *h);
 /* From any thread: a loop that sleeps turns once, and looks at its sources. */
 void mw_host_wake(mw_host *h);
 /* Somebody outside may give it work though no task is left (by: 1), or no longer (-1): then a turn for a while waits, and looks at its

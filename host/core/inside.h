@@ -164,6 +164,7 @@ struct mw_host {
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
     int draining, turning, hooked, closing, finishing, exiting, exit_code;
     int listeners;                  /* who may give it work though no task is left */
+    int told;                       /* whoever turns it was told something in this turn, and wants to come back for it */
     int at_once;                    /* mw_task_run_now: nothing waits, not even to let others go first */
     int first_over;                 /* the first task has ended */
     unsigned failures, works, open_handles, task_number;
@@ -242,6 +243,7 @@ void mw_timers_close(mw_host *h);                   /* before the loop's end; sa
 /* scope.c */
 mw_scope *mw_scope_create(mw_host *h);
 void mw_scope_cancel_daemons(mw_scope *s);
+void mw_scope_drop_sink(mw_scope *s);                /* nobody is told of errors any more */
 void mw_scope_drop_task(mw_scope *s, mw_task *t);   /* a member ended */
 /* hook.c */
 int mw_hook_due(const mw_host *h);                  /* 1: Lua code must stop */

@@ -172,6 +172,9 @@ int mw_host_in_turn(const mw_host *h) {
 void mw_host_hooked(mw_host *h, int on) {
     h->hooked += on ? 1 : -1;
 }
+void mw_host_told(mw_host *h) {
+    h->told = 1;
+}
 void mw_host_listen(mw_host *h, int by) {
     h->listeners += by;
 }
@@ -208,9 +211,11 @@ static int turn(mw_host *h, int timeout_ms, int may_spin) {
     int fresh = mw_list_empty(&h->root->tasks);
 
     h->turning = 1;
+    h->told = 0;
     mw_tick_start(h);
     take_interrupt(h);
     mw_loop_drain(h);
+    if (h->told && !may_spin) timeout_ms = 0;
     if (!mw_loop_alive(h) && (may_spin ? !(mw_sources_look(h) && mw_loop_alive(h)) : !goes_on(h, fresh, &timeout_ms))) {
         h->turning = 0;
         return 0;

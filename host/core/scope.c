@@ -21,10 +21,16 @@ mw_scope *mw_scope_create(mw_host *h) {
     return s;
 }
 
+/* It may be what holds the scope. */
+void mw_scope_drop_sink(mw_scope *s) {
+    if (s->sink_ref != LUA_NOREF && !s->host->closing) luaL_unref(s->host->L, LUA_REGISTRYINDEX, s->sink_ref);
+    s->sink_ref = LUA_NOREF;
+}
+
 void mw_scope_release(mw_scope *s) {
     if (s == NULL || --s->refs > 0) return;
     if (s->error_ref != LUA_NOREF && !s->host->closing) luaL_unref(s->host->L, LUA_REGISTRYINDEX, s->error_ref);
-    if (s->sink_ref != LUA_NOREF && !s->host->closing) luaL_unref(s->host->L, LUA_REGISTRYINDEX, s->sink_ref);
+    mw_scope_drop_sink(s);
     free(s->why);
     free(s);
 }
@@ -121,6 +127,7 @@ void mw_scope_shut(mw_scope *s) {
         }
         mw_task_cancel(m, "its scope is gone");
     }
+    mw_scope_drop_sink(s);
     mw_scope_release(s);
 }
 

@@ -240,6 +240,7 @@ static void abandon_scopes(mw_task *t) {
             }
         }
         s->open = 0;
+        mw_scope_drop_sink(s);
         mw_scope_release(s);
     }
 }
