@@ -1,10 +1,12 @@
-/* What a prompt needs and no script has: local variables that outlive their chunk, and calls that are bounded.
- * Knows: core/hook, lua.h. Never: reachable from a script. */
+/* What a prompt needs and no script has: local variables that outlive their chunk, calls that are bounded, a look at what is open.
+ * Knows: core/hook, io/stream, io/process, lua.h. Never: reachable from a script. */
 #include <lauxlib.h>
 
 #include "bind/doors.h"
 #include "core/hook.h"
 #include "core/host.h"
+#include "io/process.h"
+#include "io/stream.h"
 
 /* upvalues(f) -> the names of its upvalues                                                                [-0, +1, e] */
 static int repl_upvalues(lua_State *L) {
@@ -98,10 +100,61 @@ static int repl_collector(lua_State *L) {
     return 1;
 }
 
+static void put(lua_State *L, const char *key, uint64_t value) {
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, key);
+}
+static void append(lua_State *L) { /* [list it] */
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+static void add_stream(void *ud, const mw_stream *s) {
+    lua_State *L = ud;
+    struct mw_stream_stats stats;
+    const char *subject = mw_stream_subject(s);
+
+    mw_stream_stats(s, &stats);
+    lua_createtable(L, 0, 5);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)s);
+    lua_setfield(L, -2, "key");
+    lua_pushfstring(L, "%s%s%s", mw_stream_noun(s), subject != NULL && *subject != 0 ? " " : "", subject != NULL ? subject : "");
+    lua_setfield(L, -2, "name");
+    put(L, "bytes_in", stats.bytes_in);
+    put(L, "bytes_out", stats.bytes_out);
+    append(L);
+}
+/* streams() -> { { key, name, bytes_in, bytes_out }, ... }: those that are open                             [-0, +1, m] */
+static int repl_streams(lua_State *L) {
+    lua_newtable(L);
+    mw_stream_each(mw_host_of(L), add_stream, L);
+    return 1;
+}
+
+static void add_child(void *ud, const struct mw_process_look *look) {
+    lua_State *L = ud;
+
+    lua_createtable(L, 0, 4);
+    put(L, "pid", (uint64_t)look->pid);
+    lua_pushstring(L, look->name);
+    lua_setfield(L, -2, "name");
+    lua_pushnumber(L, (lua_Number)look->ran_ns * 1e-9);
+    lua_setfield(L, -2, "ran");
+    lua_pushnumber(L, (lua_Number)look->cpu_ns * 1e-9);
+    lua_setfield(L, -2, "cpu");
+    append(L);
+}
+/* children() -> { { pid, name, ran, cpu }, ... }: those that run, times in seconds                          [-0, +1, m] */
+static int repl_children(lua_State *L) {
+    lua_newtable(L);
+    mw_process_each(mw_host_of(L), add_child, L);
+    return 1;
+}
+
 int mw_door_repl(lua_State *L) {
     static const luaL_Reg fns[] = {{"upvalues", repl_upvalues}, {"join", repl_join}, {"get", repl_get}, {"set", repl_set},
                                    {"closable", repl_closable},
-                                   {"close", repl_close}, {"within", repl_within}, {"collector", repl_collector}, {NULL, NULL}};
+                                   {"close", repl_close}, {"within", repl_within}, {"collector", repl_collector},
+                                   {"streams", repl_streams}, {"children", repl_children}, {NULL, NULL}};
     luaL_newlib(L, fns);
     return 1;
 }

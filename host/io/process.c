@@ -370,6 +370,7 @@ static int attach(struct launch *l) {
     mw_list_add(&all->all, &p->link);
     all->running++;
     mw_host_measures(p->host)->children++;
+    snprintf(p->name, sizeof p->name, "%s", strrchr(l->argv[0], '/') != NULL ? strrchr(l->argv[0], '/') + 1 : l->argv[0]);
     if (mw_host_trace(p->host) != NULL) mw_trace_process(mw_host_trace(p->host), l->argv[0], (long)p->child.pid, "started");
     mw_measure(mw_host_measures(p->host), MW_TIME_SPAWN, mw_host_now(p->host) - p->started);
     if (!p->detached) p->slot = mw_groups_add(all, p->child.pid);

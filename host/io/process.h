@@ -154,6 +154,14 @@ int mw_process_over(const mw_process *p);
 
 /* Looking. All lent. */
 pid_t mw_process_pid(const mw_process *p);
+/* Calls fn for each child that runs: its program's name, how long it has run, and the processor time that it took (without that of its
+ * own children). Opens nothing. */
+struct mw_process_look {
+    pid_t pid;
+    const char *name;
+    uint64_t ran_ns, cpu_ns;
+};
+void mw_process_each(mw_host *h, void (*fn)(void *ud, const struct mw_process_look *look), void *ud);
 const struct mw_exit *mw_process_exit(const mw_process *p);
 uint64_t mw_process_duration(mw_process *p);     /* ns, until now or its end */
 struct mw_bytes *mw_process_captured(mw_process *p, int which);   /* 1 or 2; NULL: not captured */

@@ -61,6 +61,7 @@ struct capture {
 
 struct mw_process {
     struct mw_child child;
+    char name[24];            /* of its program, cut; for people */
     struct mw_list link;      /* in mw_processes.all */
     struct mw_processes *home;    /* NULL once the host is gone */
     mw_host *host;

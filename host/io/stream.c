@@ -358,3 +358,15 @@ unsigned mw_stream_totals(mw_host *h, struct mw_stream_stats *out) {
     mw_host_each(h, on_teardown, add_one, &t);
     return t.open;
 }
+
+struct each {
+    void (*fn)(void *, const mw_stream *);
+    void *ud;
+};
+static void call_one(struct mw_handle *it, void *ud) {
+    const struct each *each = ud;
+    each->fn(each->ud, MW_LIST_ENTRY(it, mw_stream, handle));
+}
+void mw_stream_each(mw_host *h, void (*fn)(void *ud, const mw_stream *s), void *ud) {
+    mw_host_each(h, on_teardown, call_one, &(struct each){ fn, ud });
+}

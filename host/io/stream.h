@@ -229,5 +229,7 @@ struct mw_stream_stats { uint64_t bytes_in, bytes_out, reads, writes; };  /* as 
 void mw_stream_stats(const mw_stream *s, struct mw_stream_stats *out);
 /* The same of all that a host has or had (bytes alone); returns how many are open. */
 unsigned mw_stream_totals(mw_host *h, struct mw_stream_stats *out);
+/* Calls fn for each open one. */
+void mw_stream_each(mw_host *h, void (*fn)(void *ud, const mw_stream *s), void *ud);
 
 #endif

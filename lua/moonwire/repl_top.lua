@@ -4,7 +4,7 @@ local _, core = ...
 local task, meters = core.task, core.metrics
 local now = core.sys.now
 local format, concat, sort = string.format, table.concat, table.sort
-local floor, max = math.floor, math.max
+local floor, max, min = math.floor, math.max, math.min
 
 local ROWS = 200 -- tasks that are shown
 
@@ -52,12 +52,61 @@ function top.look()
   local bytes, messages = meters.own("moonwire_bytes_total"), meters.own("moonwire_messages_total")
   it.bytes_in, it.bytes_out = bytes:value { direction = "in" }, bytes:value { direction = "out" }
   it.messages_in, it.messages_out = messages:value { direction = "in" }, messages:value { direction = "out" }
+  it.streams, it.children = core.repl.streams(), core.repl.children()
   it.lag = meters.own("moonwire_loop_lag_seconds"):summary()
   return it
 end
 
 local function rate(this, before, name)
   return max(0, (this[name] - before[name]) / max(1e-3, this.at - before.at))
+end
+
+local LINES = 10 -- streams and children that are shown
+
+local function by(list, key)
+  local out = {}
+  for i = 1, list and #list or 0 do out[list[i][key]] = list[i] end
+  return out
+end
+
+--- Those with the most to say first.
+local function streams(show, this, before, text)
+  local was, list, rows = by(before and before.streams, "key"), this.streams, {}
+  for i = 1, #list do
+    local it, old = list[i], was[list[i].key]
+    it.moved = it.bytes_in + it.bytes_out - (old and old.bytes_in + old.bytes_out or 0)
+  end
+  sort(list, function(a, b) return a.moved > b.moved end)
+  for i = 1, min(#list, LINES) do
+    local it, old = list[i], was[list[i].key]
+    local seconds = old and this.at - before.at
+    local function cell(name)
+      if not seconds then return show.bytes(it[name]) end
+      return show.bytes(floor(max(0, it[name] - old[name]) / max(1e-3, seconds))) .. "/s"
+    end
+    rows[i] = { cell("bytes_in"), cell("bytes_out"), it.name }
+  end
+  if #rows == 0 then return end
+  text[#text + 1] = show:rows({ "in", "out", "stream" }, rows, { true, true })
+  if #list > LINES then text[#text + 1] = show:note(format("... %d more", #list - LINES)) end
+end
+
+--- Those that took the most of the processor first: since the last look, or since they began.
+local function children(show, this, before, text)
+  local was, list, rows = by(before and before.children, "pid"), this.children, {}
+  for i = 1, #list do
+    local it, old = list[i], was[list[i].pid]
+    local seconds = old and this.at - before.at or it.ran
+    it.share = (it.cpu - (old and old.cpu or 0)) / max(1e-3, seconds)
+  end
+  sort(list, function(a, b) return a.share > b.share end)
+  for i = 1, min(#list, LINES) do
+    local it = list[i]
+    rows[i] = { tostring(it.pid), format("%.0f%%", max(0, it.share) * 100), show.time(it.cpu), show.time(it.ran), it.name }
+  end
+  if #rows == 0 then return end
+  text[#text + 1] = show:rows({ "child", "cpu", "cpu time", "runs for", "program" }, rows, { true, true, true, true })
+  if #list > LINES then text[#text + 1] = show:note(format("... %d more", #list - LINES)) end
 end
 
 --- The text of a look; with one of before, rates.
@@ -80,6 +129,8 @@ function top.text(session, this, before)
   line("children", format("%d processes, %d workers", floor(this.processes_running), floor(this.workers_running)))
   local text = {}
   for i = 1, #out do text[i] = show:paint("head", format("%-9s", out[i][1])) .. out[i][2] end
+  streams(show, this, before, text)
+  children(show, this, before, text)
   return concat(text, "\n")
 end
 

@@ -48,4 +48,12 @@ function repl.within(instructions, f, ...) end
 ---@return integer bytes  in use now
 function repl.collector(on) end
 
+--- The streams that are open.
+---@return { key: userdata, name: string, bytes_in: integer, bytes_out: integer }[]
+function repl.streams() end
+
+--- The children that run; times in seconds.
+---@return { pid: integer, name: string, ran: number, cpu: number }[]
+function repl.children() end
+
 return repl
