@@ -287,4 +287,6 @@ local function walk(v, state)
   return text, state
 end
 
-return setmetatable({ plain = plain, harmless = harmless, columns = columns, count = count }, { __call = function(_, v, state) return walk(v, state) end })
+return setmetatable({ plain = plain, harmless = harmless, columns = columns, count = count }, {
+  __call = function(_, v, state) return walk(v, state) end,
+})

@@ -8,7 +8,8 @@ local eval = core.module("moonwire.repl_eval")
 local show = core.module("moonwire.repl_show")
 local is_err, traceback_of, remember = core.err.is, core.err.traceback_of, core.err.traceback
 local task, fail, raise, options_of = core.task, core.err.fail, core.err.raise, core.arg.options
-local getinfo, pack, unpack, pcall, xpcall, setmetatable = debug.getinfo, table.pack, table.unpack, pcall, xpcall, setmetatable
+local getinfo, pack, unpack, rep = debug.getinfo, table.pack, table.unpack, string.rep
+local pcall, xpcall, setmetatable, collectgarbage = pcall, xpcall, setmetatable, collectgarbage
 local remove = table.remove
 local find, gsub, format = string.find, string.gsub, string.format
 local say, stderr = print, io.stderr
@@ -20,6 +21,7 @@ local KEPT_BYTES = 1 << 20
 local NUMBERED = 20000 -- lines of an input that are counted by the compiler itself
 local LEVELS = 200 -- of a stack that are looked at
 local LINE_MOST = 16 << 20 -- bytes of one input
+local BALLAST = 512 << 10
 
 ---@class moonwire.repl.Host
 ---@field out fun(text: string)     shows what a line gave
@@ -200,6 +202,8 @@ end
 function Session:run_line(line)
   local _guard <close> = setmetatable({ session = self, line = line }, Guard)
   local at
+  self:take_ballast()
+  self.locals:mark()
   for i = 1, #line.chunks do
     local ok, why = xpcall(run_chunk, function(e)
       at = frames()
@@ -212,13 +216,45 @@ function Session:run_line(line)
   self:keep_input(line.text)
 end
 
+--- Memory that is given up when there is no other, so that what went wrong can be told.
+function Session:take_ballast()
+  if self.ballast then return end
+  local ok, text = pcall(rep, "\0", BALLAST)
+  self.ballast = ok and text or nil
+end
+
+--- What the line declared goes, if that is what fills the memory.
+local function tell_memory(self, why)
+  self.ballast = nil
+  collectgarbage()
+  self:take_ballast()
+  local forgotten = not self.ballast
+  if forgotten then
+    self.locals:forget()
+    collectgarbage()
+    self:take_ballast()
+  end
+  local full = not self.ballast
+  self.ballast = nil
+  self:err(self.show:error(why))
+  if full then
+    self:note("what the session holds fills the memory: set to nil what is not needed")
+  elseif forgotten then
+    self:note("the locals of the line are gone with it")
+  end
+end
+
 function Session:failed(line, why, at)
   line.told = true
   line.status = status_of(why)
   traceback_of(why) -- it is told here
-  if type(why) == "string" and find(why, "not enough memory", 1, true) then collectgarbage() end
+  if type(why) == "string" and find(why, "not enough memory", 1, true) then
+    if not pcall(tell_memory, self, why) then pcall(self.host.err, "error: not enough memory", self.options.terminal) end
+    return
+  end
   if is_err(why) and why.code == "ECANCELED" then
-    if not self.leaving then self:note(why.message == "interrupted" and "interrupted" or tostring(why)) end
+    local ending = self.leaving or why.message == "exit" or why.message == "the host is shutting down"
+    if not ending then self:note(why.message == "interrupted" and "interrupted" or tostring(why)) end
     return
   end
   local own = self.options.terminal and not find(line.text, "\n", 1, true) and line.name or nil
@@ -230,7 +266,10 @@ function Session:ended(line)
   if line.over then return end
   line.over = true
   self.behind[line.number] = nil
-  if not line.told then pcall(self.note, self, "interrupted") end -- its task was closed for good
+  self.locals:mark()
+  if not line.told then -- its task was closed for good, and may not wait
+    pcall(self.host.err, self.show:note("interrupted"), self.options.terminal)
+  end
   if not line.background then self.status = line.status or 1 end
   if self.foreground ~= line then return end
   self.foreground = nil

@@ -18,7 +18,7 @@ Locals.__index = Locals
 
 ---@return moonwire.repl.Locals
 local function new(env)
-  return setmetatable({ held = {}, env = env, closing = {} }, Locals)
+  return setmetatable({ held = {}, env = env, closing = {}, made = {} }, Locals)
 end
 
 --- A variable that is there before the first line.
@@ -105,6 +105,7 @@ function Locals:keep(piece, f)
     if not i then -- the compiler has put the constant itself in its place
       holder, i = constant(values[n]), 1
     end
+    self.made[#self.made + 1] = { name, self.held[name] }
     self.held[name] = { f = holder, i = i, const = attrib ~= nil }
     if attrib == "close" then self:to_close(name, values[n]) end
   end
@@ -114,6 +115,19 @@ function Locals:to_close(name, value)
   if value == nil or value == false then return end
   if not core.repl.closable(value) then error("variable '" .. name .. "' got a non-closable value", 0) end
   self.closing[#self.closing + 1] = value
+end
+
+--- From here on what is declared may be forgotten.
+function Locals:mark()
+  self.made = {}
+end
+
+--- Forgets what was declared since the mark.
+function Locals:forget()
+  for n = #self.made, 1, -1 do
+    self.held[self.made[n][1]] = self.made[n][2]
+  end
+  self.made = {}
 end
 
 --- Closes what `<close>` variables hold, the last one first. What fails is told, and the others are closed all the same.
