@@ -18,6 +18,7 @@
 #include "bind/doors.h"
 #include "bind/engine.h"
 #include "bind/host.h"
+#include "bind/net.h"
 #include "bind/shm.h"
 #include "bind/std.h"
 #include "core/host.h"
@@ -124,6 +125,7 @@ static int furnish(lua_State *L) { /* in a protected call: config, whether the s
         mw_std_set_script_dir(L, NULL);
     }
     if (cfg->shares != NULL) mw_shared_set(L, cfg->shares);
+    if (cfg->debug != NULL) mw_net_give(L, cfg->debug);
     mw_host_door_set(L, &(struct mw_host_door){cfg->script_path, cfg->program, cfg->args, cfg->args_zero, cfg->parent_fd, cfg->parent_stdio, cfg->notify_fd, cfg->warden, cfg->child_files, lent});
     return 0;
 }
@@ -190,6 +192,12 @@ int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err)
     return mw_sink_of(fd, o.format != MW_TRACE_DUMP, path, &o, &cfg->trace, err);
 }
 
+int mw_config_debug(struct mw_config *cfg, const char *url, struct mw_err *err) {
+    mw_debug_close(cfg->debug);
+    cfg->debug = NULL;
+    return mw_debug_open(url, &cfg->debug, err);
+}
+
 /* What the file could not take. Whoever reads no trace from standard error would not read this either. */
 static void end_trace(struct assembly *a) {
     struct mw_err err;
@@ -226,6 +234,7 @@ static void free_assembly(struct assembly *a) {
     if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
     if (a->cfg.audit_fd >= 0) close(a->cfg.audit_fd);
     mw_process_shares_free(a->cfg.shares);
+    mw_debug_close(a->cfg.debug);
     mw_cage_drop(a->lock);
     mw_policy_free(a->policy);
     free((void *)(uintptr_t)a->cfg.program);

@@ -67,6 +67,7 @@ struct mw_config {
     int audit_fd;                    /* -1, or where a line of JSON goes for every decision (taken; O_APPEND): policy.h */
     struct mw_sink *trace;           /* NULL, or where everything that is said is written down (taken): mw_config_trace */
     struct mw_trace *traced;         /* NULL, or the trace of another host that this one's goes into; outlives the host */
+    struct mw_debug *debug;          /* NULL, or the endpoint that moonwire attach opens (taken): mw_config_debug */
     struct mw_process_shares *shares;    /* NULL, or what mw.shared gives (taken): mw_config_from_parent */
     int mends_faults;                /* 1: a handler for SIGBUS calls mw_host_mend_fault with this host, whatever thread it comes in;
                                       * 0 (default): shared memory that another process can cut off is used more slowly, without atomics */
@@ -87,6 +88,11 @@ int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err)
 /* Opens `path` for cfg->trace: emptied, made with mode 0600 if it is not there; its ending says the format: .pcapng, .jsonl, .trace.json;
  * "-" or "stderr" is standard error, for a person. Keep it out of the script's write rights. */
 int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err);
+
+/* Opens a debug endpoint at `url`, "unix:/path", for cfg->debug: whoever attaches there has a prompt in the script that is loaded into the
+ * host, with the script's rights, which do not grow by it. A socket of mode 0600, for this user and root alone, whom the kernel tells
+ * apart. -EPERM: others can write to its folder. */
+int mw_config_debug(struct mw_config *cfg, const char *url, struct mw_err *err);
 
 /* For a script child: reads what its parent decided (a memfd whose content is sealed; taken) into *cfg and *policy (given; also
  * lent to cfg->policy). cfg is initialized before. MW_EINVAL: anything odd, a missing seal above all. */

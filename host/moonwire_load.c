@@ -36,6 +36,13 @@ static int start_top(lua_State *L, const char *name, struct mw_err *err) {
     return mw_task_start(mw_host_root(mw_host_of(L)), L, n + 1, name, 0, NULL, err);
 }
 
+/* The debug endpoint as a daemon of the root, once there is a script to look into. */
+static int start_debug(lua_State *L, struct mw_err *err) {
+    mw_module_push(L, "moonwire.repl_server");
+    lua_getfield(L, -1, "main");
+    return mw_task_start(mw_host_root(mw_host_of(L)), L, 0, "debug endpoint", 1, NULL, err);
+}
+
 static int load(lua_State *L) { /* in a protected call: chunk */
     struct chunk *c = lua_touserdata(L, 1);
     const char *text = c->text;
@@ -48,7 +55,9 @@ static int load(lua_State *L) { /* in a protected call: chunk */
         c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, luaL_tolstring(L, -1, NULL));
         return 0;
     }
-    if (!c->only_check) c->rc = start_top(L, "main", c->err);
+    if (c->only_check) return 0;
+    c->rc = start_top(L, "main", c->err);
+    if (c->rc == 0 && mw_assembly_of(mw_host_of(L))->cfg.debug != NULL) c->rc = start_debug(L, c->err);
     return 0;
 }
 

@@ -7,11 +7,14 @@
 #include "bind/arg.h"
 #include "bind/auth.h"
 #include "bind/doors.h"
+#include "bind/net.h"
 #include "bind/stream.h"
 #include "bind/tls.h"
 #include "core/task.h"
 #include "io/dial.h"
 #include "io/listener.h"
+
+static const char given_key;             /* registry: the socket of mw_net_give */
 
 #define DIAL "mw.dial"
 #define LISTENER "mw.listener"
@@ -175,8 +178,8 @@ static int found_k(lua_State *L, int code, lua_KContext ctx) {
     }
     return mw_push_err(L, &err);
 }
-/* listen(address, options) -> listener | nil, err                                                        [-0, +1|2, y] */
-static int net_listen(lua_State *L) {
+/* Stack: address opts. made: as struct mw_listener_options has it. */
+static int listen_with(lua_State *L, struct mw_socket *made) {
     static const char *const known[] = {"unlink", "mode", "private", "backlog", "reuse", LISTEN_OPTIONS, MW_TLS_CONTEXT, NULL};
     const char *op = "net listen";
     struct mw_greeting *greeting;
@@ -184,11 +187,11 @@ static int net_listen(lua_State *L) {
     struct mw_err err;
     struct setup *s;
 
-    lua_settop(L, 2);
     s = mw_box_new(L, sizeof *s, SETUP);                 /* [address opts setup] */
     check_address(L, op, MW_TO_LISTEN, &s->at);
     mw_opt_open(L, 2, op, known, 0);
     mw_listener_options_init(&s->opt);
+    s->opt.made = made;
     s->opt.socket.unlink = mw_opt_flag(L, 2, op, "unlink", 0);
     s->opt.socket.reuse = mw_opt_flag(L, 2, op, "reuse", 1);
     s->opt.socket.backlog = (int)mw_opt_integer(L, 2, op, "backlog", 1, 65535, s->opt.socket.backlog);
@@ -205,6 +208,31 @@ static int net_listen(lua_State *L) {
     found = s->found;
     s->found = NULL;                                     /* core/work has it until found_k */
     return mw_work_yield(L, &found->work, deadline_in(L, LOOKUP_NS), (lua_KContext)found, found_k);
+}
+
+/* listen(address, options) -> listener | nil, err                                                        [-0, +1|2, y] */
+static int net_listen(lua_State *L) {
+    lua_settop(L, 2);
+    return listen_with(L, NULL);
+}
+/* given(options) -> the listener on the socket that the program was told to open, once; nil            [-0, +1|2, e] */
+static int net_given(lua_State *L) {
+    char address[MW_ENDPOINT_TEXT];
+    struct mw_debug *d;
+
+    lua_settop(L, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &given_key);
+    d = lua_touserdata(L, -1);
+    if (d == NULL || d->socket.fd < 0) return 0;
+    mw_endpoint_text(&d->at, address);
+    lua_pop(L, 1);
+    lua_pushstring(L, address);
+    lua_insert(L, 1);                                    /* [address opts] */
+    return listen_with(L, &d->socket);
+}
+void mw_net_give(lua_State *L, struct mw_debug *d) {
+    lua_pushlightuserdata(L, d);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &given_key);
 }
 
 /* ---- Listeners -------------------------------------------------------------------------------------------------------- */
@@ -453,7 +481,7 @@ int mw_door_net(lua_State *L) {
     static const luaL_Reg setup_meta[] = {{"__gc", setup_gc}, {NULL, NULL}};
     static const luaL_Reg dial_meta[] = {{"__gc", dial_gc}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
-    static const luaL_Reg fns[] = {{"connect", net_connect}, {"listen", net_listen}, {"configure", net_configure},
+    static const luaL_Reg fns[] = {{"connect", net_connect}, {"listen", net_listen}, {"given", net_given}, {"configure", net_configure},
                                    {"linger", net_linger}, {"renew", net_renew}, {"handle", net_handle}, {"now", net_now}, {NULL, NULL}};
     mw_auth_open(L);
     mw_type_new(L, LISTENER, methods, meta);

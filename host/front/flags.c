@@ -134,6 +134,7 @@ static int check_value(const struct mw_flags *flags, const struct mw_flag_row *r
         if (row->does == MW_FLAG_LIMIT) return refuse(flags, err, "%s needs a value: %s=memory=64MiB,step=2s", row->name, row->name);
         if (row->does == MW_FLAG_CONFINE) return refuse(flags, err, "%s needs a value: %s=strict", row->name, row->name);
         if (row->does == MW_FLAG_SPIN) return refuse(flags, err, "%s needs a value: %s=off", row->name, row->name);
+        if (row->does == MW_FLAG_DEBUG) return refuse(flags, err, "%s needs a value: %s=unix:/run/user/1000/app.sock", row->name, row->name);
         if (row->does == MW_FLAG_TRACE) return refuse(flags, err, "%s needs a value: %s=FILE.jsonl", row->name, row->name);
         return refuse(flags, err, row->does == MW_FLAG_TIMEOUT ? "%s needs a value: %s=2s" : "%s needs a value: %s=FILE", row->name, row->name);
     }
@@ -174,6 +175,7 @@ static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const ch
     case MW_FLAG_CONFINE: return set_confine(flags, value, err);
     case MW_FLAG_SPIN: return set_spin(flags, value, err);
     case MW_FLAG_TRACE: return set_file(flags, &flags->trace, row, value, err);
+    case MW_FLAG_DEBUG: return set_file(flags, &flags->debug, row, value, err);
     case MW_FLAG_AUDIT: return set_file(flags, &flags->audit, row, value, err);
     case MW_FLAG_LATER: return refuse(flags, err, "%s is not in this version; nothing was run", row->name, "");
     case MW_FLAG_HELP:

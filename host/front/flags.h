@@ -29,6 +29,7 @@ struct mw_flags {
     const char **words;             /* args with the command's name before them */
     const char **args;              /* NULL-terminated: SCRIPT ARGS, CODE ARGS, what goes to Busted, SCRIPTs, the shell */
     const char *policy, *audit, *trace;     /* files; NULL: none */
+    const char *debug;              /* unix:PATH; NULL: none */
     enum mw_confine confine;
     int spin_us;                    /* as struct mw_config has it */
     size_t arg_count;

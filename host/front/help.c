@@ -104,6 +104,13 @@ static const char trace_text[] =
     "    4 KiB of each message are kept. Values of password, secret, token, authorization, cookie, api_key and their like are\n"
     "    stars. The file is yours, not the script's: it needs no right. At most 1 GiB; script children are not in it.\n";
 
+static const char debug_text[] =
+    "\nLooking into a running script (--debug)\n"
+    "    With --debug=unix:PATH, `moonwire attach unix:PATH` is a prompt inside the script: its values, its tasks, its errors. Who\n"
+    "    attaches can do what the script can, and is asked for nothing; only you and root are let in. PATH's folder must be one\n"
+    "    that nobody else can write to ($XDG_RUNTIME_DIR is). The script's own rights stay what they are. A script opens the same\n"
+    "    by itself with mw.repl.listen(\"unix:PATH\").\n";
+
 static const char status_text[] =
     "\nExit status\n"
     "    0 done   1 the script failed   2 wrong usage   77 a right was denied   124 timed out\n"
@@ -227,6 +234,7 @@ void mw_help_print(FILE *to, int topic) {
         fputs(spin_text, to);
     }
     fputs(trace_text, to);
+    if (topic == MW_CMD_RUN) fputs(debug_text, to);
     fputs(status_text, to);
     fputs(environment_text, to);
 }

@@ -201,6 +201,10 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
         mw_policy_free(policy);
         return failed(&err, STATUS_USAGE);
     }
+    if (flags->debug != NULL && mw_config_debug(&cfg, flags->debug, &err) < 0) {
+        mw_policy_free(policy);
+        return failed(&err, STATUS_USAGE);
+    }
 
     if (mw_host_new(&cfg, &h, &err) == 0) mw_signals_faults(h);
     if (h == NULL) status = failed(&err, STATUS_FAILED);

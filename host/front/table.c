@@ -47,6 +47,8 @@ static const struct mw_flag_row flags[] = {
       "append a line of JSON for every decision about a right", RUNS },
     { "--trace", NULL, MW_FLAG_TRACE, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "FILE",
       "write down every message: .pcapng, .jsonl, .trace.json, or - (below)", RUNS },
+    { "--debug", NULL, MW_FLAG_DEBUG, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "unix:PATH",
+      "let `moonwire attach unix:PATH` look into the script (below)", 1u << MW_CMD_RUN | 1u << MW_CMD_EVAL },
     { "--confine", NULL, MW_FLAG_CONFINE, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "auto|strict|off",
       "the kernel holds moonwire itself to the rights: auto: where nobody can be asked", RUNS },
     { "--spin", NULL, MW_FLAG_SPIN, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "auto|off|MICROSECONDS",

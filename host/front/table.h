@@ -29,6 +29,7 @@ enum mw_flag_does {
     MW_FLAG_POLICY,
     MW_FLAG_AUDIT,
     MW_FLAG_TRACE,
+    MW_FLAG_DEBUG,
     MW_FLAG_CONFINE,
     MW_FLAG_SPIN,
     MW_FLAG_LATER,                  /* promised, not in this version: refused, never ignored; hidden from the help */

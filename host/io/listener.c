@@ -363,6 +363,12 @@ static void tell(const struct mw_endpoint *at, int fd, char *out) {
 static int make(mw_listener *l, const struct mw_endpoint *at, const struct mw_lookup *found, struct mw_err *err) {
     struct mw_policy *p = mw_host_policy(l->host);
 
+    if (l->opt.made != NULL) {
+        l->socket = *l->opt.made;
+        l->opt.made->fd = l->opt.made->place.fd = -1;
+        l->opt.made = NULL;
+        return 0;
+    }
     switch (at->scheme) {
     case MW_SCHEME_TCP:
     case MW_SCHEME_TLS: return mw_socket_listen_tcp(p, found, at->any, &l->opt.socket, l->address, &l->socket, err);

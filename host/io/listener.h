@@ -16,6 +16,7 @@ typedef struct mw_listener mw_listener;
 
 struct mw_listener_options {
     struct mw_socket_options socket;
+    struct mw_socket *made;              /* taken in place of one that would be made; NULL */
     unsigned max_conns;                  /* open at once; above: the rest waits in the kernel's backlog; 10,000 */
     unsigned max_conns_per_peer;         /* of one uid or address; above: closed at once and counted; 1,024 */
     struct mw_stream_limits limits;      /* of each connection */

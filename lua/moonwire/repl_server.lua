@@ -281,7 +281,7 @@ end
 
 --- For `moonwire run --debug=unix:PATH`: serves the listener that the program has opened.
 function server.main()
-  local listener = core.net.given()
+  local listener = core.net.given{ auth = core.auth.own(), auth_timeout = 5 }
   if listener then serve(listener, read_options(nil), { sessions = 0 }) end
 end
 

@@ -467,3 +467,65 @@ describe("who attaches", function()
     assert.is_nil(harmless("\1\2\1;31\2"):find("\27", 1, true))
   end)
 end)
+
+describe("moonwire run --debug", function()
+  local program = assert(os.getenv("MOONWIRE"))
+
+  --- A running host with an endpoint, given rights by `flags`.
+  local function run(dir, text, flags)
+    mw.fs.write(dir.path .. "/app.lua", text)
+    local argv = { program, "run", "--debug=unix:" .. dir.path .. "/debug.sock" }
+    for _, flag in ipairs(flags or {}) do argv[#argv + 1] = flag end
+    argv[#argv + 1] = dir.path .. "/app.lua"
+    argv.stdin, argv.stdout, argv.stderr = "pipe", "pipe", "stdout"
+    return assert(mw.process.spawn(argv))
+  end
+
+  it("opens an endpoint without a right, and gives none", function()
+    local dir <close>, url = folder()
+    local host <close> = run(dir, [[
+      secret = "found"
+      print("ready")
+      print(pcall(require("moonwire").repl.listen, "unix:other"))
+      io.read("l")
+    ]])
+    assert.equal("ready", host.stdout:read("l"))
+    assert.matches("denied", host.stdout:read("l"))
+    local front = client(url)
+    front:run("secret")
+    front:shows("out", "found")
+    front:run("mw.net.listen('unix:" .. dir.path .. "/other')")
+    front:shows("err", "denied")
+    front:run("secret = 'changed'")
+    leave(front)
+    host.stdin:close()
+    assert.equal(0, host:wait().code)
+  end)
+
+  it("does not keep the script from its end, and tells who is attached", function()
+    local dir <close>, url = folder()
+    local host <close> = run(dir, "print('ready') io.read('l')")
+    assert.equal("ready", host.stdout:read("l"))
+    local front = client(url)
+    front:run("1")
+    host.stdin:close()
+    assert.equal(0, host:wait().code)
+    assert.equal(1, front.client:wait())
+    front:shows("err", "the host has ended")
+    leave(front)
+  end)
+
+  it("refuses what is no such address, and a folder that others can write to", function()
+    local dir <close> = mw.fs.tempdir()
+    mw.fs.write(dir.path .. "/app.lua", "print('ran')")
+    for _, value in ipairs { "", "tcp://127.0.0.1:1", "unix:@x", "unix:", "/tmp/x" } do
+      local r = assert(mw.process.run{ program, "run", "--debug=" .. value, dir.path .. "/app.lua" })
+      assert.equal(2, r.code, value)
+      assert.equal("", r.stdout)
+    end
+    assert(mw.process.run{ "chmod", "777", dir.path, check = true })
+    local r = assert(mw.process.run{ program, "run", "--debug=unix:" .. dir.path .. "/s", dir.path .. "/app.lua" })
+    assert.equal(2, r.code)
+    assert.matches("others can write", r.stderr)
+  end)
+end)

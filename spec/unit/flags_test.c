@@ -86,6 +86,20 @@ TEST(an_empty_list_is_refused_because_it_reads_like_nothing_and_could_mean_all) 
     mw_flags_free(&f);
 }
 
+TEST(a_debug_endpoint_has_an_address_and_belongs_to_a_script) {
+    struct mw_flags f;
+    struct mw_err err;
+
+    CHECK(PARSE(f, err, "run", "--debug=unix:/run/x", "a.lua") == 0);
+    CHECK(strcmp(f.debug, "unix:/run/x") == 0);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "run", "--debug", "a.lua") == MW_EINVAL);
+    CHECK(strstr(err.what, "--debug=unix:") != NULL);
+    mw_flags_free(&f);
+    CHECK(PARSE(f, err, "test", "--debug=unix:/run/x") == MW_EINVAL || f.debug == NULL);
+    mw_flags_free(&f);
+}
+
 TEST(a_trace_has_a_file) {
     struct mw_flags f;
     struct mw_err err;

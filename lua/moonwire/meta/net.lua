@@ -66,6 +66,12 @@ function door.connect(address, opts) end
 ---@return moonwire.Err? err
 function door.listen(address, opts) end
 
+--- The listener on the socket that the program was told to open (`--debug`); nil when there is none, or it was taken before.
+---@param opts moonwire.ListenOptions
+---@return moonwire.Listener? listener
+---@return moonwire.Err? err
+function door.given(opts) end
+
 --- Sets what `serve` was given; says whether a handler's error is to be raised.
 ---@param listener moonwire.Listener
 ---@param opts? moonwire.ServeOptions
