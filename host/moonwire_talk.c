@@ -377,7 +377,8 @@ static int take_results(lua_State *L) { /* in a protected call: calling */
             c->rc = mw_err_setf(c->err, w.err.code, "host call", c->name, "result %d: %.200s", i - 1, why);
             return 0;
         }
-    if (c->out != NULL && mw_buf_raw(c->out, mw_bytes_at(out), mw_bytes_len(out)) < 0) c->rc = mw_err_set(c->err, c->out->code, "host call", c->name, NULL);
+    if (mw_bytes_len(out) > 0 && mw_buf_raw(c->out, mw_bytes_at(out), mw_bytes_len(out)) < 0)
+        c->rc = mw_err_set(c->err, c->out->code, "host call", c->name, NULL);
     mw_scratch_give(L, n + 2);
     return 0;
 }
