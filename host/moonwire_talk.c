@@ -80,7 +80,8 @@ static int call_function(lua_State *L) {
 
     call.err.code = 0;
     if (!f->it.live || mw_host_finishing(h)) {
-        mw_err_set(&call.err, MW_ECLOSED, "host", f->name, f->it.live ? "the host is shutting down" : "the program has taken this function away");
+        mw_err_set(&call.err, MW_ECLOSED, "host", f->name,
+                   f->it.live ? "the host is shutting down" : "the program has taken this function away");
         return mw_raise(L, &call.err);
     }
     mw_host_hooked(h, 1);
@@ -184,7 +185,8 @@ static int expect(mw_call *call, int i, int type) {
     char why[64];
 
     if (got == type) return 0;
-    snprintf(why, sizeof why, "%s expected, got %s", lua_typename(call->L, type), got == LUA_TLIGHTUSERDATA ? "null" : lua_typename(call->L, got));
+    snprintf(why, sizeof why, "%s expected, got %s", lua_typename(call->L, type),
+             got == LUA_TLIGHTUSERDATA ? "null" : lua_typename(call->L, got));
     return bad_argument(call, i, why);
 }
 
