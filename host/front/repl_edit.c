@@ -119,7 +119,7 @@ int mw_edit_byte(mw_edit *e, unsigned char *out) {
         int due = mw_screen_settle(e);
         switch (wait_key(e, due)) {
         case MW_EDIT_AGAIN: continue;
-        case MW_EDIT_CLEAR: *out = KEY_CLEAR; return -1;
+        case MW_EDIT_CLEAR: *out = KEY_CLEAR, e->clearing = 1; return -1;
         case MW_EDIT_STOP: stop(e); continue;
         case MW_EDIT_RESUMED: resumed(e); continue;
         case MW_EDIT_RESIZED:
@@ -160,6 +160,7 @@ static int get_key(EditLine *el, wchar_t *out) {
     size_t have = 0, need = 1;
 
     if (!e->raw_known) begin_line(e);
+    if (e->clearing) return *out = KEY_CLEAR, 1; /* the first may have ended in the middle of a key's sequence */
     while (have < need) {
         unsigned char b;
         int got = mw_edit_byte(e, &b);
@@ -186,6 +187,7 @@ static unsigned char on_clear(EditLine *el, int c) {
     mw_edit *e = of(el);
 
     (void)c;
+    e->clearing = 0;
     mw_screen_leave(e, "^C");
     e->end = MW_EDIT_CLEARED;
     return CC_NEWLINE;
@@ -364,11 +366,10 @@ static enum mw_edit_end read_line(mw_edit *e, const char *prompt, const char *be
     e->outer = uselocale(e->locale);
     e->before = before;
     e->end = MW_EDIT_FAILED; /* unless a key says otherwise */
-    e->raw_known = 0;
-    if (*before == '\0') {
-        set_modes(e, &e->was); /* whatever a child left */
-        mw_screen_begin(e);
-    }
+    e->raw_known = e->clearing = 0;
+    set_modes(e, &e->was); /* whatever a child left */
+    el_wset(e->el, EL_PREP_TERM, 1); /* before the prompt invites keys: they would be seen twice */
+    if (*before == '\0') mw_screen_begin(e);
     mw_screen_write(e, MW_EDIT_PASTE_ON, sizeof MW_EDIT_PASTE_ON - 1);
     (void)el_wgets(e->el, &count);
     mw_screen_flush(e);

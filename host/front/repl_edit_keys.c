@@ -139,8 +139,8 @@ static void clean(struct mw_text *t) {
 
     for (size_t i = 0; i < t->len; i++) {
         unsigned char c = (unsigned char)t->at[i];
-        if (c == '\r') {
-            if (i + 1 < t->len && t->at[i + 1] == '\n') continue;
+        if (c == '\r' || c == '\n') { /* the terminal's modes swap the two: "\r\n" comes as "\n\r" */
+            if (i + 1 < t->len && (t->at[i + 1] == '\r' || t->at[i + 1] == '\n') && t->at[i + 1] != (char)c) i++;
             c = '\n';
         }
         if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) continue;

@@ -66,6 +66,7 @@ struct mw_edit {
     struct mw_text line, fill, held, tail, asked;
     struct mw_completions answer;
     size_t asked_at;
+    int clearing;                   /* Ctrl-C came: libedit gets nothing else until it has heeded it */
     int raw_known, drawn, hidden, clean;        /* clean: the cursor is known to stand at the beginning of a row */
     unsigned width, height;
     uint64_t flushed_ms;

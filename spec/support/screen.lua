@@ -240,7 +240,7 @@ end
 function Screen:wait(found, what)
   while not found() do
     local bytes, err = self.child.stdout:read_some(65536, { timeout = WAIT })
-    if not bytes then error(("no %s on the screen (%s):\n%s\n"):format(what, tostring(err or "it ended"), self:all()), 3) end
+    if not bytes then error(("no %s on the screen (%s):\n%s\n"):format(what, tostring(err or "it ended"), self:text()), 3) end
     self:feed(bytes)
   end
 end
