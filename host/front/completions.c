@@ -19,7 +19,7 @@ static const char *value_of(const struct mw_flag_row *row) {
 static void print_words(FILE *to, enum mw_command command) {
     for (size_t i = 0; i < mw_table_flags(); i++) {
         const struct mw_flag_row *row = mw_table_flag(i);
-        if (row->does == MW_FLAG_LATER || !(row->commands & 1u << command)) continue;
+        if (!(row->commands & 1u << command)) continue;
         fprintf(to, " %s", row->name);
         if (row->takes != MW_VALUE_NONE) fprintf(to, " %s=", row->name);
     }
@@ -76,7 +76,7 @@ static void print_zsh_flags(FILE *to, enum mw_command command) {
     for (size_t i = 0; i < mw_table_flags(); i++) {
         const struct mw_flag_row *row = mw_table_flag(i);
         const char *value = value_of(row);
-        if (row->does == MW_FLAG_LATER || !(row->commands & 1u << command)) continue;
+        if (!(row->commands & 1u << command)) continue;
         fprintf(to, "      '*%s%s[", row->name, row->takes == MW_VALUE_NONE ? "" : "=-");
         print_zsh_text(to, row->text == NULL ? "never, not even when allowed" : row->text);
         fputs("]", to);
@@ -105,7 +105,7 @@ static void print_zsh(FILE *to) {
         fprintf(to, "    %s) shift words; ((CURRENT--)); _arguments -S \\\n", row->name);
         print_zsh_flags(to, (enum mw_command)i);
         if (i == MW_CMD_COMPLETIONS) fputs("      '1:shell:(bash zsh fish)' ;;\n", to);
-        else if (i == MW_CMD_HELP) fputs("      '1:command:(run eval test check completions)' ;;\n", to);
+        else if (i == MW_CMD_HELP) fputs("      '1:command:(run eval repl attach test check completions confinement)' ;;\n", to);
         else fputs("      '*:file:_files' ;;\n", to);
     }
     fputs("    *) _arguments -S '--version[print the version]' \\\n", to);
@@ -121,7 +121,7 @@ static void print_fish(FILE *to) {
         fprintf(to, "complete -c moonwire -n __fish_use_subcommand -a %s -d '%s'\n", row->name, row->summary);
         for (size_t k = 0; k < mw_table_flags(); k++) {
             const struct mw_flag_row *flag = mw_table_flag(k);
-            if (flag->does == MW_FLAG_LATER || !(flag->commands & 1u << i)) continue;
+            if (!(flag->commands & 1u << i)) continue;
             fprintf(to, "complete -c moonwire -n '__fish_seen_subcommand_from %s' -l %s", row->name, flag->name + 2);
             if (flag->letter != NULL) fprintf(to, " -s %s", flag->letter + 1);
             if (flag->takes == MW_VALUE_NEEDED) fputs(strcmp(value_of(flag), "path") == 0 ? " -r" : " -x", to);
@@ -130,7 +130,7 @@ static void print_fish(FILE *to) {
         }
     }
     fputs("complete -c moonwire -n '__fish_seen_subcommand_from completions' -f -a 'bash zsh fish'\n"
-          "complete -c moonwire -n '__fish_seen_subcommand_from help' -f -a 'run eval test check completions confinement'\n"
+          "complete -c moonwire -n '__fish_seen_subcommand_from help' -f -a 'run eval repl attach test check completions confinement'\n"
           "complete -c moonwire -n __fish_use_subcommand -l version -d 'print the version'\n", to);
 }
 

@@ -47,7 +47,7 @@ static int unknown(const struct mw_flags *flags, const char *arg, struct mw_err 
 
     for (size_t i = 0; i < mw_table_flags() && count < 64; i++) {
         const struct mw_flag_row *row = mw_table_flag(i);
-        if (row->does != MW_FLAG_LATER && (row->commands & 1u << flags->command)) names[count++] = row->name;
+        if (row->commands & 1u << flags->command) names[count++] = row->name;
     }
     if (len >= sizeof word) len = sizeof word - 1;
     memcpy(word, arg, len);
@@ -160,7 +160,7 @@ static int set_confine(struct mw_flags *flags, const char *value, struct mw_err 
 }
 
 static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const char *arg, const char *value, struct mw_err *err) {
-    int rc = row->does == MW_FLAG_LATER ? 0 : check_value(flags, row, value, err);
+    int rc = check_value(flags, row, value, err);
 
     if (rc < 0) return rc;
     switch (row->does) {
@@ -177,7 +177,6 @@ static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const ch
     case MW_FLAG_TRACE: return set_file(flags, &flags->trace, row, value, err);
     case MW_FLAG_DEBUG: return set_file(flags, &flags->debug, row, value, err);
     case MW_FLAG_AUDIT: return set_file(flags, &flags->audit, row, value, err);
-    case MW_FLAG_LATER: return refuse(flags, err, "%s is not in this version; nothing was run", row->name, "");
     case MW_FLAG_HELP:
         flags->topic = (int)flags->command;
         flags->command = MW_CMD_HELP;
@@ -201,6 +200,12 @@ static int check_operands(const struct mw_flags *flags, struct mw_err *err) {
     case MW_CMD_EVAL:
         if (flags->arg_count == 0) return refuse(flags, err, "no code given", "", "");
         return 0;
+    case MW_CMD_REPL:
+        if (flags->arg_count != 0) return refuse(flags, err, "repl takes no script: %s is one for `moonwire run`, or for .load", flags->args[0], "");
+        return 0;
+    case MW_CMD_ATTACH:
+        if (flags->arg_count != 1) return refuse(flags, err, "name one socket: unix:PATH", "", "");
+        return 0;
     case MW_CMD_COMPLETIONS:
         if (flags->arg_count != 1) return refuse(flags, err, "name one shell: bash, zsh or fish", "", "");
         for (size_t i = 0; i < 3; i++) {
@@ -220,7 +225,6 @@ static int help_topic(struct mw_flags *flags, struct mw_err *err) {
     if (strcmp(flags->args[0], "confinement") == 0) return flags->topic = MW_TOPIC_CONFINEMENT, 0;
     topic = mw_table_command_of(flags->args[0]);
     if (topic < 0 || mw_table_command((enum mw_command)topic)->summary == NULL) {
-        if (mw_table_later(flags->args[0])) return refuse(flags, err, "%s is not in this version", flags->args[0], "");
         near = mw_table_nearest_command(flags->args[0]);
         if (near != NULL) return refuse(flags, err, "no command is called %s (did you mean %s?)", flags->args[0], near);
         return refuse(flags, err, "no command is called %s", flags->args[0], "");

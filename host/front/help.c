@@ -40,6 +40,35 @@ static const char eval_text[] =
     "    moonwire eval --allow-run=date 'mw.process.run{\"date\"}.stdout'\n"
     "    moonwire eval 'for i = 1, 3 do print(i) end'\n";
 
+static const char repl_text[] =
+    "Each line is a task: what waits, waits, and servers and timers of earlier lines go on while you type; what they print appears\n"
+    "above your line. Values print themselves; `_` is the last one; `mw` is there; a top-level `local` lasts. A statement that is not\n"
+    "whole yet asks for its next line. `moonwire` alone, on a terminal, is `moonwire repl`.\n"
+    "\n"
+    "Keys\n"
+    "    Tab completes names, fields and methods, and shows signatures   Up, Down the history   Ctrl-R searches it\n"
+    "    Ctrl-C clears the line, or cancels the one that runs; a second one ends everything   Ctrl-D leaves\n"
+    "    Ctrl-Z puts the line that runs in the background; while you type it stops the program, as elsewhere\n"
+    "    Alt-Enter begins a new row in the line   Ctrl-A, Ctrl-E its ends   Ctrl-W, Ctrl-K, Ctrl-U cut, Ctrl-Y pastes   Ctrl-L clears\n"
+    "    the screen. A paste of many lines stays one input until you press Enter. libedit reads your ~/.editrc.\n"
+    "Commands\n"
+    "    .help .tasks .cancel .bg .top .trace .time .doc .perm .save .load .clear .exit\n"
+    "\n"
+    "A missing right is asked for. The history is in $XDG_STATE_HOME/moonwire/history (~/.local/state); a line that begins with a space\n"
+    "is not kept. Input that is no terminal is read line by line, without banner and prompt: results go to standard output, errors to\n"
+    "standard error, and the exit status is 1 when the last line failed; otherwise that of mw.exit, or 0.\n"
+    "\n"
+    "Examples\n"
+    "    moonwire repl --allow-net=127.0.0.1 --allow-run=git\n"
+    "    printf '1 + 1\\n' | moonwire repl\n";
+
+static const char attach_text[] =
+    "Opens the prompt of `moonwire repl` inside another moonwire, which has opened a socket for it with mw.repl.listen(url). It never\n"
+    "does by itself, and takes only the same user's, and root's. Lines run there, with that script's rights; they have none here.\n"
+    "\n"
+    "Example\n"
+    "    moonwire attach unix:/run/user/1000/app.sock\n";
+
 static const char test_text[] =
     "Runs the specs in FILES (or below ./spec: names with _spec) with Busted inside a host: each `it` runs in a task, so it may\n"
     "wait for processes and sockets while the loop runs on. The rights bind the specs, not Busted. Options that are not ours\n"
@@ -208,7 +237,8 @@ static void print_program(FILE *to) {
 
 void mw_help_print(FILE *to, int topic) {
     static const char *const texts[MW_COMMANDS] = {
-        [MW_CMD_RUN] = run_text, [MW_CMD_EVAL] = eval_text, [MW_CMD_TEST] = test_text, [MW_CMD_CHECK] = check_text,
+        [MW_CMD_RUN] = run_text, [MW_CMD_EVAL] = eval_text, [MW_CMD_REPL] = repl_text,
+        [MW_CMD_ATTACH] = attach_text, [MW_CMD_TEST] = test_text, [MW_CMD_CHECK] = check_text,
         [MW_CMD_COMPLETIONS] = completions_text,
     };
     const struct mw_command_row *row;
@@ -228,8 +258,8 @@ void mw_help_print(FILE *to, int topic) {
     fputs(texts[topic], to);
     print_options(to, (enum mw_command)topic);
     if (topic == MW_CMD_COMPLETIONS) return;
-    if (topic == MW_CMD_RUN) fputs(prompt_text, to);
-    if (topic != MW_CMD_CHECK) {
+    if (topic == MW_CMD_RUN || topic == MW_CMD_REPL) fputs(prompt_text, to);
+    if (topic != MW_CMD_CHECK && topic != MW_CMD_ATTACH) {
         print_limits(to);
         fputs(spin_text, to);
     }

@@ -58,8 +58,7 @@ static int mistyped(const struct mw_flags *flags) {
 
     if (!flags->bare || access(word, F_OK) == 0) return 0;
     near = mw_table_nearest_command(word);
-    if (mw_table_later(word)) mw_report_line("%s is not in this version; nothing was run", word);
-    else if (strchr(word, ' ') != NULL) mw_report_line("unknown command '%.200s' (in a #! line: #!/usr/bin/env -S moonwire run ...)", word);
+    if (strchr(word, ' ') != NULL) mw_report_line("unknown command '%.200s' (in a #! line: #!/usr/bin/env -S moonwire run ...)", word);
     else if (near != NULL) mw_report_line("unknown command %.200s, and no such file (did you mean %s?)", word, near);
     else mw_report_line("unknown command %.200s, and no such file", word);
     return 1;
@@ -98,6 +97,7 @@ int __lsan_is_turned_off(void) { return confined; }
 #endif
 
 int main(int argc, char **argv) {
+    static const char *const prompt[] = { "moonwire", "repl", NULL };
     const char *const *words = (const char *const *)argv;
     struct mw_flags flags;
     struct mw_err err;
@@ -111,6 +111,7 @@ int main(int argc, char **argv) {
 #ifdef __SANITIZE_ADDRESS__
     confined = argc > 1 && strcmp(argv[1], "child-script") == 0 && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2;
 #endif
+    if (argc == 1 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) words = prompt, argc = 2; /* as other languages have it */
     status = mw_flags_parse(argc, words, &flags, &err) < 0 ? usage(&err) : dispatch(&flags, words, files, &err);
     mw_flags_free(&flags);
     return status;

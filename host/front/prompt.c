@@ -31,12 +31,14 @@ static struct {
     int in, out;
     struct termios was;
     atomic_int changed;
+    void (*before)(void *), (*after)(void *);
+    void *ud;
 } terminal;
 
 /* ---- The terminal --------------------------------------------------------------------------------------------------------- */
 
 int mw_prompt_possible(const struct mw_flags *flags) {
-    int talks = flags->command == MW_CMD_RUN || flags->command == MW_CMD_EVAL;
+    int talks = flags->command == MW_CMD_RUN || flags->command == MW_CMD_EVAL || flags->command == MW_CMD_REPL;
 
     return talks && !flags->no_prompt && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
@@ -226,6 +228,7 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
     if (!in_foreground() || tcgetattr(terminal.in, &terminal.was) < 0) return NO;
     mw_signals_pause();
     mw_host_hold_children(h, 1);
+    if (terminal.before != NULL) terminal.before(terminal.ud);
     mw_signals_hold(1, &mask);
     atomic_store(&terminal.changed, 1);
     for (int i = 0; i < TRIES && answer == AGAIN; i++) {
@@ -234,10 +237,17 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
     }
     set_modes(&terminal.was, TCSADRAIN);
     atomic_store(&terminal.changed, 0);
+    if (terminal.after != NULL) terminal.after(terminal.ud);
     mw_host_hold_children(h, 0);
     mw_signals_hold(0, &mask);
     mw_signals_resume();
     return answer == ONCE || answer == ALWAYS ? answer : NO;
+}
+
+void mw_prompt_around(void (*before)(void *ud), void (*after)(void *ud), void *ud) {
+    terminal.before = before;
+    terminal.after = after;
+    terminal.ud = ud;
 }
 
 void mw_prompt_watch(mw_host *h) {

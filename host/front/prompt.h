@@ -10,6 +10,8 @@
 int mw_prompt_possible(const struct mw_flags *flags);
 /* From now on a missing right is asked for. */
 void mw_prompt_watch(mw_host *h);
+/* Called before a question is shown and after it is answered: for who has a line on the screen. */
+void mw_prompt_around(void (*before)(void *ud), void (*after)(void *ud), void *ud);
 /* The terminal as it was before a question that is being asked; for a signal handler that ends the process. */
 void mw_prompt_restore(void);
 

@@ -10,6 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Where all of it goes when there is a prompt on the terminal. */
+static struct {
+    void (*to)(void *ud, const char *text, size_t len);
+    void *ud;
+} elsewhere;
+
 struct page {
     char text[4096];
     size_t len;
@@ -19,6 +25,10 @@ struct page {
 static void flush(struct page *page) {
     const char *at = page->text;
 
+    if (elsewhere.to != NULL) {
+        elsewhere.to(elsewhere.ud, page->text, page->len);
+        page->len = 0;
+    }
     while (page->len > 0) {
         ssize_t n = write(STDERR_FILENO, at, page->len);
         if (n < 0 && errno == EAGAIN) {
@@ -76,7 +86,7 @@ static int set(const char *name) {
     return value != NULL && *value != '\0';
 }
 
-static int coloured(void) {
+int mw_report_colours(void) {
     const char *term = getenv("TERM");
 
     if (set("NO_COLOR")) return 0;
@@ -90,10 +100,15 @@ static void put_headline(struct page *page, const char *text, int colour) {
     puts_to(page, "\n");
 }
 
+void mw_report_to(void (*to)(void *ud, const char *text, size_t len), void *ud) {
+    elsewhere.to = to;
+    elsewhere.ud = ud;
+}
+
 void mw_report_usage(const struct mw_err *err) {
     struct page page = { .len = 0 };
 
-    put_headline(&page, err->what, coloured());
+    put_headline(&page, err->what, mw_report_colours());
     puts_to(&page, "help: ");
     put_escaped(&page, err->hint, strlen(err->hint));
     puts_to(&page, "\n");
@@ -103,7 +118,7 @@ void mw_report_usage(const struct mw_err *err) {
 void mw_report_failure(const struct mw_err *err) {
     struct page page = { .len = 0 };
 
-    put_headline(&page, err->message, coloured());
+    put_headline(&page, err->message, mw_report_colours());
     flush(&page);
 }
 
@@ -125,7 +140,7 @@ void mw_report_rule(const char *arg, const struct mw_err *err) {
     int column = column_of(arg, err);
 
     snprintf(line, sizeof line, "%.1000s: %s", arg, err->what);
-    put_headline(&page, line, coloured());
+    put_headline(&page, line, mw_report_colours());
     if (column >= 0 && column < 1000) {
         for (int i = (int)sizeof "moonwire: " - 1 + column; i > 0; i--) puts_to(&page, " ");
         puts_to(&page, "^\n");
@@ -135,7 +150,7 @@ void mw_report_rule(const char *arg, const struct mw_err *err) {
 
 void mw_report_uncaught(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
     struct page page = { .len = 0 };
-    int colour = coloured();
+    int colour = mw_report_colours();
 
     (void)h;
     (void)ud;
@@ -156,6 +171,6 @@ void mw_report_line(const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    put_headline(&page, line, coloured());
+    put_headline(&page, line, mw_report_colours());
     flush(&page);
 }

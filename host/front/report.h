@@ -18,6 +18,10 @@ void mw_report_rule(const char *arg, const struct mw_err *err);
 /* An error that nobody caught, for mw_config's on_error: one line, then the traceback (NULL: none). */
 void mw_report_uncaught(mw_host *h, const struct mw_err *err, const char *traceback, void *ud);
 
+/* From now on all of it goes to `to` instead of standard error; NULL: back. */
+void mw_report_to(void (*to)(void *ud, const char *text, size_t len), void *ud);
+int mw_report_colours(void);     /* 1: what is reported is coloured */
+
 /* "moonwire: " and a formatted line, for what is no error object. */
 void mw_report_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

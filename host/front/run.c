@@ -10,6 +10,7 @@
 
 #include "front/lock.h"
 #include "front/prompt.h"
+#include "front/repl.h"
 #include "front/report.h"
 #include "front/script.h"
 #include "front/signals.h"
@@ -33,6 +34,23 @@ static int failed(const struct mw_err *err, int status) {
     return status;
 }
 
+/* attach: that one socket, and nothing else. A comma would begin another rule. */
+static int allow_socket(mw_policy *p, const char *url, struct mw_err *err) {
+    char rule[2 * PATH_MAX];
+    size_t n = 0;
+    int rc;
+
+    for (; *url != '\0' && n < sizeof rule - 2; url++) {
+        if (*url == ',') rule[n++] = '\\';
+        rule[n++] = *url;
+    }
+    rule[n] = '\0';
+    rc = strncmp(rule, "unix:", 5) != 0 ? mw_err_set(err, MW_EINVAL, "attach", rule, "only unix:PATH can be attached to")
+                                         : mw_policy_add(p, MW_CONNECT, MW_ALLOW, rule, err);
+    if (rc < 0) mw_report_failure(err);
+    return rc;
+}
+
 /* The flags as a policy. A rule that cannot be read is the person's mistake: the error shows where in it. */
 static int make_policy(const struct mw_flags *flags, mw_policy **out, struct mw_err *err) {
     mw_policy *p = NULL;
@@ -46,6 +64,7 @@ static int make_policy(const struct mw_flags *flags, mw_policy **out, struct mw_
         rc = mw_policy_add(p, right->kind, right->effect, right->rules, err);
         if (rc < 0) mw_report_rule(right->text, err);
     }
+    if (rc == 0 && flags->command == MW_CMD_ATTACH) rc = allow_socket(p, flags->args[0], err);
     if (rc < 0) {
         mw_policy_free(p);
         return rc;
@@ -88,7 +107,7 @@ static int load(mw_host *h, const struct mw_flags *flags, struct mw_err *err) {
 }
 
 /* The signals are ours before anything is made that must be taken away, the clock before the script's first line. */
-static int run_host(mw_host *h, const struct mw_flags *flags, const mw_policy *policy) {
+static int run_host(mw_host *h, const struct mw_flags *flags, const mw_policy *policy, struct mw_repl *repl) {
     struct timespec began, ended;
     struct mw_err err;
     uint64_t took_ns;
@@ -97,18 +116,18 @@ static int run_host(mw_host *h, const struct mw_flags *flags, const mw_policy *p
     mw_signals_watch(h);
     status = mw_lock(h, flags, policy); /* before a task is there that could run */
     if (status != 0) return status;
-    rc = load(h, flags, &err);
+    rc = repl != NULL ? 0 : load(h, flags, &err);
     if (rc < 0 && !mw_signals_seen()) return failed(&err, load_status(&err));
     clock_gettime(CLOCK_MONOTONIC, &began);
     if (mw_prompt_possible(flags)) mw_prompt_watch(h);
     if (flags->timeout_ns > 0) mw_signals_deadline(flags->timeout_ns, STATUS_TIMED_OUT);
-    rc = mw_host_run(h, &status, &err);
+    rc = repl != NULL ? mw_repl_run(repl, h, &status, &err) : mw_host_run(h, &status, &err);
     if (rc < 0) return failed(&err, STATUS_FAILED);
 
     clock_gettime(CLOCK_MONOTONIC, &ended);
     took_ns = (uint64_t)(ended.tv_sec - began.tv_sec) * 1000000000u + (uint64_t)ended.tv_nsec - (uint64_t)began.tv_nsec;
     if (status == STATUS_TIMED_OUT && flags->timeout_ns > 0 && took_ns >= flags->timeout_ns) {
-        mw_report_line("%s: timed out after %s", flags->args[0] != NULL ? flags->args[0] : "test", flags->timeout_text);
+        mw_report_line("%s: timed out after %s", flags->args[0] != NULL ? flags->args[0] : mw_table_command(flags->command)->name, flags->timeout_text);
     }
     return status;
 }
@@ -145,7 +164,7 @@ static int no_busted(const struct mw_err *err) {
 static void set_args(struct mw_config *cfg, const struct mw_flags *flags, const char *const *argv) {
     int script = flags->command == MW_CMD_RUN || flags->command == MW_CMD_EVAL;
 
-    cfg->args = script ? argv : flags->command == MW_CMD_TEST ? flags->words : flags->args;
+    cfg->args = script ? argv : flags->command == MW_CMD_CHILD || flags->command == MW_CMD_CHECK ? flags->args : flags->words;
     cfg->args_zero = script ? flags->arg_first : 0;
 }
 
@@ -171,6 +190,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     struct mw_err err;
     mw_policy *policy = NULL;
     mw_host *h = NULL;
+    struct mw_repl *repl = NULL;
     char plain[PATH_MAX];
     int status;
 
@@ -206,14 +226,21 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
         return failed(&err, STATUS_USAGE);
     }
 
+    if (flags->command == MW_CMD_REPL || flags->command == MW_CMD_ATTACH) {
+        if (mw_repl_new(flags, &cfg, &repl, &err) < 0) {
+            mw_policy_free(policy);
+            return failed(&err, STATUS_FAILED);
+        }
+    }
     if (mw_host_new(&cfg, &h, &err) == 0) mw_signals_faults(h);
     if (h == NULL) status = failed(&err, STATUS_FAILED);
     else if (flags->command == MW_CMD_CHECK) status = check_scripts(h, flags);
     else if (flags->command == MW_CMD_TEST && mw_host_preload(h, busted, &err) < 0) status = no_busted(&err);
-    else status = run_host(h, flags, policy);
+    else status = run_host(h, flags, policy, repl);
 
     mw_signals_forget();
     mw_host_free(h);
+    mw_repl_free(repl);
     mw_signals_faults(NULL);
     mw_policy_free(policy);
     return status;

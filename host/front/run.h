@@ -6,7 +6,7 @@
 
 #include "front/flags.h"
 
-/* Runs `run`, `eval`, `test`, `check` or `child-script` and returns the exit status of the program.
+/* Runs `run`, `eval`, `repl`, `attach`, `test`, `check` or `child-script` and returns the exit status of the program.
  * files: the soft descriptor limit that children are to have again; 0: as it is. */
 int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files);
 

@@ -24,6 +24,17 @@ void mw_signals_resume(void);
 int mw_signals_seen(void);
 void mw_signals_hold(int on, sigset_t *was);
 
+/* A prompt: from now on INT is no end of the run, but noted, and the Lua code that computes is stopped; so are TSTP, WINCH and CONT.
+ * Returns a descriptor that can be read when something was noted; lent, never to be read by others; -1: no memory. */
+enum { MW_NOTED_CLEAR = 1, MW_NOTED_STOP = 2, MW_NOTED_RESIZED = 4, MW_NOTED_RESUMED = 8 };
+int mw_signals_prompt(void);
+int mw_signals_any(void);
+unsigned mw_signals_noted(void);    /* a sum of these; each is told once */
+void mw_signals_prompt_over(void);  /* INT ends the run again */
+/* A line runs (1), or none: while one does, a second INT ends the process as it does in a run, and a TSTP that was sent by a program
+ * stops us at once. */
+void mw_signals_line(int runs);
+
 /* mw_config.on_stuck: the last resort, in a handler. Ends the children's groups and the process, with `status`. */
 void mw_signals_stuck(mw_host *h, int status, void *ud);
 

@@ -8,6 +8,8 @@
 static const struct mw_command_row commands[MW_COMMANDS] = {
     [MW_CMD_RUN] = { "run", "run [rights] [options] SCRIPT [ARGS]", "run a script; `moonwire SCRIPT` is short for it" },
     [MW_CMD_EVAL] = { "eval", "eval [rights] [options] 'CODE' [ARGS]", "run a piece of Lua; print the value of an expression" },
+    [MW_CMD_REPL] = { "repl", "repl [rights] [options]", "a prompt: each line runs at once; servers and timers live meanwhile" },
+    [MW_CMD_ATTACH] = { "attach", "attach unix:PATH", "the same prompt inside a running script that has opened one" },
     [MW_CMD_TEST] = { "test", "test [rights] [options] [busted options] [FILES]", "run specs with Busted, inside a host" },
     [MW_CMD_CHECK] = { "check", "check SCRIPT...", "compile scripts without running them" },
     [MW_CMD_COMPLETIONS] = { "completions", "completions bash|zsh|fish", "print completions for a shell" },
@@ -16,8 +18,8 @@ static const struct mw_command_row commands[MW_COMMANDS] = {
     [MW_CMD_CHILD] = { "child-script", "child-script SCRIPT [ARGS]", NULL },
 };
 
-#define RUNS (1u << MW_CMD_RUN | 1u << MW_CMD_EVAL | 1u << MW_CMD_TEST)
-#define TALKS (RUNS | 1u << MW_CMD_CHECK | 1u << MW_CMD_COMPLETIONS | 1u << MW_CMD_HELP)
+#define RUNS (1u << MW_CMD_RUN | 1u << MW_CMD_EVAL | 1u << MW_CMD_REPL | 1u << MW_CMD_TEST)
+#define TALKS (RUNS | 1u << MW_CMD_ATTACH | 1u << MW_CMD_CHECK | 1u << MW_CMD_COMPLETIONS | 1u << MW_CMD_HELP)
 #define RIGHT(word, kind, value, text)                                                              \
     { "--allow-" word, NULL, MW_FLAG_RIGHT, kind, MW_ALLOW, MW_VALUE_LIST, value, text, RUNS },      \
     { "--deny-" word, NULL, MW_FLAG_RIGHT, kind, MW_DENY, MW_VALUE_LIST, value, NULL, RUNS }
@@ -36,7 +38,7 @@ static const struct mw_flag_row flags[] = {
     RIGHT("ffi", MW_FFI, "PATH,...", "load these native modules; native code voids every promise"),
     { "--allow-all", "-A", MW_FLAG_ALL, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL, "everything", RUNS },
     { "--no-prompt", NULL, MW_FLAG_NO_PROMPT, MW_READ, MW_ALLOW, MW_VALUE_NONE, NULL,
-      "never ask for a missing right; otherwise run and eval do, on a terminal", RUNS },
+      "never ask for a missing right; otherwise run, eval and repl do, on a terminal", RUNS },
     { "--timeout", NULL, MW_FLAG_TIMEOUT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "DURATION",
       "end the run after 250ms, 2s, 5m, 1h; exit status 124", RUNS },
     { "--limit", NULL, MW_FLAG_LIMIT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "NAME=VALUE,...",
@@ -113,5 +115,3 @@ const char *mw_table_nearest_command(const char *word) {
     for (int i = 0; i < MW_COMMANDS; i++) names[i] = commands[i].summary == NULL ? NULL : commands[i].name;
     return mw_table_nearest(word, names, MW_COMMANDS);
 }
-
-int mw_table_later(const char *word) { return strcmp(word, "repl") == 0; }

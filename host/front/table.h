@@ -7,7 +7,7 @@
 #include "moonwire.h"
 
 enum mw_command {
-    MW_CMD_RUN, MW_CMD_EVAL, MW_CMD_TEST, MW_CMD_CHECK, MW_CMD_COMPLETIONS, MW_CMD_HELP, MW_CMD_VERSION,
+    MW_CMD_RUN, MW_CMD_EVAL, MW_CMD_REPL, MW_CMD_ATTACH, MW_CMD_TEST, MW_CMD_CHECK, MW_CMD_COMPLETIONS, MW_CMD_HELP, MW_CMD_VERSION,
     MW_CMD_CHILD,                   /* child-script: what a script child is started as; not for people */
     MW_COMMANDS
 };
@@ -32,7 +32,6 @@ enum mw_flag_does {
     MW_FLAG_DEBUG,
     MW_FLAG_CONFINE,
     MW_FLAG_SPIN,
-    MW_FLAG_LATER,                  /* promised, not in this version: refused, never ignored; hidden from the help */
     MW_FLAG_HELP
 };
 
@@ -59,6 +58,5 @@ const struct mw_flag_row *mw_table_flag(size_t i);
 /* The word of a NULL-terminated list that `word` was probably meant to be, or NULL. */
 const char *mw_table_nearest(const char *word, const char *const *list, size_t count);
 const char *mw_table_nearest_command(const char *word);
-int mw_table_later(const char *word);                   /* a command that is promised, and not in this version */
 
 #endif

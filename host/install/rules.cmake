@@ -20,7 +20,7 @@ function(mw_folders component)
   install(SCRIPT install/folders.cmake COMPONENT ${component})
 endfunction()
 
-# ---- Where core/part looks ----------------------------------------------------------------------------------------------------
+# ---- Where core/part and front/repl_part look ----------------------------------------------------------------------------------
 function(mw_full out dir)
   cmake_path(ABSOLUTE_PATH dir BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX} NORMALIZE OUTPUT_VARIABLE full)
   set(${out} ${full} PARENT_SCOPE)
@@ -35,7 +35,7 @@ mw_full(mw_parts ${MW_PARTS_DIR})
 mw_parts_from(mw_from_program ${CMAKE_INSTALL_BINDIR})
 mw_parts_from(mw_from_library ${CMAKE_INSTALL_LIBDIR})
 mw_parts_from(mw_from_module ${MW_MODULE_DIR})
-set_source_files_properties(core/part.c PROPERTIES COMPILE_DEFINITIONS
+set_source_files_properties(core/part.c front/repl_part.c PROPERTIES COMPILE_DEFINITIONS
   "MW_PARTS_DIR=\"${mw_parts}\";MW_PARTS_NEAR=\"${mw_from_program}\",\"${mw_from_library}\",\"${mw_from_module}\";MW_PART_VERSION=\"${PROJECT_VERSION}\"")
 
 # ---- The program: itself, its manual, completions, what editors and people read -------------------------------------------------

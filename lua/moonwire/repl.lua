@@ -420,7 +420,7 @@ function Session:close()
   if self.closed then return end
   self.closed = true
   task.shield(function() self:finish() end, { timeout = 10 })
-  emit(self, "repl.exit", { code = self.code or 0 })
+  emit(self, "repl.exit", { code = self.code }) -- none: the run has ended otherwise, with a status of its own
 end
 Session.__close = Session.close
 

@@ -144,7 +144,9 @@ describe("a wrong command line", function()
     { {}, "no command and no script given", "moonwire help" },
     { { "help", "nothing" }, "no command is called nothing", "moonwire help" },
     { { "help", "rnu" }, "no command is called rnu (did you mean run?)", "moonwire help" },
-    { { "help", "repl" }, "repl is not in this version", "moonwire help" },
+    { { "repl", "x.lua" }, "repl takes no script: x.lua is one for `moonwire run`, or for .load", "moonwire help repl" },
+    { { "attach" }, "name one socket: unix:PATH", "moonwire help attach" },
+    { { "attach", "--allow-read", "unix:x" }, "unknown option --allow-read", "moonwire help attach" },
     { { "check", "--allow-read", "x.lua" }, "unknown option --allow-read", "moonwire help check" },
   }
 
@@ -167,16 +169,10 @@ describe("a wrong command line", function()
     assert.truthy(r.stderr:find("a rule is HOST:PORT, without tcp://", 1, true), r.stderr)
   end)
 
-  it("with a command of a later version says that it is not in this one", function()
-    local r = moonwire { "repl", "--allow-net" }
-    assert.same({ 2, "moonwire: repl is not in this version; nothing was run\n" }, { r.code, r.stderr })
-  end)
-
   it("with a mistyped command names the nearest", function()
     local r = moonwire { "rnu", "x.lua" }
     assert.equal(2, r.code)
     assert.truthy(r.stderr:find("unknown command rnu, and no such file (did you mean run?)", 1, true))
-    assert.equal(2, moonwire { "repl" }.code)
   end)
 
   it("with a bad rule says which flag and where in it", function()
