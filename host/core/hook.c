@@ -84,14 +84,28 @@ static void look_at_clock(mw_host *h) {
     if (ns >= h->limits.step_ns) atomic_store(&h->overdue, 1);
 }
 
+/* TIMER: its ticks are as coarse as the kernel's, and slices shorter; from the second on they are measured. */
+static uint64_t used_in_slices(mw_host *h) {
+    unsigned ticks = atomic_load_explicit(&h->ticks, memory_order_relaxed) - atomic_load_explicit(&h->step_at, memory_order_relaxed);
+    return h->step_began != 0 || h->preempt == MW_PREEMPT_COUNT ? used(h) : ticks * h->tick_ns;
+}
 void mw_step_hold(mw_host *h, mw_task *t) {
-    if (h->preempt == MW_PREEMPT_COUNT) t->held = h->step_began != 0 ? used(h) : 0;
-    else t->held = atomic_load_explicit(&h->ticks, memory_order_relaxed) - atomic_load_explicit(&h->step_at, memory_order_relaxed);
+    t->held = used_in_slices(h);
 }
 void mw_step_go_on(mw_host *h, mw_task *t) {
+    unsigned ticks = h->ticking ? (unsigned)(t->held / h->tick_ns) : 0;
+
     t->sliced = 0;
-    h->step_began = h->preempt == MW_PREEMPT_COUNT && t->held != 0 ? processor_time() - t->held : 0;
-    atomic_store_explicit(&h->step_at, atomic_load_explicit(&h->ticks, memory_order_relaxed) - (unsigned)t->held, memory_order_relaxed);
+    h->step_began = processor_time() - t->held;
+    atomic_store_explicit(&h->step_at, atomic_load_explicit(&h->ticks, memory_order_relaxed) - ticks, memory_order_relaxed);
+}
+int mw_step_spent(lua_State *L) {
+    mw_host *h = mw_host_of(L);
+
+    if (!h->ticking || h->limits.step_ns == MW_LIMIT_OFF || used_in_slices(h) < h->limits.step_ns) return 0;
+    atomic_store(&h->overdue, 1);
+    strike(L, NULL);
+    return 1;
 }
 
 /* TIMER: on the host's own thread, between any two of its instructions. A hook that was set while the code took over another

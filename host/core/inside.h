@@ -58,7 +58,7 @@ struct mw_task {
     unsigned promised : 1;          /* a scope of its own is made when one is needed (mw_scope_promise) */
     unsigned cancel_error : 1;      /* it failed with ECANCELED */
     unsigned sliced : 1;            /* it stands still where the step's budget ended, and has waited for nothing */
-    uint64_t held;                  /* sliced: what it has used of its limit: ticks, or COUNT: ns of processor time */
+    uint64_t held;                  /* sliced: ns of its limit that it has used */
     unsigned broken : 1;            /* mw_host_break found it running, in this step */
     unsigned answers : 1;           /* whoever made it asks how it ended: nobody else is told */
     char *name, *why;               /* may be NULL */
@@ -147,7 +147,8 @@ struct mw_host {
     atomic_uint step_at, struck_at; /* the tick at which the step began, the hook last ran */
     unsigned last_strike;           /* the tick of it */
     unsigned due_ticks, stuck_ticks;    /* since Lua had to stop; as many are too many */
-    uint64_t step_began;            /* COUNT: processor time when the step was first looked at; 0: not yet */
+    uint64_t step_began;            /* COUNT: processor time when the step was first looked at; 0: not yet. TIMER: only of one cut before */
+    uint64_t tick_ns;
     unsigned looks;                 /* COUNT: resumes since the last look */
     atomic_uint_least64_t slice_at; /* when the task that runs is to stand still; 0: never (slice.c) */
     int slices;                     /* 1: steps have budgets */
@@ -255,6 +256,7 @@ void mw_hook_tick(mw_host *h);                      /* TIMER: from the signal's 
 void mw_step_begin(mw_host *h);
 void mw_step_error(mw_host *h, struct mw_err *err);
 void mw_step_hold(mw_host *h, mw_task *t);          /* what it has used of its limit is remembered */
+int mw_step_spent(lua_State *L);                    /* TIMER, in a count hook: 1, or raises: its slices were as much as the limit */
 void mw_step_go_on(mw_host *h, mw_task *t);         /* in place of mw_step_begin: with what it had used */
 /* slice.c */
 int mw_slice_over(lua_State *L);                    /* in a count hook; 1: the budget is spent, the task stands still: return at once */

@@ -16,6 +16,7 @@ int mw_slice_over(lua_State *L) {
     mw_task *t = h->running;
 
     if (!is_over(h, 0) || t == NULL || !h->draining || h->apart > 0 || t->state != TASK_RUNNING || t->killed || !lua_isyieldable(L)) return 0;
+    if (mw_step_spent(L)) return 1;
     t->sliced = 1;
     h->yielding = 1;
     lua_yield(L, 0); /* from a hook: it returns, and the machine stops before its next instruction */

@@ -65,6 +65,7 @@ void mw_tick_start(mw_host *h) {
     h->step_ticks = h->limits.step_ns == MW_LIMIT_OFF ? UINT_MAX : (unsigned)((h->limits.step_ns + ns - 1) / ns);
     h->stuck_ticks = (unsigned)(STUCK / ns);
     h->again_ticks = (unsigned)(AGAIN / ns) > 3 ? (unsigned)(AGAIN / ns) : 3;
+    h->tick_ns = ns;
     h->thread = pthread_self();
     if (take_signal() < 0 || timer_create(CLOCK_THREAD_CPUTIME_ID, &to, &h->ticker) < 0) {
         h->preempt = MW_PREEMPT_COUNT; /* no timers here: the slower way */

@@ -203,3 +203,15 @@ TEST(without_preemption_the_budget_binds_between_tasks) {
     CHECK(st.ready == 8); /* the others, and main, which looks whether it was the last */
     mw_host_free(h);
 }
+
+TEST(a_limit_of_few_slices_binds_whatever_the_clocks_tick_is) {
+    EACH_KIND(how) {
+        struct seen s;
+        mw_host *h = make(&s, how, 20000000, "coroutine.wrap(function() while true do end end)()");
+
+        REQUIRE(h != NULL);
+        while (step(h, &s) && s.steps < STEPS_MAX) usleep(1000); /* the engine's own work, between ticks */
+        CHECK(s.errors == 1 && s.code == MW_ELIMIT);
+        mw_host_free(h);
+    }
+}
