@@ -126,7 +126,8 @@ function SignalHandler:close() end
 ---@field path? string  its path, as it was given
 ---@field dir? string  its folder; nil for text from standard input or `moonwire eval`
 
---- What `nil, err` and raised errors are. `tostring(err)` is one line: "dial 127.0.0.1:1: connection refused"; `assert(...)` raises
+--- What `nil, err` and raised errors are. `tostring(err)` is one line: "net connect tcp://127.0.0.1:1: connection refused"; `assert(...)`
+--- raises
 --- it whole. Programs compare `err.code`, never the text.
 ---
 --- ```lua
