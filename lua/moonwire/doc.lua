@@ -164,10 +164,10 @@ end
 
 --- Tells each class and alias which functions take it and give it, and whose fields have it.
 local function cross()
-  local function note(type, how, who)
+  local function note(type, how, who, own)
     for _, name in ipairs(types.names(type or "")) do
       local it = find(name, "^moonwire%.") and by_name[name]
-      if it and it.kind ~= "module" then
+      if it and it.kind ~= "module" and name ~= own then
         it[how] = it[how] or {}
         local list = it[how]
         if list[#list] ~= who then list[#list + 1] = who end
@@ -175,10 +175,10 @@ local function cross()
     end
   end
   for _, entry in ipairs(entries) do
-    for _, it in ipairs(entry.params or {}) do note(it.type, "taken_by", entry.name) end
-    for _, it in ipairs(entry.returns or {}) do note(it.type, "given_by", entry.name) end
+    for _, it in ipairs(entry.params or {}) do note(it.type, "taken_by", entry.name, entry.class) end
+    for _, it in ipairs(entry.returns or {}) do note(it.type, "given_by", entry.name, entry.class) end
     if entry.kind == "class" then
-      for _, it in ipairs(entry.fields) do note(it.type, "part_of", entry.name) end
+      for _, it in ipairs(entry.fields) do note(it.type, "part_of", entry.name, entry.class) end
     end
   end
 end
