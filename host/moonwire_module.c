@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -303,20 +304,19 @@ static int module_main(lua_State *L) {
 
 /* ---- Opening -------------------------------------------------------------------------------------------------------------- */
 
-/* The program that runs script children: beside us in a build tree, as installed, or none. */
-static int find_program(char out[PATH_MAX]) {
+/* The program that runs script children: beside us in a build tree, below our prefix, or where it was to be installed. */
+static void find_program(char out[PATH_MAX]) {
+    static const char *const near[] = {"../moonwire", "../../../bin/moonwire", "../../../../bin/moonwire"};
     Dl_info self;
-    const char *slash;
+    struct stat st;
+    const char *slash = NULL;
 
-    if (dladdr((const void *)&leaves_key, &self) != 0 && self.dli_fname != NULL && (slash = strrchr(self.dli_fname, '/')) != NULL) {
-        static const char *const beside[] = {"../moonwire", "../../../bin/moonwire"};
-        for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
-            int n = snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash - self.dli_fname), self.dli_fname, beside[i]);
-            if (n < PATH_MAX && access(out, X_OK) == 0) return realpath(out, NULL) != NULL;
-        }
+    if (dladdr(&leaves_key, &self) != 0 && self.dli_fname != NULL) slash = strrchr(self.dli_fname, '/');
+    for (size_t i = 0; slash != NULL && i < sizeof near / sizeof *near; i++) {
+        int n = snprintf(out, PATH_MAX, "%.*s/%s", (int)(slash - self.dli_fname), self.dli_fname, near[i]);
+        if (n < PATH_MAX && stat(out, &st) == 0 && S_ISREG(st.st_mode) && access(out, X_OK) == 0) return;
     }
     snprintf(out, PATH_MAX, "%s", MW_PROGRAM);
-    return 1;
 }
 
 /* The script that lua runs, as it says itself. Pushes it; NULL: none. */
@@ -340,7 +340,8 @@ static int make_host(lua_State *L, mw_host **out, struct mw_err *err) {
     cfg.preempt = MW_PREEMPT_NONE;
     cfg.no_script_modules = 1;
     cfg.script_path = push_script(L);
-    cfg.program = find_program(program) ? program : NULL;
+    find_program(program);
+    cfg.program = program;
     rc = mw_policy_new(&cfg.policy, err);
     if (rc == 0) rc = mw_policy_add_all(cfg.policy, err);
     if (rc == 0) rc = mw_host_new_in(L, &cfg, out, err);

@@ -287,8 +287,10 @@ void *mw_box_new(lua_State *L, size_t size, const char *type) {
 
 void mw_box_warn(lua_State *L, int idx, const char *noun) {
     const char *where;
+    lua_Debug ar;
 
-    if (mw_host_closing(mw_host_of(L))) return; /* at the end of everything, collection is the rule */
+    if (mw_host_closing(mw_host_of(L)) || (mw_host_is_lent(mw_host_of(L)) && !lua_getstack(L, 1, &ar)))
+        return; /* at the end of everything, collection is the rule: nothing but the finalizer is on the stack of a state that is closed */
     lua_getiuservalue(L, idx, 1);
     where = lua_tostring(L, -1);
     mw_host_log(mw_host_of(L), MW_LOG_WARN, "%s made at %s was never closed; it was collected (use local x <close> = ...)", noun, where != NULL ? where : "?");

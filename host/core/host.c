@@ -236,7 +236,7 @@ static int open_state(lua_State *L) { /* in a protected call: host */
 
     mw_host_introduce(L, h);
     mw_raise_open(L);
-    if (!h->lent) mw_state_open(L);
+    mw_state_open(L);
     return 0;
 }
 
@@ -353,6 +353,9 @@ fail:
 
 int mw_host_create(uv_loop_t *loop, lua_Alloc alloc, void *alloc_ud, const struct mw_limits *limits, mw_host **out, struct mw_err *err) {
     return create(loop, NULL, alloc, alloc_ud, limits, out, err);
+}
+int mw_host_is_lent(const mw_host *h) {
+    return h->lent;
 }
 int mw_host_create_in(lua_State *L, const struct mw_limits *limits, mw_host **out, struct mw_err *err) {
     return create(NULL, L, NULL, NULL, limits, out, err);

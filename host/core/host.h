@@ -57,6 +57,7 @@ void mw_host_clear(mw_host *h);
 /* Before the state's other finalizers run: all that mw_host_destroy does but the last, so that they find nothing open. Also inside a
  * turn that will never go on (os.exit). */
 void mw_host_leave(mw_host *h, unsigned grace_ms);
+int mw_host_is_lent(const mw_host *h);
 /* The host of L's state, or NULL: there is none, or there is none any more. */
 mw_host *mw_host_lookup(lua_State *L);
 /* From now on whoever asks for it (mw_host_of) gets an error: it is about to be freed. */

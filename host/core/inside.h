@@ -271,7 +271,7 @@ void mw_tick_stop(mw_host *h);
 /* state.c */
 int mw_state_prepare(mw_host *h, lua_Alloc alloc, void *ud);    /* 0 or MW_ENOMEM; h->limits are known */
 lua_State *mw_state_new(mw_host *h);                /* or NULL */
-void mw_state_open(lua_State *L);                   /* sets the collector                                   [-0, +0, m] */
+void mw_state_open(lua_State *L);                   /* counts the collector's cycles, and sets it unless it is another's   [-0, +0, m] */
 void mw_state_end(mw_host *h);                      /* after lua_close; safe to repeat */
 /* raise.c */
 void mw_raise_open(lua_State *L);                   /* the error type, in the registry */

@@ -78,7 +78,11 @@ static size_t own_folder(char out[PATH_MAX]) {
 }
 
 static char *find(const char *name) {
+#ifdef MW_MODULE /* in a build tree it has a folder of its own */
+    static const char *const near[] = {".", MW_PARTS_NEAR, ".."};
+#else
     static const char *const near[] = {".", MW_PARTS_NEAR};
+#endif
     char at[PATH_MAX + 256];
     size_t n = own_folder(at);
 

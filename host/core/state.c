@@ -56,6 +56,7 @@ void mw_state_open(lua_State *L) {
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
     lua_pop(L, 1);
+    if (h->lent) return; /* counted, not told what to do */
     lua_gc(L, LUA_GCINC, PAUSE, 0, STEP);
     h->pause = PAUSE;
     h->in_use = h->used;
@@ -135,6 +136,7 @@ void mw_state_end(mw_host *h) {
 
 size_t mw_host_memory(mw_host *h, size_t *limit) {
     if (limit != NULL) *limit = h->limit;
+    if (h->lent) return (size_t)lua_gc(h->L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(h->L, LUA_GCCOUNTB); /* its allocator is its owner's */
     return h->used;
 }
 
