@@ -84,11 +84,14 @@ For what scripts can call, see .doc.]],
     local name = match(rest, "^%.?(%S*)$")
     if not name then wrong("help", "one name is expected") end
     if name == "" then
-      local rows, list = {}, names()
-      for i = 1, #list do rows[i] = { commands[list[i]].usage, commands[list[i]].about } end
-      session:out(session.show:rows({ "command", "" }, rows))
-      session:out(session.show:note("Ctrl-C ends the line that runs, Ctrl-Z puts it into the background, Ctrl-D leaves.\n"
-        .. "_ is the last value, _2 the second one of the same line; a top-level local lasts; mw is there."))
+      local lines, list, show = {}, names(), session.show
+      for i = 1, #list do
+        lines[i] = show:paint("head", format(".%-8s", list[i])) .. show:wrap(commands[list[i]].about, 9)
+      end
+      session:out(concat(lines, "\n"))
+      session:out(show:note(show:wrap(
+        "mw is there; _ is the last value, _2 the second one of the same line; a top-level local lasts until the end. "
+        .. "Ctrl-C ends the line that runs, Ctrl-Z puts it into the background, Ctrl-D leaves. .help NAME tells more.")))
       return
     end
     local it = commands[name]
@@ -96,7 +99,7 @@ For what scripts can call, see .doc.]],
       local other = near(name)
       err.raise(err.fail("ENOENT", ".help", name, "there is no such command", other and "did you mean ." .. other .. "?"))
     end
-    session:out(session.show:paint("head", it.usage) .. "\n" .. it.about .. "\n\n" .. it.help)
+    session:out(session.show:paint("head", it.usage) .. "\n" .. session.show:wrap(it.about .. "\n\n" .. it.help))
   end,
 }
 

@@ -238,6 +238,28 @@ function Show:rows(head, rows, right)
   return concat(out, "\n")
 end
 
+--- Prose as wide as the terminal, its lines after the first indented; an empty line stays.
+---@param text string
+---@param indent? integer  columns, which the first line has used already
+---@return string
+function Show:wrap(text, indent)
+  local wide, out, line, used = min(self:width(), 100), {}, {}, indent or 0
+  local function flush()
+    out[#out + 1] = (#out > 0 and rep(" ", indent or 0) or "") .. concat(line, " ")
+    line, used = {}, indent or 0
+  end
+  for paragraph in (text .. "\n\n"):gmatch("(.-)\n%s*\n") do
+    if #out > 0 then out[#out + 1] = "" end
+    for word in paragraph:gmatch("%S+") do
+      if #line > 0 and used + #word > wide then flush() end
+      line[#line + 1] = word
+      used = used + #word + 1
+    end
+    flush()
+  end
+  return concat(out, "\n")
+end
+
 --- 1536 -> "1.5 KiB"
 function Show.bytes(n)
   local units, i = { "B", "KiB", "MiB", "GiB", "TiB" }, 1
