@@ -180,8 +180,9 @@ void mw_host_hold_children(mw_host *h, int on);
 
 /* Any thread: `topic` with its values, copied, for the functions given to mw.host.on(topic, fn); each runs as a task of its own, in the
  * order of the posts, from the next step on. Wakes a loop that sleeps. Messages come in the order in which one thread posted them.
- * While nobody has asked for the topic yet, it is kept (it counts against the queue); a message that nobody has asked for when the
- * root scope's first task is over is dropped, and so is every message once the run is to end. What its handler cannot take (deeper than
+ * Nothing is taken before the root scope's first task has waited for something. What nobody has asked for then is kept, up to half of the
+ * queue (beyond that, the oldest such message is dropped), until that task is over; from then on such messages are dropped at once, and
+ * once the run is to end, all are. What its handler cannot take (deeper than
  * 128 levels, more than the script's memory) is an error for on_error.
  * A script that only says mw.host.on and ends goes on receiving: in every step, though struct mw_step says that no task is alive.
  * mw_host_run ends with the last task, once what was posted before has been taken: a script for it waits for something itself.
@@ -223,8 +224,9 @@ int mw_call_fail(mw_call *call, int code, const char *message);
 
 /* Calls a function of the script's, now: that of mw.host.handle(name, fn), else the global function of that name. Its arguments are the
  * values of `msgpack`; its results are appended to *out (may be NULL). It runs as a task, which may start others; but it may not wait:
- * MW_EAGAIN, and the task is cancelled (use mw_host_post). MW_ENOENT: there is none; MW_ELUA, or the code of an error object: it raised.
- * It counts as a step: limits.step_ns binds. From a registered function or a hook: MW_EINVAL. */
+ * MW_EAGAIN, and the task is cancelled (use mw_host_post). MW_EAGAIN too, and nothing was called, while a script stands still where the
+ * budget of the last step ended: it could not tell what was changed under its hands. MW_ENOENT: there is none; MW_ELUA, or the code of an
+ * error object: it raised. It counts as a step: limits.step_ns binds. From a registered function or a hook: MW_EINVAL. */
 int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, mw_buf *out, struct mw_err *err);
 
 /* ---- The engine's descriptors and signals on the host's loop ------------------------------------------------------------------ */

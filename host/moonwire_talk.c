@@ -37,7 +37,8 @@ static int take_error(lua_State *L, struct mw_err *err) {
         lua_pop(L, 1);
         mw_err_set(it, MW_ENOMEM, NULL, NULL, NULL);
     }
-    return it->code < 0 ? it->code : mw_err_set(it, MW_ELUA, NULL, NULL, it->message);
+    if (it->code >= 0) it->code = MW_ELUA;
+    return it->code;
 }
 
 /* ---- Messages -------------------------------------------------------------------------------------------------------------- */
@@ -396,7 +397,9 @@ static void part(struct calling *c, lua_CFunction fn) {
 int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, mw_buf *out, struct mw_err *err) {
     struct calling c = {.host = h, .name = name, .args = {.at = msgpack, .len = len}, .out = out, .err = err};
 
+    if (name == NULL) return mw_err_set(err, MW_EINVAL, "host call", NULL, "a name is expected");
     if (mw_host_in_turn(h)) return mw_err_set(err, MW_EINVAL, "host call", name, "called from a hook of the same host");
+    if (mw_task_cut_off(h)) return mw_err_set(err, MW_EAGAIN, "host call", name, "a script still computes: the last step's budget ended");
     c.rc = whole_values("host call", name, msgpack, len, err);
     if (c.rc < 0) return c.rc;
     if (out != NULL && out->code < 0) return mw_err_set(err, out->code, "host call", name, "the buffer for its results has failed before");

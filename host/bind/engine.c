@@ -24,6 +24,7 @@ struct mw_engine {
     mw_host *host;
     mw_mail *mail;
     struct mw_letter *kept, **kept_end;     /* nobody has asked for them yet, the oldest first */
+    size_t keeps, keeps_max;                /* how many; half of all that may wait, so that they stand in nobody's way */
     int asked;                              /* somebody did since the last look: for what was kept perhaps */
     int settled;                            /* the first task is over: what nobody asks for is dropped */
 };
@@ -157,9 +158,15 @@ static int hand_over(mw_engine *e, struct mw_letter *it) {
 }
 
 static void keep(mw_engine *e, struct mw_letter *it) {
+    struct mw_letter *oldest = e->kept;
+
     it->next = NULL;
     *e->kept_end = it;
     e->kept_end = &it->next;
+    if (++e->keeps <= e->keeps_max) return;
+    e->kept = oldest->next;
+    e->keeps--;
+    mw_letter_drop(e->mail, oldest);
 }
 /* All of them. */
 static struct mw_letter *unkeep(mw_engine *e) {
@@ -167,6 +174,7 @@ static struct mw_letter *unkeep(mw_engine *e) {
 
     e->kept = NULL;
     e->kept_end = &e->kept;
+    e->keeps = 0;
     return it;
 }
 
@@ -188,10 +196,11 @@ static int sort(mw_engine *e, struct mw_letter *it, enum otherwise otherwise) {
 
 static int look(struct mw_source *s) {
     mw_engine *e = MW_LIST_ENTRY(s, mw_engine, source);
-    int came = mw_mail_waits(e->mail), settles = !e->settled && mw_task_first_over(e->host), found = 0;
+    int came = mw_mail_waits(e->mail), first = mw_task_first(e->host), settles = !e->settled && first == MW_FIRST_OVER, found = 0;
     enum otherwise otherwise;
 
     if (!came && !settles && !e->asked) return 0;
+    if (first == MW_FIRST_BEGINS && !mw_host_ending(e->host)) return 0; /* it asks, most of all, before it waits */
     if (settles) e->settled = 1;
     otherwise = mw_host_ending(e->host) ? DROP_ALL : e->settled ? DROP : KEEP;
     if (settles || e->asked || otherwise == DROP_ALL) {
@@ -258,7 +267,7 @@ static struct handler *handler_new(lua_State *L, const char *op, const char *nou
 /* Last, when nothing can be raised any more; 0 without memory. */
 static int handler_lives(lua_State *L, struct handler *it) {
     it->name = strdup(lua_tostring(L, 1));
-    if (it->name != NULL) mw_host_listen(mw_host_of(L), 1);
+    if (it->name != NULL && !it->called) mw_host_listen(mw_host_of(L), 1);
     return it->name != NULL;
 }
 
@@ -384,7 +393,7 @@ static int handler_close(lua_State *L) {
     else forget_topic(L, it);
     free(it->name);
     it->name = NULL;
-    mw_host_listen(mw_host_of(L), -1);
+    if (!it->called) mw_host_listen(mw_host_of(L), -1);
     lua_pushnil(L);
     lua_setiuservalue(L, 1, 2);
     return 0;
@@ -509,6 +518,7 @@ int mw_engine_open(mw_host *h, size_t queue, mw_engine **out, struct mw_err *err
     if (e == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     e->host = h;
     e->kept_end = &e->kept;
+    e->keeps_max = queue / 2 + queue % 2;
     rc = mw_mail_open(h, queue, (size_t)mw_host_limits(h)->buffered, &e->mail, err);
     if (rc == 0 && (rc = mw_host_slot_set(h, &slot_key, e)) < 0) mw_err_set(err, rc, "host", NULL, NULL);
     if (rc < 0) {

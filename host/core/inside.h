@@ -167,7 +167,7 @@ struct mw_host {
     int listeners;                  /* who may give it work though no task is left */
     int told;                       /* whoever turns it was told something in this turn, and wants to come back for it */
     int at_once;                    /* mw_task_run_now: nothing waits, not even to let others go first */
-    int first_over;                 /* the first task has ended */
+    int first;                      /* MW_FIRST_BEGINS, ... */
     unsigned failures, works, open_handles, task_number;
     struct mw_trace *picture;       /* of its tasks; NULL: they are not drawn */
     mw_scope *root;

@@ -251,7 +251,7 @@ static void end(mw_task *t, int nresults) {
     t->values = nresults;
     if (t->state == TASK_READY) t->host->ready_count--;
     t->state = TASK_DONE;
-    if (t->number == 1) t->host->first_over = 1;
+    if (t->number == 1) t->host->first = MW_FIRST_OVER;
     mw_list_remove(&t->queue);
     mw_list_remove(&t->all);
     t->host->task_count--;
@@ -356,6 +356,7 @@ static void step(mw_host *h, mw_task *t) {
         stand_still(h, t);
         return;
     }
+    if (h->first == MW_FIRST_BEGINS && t->number == 1) h->first = MW_FIRST_RESTED;
     if (status == LUA_YIELD) {
         int long_step = atomic_load_explicit(&h->head.long_step, memory_order_relaxed);
         int rests = h->yielding && (t->state != TASK_READY || long_step); /* one that only lets others go first goes on at once */
@@ -398,8 +399,11 @@ int mw_task_run_now(mw_task *t) {
     if (!mw_list_empty(&h->ready)) mw_loop_stay_up(h);
     return t->state == TASK_DONE;
 }
-int mw_task_first_over(const mw_host *h) {
-    return h->first_over;
+int mw_task_cut_off(const mw_host *h) {
+    return !mw_list_empty(&h->ready) && MW_LIST_ENTRY(h->ready.next, mw_task, queue)->sliced; /* the next that runs */
+}
+int mw_task_first(const mw_host *h) {
+    return h->first;
 }
 
 void mw_task_each(mw_host *h, void (*fn)(void *, mw_task *, const char *, const char *), void *ud) {

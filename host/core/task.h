@@ -28,8 +28,11 @@ void mw_task_answers(mw_task *t);
 /* Runs `t`, just started, before all others and outside a turn, until it waits or has ended: 1 then. Its error is told to nobody: see
  * mw_task_push_results. Not from a task or a hook. */
 int mw_task_run_now(mw_task *t);
-/* 1 once the first of all tasks has ended: the main script, unless something else was started before. */
-int mw_task_first_over(const mw_host *h);
+/* 1 while a task stands still where the budget of a step ended: to it nothing may have happened when it goes on. */
+int mw_task_cut_off(const mw_host *h);
+/* How far the first of all tasks is: the main script, unless something else was started before. RESTED: it has waited for something. */
+enum { MW_FIRST_BEGINS, MW_FIRST_RESTED, MW_FIRST_OVER };
+int mw_task_first(const mw_host *h);
 
 mw_task *mw_task_current(mw_host *h);            /* NULL outside the scheduler */
 unsigned mw_task_number(const mw_task *t);       /* from 1 in the order in which they were made */

@@ -238,6 +238,7 @@ TEST(a_name_is_letters_digits_and_underscores_and_none_of_mw_hosts_own) {
     REQUIRE(h != NULL);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK_INT(mw_host_register(h, bad[i], types, NULL, NULL), MW_EINVAL);
     CHECK_INT(mw_host_register(h, NULL, types, NULL, NULL), MW_EINVAL);
+    CHECK_INT(mw_host_call(h, NULL, NULL, 0, NULL, NULL), MW_EINVAL);
     CHECK_INT(mw_host_register(h, "_1a", types, NULL, NULL), 0);
     run(h, MW "local n = {} for k in pairs(mw.host) do n[#n + 1] = k end table.sort(n) print(table.concat(n, ' '))");
     CHECK_STR(s.print, "_1a emit functions handle on\n");
@@ -458,6 +459,26 @@ TEST(a_call_that_computes_for_too_long_is_ended_by_the_limit_of_a_step) {
         mw_buf_free(&out);
         mw_host_free(h);
     }
+}
+
+TEST(no_call_comes_between_the_two_halves_of_what_a_budget_cut_off) {
+    struct seen s;
+    struct mw_err err;
+    struct mw_step st;
+    const char *script = "function f() n = -1 end n = 0 local to = os.clock() + 0.02 while os.clock() < to do n = n + 1 assert(n > 0) end done = true";
+    int refused = 0;
+    mw_host *h = make(&s);
+
+    REQUIRE(h != NULL);
+    CHECK_INT(mw_host_load_string(h, script, strlen(script), "=test", NULL), 0);
+    do {
+        CHECK_INT(mw_host_step(h, 1000, &st, NULL), 0);
+        if (st.alive && call(h, "f", NULL, NULL, &err) == MW_EAGAIN) refused++;
+    } while (st.alive);
+    CHECK(refused > 0);
+    CHECK_INT(s.errors, 0);
+    CHECK_INT(call(h, "f", NULL, NULL, &err), 0);
+    mw_host_free(h);
 }
 
 TEST(a_call_before_the_script_or_after_its_end_does_what_it_can) {

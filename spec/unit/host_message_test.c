@@ -182,6 +182,45 @@ TEST(messages_are_kept_until_somebody_asks_as_long_as_the_main_script_goes_on) {
     mw_host_free(h);
 }
 
+TEST(as_many_as_the_queue_holds_may_be_posted_before_the_first_step) {
+    struct seen s;
+    mw_host *h = make(&s);
+    int n = 0;
+
+    REQUIRE(h != NULL);
+    load(h, MW "local to, n = os.clock() + 0.005, 0 while os.clock() < to do end mw.host.on('x', function(i) assert(i == n) n = n + 1 end)"
+               " mw.host.on('n', function() print(n) end)");
+    while (post_integer(h, "x", n) == 0) n++;
+    CHECK_INT(n, 1024);
+    for (int i = 0; i < 40; i++) CHECK_INT(mw_host_step(h, 1000, NULL, NULL), 0); /* the script is cut before it asks */
+    mw_host_post(h, "n", NULL, 0, NULL);
+    steps(h, 2);
+    CHECK_STR(s.print, "1024\n");
+    CHECK_INT(s.errors, 0);
+    mw_host_free(h);
+}
+
+TEST(what_nobody_asks_for_never_stands_in_the_way_of_what_somebody_did) {
+    struct seen s;
+    struct mw_config cfg = config(&s);
+    mw_host *h;
+
+    cfg.queue = 4;
+    h = make_of(&cfg, NULL);
+    REQUIRE(h != NULL);
+    load(h, MW "mw.host.on('x', print) mw.host.on('late', function() mw.host.on('typo', print) end) mw.task.sleep(100)");
+    for (int i = 1; i <= 20; i++) {
+        CHECK_INT(post_integer(h, "typo", i), 0);
+        if (i % 10 == 0) CHECK_INT(post_integer(h, "x", -i), 0);
+        step(h);
+    }
+    CHECK_STR(s.print, "-10\n-20\n");
+    mw_host_post(h, "late", NULL, 0, NULL);
+    steps(h, 3);
+    CHECK_STR(s.print, "-10\n-20\n19\n20\n"); /* half of the queue, the newest */
+    mw_host_free(h);
+}
+
 TEST(what_nobody_asked_for_when_the_main_script_is_over_makes_room) {
     struct seen s;
     struct mw_config cfg = config(&s);
@@ -192,8 +231,10 @@ TEST(what_nobody_asked_for_when_the_main_script_is_over_makes_room) {
     REQUIRE(h != NULL);
     load(h, MW "mw.host.on('x', print) mw.task.sleep(0.001)");
     for (int i = 0; i < 3; i++) CHECK_INT(post_integer(h, "nobody", i), 0);
-    step(h);
     CHECK_INT(post_integer(h, "x", 1), MW_EAGAIN);
+    step(h);
+    CHECK_INT(post_integer(h, "nobody", 4), 0);
+    CHECK_INT(post_integer(h, "nobody", 5), MW_EAGAIN);
     while (step(h).alive) usleep(200);
     step(h);
     CHECK_INT(post_integer(h, "x", 1), 0);
