@@ -252,7 +252,8 @@ static void set_hooks(struct assembly *a) {
     hooks->furnish = hook_furnish;
     hooks->message = a->cfg.on_message != NULL ? hook_message : NULL;
     hooks->stuck = a->cfg.on_stuck != NULL ? hook_stuck : NULL;
-    hooks->log_json = a->cfg.on_log != NULL || !isatty(STDERR_FILENO);
+    hooks->log_json = (a->cfg.on_log != NULL || !isatty(STDERR_FILENO)) && !a->cfg.person;
+    hooks->print_errors = a->cfg.person && a->cfg.on_print != NULL;
     hooks->signals = a->cfg.signals;
     hooks->pipe_ends = a->cfg.pipe_ends;
 }

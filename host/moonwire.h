@@ -75,6 +75,8 @@ struct mw_config {
     int spin_us;                     /* mw_host_run only: how long a loop with nothing to do looks on before it sleeps. 0 (default): it
                                       * finds out; MW_SPIN_NEVER; or so long at every wait, at most MW_SPIN_MAX_US. Never on one core,
                                       * nor while other threads want this one, on a borrowed loop, or in steps */
+    int person;                      /* 1: a person reads what on_print and on_log get, on one screen: log lines are text, and what the
+                                      * script writes to standard error goes to on_print as well; 0 (default) */
 };
 void mw_config_init(struct mw_config *cfg);
 

@@ -205,9 +205,10 @@ static int flush_k(lua_State *L, int status, lua_KContext what) { /* the file at
     return written(L, rc, (enum write_for)what);
 }
 
-/* Standard output of a host that prints by a hook of its embedder. */
+/* Standard output of a host that prints by a hook of its embedder, and standard error where that is the same screen. */
 static int is_hooked(lua_State *L, const struct mw_std_file *box) {
-    return box->standard == 1 + STDOUT_FILENO && mw_host_hooks(mw_host_of(L))->print_fd == 0;
+    const struct mw_hooks *hooks = mw_host_hooks(mw_host_of(L));
+    return (box->standard == 1 + STDOUT_FILENO && hooks->print_fd == 0) || (box->standard == 1 + STDERR_FILENO && hooks->print_errors);
 }
 
 /* Writes the strings at 2.. to the file at 1. */

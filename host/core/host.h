@@ -27,6 +27,7 @@ struct mw_hooks {
     int signals;                                                  /* 1: scripts may take signals of the process (mw.on_signal) */
     void (*print)(void *ud, const char *text, size_t len);                          /* what scripts print, newline included */
     int print_fd;                 /* the descriptor that print would write to, so that a writer can wait for it; 0: none, call print */
+    int print_errors;             /* 1: what scripts write to standard error goes to print, too */
     int pipe_ends;                /* 1: writing to a standard output that nobody reads ends the run with 128 + SIGPIPE */
     void (*error)(void *ud, const struct mw_err *err, const char *traceback);       /* an error nobody joined */
     void (*message)(void *ud, const char *topic, const void *msgpack, size_t len);  /* mw.host.emit; NULL: nobody listens */

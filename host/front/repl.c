@@ -206,6 +206,7 @@ int mw_repl_new(const struct mw_flags *flags, struct mw_config *cfg, struct mw_r
     if (r->terminal) {
         cfg->on_print = on_print;
         cfg->on_log = on_log;
+        cfg->person = 1;
         mw_report_to(show, r);
     }
     *out = r;

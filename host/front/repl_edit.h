@@ -31,7 +31,7 @@ enum mw_edit_end { MW_EDIT_LINE, MW_EDIT_CLEARED, MW_EDIT_END, MW_EDIT_FAILED };
 
 /* The table that the object exports as mw_repl_edit_calls. */
 struct mw_edit_calls {
-    /* in, out: descriptors of the terminal for reading and writing, lent until close, blocking. was: the terminal's modes, to which each
+    /* in, out: descriptors of the terminal for reading and writing, lent until close; `out` blocks, `in` need not. was: the terminal's modes, to which each
      * read comes back. Opens the history's file. NULL: no memory, or the terminal can do too little for an editor. */
     mw_edit *(*open)(int in, int out, const struct termios *was, const struct mw_edit_hooks *hooks);
     void (*close)(mw_edit *e);

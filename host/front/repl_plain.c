@@ -42,12 +42,12 @@ static ssize_t look_into_pipe(char *part) {
     return n;
 }
 
-/* Takes bytes up to a newline, as many as are there. The count; 0: the end; -1 with errno. */
-static ssize_t read_some(enum kind kind, char *part) {
+/* Takes bytes up to a newline, as many as are there; fd: the terminal's own, or standard input. The count; 0: the end; -1 with errno. */
+static ssize_t read_some(int fd, enum kind kind, char *part) {
     ssize_t n = 0, whole;
     const char *newline;
 
-    if (kind == OTHER) return read(STDIN_FILENO, part, 1);
+    if (kind == OTHER) return read(fd, part, 1);
     if (kind == FILE_LIKE) {
         n = read(STDIN_FILENO, part, PART);
         newline = n > 0 ? memchr(part, '\n', (size_t)n) : NULL;
@@ -74,7 +74,8 @@ enum { GOT_LINE, GOT_END, GOT_CLEAR, GOT_OVER };
 /* Adds one line to the input, without its newline. What has no descriptor to watch can be read at once. */
 static int read_line(struct mw_repl *r, enum kind kind, struct mw_err *err) {
     static char part[PART];
-    int watched = mw_host_watch_fd(r->h, STDIN_FILENO, MW_WATCH_READ, on_input, r, NULL) == 0, got = -1;
+    int fd = r->terminal ? r->in : STDIN_FILENO;
+    int watched = mw_host_watch_fd(r->h, fd, MW_WATCH_READ, on_input, r, NULL) == 0, got = -1;
     size_t began = r->len;
 
     while (got < 0) {
@@ -83,7 +84,7 @@ static int read_line(struct mw_repl *r, enum kind kind, struct mw_err *err) {
         if (mw_repl_turn(r, watched ? -1 : 0) < 0) got = GOT_OVER;
         else if (r->noted & MW_NOTED_CLEAR) got = GOT_CLEAR;
         if (got >= 0 || !r->key) continue;
-        n = read_some(kind, part);
+        n = read_some(fd, kind, part);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
         if (n <= 0) got = r->len > began ? GOT_LINE : GOT_END;
         else if (r->len + (size_t)n > LINE_MAX_BYTES || mw_repl_add(r, part, (size_t)n) < 0)
@@ -91,7 +92,7 @@ static int read_line(struct mw_repl *r, enum kind kind, struct mw_err *err) {
         else if (part[n - 1] == '\n') got = GOT_LINE, r->len--;
         if (got == MW_ELIMIT) break;
     }
-    if (watched) mw_host_watch_fd(r->h, STDIN_FILENO, 0, NULL, NULL, NULL);
+    if (watched) mw_host_watch_fd(r->h, fd, 0, NULL, NULL, NULL);
     return got;
 }
 

@@ -1,5 +1,5 @@
 /* The terminal of the prompt. A handler has nothing else to find it by than what is static here.
- * Knows: termios(3). Never: libedit; sets O_NONBLOCK. */
+ * Knows: termios(3). Never: libedit; sets O_NONBLOCK where others share it. */
 #include "front/repl_tty.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@ static struct {
     atomic_int open;
 } terminal;
 
+/* O_NONBLOCK is that of an open file: only one that is our own may have it. */
 static int again(int fd, int how) {
     char name[256];
     int own = ttyname_r(fd, name, sizeof name) == 0 ? open(name, how | O_NOCTTY | O_CLOEXEC) : -1;
@@ -25,7 +26,7 @@ static int again(int fd, int how) {
 
 int mw_repl_tty_open(int *in, int *out, struct termios *was) {
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &terminal.was) < 0) return -1;
-    terminal.in = again(STDIN_FILENO, O_RDONLY);
+    terminal.in = again(STDIN_FILENO, O_RDONLY | O_NONBLOCK); /* Ctrl-C throws away what poll(2) has just told of */
     terminal.out = again(STDOUT_FILENO, O_WRONLY);
     if (terminal.in < 0 || terminal.out < 0) return -1;
     *in = terminal.in;

@@ -74,6 +74,23 @@ describe("the prompt on a terminal", function()
     assert.falsy(screen:all():find "secondand")
   end)
 
+  it("prints the log, standard error and errors of other tasks there, too", function()
+    local screen <close> = start { "-A" }
+    type_line(screen, "go = mw.task.event()")
+    type_line(screen, "function late() go:wait() io.stderr:write 'to stderr\\n' mw.log.warn('to the log') error('of a' .. ' task') end")
+    type_line(screen, "mw.task.spawn(late)")
+    type_line(screen, "mw.task.spawn(function() mw.task.sleep(0.02) go:set() end)")
+    screen:write "'typed meanwhile'"
+    screen:expect "of a task"
+    screen:expect "\n> 'typed meanwhile'"
+    local text = screen:text()
+    assert.truthy(text:find("\nto stderr\n", 1, true), text)
+    assert.truthy(text:find("WARN", 1, true) or text:find("\n[^>]*warn[^(]*to the log"), text)
+    assert.falsy(text:find('{"', 1, true), text)
+    screen:write "\r"
+    screen:expect '\n"typed meanwhile"\n>'
+  end)
+
   it("keeps the line whole when a hundred thousand lines come while one types", function()
     local screen <close> = start()
     type_line(screen, "mw.task.spawn(function() for i = 1, 100000 do print('line ' .. i) if i % 100 == 0 then mw.task.pass() end end end)")
@@ -131,6 +148,45 @@ describe("the prompt on a terminal", function()
     screen:expect "^Cdeaf"
     screen:write(CTRL_C)
     assert.equal("INT", screen:finish().signal)
+  end)
+
+  it("is hung up with its terminal: cleans up, and ends with 129", function()
+    local screen <close> = start { "-A" }
+    type_line(screen, ("file = '%s/cleaned'"):format(dir.path))
+    type_line(screen, "function clean() mw.task.shield(function() mw.fs.write(file, 'yes') end) end")
+    type_line(screen, "mw.task.spawn(function() local x <close> = setmetatable({}, { __close = clean }) print 'held' mw.task.wait() end)")
+    screen:expect "held\n>"
+    screen.child.stdout:close()
+    screen.child.stdin:close()
+    assert.equal(129, screen.child:wait({ timeout = 30 }).code)
+    assert.equal("yes", mw.fs.read(dir.path .. "/cleaned"))
+  end)
+
+  it("leaves the terminal as it was, whatever ends it", function()
+    local shell = 'stty -echo; while read word; do "$0" repl -A; stty -a | tr " " "\\n" | grep -xE -- "-?icanon"; done'
+    local screen <close> = Screen.start { "sh", "-c", shell, program, env = { TERM = "xterm", HOME = dir.path, PATH = os.getenv "PATH" } }
+    for i, signal in ipairs { "TERM", "ABRT", "SEGV" } do
+      screen:write "again\r"
+      screen:wait(function() return select(2, screen:all():gsub("leaves\n>", "")) == i and screen:line() == "> " end, "prompt")
+      type_line(screen, ("mw.process.run { 'sh', '-c', 'kill -%s $PPID' }"):format(signal))
+      screen:wait(function() return select(2, screen:all():gsub("\nicanon", "")) == i end, "cooked terminal after " .. signal)
+      assert.is_false(screen.pastes)
+    end
+  end)
+
+  it("stops as a job of the shell at Ctrl-Z while one types, and draws its line again", function()
+    local shell = 'stty -echo; "$0" repl -A; stty -a | tr " " "\\n" | grep -xE -- "-?icanon"; fg; echo over $?'
+    local screen <close> = Screen.start { "sh", "-mc", shell, program, env = { TERM = "xterm", HOME = dir.path, PATH = os.getenv "PATH" } }
+    screen:expect_line "> "
+    screen:write "'kept'"
+    screen:expect_line "> 'kept'"
+    screen:write(CTRL_Z)
+    screen:expect "\nicanon"
+    screen:expect_line "> 'kept'"
+    screen:write "\r"
+    screen:expect '\n"kept"\n>'
+    screen:write(CTRL_D)
+    screen:expect "over 0"
   end)
 
   it("puts the line that runs in the background at Ctrl-Z", function()
