@@ -90,3 +90,16 @@ TEST(each_shell_completes_every_command_and_every_flag) {
         }
     }
 }
+
+TEST(each_shell_completes_the_names_of_limits_and_of_system_information) {
+    static const char *const shells[] = { "bash", "zsh", "fish" };
+    char kinds[sizeof system_kinds], *rest = kinds;
+
+    for (size_t s = 0; s < 3; s++) {
+        const char *got = completions(shells[s]);
+        CHECK(strstr(got, system_kinds) != NULL);
+        for (size_t i = 0; mw_limits_row(i) != NULL; i++) CHECK(strstr(got, mw_limits_row(i)->name) != NULL);
+    }
+    strcpy(kinds, system_kinds);
+    for (char *kind; (kind = strsep(&rest, " ")) != NULL;) CHECK(mw_policy_check_subject(MW_SYS, kind, NULL) == 0);
+}
