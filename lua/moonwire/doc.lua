@@ -210,6 +210,8 @@ local function build()
       top.members[#top.members + 1] = add(it)
     end
   end
+  local own = found.classes._G
+  for _, member in ipairs(own and own.fields or {}) do add(member_entry("", "", member)) end
   for _, name in ipairs(sorted(found.classes)) do
     if not modules[name] and not is_inner(name) then add_class(name) end
   end
@@ -239,6 +241,13 @@ function doc.lookup(name)
     while it do -- its own, then what it extends
       for _, m in ipairs(it.members) do
         if lower(m.name) == lower(it.word .. sign .. member) or lower(m.name) == lower(it.word .. ":" .. member) then return m end
+      end
+      for _, field in ipairs(sign == "." and it.fields or {}) do
+        if field.name == member then
+          local entry_of = member_entry(it.word, ".", field)
+          entry_of.class = it.name
+          return entry_of
+        end
       end
       for _, parent in ipairs(it.parents) do
         if not seen[parent] then

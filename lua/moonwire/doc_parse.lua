@@ -172,6 +172,7 @@ end
 ---@field found moonwire.doc.Found
 ---@field file string
 ---@field locals table<string, string>  class by the name of its local
+---@field meta boolean                  a file of descriptions
 local Reader = {}
 Reader.__index = Reader
 
@@ -232,8 +233,17 @@ function Reader:params(block, head, what)
   return list
 end
 
+--- A function that belongs to no local of ours: one of Lua's own, "io.open", "print"; of class _G.
+function Reader:global(block, name, head, line)
+  if trim(block.text) == "" then return end
+  local member = { kind = "function", name = name, text = trim(block.text), returns = block.returns }
+  member.params = self:params(block, head, name)
+  self:add(self:class_of("_G"), member, line)
+end
+
 function Reader:func(block, owner, sign, name, head, line)
   local class = self.locals[owner]
+  if not class and self.meta and sign == "." then return self:global(block, owner .. "." .. name, head, line) end
   if not class or sub(name, 1, 2) == "__" and name ~= "__call" then return end
   local member = { kind = sign == ":" and "method" or "function", name = name, text = trim(block.text), returns = block.returns }
   member.params = self:params(block, head, owner .. sign .. name)
@@ -267,6 +277,8 @@ function Reader:code(block, line, number)
   if not block or class then return end
   local owner, sign, fn, head = match(line, "^function%s+([%w_.]-)([.:])([%w_]+)%s*(%b())")
   if owner then return self:func(block, owner, sign, fn, head, number) end
+  local own, parameters = match(line, "^function%s+([%w_]+)%s*(%b())")
+  if own and self.meta then return self:global(block, own, parameters, number) end
   local target, field = match(line, "^([%w_]+)%.([%w_]+)%s*=")
   if target then return self:assigned(block, target, field, number) end
 end
@@ -276,7 +288,7 @@ end
 ---@param file string  for what is told of it
 ---@param found moonwire.doc.Found
 function parse.file(text, file, found)
-  local reader = setmetatable({ found = found, file = file, locals = {} }, Reader)
+  local reader = setmetatable({ found = found, file = file, locals = {}, meta = match(text, "^%-%-%-@meta") ~= nil }, Reader)
   local block, number = nil, 0
   for line in string.gmatch(text .. "\n", "([^\n]*)\n") do
     number = number + 1

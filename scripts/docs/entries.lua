@@ -56,8 +56,9 @@ local function calls(entry, here)
   return table.concat(out)
 end
 
+--- A function or method; its place is its last word, or its whole name where it stands among Lua's own.
 local function func(entry, here)
-  local id = entry.name:match("([%w_]+)$")
+  local id = entry.class and entry.name:match("([%w_]+)$") or entry.name
   return ('<section class="entry" id="%s">\n'):format(id) .. signature(entry, id) .. text(entry.text, here) .. calls(entry, here)
     .. "</section>\n"
 end
@@ -154,6 +155,8 @@ function entries.record(entry)
   out[#out + 1] = "</section>\n"
   return table.concat(out)
 end
+
+entries.func = func
 
 function entries.code(entry)
   return ('<dt id="%s"><code>%s</code></dt>\n<dd>%s</dd>\n'):format(entry.name, entry.name, brief(entry.text))

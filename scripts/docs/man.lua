@@ -183,6 +183,9 @@ for _, entry in ipairs(all.aliases) do
     if entry.type then list("It is:", { { type = entry.type, text = "" } }) end
   end
 end
+put '.Sh "LUA\'S OWN LIBRARIES"'
+text "They are as Lua's manual tells, behind the same rights as everything else. What is different:"
+members(all.own)
 put ".Sh ERRORS"
 text "What err.code may be, beside the names that the system has for its errors:"
 put ".Bl -tag -width Ds"

@@ -36,6 +36,7 @@ for _, list in ipairs { sections.records, sections.aliases } do
   for _, entry in ipairs(list) do names.url[entry.name] = "records.html#" .. entry.shown end
 end
 names.url["moonwire.Code"] = "errors.html"
+for _, entry in ipairs(sections.own) do names.url[entry.name] = "lua.html#" .. entry.name end
 for _, entry in ipairs(sections.codes) do names.url[entry.name] = "errors.html#" .. entry.name end
 
 --- The address of what `code` names ("mw.process.run", "stream:read(...)", "EFRAME"), or nil.

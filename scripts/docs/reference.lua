@@ -79,7 +79,7 @@ end
 
 --- Modules in the order of meta/moonwire.lua; objects (classes with methods) and records (the others), by name.
 function reference.sections()
-  local modules, objects, records, aliases, codes = {}, {}, {}, {}, {}
+  local modules, objects, records, aliases, codes, own = {}, {}, {}, {}, {}, {} -- own: Lua's, where they are guarded
   for _, entry in ipairs(reference.doc.all()) do
     if entry.kind == "module" then
       modules[#modules + 1] = entry
@@ -90,9 +90,11 @@ function reference.sections()
       aliases[#aliases + 1] = entry
     elseif entry.kind == "code" then
       codes[#codes + 1] = entry
+    elseif entry.kind == "function" and not entry.class then
+      own[#own + 1] = entry
     end
   end
-  return { modules = modules, objects = objects, records = records, aliases = aliases, codes = codes }
+  return { modules = modules, objects = objects, records = records, aliases = aliases, codes = codes, own = own }
 end
 
 --- The program's version, from the top CMakeLists.txt.

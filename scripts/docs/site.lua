@@ -16,7 +16,8 @@ local sections = names.sections
 
 local guides = {
   { "index.html", "Start" }, { "command-line.html", "Command line" }, { "rights.html", "Rights" }, { "limits.html", "Limits" },
-  { "errors.html", "Error codes" }, { "records.html", "Records and options" }, { "c-api.html", "C API" }, { "scenarios.html", "Scenarios" },
+  { "errors.html", "Error codes" }, { "records.html", "Records and options" }, { "lua.html", "Lua's own" },
+  { "c-api.html", "C API" }, { "scenarios.html", "Scenarios" },
   { "names.html", "All names" },
 }
 local pages = {}
@@ -231,6 +232,17 @@ local function all_names()
   return "window.moonwire_names = [\n" .. table.concat(js, ",\n") .. "\n];\n"
 end
 
+--- Lua's own functions, as far as they are other than the manual says.
+local function lua_own()
+  local out = { [[
+<h1>Lua's own</h1>
+<p>Lua 5.4's libraries are there as its manual tells, behind the same rights as everything else. What is different is here; what waits
+in them waits for the task alone.</p>
+]] }
+  for _, it in ipairs(sections.own) do out[#out + 1] = entries.func(it, "lua.html") end
+  page("lua.html", "Lua's own", table.concat(out))
+end
+
 names.url["moonwire.Err"] = "errors.html#Err"
 local shown = scenarios()
 for _, it in ipairs(sections.modules) do page(it.page, it.shown, entries.module(it)) end
@@ -243,6 +255,7 @@ page("rights.html", "Rights", [[
 <a href="permissions.html">mw.permissions</a>.</p>
 ]] .. from_readme(chapter "Rights"))
 limits()
+lua_own()
 command_line()
 records()
 c_api()

@@ -227,7 +227,7 @@ describe("the reference", function()
     local _, found = doc.problems()
     local known = { any = true, ["nil"] = true, boolean = true, string = true, number = true, integer = true, table = true, userdata = true,
       lightuserdata = true, thread = true, fun = true, ["true"] = true, ["false"] = true, self = true, ["function"] = true, T = true,
-      ["..."] = true, uv = true }
+      ["..."] = true, uv = true, file = true }
     for name in pairs(found.classes) do known[name] = true end
     for name in pairs(found.aliases) do known[name] = true end
     local types, bad = require "moonwire.doc_types", {}
@@ -278,6 +278,8 @@ describe("the reference", function()
       ["child:wait"] = "process:wait", ["connection:read"] = "stream:read", ["mw.stream"] = "moonwire.Stream", Stream = "moonwire.Stream",
       ["process.Options"] = "moonwire.process.Options", EFRAME = "EFRAME", eframe = "EFRAME", mw = "moonwire", process = "process",
       ["mw.supervisor"] = "supervisor", ["task.channel"] = "task.channel", ["conns:with"] = "connection_pool:with",
+      ["connection:close"] = "connection:close", ["child.stdin"] = "process.stdin", ["err.code"] = "err.code", ["io.open"] = "io.open",
+      require = "require", ["memory:i16"] = "memory:i16",
     } do
       local entry = doc.lookup(said)
       assert.equal(name, entry and entry.name, said)

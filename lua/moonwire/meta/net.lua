@@ -50,6 +50,14 @@ function Listener:drain(opts) end
 --- Takes no more connections; `serve` cancels its handlers and returns. Safe to repeat.
 function Listener:close() end
 
+---@class moonwire.Connection
+local Connection = {}
+
+--- Gives it back to its pool, which closes it when it cannot be used again. May be repeated; afterwards every call answers ECLOSED. Also
+--- `local c <close> = ...`: when an error is on its way the connection is closed.
+---@return true ok
+function Connection:close() end
+
 ---@class moonwire.core.net
 ---@field methods moonwire.Listener  the methods of every listener
 local door = {}
