@@ -391,7 +391,7 @@ static enum mw_edit_end read_line(mw_edit *e, const char *prompt, const char *be
 static void show(mw_edit *e, const char *text, size_t len) { UNDER_OUR_LOCALE(e, mw_screen_show(e, text, len)); }
 static void clear(mw_edit *e) { UNDER_OUR_LOCALE(e, mw_screen_clear(e)); }
 static void remember(mw_edit *e, const char *text, size_t len) { mw_history_add(&e->history, text, len); }
-static unsigned columns(mw_edit *e) { return e->width; }
+static unsigned columns(mw_edit *e) { return mw_screen_columns(e); }
 
 static void fill(mw_edit *e, const char *text, size_t len) {
     e->fill.len = 0;

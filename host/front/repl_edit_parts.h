@@ -81,6 +81,7 @@ void mw_edit_delete_back(mw_edit *e, size_t count);
 int mw_edit_byte(mw_edit *e, unsigned char *out);   /* the next one typed; 0: the read is over, e->end tells; -1: a signal's key: 3 is in *out */
 
 void mw_screen_size(mw_edit *e);
+unsigned mw_screen_columns(const mw_edit *e);           /* as it is now; what is drawn may not have followed yet */
 void mw_screen_write(mw_edit *e, const char *bytes, size_t len);
 void mw_screen_begin(mw_edit *e);                   /* before a read: the cursor goes to the beginning of a row */
 void mw_screen_show(mw_edit *e, const char *text, size_t len);

@@ -34,6 +34,11 @@ void mw_screen_size(mw_edit *e) {
     if (size.ws_row > 1) e->height = size.ws_row;
 }
 
+unsigned mw_screen_columns(const mw_edit *e) {
+    struct winsize size;
+    return ioctl(e->out, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : e->width;
+}
+
 void mw_screen_write(mw_edit *e, const char *bytes, size_t len) {
     fflush(e->file_out); /* what libedit has written comes first */
     while (len > 0) {

@@ -320,6 +320,13 @@ describe("the prompt on a terminal", function()
     screen:resize(20, 70)
     screen:write "\r"
     screen:expect 'a line that is short and grows beyond"\n>'
+    type_line(screen, "local t = { ('x'):rep(30), ('y'):rep(20) } return t")
+    screen:expect('{ "' .. ("x"):rep(30) .. '", "' .. ("y"):rep(20) .. '" }\n>')
+    screen:resize(20, 50)
+    type_line(screen, "'a turn for the news'")
+    screen:expect('for the news"\n>')
+    type_line(screen, "t")
+    screen:expect('{\n  "' .. ("x"):rep(30) .. '",\n  "' .. ("y"):rep(20) .. '",\n}\n>')
   end)
 
   it("draws the line again after a question for a right, which typed-ahead keys do not answer", function()
