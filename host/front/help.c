@@ -52,7 +52,7 @@ static const char repl_text[] =
     "    Alt-Enter begins a new row in the line   Ctrl-A, Ctrl-E its ends   Ctrl-W, Ctrl-K, Ctrl-U cut, Ctrl-Y pastes   Ctrl-L clears\n"
     "    the screen. A paste of many lines stays one input until you press Enter. libedit reads your ~/.editrc.\n"
     "Commands\n"
-    "    .help .tasks .cancel .bg .top .trace .time .doc .perm .save .load .clear .exit\n"
+    "    .help .tasks .cancel .bg .top .trace .time .doc .perm .more .save .load .clear .exit\n"
     "\n"
     "A missing right is asked for. The history is in $XDG_STATE_HOME/moonwire/history (~/.local/state); a line that begins with a space\n"
     "is not kept. Input that is no terminal is read line by line, without banner and prompt: results go to standard output, errors to\n"
