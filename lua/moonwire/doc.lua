@@ -38,7 +38,7 @@ local doc = {}
 --- Short names that people give to objects: `child:wait` is looked up as `process:wait`.
 local spoken = {
   child = "process", conn = "stream", srv = "listener", ch = "channel", conns = "connection_pool", sup = "supervisor",
-  sem = "semaphore", ev = "event", w = "worker", dir = "temp_dir", err = "err", ["error"] = "err", memo = "memory",
+  sem = "semaphore", ev = "event", w = "worker", dir = "temp_dir", ["error"] = "err",
 }
 
 --- "moonwire.TaskChannel", "task channel" -> "task_channel"; "mw.host.handler" -> "host_handler".
@@ -145,8 +145,6 @@ local function add_class(name)
         local it = member_entry(word, member.kind == "method" and ":" or ".", member)
         it.class = name
         entry.members[#entry.members + 1] = add(it)
-      else
-        entry.call = member_entry(word, ":", member)
       end
     end
   end

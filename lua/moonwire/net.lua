@@ -119,7 +119,7 @@ local function secured(address, opts, server, op)
 end
 
 --- Connects to `address`: tcp://host:port, tls://host:port, unix:/path, unix:@abstract, stdio: (standard input and output), fd:3.
---- A name is looked up after it was allowed, and each of its addresses has to be allowed, too.
+--- The name is held against the rules before it is looked up, each address after, and exactly that one is dialled.
 ---
 --- ```lua
 --- local conn <close> = assert(mw.net.connect("tcp://127.0.0.1:8080",

@@ -8,7 +8,7 @@ describe("the web pages", function()
     dir = assert(mw.fs.tempdir())
     program = assert(mw.env.get "MOONWIRE")
     result = assert(mw.process.run { program, "run", "--allow-read=.", "--allow-write=" .. dir.path, "--allow-run=" .. program,
-      "--limit=step=60s", "scripts/docs/site.lua", dir.path, program, timeout = 120 })
+      "--limit=step=200s", "scripts/docs/site.lua", dir.path, program, timeout = 200 })
   end)
   teardown(function() dir:close() end)
 

@@ -12,7 +12,8 @@ local shm = {}
 ---@field exclusive? boolean  true: an error (EEXIST) when there is one already; false: the one that is there is taken, and made longer
 ---  when it is shorter. Default: true for a name, false for a path
 
---- Makes memory, full of zeros. Without a name or path it is anonymous: nobody can open it, it is handed over (`share` of a script child,
+--- Makes memory; what is new of it is full of zeros. Without a name or path it is anonymous: nobody can open it, it is handed over
+--- (`share` of a script child,
 --- `send_handle` of a Unix socket, a message to a worker), and nobody can change its size. No right is needed for that.
 ---@param options moonwire.shm.CreateOptions
 ---@return moonwire.Memory? memory
