@@ -207,11 +207,11 @@ int mw_host_register(mw_host *h, const char *name, mw_host_fn *fn, void *ud, str
 /* Arguments, from 1 as in Lua. Another type, or none: MW_EINVAL, and the script gets "bad argument #1 to 'raycast' (number expected, got
  * nil)" when the function returns that code. */
 int mw_arg_count(const mw_call *call);
-int mw_arg_type(const mw_call *call, int i);                                        /* enum mw_type; absent is MW_TYPE_NIL; MW_EINVAL: cannot be sent (a function) */
+int mw_arg_type(const mw_call *call, int i);                                        /* absent is MW_TYPE_NIL; MW_EINVAL: a function */
 int mw_arg_boolean(mw_call *call, int i, int *out);
 int mw_arg_integer(mw_call *call, int i, int64_t *out);                             /* a float that is whole is one */
 int mw_arg_number(mw_call *call, int i, double *out);
-int mw_arg_string(mw_call *call, int i, const char **out, size_t *len);             /* lent until the function returns; terminated; len may be NULL */
+int mw_arg_string(mw_call *call, int i, const char **out, size_t *len);             /* lent until it returns; terminated; len may be NULL */
 int mw_arg_value(mw_call *call, int i, mw_view *out);                               /* anything, as MessagePack; lent likewise */
 /* Results, in order. */
 int mw_return_nil(mw_call *call);
@@ -236,7 +236,8 @@ int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, 
 enum { MW_WATCH_READ = 1, MW_WATCH_WRITE = 2 };
 typedef void mw_host_watcher(mw_host *h, int fd, int events, void *ud);
 /* Has `fn` called inside a step whenever `fd` can be read or written (events: a sum of the two; also when it failed or was hung up), until
- * told otherwise or the host's end begins. A step without a budget or a task looks too. `fn` may do what a registered function may. Again for the same fd: replaces; events 0: no more. The fd stays yours, close it afterwards; O_NONBLOCK is left as
+ * told otherwise or the host's end begins; a step without tasks looks too. `fn` may do what a registered function may. Again for the
+ * same fd: replaces; events 0: no more. The fd stays yours, close it afterwards; O_NONBLOCK is left as
  * it is. Does not keep a run alive. MW_EINVAL: no descriptor, or one that cannot be watched (a file). */
 int mw_host_watch_fd(mw_host *h, int fd, int events, mw_host_watcher *fn, void *ud, struct mw_err *err);
 

@@ -81,7 +81,8 @@ static int call_function(lua_State *L) {
 
     call.err.code = 0;
     if (!f->it.live || mw_host_finishing(h)) {
-        mw_err_set(&call.err, MW_ECLOSED, "host", f->name, f->it.live ? "the host is shutting down" : "the program has taken this function away");
+        mw_err_set(&call.err, MW_ECLOSED, "host", f->name,
+                   f->it.live ? "the host is shutting down" : "the program has taken this function away");
         return mw_raise(L, &call.err);
     }
     mw_host_hooked(h, 1);
@@ -185,7 +186,8 @@ static int expect(mw_call *call, int i, int type) {
     char why[64];
 
     if (got == type) return 0;
-    snprintf(why, sizeof why, "%s expected, got %s", lua_typename(call->L, type), got == LUA_TLIGHTUSERDATA ? "null" : lua_typename(call->L, got));
+    snprintf(why, sizeof why, "%s expected, got %s", lua_typename(call->L, type),
+             got == LUA_TLIGHTUSERDATA ? "null" : lua_typename(call->L, got));
     return bad_argument(call, i, why);
 }
 
@@ -378,7 +380,8 @@ static int take_results(lua_State *L) { /* in a protected call: calling */
             c->rc = mw_err_setf(c->err, w.err.code, "host call", c->name, "result %d: %.200s", i - 1, why);
             return 0;
         }
-    if (c->out != NULL && mw_buf_raw(c->out, mw_bytes_at(out), mw_bytes_len(out)) < 0) c->rc = mw_err_set(c->err, c->out->code, "host call", c->name, NULL);
+    if (mw_bytes_len(out) > 0 && mw_buf_raw(c->out, mw_bytes_at(out), mw_bytes_len(out)) < 0)
+        c->rc = mw_err_set(c->err, c->out->code, "host call", c->name, NULL);
     mw_scratch_give(L, n + 2);
     return 0;
 }

@@ -68,7 +68,8 @@ static int refuse(struct mw_err *err, int code, int fd) {
     char subject[24];
 
     snprintf(subject, sizeof subject, "%d", fd);
-    if (code == -EPERM || code == -EBADF) return mw_err_set(err, MW_EINVAL, "host watch", subject, code == -EPERM ? "it cannot be watched: a file" : "no descriptor");
+    if (code == -EPERM) return mw_err_set(err, MW_EINVAL, "host watch", subject, "it cannot be watched: a file");
+    if (code == -EBADF) return mw_err_set(err, MW_EINVAL, "host watch", subject, "no descriptor");
     return mw_err_set(err, code, "host watch", subject, code == -EEXIST ? "the loop watches it already" : NULL);
 }
 
@@ -111,7 +112,8 @@ int mw_host_watch_fd(mw_host *h, int fd, int events, mw_host_watcher *fn, void *
         return 0;
     }
     if ((events & ~(MW_WATCH_READ | MW_WATCH_WRITE)) != 0 || fn == NULL)
-        return mw_err_set(err, MW_EINVAL, "host watch", NULL, fn == NULL ? "a function is expected" : "events are MW_WATCH_READ, MW_WATCH_WRITE or both");
+        return mw_err_set(err, MW_EINVAL, "host watch", NULL,
+                          fn == NULL ? "a function is expected" : "events are MW_WATCH_READ, MW_WATCH_WRITE or both");
     if (mw_assembly_of(h)->ended) return refuse(err, MW_ECLOSED, fd);
     if (w == NULL && (rc = new_watch(h, fd, &w)) < 0) return refuse(err, rc, fd);
     w->events = events;

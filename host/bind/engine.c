@@ -435,7 +435,7 @@ static int engine_emit(lua_State *L) {
     }
     if (rc == 0) {
         mw_host_hooked(h, 1);
-        mw_host_hooks(h)->message(mw_host_hooks(h)->ud, topic, mw_bytes_at(out), mw_bytes_len(out));
+        mw_host_hooks(h)->message(mw_host_hooks(h)->ud, topic, mw_bytes_len(out) > 0 ? mw_bytes_at(out) : "", mw_bytes_len(out));
         mw_host_hooked(h, 0);
     }
     mw_scratch_give(L, n + 2);

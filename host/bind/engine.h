@@ -7,8 +7,8 @@
 
 #include "share/mail.h"
 
-/* queue: letters that may wait. Once a host, before its first turn; mw_engine_end when its end begins, mw_engine_free when the host has gone. */
 typedef struct mw_engine mw_engine;
+/* queue: letters that may wait. Once a host, before its first turn; mw_engine_end when its end begins, mw_engine_free when it has gone. */
 int mw_engine_open(mw_host *h, size_t queue, mw_engine **out, struct mw_err *err);
 void mw_engine_end(mw_engine *e);
 void mw_engine_free(mw_engine *e);

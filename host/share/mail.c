@@ -48,7 +48,8 @@ static size_t weight(const char *topic, size_t len) {
 
 /* A place among the others. 0, or a code; then it took none. */
 static int reserve(mw_mail *m, const char *topic, size_t size, struct mw_err *err) {
-    if (size > m->bytes_max) return mw_err_setf(err, MW_ELIMIT, "host post", topic, "longer than all messages together may be: %zu bytes", m->bytes_max);
+    if (size > m->bytes_max)
+        return mw_err_setf(err, MW_ELIMIT, "host post", topic, "longer than all messages together may be: %zu bytes", m->bytes_max);
     if (atomic_fetch_add(&m->count, 1) >= m->count_max) {
         atomic_fetch_sub(&m->count, 1);
         return mw_err_setf(err, MW_EAGAIN, "host post", topic, "%zu messages wait, more than that are not kept", m->count_max);
