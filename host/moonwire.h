@@ -2,8 +2,8 @@
  *
  * Every function returns 0 (or what it says) or a negative MW_E... code and fills the caller's struct mw_err, which may be
  * NULL. No Lua error crosses this boundary. There is no global state: hosts are independent. All calls on one host come from
- * one thread, save mw_host_post, mw_host_interrupt and mw_host_break. Ownership: *given* is yours to end, *lent* is valid until the next
- * call on its owner, *taken* is no longer yours; an argument with no such word is only read during the call.
+ * one thread at a time, save mw_host_post, mw_host_interrupt and mw_host_break. Ownership: *given* is yours to end, *lent* is
+ * valid until the next call on its owner, *taken* is no longer yours; an argument with no such word is only read during the call.
  * No signal handler is installed unless asked; children are watched by descriptor, an engine's own SIGCHLD is left alone. */
 #ifndef MOONWIRE_H
 #define MOONWIRE_H
@@ -135,8 +135,8 @@ int mw_host_preload(mw_host *h, const char *const *modules, struct mw_err *err);
 struct mw_step {
     uint64_t used_us;                /* time taken */
     size_t ready;                    /* tasks left ready: the budget ran out. One that it cut off is among them */
-    int next_timeout_ms;             /* until the next timer; -1: none */
-    int alive;                       /* 1 while the root scope holds tasks */
+    int next_timeout_ms;             /* as mw_host_timeout_ms */
+    int alive;                       /* 1 while the root scope holds tasks. Else steps are still of use for messages, watches and signals */
 };
 /* One frame's work: looks at what came, and runs tasks until `budget_us` are over (0: each until it waits). Never blocks. A script that
  * still computes then stands still, and the next step goes on with it before any other task, so it sees nothing of it (preempt COUNT and
@@ -151,6 +151,9 @@ int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_e
 /* Runs to the end of the root scope. *status: 0; 1 when an error reached on_error; 77 when it was EDENIED; or the code of
  * mw.exit. */
 int mw_host_run(mw_host *h, int *status, struct mw_err *err);
+/* For a loop of yours: wait until this descriptor (lent; epoll's own, so only ask whether it can be read) is ready or so many milliseconds
+ * are over (0: there is something to do now; -1: nothing but the descriptor will say so), then step. Ask for the time before each wait.
+ * What another thread posts makes the descriptor ready. Both are the loop's on a borrowed one. */
 int mw_host_backend_fd(mw_host *h);
 int mw_host_timeout_ms(mw_host *h);
 

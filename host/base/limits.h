@@ -28,7 +28,7 @@ struct mw_limits {
 /* How a script that computes for longer than its step limit without waiting is found. */
 enum mw_preempt {
     MW_PREEMPT_DEFAULT,              /* COUNT: an embedder's process and its signals are left alone, and no script can hold it up */
-    MW_PREEMPT_NONE,                 /* not at all: a script that never waits is stopped by mw_host_interrupt only */
+    MW_PREEMPT_NONE,                 /* not at all: a script that never waits is stopped by mw_host_interrupt only, and cut by no budget */
     MW_PREEMPT_COUNT,                /* by counting instructions: tight loops take about twice the time */
     MW_PREEMPT_TIMER                 /* by a timer on the thread's processor time and a handler for SIGVTALRM, which is then ours in
                                       * the whole process: free until the limit is reached */

@@ -91,11 +91,14 @@ static uint64_t used_in_slices(mw_host *h) {
 }
 void mw_step_hold(mw_host *h, mw_task *t) {
     t->held = used_in_slices(h);
+    atomic_store(&h->standing, 1);
 }
 void mw_step_go_on(mw_host *h, mw_task *t) {
     unsigned ticks = h->ticking ? (unsigned)(t->held / h->tick_ns) : 0;
 
     t->sliced = 0;
+    atomic_store(&h->standing, 0);
+    if (mw_hook_due(h)) mw_hook_arm(t->co);
     h->step_began = processor_time() - t->held;
     atomic_store_explicit(&h->step_at, atomic_load_explicit(&h->ticks, memory_order_relaxed) - ticks, memory_order_relaxed);
 }
@@ -312,11 +315,11 @@ int mw_host_break_at(mw_host *h) {
 
     atomic_fetch_add(&h->pins, 1);
     co = atomic_load(&h->co);
-    runs = co != NULL;
+    runs = co != NULL || atomic_load(&h->standing);
     if (runs) {
         if (!atomic_load(&h->breaking)) atomic_store(&h->break_at, uv_hrtime());
         atomic_store(&h->breaking, 1);
-        if (!h->watchful) lua_sethook(co, strike, LUA_MASKCOUNT, BREAK_LOOK);
+        if (co != NULL && !h->watchful) lua_sethook(co, strike, LUA_MASKCOUNT, BREAK_LOOK);
     }
     atomic_fetch_sub(&h->pins, 1);
     mw_host_wake(h);

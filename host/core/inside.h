@@ -152,6 +152,7 @@ struct mw_host {
     unsigned looks;                 /* COUNT: resumes since the last look */
     atomic_uint_least64_t slice_at; /* when the task that runs is to stand still; 0: never (slice.c) */
     int slices;                     /* 1: steps have budgets */
+    atomic_int standing;            /* 1: a task stands still between two steps: it counts as running */
     int alarm_made, alarm_set;      /* TIMER: the clock of the budget */
     timer_t alarm;
     atomic_int overdue;             /* the step has taken too long: cleared when the next one begins */

@@ -250,6 +250,7 @@ static void end(mw_task *t, int nresults) {
 
     t->values = nresults;
     if (t->state == TASK_READY) t->host->ready_count--;
+    if (t->sliced) atomic_store(&t->host->standing, 0);
     t->state = TASK_DONE;
     if (t->number == 1) t->host->first = MW_FIRST_OVER;
     mw_list_remove(&t->queue);

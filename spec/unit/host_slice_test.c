@@ -174,6 +174,25 @@ TEST(one_that_stands_still_can_be_interrupted_cancelled_and_freed) {
     }
 }
 
+TEST(a_break_finds_the_one_that_stands_still) {
+    static const char text[] = BUSY "local t = require('moonwire').task\n"
+        "local w = t.spawn(function() local c <close> = setmetatable({}, {__close = function() print('closed') end}) while true do end end)\n"
+        "print(pcall(w.join, w)) print('on it goes')";
+    EACH_KIND(how) {
+        struct seen s;
+        mw_host *h = make(&s, how, MW_LIMIT_OFF, text);
+
+        REQUIRE(h != NULL);
+        while (s.cut < 3 && step(h, &s)) {}
+        CHECK(mw_host_break(h) == 1);
+        steps(h, &s);
+        CHECK(strncmp(s.print, "closed\n", 7) == 0);
+        CHECK(strstr(s.print, "on it goes\n") != NULL);
+        CHECK(mw_host_break(h) == 0);
+        mw_host_free(h);
+    }
+}
+
 TEST(without_a_budget_or_in_a_run_it_goes_on_to_its_wait) {
     EACH_KIND(how) {
         struct seen s;
