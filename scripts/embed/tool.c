@@ -1,6 +1,6 @@
 /* A tool that runs a script in an epoll loop of its own, beside its own timer and its own child.
  *     tool [--allow-KIND[=RULES] | --deny-KIND=RULES | --policy=FILE] [--timeout=SECONDS] [--audit=FILE] [--trace=FILE] [--confine]
- *          [--program=MOONWIRE] [--check] SCRIPT [ARGS]
+ *          [--debug=unix:PATH] [--limit=...] [--program=MOONWIRE] [--check] SCRIPT [ARGS]
  * Knows: moonwire.h, epoll(7), signalfd(2). Never: a thread, or a wait outside of its one epoll_wait.
  *
  * What to look at: run() is the whole of how a host lives in somebody else's loop. */
@@ -62,6 +62,7 @@ static int option(struct tool *t, char *word, struct mw_err *err) {
     if (strncmp(word, "--policy=", 9) == 0) return mw_policy_add_file(t->cfg.policy, word + 9, err);
     if (strncmp(word, "--audit=", 8) == 0) return mw_config_audit(&t->cfg, word + 8, err);
     if (strncmp(word, "--trace=", 8) == 0) return mw_config_trace(&t->cfg, word + 8, err);
+    if (strncmp(word, "--debug=", 8) == 0) return mw_config_debug(&t->cfg, word + 8, err);
     if (strncmp(word, "--limit=", 8) == 0) return mw_limits_parse(&t->cfg.limits, word + 8, err);
     if (strncmp(word, "--timeout=", 10) == 0) t->timeout = atof(word + 10);
     else if (strncmp(word, "--program=", 10) == 0) t->cfg.program = word + 10;
