@@ -190,6 +190,7 @@ static void open_editor(struct mw_repl *r) {
     r->calls = mw_repl_part(why, sizeof why);
     if (r->calls == NULL) mw_report_line("lines cannot be edited: %s", why);
     else r->edit = r->calls->open(r->in, r->out, &was, &hooks);
+    if (r->edit != NULL) mw_repl_tty_edited();
 }
 
 int mw_repl_new(const struct mw_flags *flags, struct mw_config *cfg, struct mw_repl **out, struct mw_err *err) {

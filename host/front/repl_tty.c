@@ -13,7 +13,7 @@
 static struct {
     int in, out;
     struct termios was;
-    atomic_int open;
+    atomic_int open, pastes;    /* pastes: brackets were asked for */
 } terminal;
 
 /* O_NONBLOCK is that of an open file: only one that is our own may have it. */
@@ -36,6 +36,8 @@ int mw_repl_tty_open(int *in, int *out, struct termios *was) {
     return 0;
 }
 
+void mw_repl_tty_edited(void) { atomic_store(&terminal.pastes, 1); }
+
 void mw_repl_tty_restore(void) {
     sigset_t out, was;
     ssize_t n;
@@ -46,7 +48,7 @@ void mw_repl_tty_restore(void) {
     pthread_sigmask(SIG_BLOCK, &out, &was);
     if (tcgetpgrp(terminal.in) == getpgrp()) {
         tcsetattr(terminal.in, TCSANOW, &terminal.was);
-        n = write(terminal.out, MW_EDIT_PASTE_OFF, sizeof MW_EDIT_PASTE_OFF - 1);
+        n = atomic_load(&terminal.pastes) ? write(terminal.out, MW_EDIT_PASTE_OFF, sizeof MW_EDIT_PASTE_OFF - 1) : 0;
         (void)n;
     }
     pthread_sigmask(SIG_SETMASK, &was, NULL);

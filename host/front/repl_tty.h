@@ -9,6 +9,8 @@
  * nobody else's flags are ours; *in does not block then. 0; -1: there is no terminal on standard input and output. *out may be *in. */
 int mw_repl_tty_open(int *in, int *out, struct termios *was);
 void mw_repl_tty_close(void);
+/* An editor uses it, which asks for bracketed paste: a dumb one is sent no escape sequence. */
+void mw_repl_tty_edited(void);
 /* As they were, and no bracketed paste. Async-signal-safe; does nothing when none was opened. */
 void mw_repl_tty_restore(void);
 

@@ -277,7 +277,7 @@ end
 ---@param address string
 function attach.main(address)
   local host = core.module("moonwire.host")
-  local options, client, left = {}, nil, false
+  local options, client, left, early = {}, nil, false, {}
   local function with(name, otherwise)
     return function(...)
       if client then return client[name](client, ...) end
@@ -289,7 +289,11 @@ function attach.main(address)
       if client then return client:set_options(t) end
       for name, value in next, type(t) == "table" and t or {} do options[name] = value end
     end),
-    host.handle("repl.submit", with("submit", function() return "empty", PROMPT end)),
+    host.handle("repl.submit", with("submit", function(text) -- typed before we are connected
+      local verdict = verdict_of(text)
+      if verdict == "run" then early[#early + 1] = text end
+      return verdict, verdict == "more" and MORE or PROMPT
+    end)),
     host.handle("repl.complete", with("complete", function(_, at) return { from = at, items = {} } end)),
     host.handle("repl.cancel", with("cancel", function() left = true return true end)),
     host.handle("repl.background", with("background", function() return false end)),
@@ -304,6 +308,7 @@ function attach.main(address)
   if left then return host.emit("repl.exit", { code = 130 }) end
   local session <close> = attach.new(conn, host.emit, options)
   client = session
+  for i = 1, #early do session:submit(early[i]) end
   session:greet(address)
   host.emit("repl.exit", { code = session:wait() })
 end
