@@ -98,8 +98,8 @@ static int core_module(lua_State *L) { /* core.module(name) -> module */
 
 /* Parts of the program itself, which work with what no script has. */
 int mw_module_public(const char *name) {
-    static const char *const inner[] = {"moonwire.inspect_walk", "moonwire.preload", "moonwire.repl_commands", "moonwire.repl_eval",
-                                        "moonwire.repl_show", "moonwire.repl_top", "moonwire.script",
+    static const char *const inner[] = {"moonwire.inspect_walk", "moonwire.preload", "moonwire.repl", "moonwire.repl_commands",
+                                        "moonwire.repl_eval", "moonwire.repl_show", "moonwire.repl_top", "moonwire.script",
                                         "moonwire.test", "moonwire.tls"};
 
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)

@@ -281,21 +281,29 @@ describe("a session", function()
   it("is garbage once it has ended", function()
     local weak = setmetatable({}, { __mode = "v" })
     do
-      local s <close> = new()
-      s:line("local t = {}")
-      weak[1] = s.session
+      weak[1] = {}
+      local s <close> = new { locals = { probe = weak[1] } }
+      s:line("local t = probe")
     end
     collectgarbage()
     collectgarbage()
     assert.is_nil(weak[1])
   end)
 
+  it("shows nothing of its insides to the scripts that run in it", with(nil, function(s, _, fails)
+    for _, name in ipairs { "locals", "show", "scope", "host", "ours", "me" } do assert.is_nil(s.session[name]) end
+    for _, name in ipairs { "repl", "repl_eval", "repl_show", "repl_commands", "repl_top", "inspect_walk" } do
+      assert.is_false((pcall(require, "moonwire." .. name)))
+    end
+    fails("error: attempt to index a nil value (field 'getupvalue')", "debug.getupvalue.x = 1")
+  end))
+
   it("keeps no more than it must of what it printed", function()
     local s <close> = new()
     local function round()
       for i = 1, 300 do s:line("('x'):rep(100000), {}, " .. i) end
       s:line("1")
-      s.shown, s.events, s.session.inputs = {}, {}, {}
+      s.shown, s.events = {}, {}
       collectgarbage()
       return collectgarbage("count")
     end

@@ -1,6 +1,6 @@
 --- A session of the prompt without a front: lines in, what it shows out.
 local mw = require "moonwire"
-local repl = require "moonwire.repl"
+local repl = require "moonwire.repl_handle"
 
 local Try = {}
 Try.__index = Try
