@@ -35,7 +35,8 @@ describe("an installed tree", function()
     local have = listed(prefix, "./share/moonwire/lua/*")
     for _, name in ipairs {
       "bin/moonwire", "lib/libmoonwire.a", "lib/libmoonwire.so", "lib/libmoonwire.so.0", "lib/moonwire-0/moonwire-tls.so",
-      "lib/moonwire-0/moonwire-squeeze.so", "include/moonwire.h", "include/moonwire/policy/policy.h", "lib/pkgconfig/moonwire.pc",
+      "lib/moonwire-0/moonwire-squeeze.so", "include/moonwire.h", "include/moonwire.hpp", "include/moonwire/policy/policy.h",
+      "lib/pkgconfig/moonwire.pc",
       "lib/pkgconfig/moonwire-static.pc", "lib/cmake/moonwire/moonwireConfig.cmake", "lib/cmake/moonwire/moonwireConfigVersion.cmake",
       "share/bash-completion/completions/moonwire", "share/zsh/site-functions/_moonwire",
       "share/fish/vendor_completions.d/moonwire.fish", "share/doc/moonwire/README.md", "share/doc/moonwire/LICENSE",

@@ -173,9 +173,9 @@ describe("mw.msgpack", function()
   end)
 
   it("writes an ext where it was read, as deep as anything may be", function()
-    local bytes = "\x91\x91\x91\xd4\5a"
-    local value = assert(msgpack.decode(bytes, { max_depth = 3 }))
-    assert.equal(bytes, msgpack.encode(value, { max_depth = 3 }))
+    local text = "\x91\x91\x91\xd4\5a"
+    local value = assert(msgpack.decode(text, { max_depth = 3 }))
+    assert.equal(text, msgpack.encode(value, { max_depth = 3 }))
   end)
 
   it("raises for what cannot be written, with the path", function()

@@ -1,5 +1,8 @@
 /* A program of somebody else's, built against what was installed: it runs one script with a host, from C and from C++.
  * Knows: moonwire.h by its installed name. Never: this tree. */
+#ifdef __cplusplus
+#include <moonwire.hpp>
+#endif
 #include <moonwire.h>
 
 #include <stdio.h>
