@@ -51,21 +51,6 @@ static struct {
     struct mw_list all;
 } guests = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_ONCE_INIT, {&guests.all, &guests.all}};
 
-static void before_fork(void) {
-    pthread_mutex_lock(&guests.lock);
-}
-static void after_fork(void) {
-    pthread_mutex_unlock(&guests.lock);
-}
-static void in_fork(void) {
-    for (struct mw_list *at = guests.all.next; at != &guests.all; at = at->next)
-        mw_host_orphan(MW_LIST_ENTRY(at, struct guest, link)->host);
-    pthread_mutex_unlock(&guests.lock);
-}
-static void watch_forks(void) {
-    pthread_atfork(before_fork, after_fork, in_fork);
-}
-
 /* ---- Signals -------------------------------------------------------------------------------------------------------------- */
 
 /* A run that takes signals, and the thread that it is on. A handler has nothing else to find its host by. */
@@ -142,6 +127,24 @@ static void give_signals_back(void) {
             sigaction(signals[i], &handlers.was[i], NULL);
 }
 
+static void before_fork(void) {
+    pthread_mutex_lock(&guests.lock);
+}
+static void after_fork(void) {
+    pthread_mutex_unlock(&guests.lock);
+}
+static void in_fork(void) {
+    for (struct mw_list *at = guests.all.next; at != &guests.all; at = at->next)
+        mw_host_orphan(MW_LIST_ENTRY(at, struct guest, link)->host);
+    for (size_t i = 0; i < RUNS_MAX; i++) atomic_store(&runs[i].host, NULL);
+    if (handlers.users > 0) give_signals_back(); /* a signal to it must not end the children of the other */
+    handlers.users = 0;
+    pthread_mutex_unlock(&guests.lock);
+}
+static void watch_forks(void) {
+    pthread_atfork(before_fork, after_fork, in_fork);
+}
+
 static struct run *enter(mw_host *h) {
     struct run *r = NULL;
 
@@ -160,7 +163,7 @@ static struct run *enter(mw_host *h) {
 static void leave(struct run *r) {
     if (r == NULL) return;
     pthread_mutex_lock(&guests.lock);
-    if (--handlers.users == 0) give_signals_back();
+    if (handlers.users > 0 && --handlers.users == 0) give_signals_back(); /* 0: in a fork */
     atomic_store(&r->host, NULL);
     pthread_mutex_unlock(&guests.lock);
 }
