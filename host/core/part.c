@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* From host/install/rules.cmake: MW_PARTS_DIR, where they were installed; MW_PARTS_NEAR, the same from the folders of the program, the
@@ -85,10 +86,15 @@ static char *find(const char *name) {
 #endif
     char at[PATH_MAX + 256];
     size_t n = own_folder(at);
+    struct stat own, part;
 
-    for (size_t i = 0; n > 0 && i < sizeof near / sizeof near[0]; i++) {
+    /* Seen from a folder that others may write to, such as that of temporary files, it may be theirs: it must be root's, our user's, or
+     * belong to whom the folder of ours does. */
+    for (size_t i = 0; n > 0 && stat(at, &own) == 0 && i < sizeof near / sizeof near[0]; i++) {
         snprintf(at + n, sizeof at - n, "%s/moonwire-%s.so", near[i], name);
-        if (access(at, R_OK) == 0) return realpath(at, NULL);
+        if (stat(at, &part) == 0 && (part.st_uid == 0 || part.st_uid == geteuid() || part.st_uid == own.st_uid) && access(at, R_OK) == 0)
+            return realpath(at, NULL);
+        at[n] = '\0';
     }
     snprintf(at, sizeof at, "%s/moonwire-%s.so", MW_PARTS_DIR, name);
     return access(at, R_OK) == 0 ? strdup(at) : NULL;

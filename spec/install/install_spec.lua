@@ -77,6 +77,13 @@ describe("an installed tree", function()
       1, true), text)
   end)
 
+  it("does not open a part that somebody else has put there", function()
+    if sh "id -u" ~= "0\n" then return pending "only root gives files away" end
+    local text = sh([[mkdir -p "$D"/theirs; cp "$P"/bin/moonwire "$P"/lib/moonwire-0/moonwire-tls.so "$D"/theirs
+      "$D"/theirs/moonwire eval "$1" >/dev/null; chown 65534 "$D"/theirs/moonwire-tls.so; ! "$D"/theirs/moonwire eval "$1" 2>&1]], SCRIPT)
+    assert.truthy(text:find("no such file", 1, true), text)
+  end)
+
   it("does not open a part of another version", function()
     local text = sh("mkdir -p \"$D\"/other; cp \"$P\"/bin/moonwire \"$D\"/other\n" ..
       "echo 'const char mw_part_version[] = \"9\", mw_auth_calls[99];' | cc -shared -fPIC -xc - -o \"$D\"/other/moonwire-tls.so\n" ..
