@@ -51,7 +51,8 @@ function Client:finish(code, why)
   self.code = code
   if why then self:note(why) end
   self.changed:wake()
-  if not self.ready then self.rpc:close() end -- nobody waits for a hello any more
+  if self.rpc and not self.ready then self.rpc:close() end -- nobody waits for a hello any more
+  if self.connecting then self.connecting:cancel("left") end
 end
 
 -- To the other host -----------------------------------------------------------------------------------------------------------------
@@ -76,6 +77,7 @@ end
 
 --- While a line runs: asks whether the other host is there at all, and says so when it is not.
 function Client:feel()
+  while not self.ready and not self.code do self.changed:wait() end
   while self.running > 0 and not self.code do
     local ok, why = self.rpc:call("ping", {}, { timeout = PATIENCE })
     if not ok and why.code ~= "ETIMEDOUT" then break end
@@ -129,13 +131,31 @@ function Client:done(message)
   self.emit("repl.done", { id = message.id, failed = message.failed == true, prompt = PROMPT })
 end
 
+local function plain(text)
+  return type(text) == "string" and #text <= 1000 and utf8.len(text) and not text:find("[%c\x7f]") and not text:find("\xc2[\x80-\x9f]")
+    and text or nil
+end
+
+--- What the other host offers, as far as it can be shown.
+local function shown_completion(found, at)
+  local list = core.json.mark({}, "array")
+  if type(found) ~= "table" or math.type(found.from) ~= "integer" or type(found.items) ~= "table" then
+    return { from = at, items = list }
+  end
+  for i = 1, math.min(#found.items, 1000) do
+    local it = found.items[i]
+    local text = type(it) == "table" and plain(it.text)
+    if text then list[#list + 1] = { text = text, kind = plain(it.kind), signature = plain(it.signature) } end
+  end
+  return { from = math.max(0, math.min(found.from, at)), items = list, hint = plain(found.hint) }
+end
+
 function Client:complete(text, at)
   self.asked = self.asked + 1
   local id = self.asked
   self.scope:spawn_with({ daemon = true, name = "complete" }, function()
     local found = self.ready and self.rpc:call("complete", { text, at }, { timeout = PATIENCE })
-    if type(found) ~= "table" or type(found.items) ~= "table" then found = { from = at, items = core.json.mark({}, "array") } end
-    self.emit("repl.completed", { id = id, result = found })
+    self.emit("repl.completed", { id = id, result = shown_completion(found, at) })
   end)
   return { pending = id }
 end
@@ -206,7 +226,7 @@ local function refused(address, message, hint)
   return err.fail("ECLOSED", "attach", address, message, hint)
 end
 
---- Says hello, and why not if the other host will not have us.
+--- Says hello; says why not if the other host will not have us.
 function Client:greet(address)
   local busy = self.scope:spawn_with({ daemon = true, name = "is it there" }, function()
     task.sleep(PATIENCE)
@@ -215,13 +235,13 @@ function Client:greet(address)
   local hello, why = self.rpc:call("hello", { { version = VERSION, options = self.options } })
   busy:cancel()
   if self.code then return end
-  if not hello then err.raise(refused(address, "the host does not speak as a debug endpoint does: " .. tostring(why))) end
+  if not hello then return refused(address, "the host does not speak as a debug endpoint does: " .. tostring(why)) end
   if type(hello) ~= "table" or hello.version ~= VERSION then
     local theirs = type(hello) == "table" and tostring(hello.version) or "?"
-    err.raise(refused(address, format("the host speaks version %s of this protocol, and we %d", theirs:sub(1, 20), VERSION)))
+    return refused(address, format("the host speaks version %s of this protocol, and we %d", harmless(theirs:sub(1, 20)), VERSION))
   end
   if hello.full then
-    err.raise(refused(address, "as many are attached as the host lets in", "one of them must leave; repl.listen's option sessions"))
+    return refused(address, "as many are attached as the host lets in", "one of them must leave; repl.listen's option sessions")
   end
   self.max = math.type(hello.max) == "integer" and hello.max or nil
   if self.options.terminal then
@@ -230,26 +250,32 @@ function Client:greet(address)
   end
 end
 
---- A client of the session at the other end of `conn`; belongs to the calling task. The front's five functions are its methods.
----@param conn moonwire.Stream
+--- A client, which takes lines from now on; belongs to the calling task. The front's five functions are its methods.
 ---@param emit fun(topic: string, message: table)
 ---@param options? table  terminal, colour, columns
 ---@return moonwire.repl.Client
-function attach.new(conn, emit, options)
+function attach.new(emit, options)
   local self = setmetatable({
     emit = function(topic, message) pcall(emit, topic, message) end,
     options = options or {}, running = 0, asked = 0, failed = 0, out = {}, more = task.cond(), changed = task.cond(),
   }, Client)
   self.scope = task.scope()
+  return self
+end
+
+--- Speaks to the session at the other end of `conn`.
+---@param conn moonwire.Stream
+---@param address string
+---@return moonwire.Err? why  there is none
+function Client:join(conn, address)
   self.rpc = core.module("moonwire.rpc").msgpack(conn, { max_depth = 16, queue = 10000 })
   self:listen()
   self.scope:spawn_with({ daemon = true, name = "sender" }, self.sender, self)
   self.scope:spawn_with({ daemon = true, name = "the host's end" }, function()
     self.rpc:wait()
-    self:finish(self.left and (self.options.terminal and 0 or self.failed) or 1,
-      not self.left and "the host has ended, or closed the connection" or nil)
+    self:finish(1, "the host has ended, or closed the connection") -- an exit would have been told before
   end)
-  return self
+  return self:greet(address)
 end
 
 --- Waits for the end of the session: its exit status.
@@ -262,7 +288,7 @@ end
 function Client:close()
   self.scope:cancel("left")
   self.scope:close()
-  self.rpc:close()
+  if self.rpc then self.rpc:close() end
 end
 Client.__close = Client.close
 
@@ -273,44 +299,51 @@ function Client:set_options(options)
   if self.ready then self:send("options", self.options) end
 end
 
+--- Connects; nil and why, or nil alone when the person has left meanwhile.
+function Client:connect(address)
+  local conn, why
+  self.connecting = self.scope:spawn_with({ name = "connect" }, function()
+    conn, why = core.net.connect(address, { timeout = 5, idle_timeout = 0, auth = core.auth.own(true) })
+  end)
+  self.connecting:join()
+  self.connecting = nil
+  if not conn and why and (why.code == "ENOENT" or why.code == "ECONNREFUSED") then
+    why = err.fail(why.code, why.op, why.subject, why.message, "a script opens one with mw.repl.listen, or is run with --debug=unix:PATH")
+  elseif not conn and why and why.code == "EAUTH" then
+    why = err.fail(why.code, why.op, why.subject, "the one who listens there is neither you nor root")
+  end
+  return conn, not conn and why or nil
+end
+
+--- What the front (host/front/repl.c) asks for, as functions of `mw.host`.
+local function serve(host, client)
+  local open = {
+    host.on("repl.options", function(t) client:set_options(t) end),
+    host.handle("repl.submit", function(text) return client:submit(text) end),
+    host.handle("repl.complete", function(text, at) return client:complete(text, at) end),
+    host.handle("repl.cancel", function() return client:cancel() end),
+    host.handle("repl.background", function() return client:background() end),
+    host.handle("repl.leave", function() return client:leave() end),
+  }
+  return setmetatable(open, { __close = function()
+    for i = #open, 1, -1 do open[i]:close() end
+  end })
+end
+
 --- Serves the front until the session ends: what `moonwire attach` starts.
 ---@param address string
 function attach.main(address)
   local host = core.module("moonwire.host")
-  local options, client, left, early = {}, nil, false, {}
-  local function with(name, otherwise)
-    return function(...)
-      if client then return client[name](client, ...) end
-      return otherwise(...)
-    end
+  local client <close> = attach.new(host.emit)
+  local _open <close> = serve(host, client)
+  task.pass() -- what the front knows of its screen comes first
+  local conn <close>, why = client:connect(address)
+  if conn and not client.code then why = client:join(conn, address) end
+  if why then
+    client:show("err", (client.options.terminal and "" or "moonwire: ") .. tostring(why))
+    client:finish(1)
   end
-  local _open <close> = setmetatable({
-    host.on("repl.options", function(t)
-      if client then return client:set_options(t) end
-      for name, value in next, type(t) == "table" and t or {} do options[name] = value end
-    end),
-    host.handle("repl.submit", with("submit", function(text) -- typed before we are connected
-      local verdict = verdict_of(text)
-      if verdict == "run" then early[#early + 1] = text end
-      return verdict, verdict == "more" and MORE or PROMPT
-    end)),
-    host.handle("repl.complete", with("complete", function(_, at) return { from = at, items = {} } end)),
-    host.handle("repl.cancel", with("cancel", function() left = true return true end)),
-    host.handle("repl.background", with("background", function() return false end)),
-    host.handle("repl.leave", with("leave", function() left = true end)),
-  }, { __close = function(open)
-    for i = #open, 1, -1 do open[i]:close() end
-  end })
-  if type(address) ~= "string" or address:sub(1, 5) ~= "unix:" then
-    err.raise(err.fail("EINVAL", "attach", type(address) == "string" and address or nil, "unix:/path is expected"))
-  end
-  local conn <close> = assert(core.net.connect(address, { timeout = 5, idle_timeout = 0, auth = core.auth.own(true) }))
-  if left then return host.emit("repl.exit", { code = 130 }) end
-  local session <close> = attach.new(conn, host.emit, options)
-  client = session
-  for i = 1, #early do session:submit(early[i]) end
-  session:greet(address)
-  host.emit("repl.exit", { code = session:wait() })
+  host.emit("repl.exit", { code = client:wait() })
 end
 
 return attach

@@ -19,7 +19,7 @@ local function client(url, options)
   local front = { said = {} }
   local changed = task.event()
   front.conn = assert(mw.net.connect(url, { idle_timeout = 0 }))
-  front.client = attach.new(front.conn, function(topic, message)
+  front.client = attach.new(function(topic, message)
     front.said[#front.said + 1] = { topic = topic, message = message }
     changed:set()
   end, options)
@@ -58,8 +58,8 @@ local function client(url, options)
       assert(came:wait{ timeout = 20 }, "no " .. pattern .. " in " .. text)
     end
   end
-  local ok, why = pcall(front.client.greet, front.client, url)
-  if not ok then
+  local why = front.client:join(front.conn, url)
+  if why then
     leave(front)
     error(why, 0)
   end
