@@ -142,7 +142,8 @@ static void own_signal(struct tool *t) {
     while (read(t->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD) {
             int status;
-            if (t->child_status < 0 && waitpid(t->child, &status, WNOHANG) == t->child) t->child_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+            if (t->child_status < 0 && waitpid(t->child, &status, WNOHANG) == t->child)
+                t->child_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
         } else if (t->interrupts++ == 0) {
             mw_host_interrupt(t->host, 128 + (int)info.ssi_signo, "interrupted");
         } else {
@@ -234,6 +235,7 @@ int main(int argc, char **argv) {
     mending = NULL;
     mw_host_free(t.host);
     if (t.child > 0 && !t.quiet)
-        fprintf(stderr, "tool: %u wakes, %u steps, %u beats; its own child ended with %d; the script with %d\n", t.wakes, t.steps, t.beats, t.child_status, status);
+        fprintf(stderr, "tool: %u wakes, %u steps, %u beats; its own child ended with %d; the script with %d\n", t.wakes, t.steps, t.beats,
+                t.child_status, status);
     return status;
 }

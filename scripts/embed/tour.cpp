@@ -57,7 +57,9 @@ static void functions() {
         for (auto &[name, at] : world) all.push_back(name);
         return all;
     }).or_throw();
-    h.define("minmax", [](const std::vector<std::int64_t> &list) { return std::tuple(list.front(), list.back(), list.size() > 1); }).or_throw();
+    h.define("minmax", [](const std::vector<std::int64_t> &list) {
+        return std::tuple(list.front(), list.back(), list.size() > 1);
+    }).or_throw();
     h.define("by_hand", [](mw::call &c) {
         if (c.count() == 0) return c.fail(MW_ENOENT, "nobody is there");
         return c.count() * 100 + c.type(1);
