@@ -13,6 +13,7 @@ local VERSION = 1
 local PROMPT, MORE = "> ", ">> "
 local PATIENCE = 2 -- seconds without an answer: the other host is busy
 local LEAVING = 5 -- seconds for it to end the session
+local SCREEN = 1 -- and for the front to say what its screen is like
 local SPARE = 1024 -- bytes of a message around its text
 
 ---@class moonwire.repl.attach
@@ -154,7 +155,8 @@ function Client:complete(text, at)
   self.asked = self.asked + 1
   local id = self.asked
   self.scope:spawn_with({ daemon = true, name = "complete" }, function()
-    local found = self.ready and self.rpc:call("complete", { text, at }, { timeout = PATIENCE })
+    while not self.ready do self.changed:wait() end
+    local found = self.rpc:call("complete", { text, at }, { timeout = PATIENCE })
     self.emit("repl.completed", { id = id, result = shown_completion(found, at) })
   end)
   return { pending = id }
@@ -233,6 +235,9 @@ function Client:greet(address)
     self:note("connected, but the host does not answer yet: it is busy (Ctrl-C leaves it)")
   end)
   local hello, why = self.rpc:call("hello", { { version = VERSION, options = self.options } })
+  if type(hello) == "table" and hello.version == VERSION and not hello.full then
+    while not self.ready and not self.code do self.changed:wait() end
+  end
   busy:cancel()
   if self.code then return end
   if not hello then return refused(address, "the host does not speak as a debug endpoint does: " .. tostring(why)) end
@@ -295,6 +300,8 @@ Client.__close = Client.close
 --- Sets what is known of the screen; the session learns of it.
 function Client:set_options(options)
   if type(options) ~= "table" then return end
+  self.told = true
+  self.changed:wake()
   for name, value in next, options do self.options[name] = value end
   if self.ready then self:send("options", self.options) end
 end
@@ -336,7 +343,8 @@ function attach.main(address)
   local host = core.module("moonwire.host")
   local client <close> = attach.new(host.emit)
   local _open <close> = serve(host, client)
-  task.pass() -- what the front knows of its screen comes first
+  local deadline = task.now() + SCREEN
+  while not client.told and task.now() < deadline do client.changed:wait(SCREEN) end
   local conn <close>, why = client:connect(address)
   if conn and not client.code then why = client:join(conn, address) end
   if why then

@@ -1,8 +1,11 @@
---- `moonwire attach` as a person and a script use it: from a pipe.
+--- `moonwire attach` as a person and a script use it: from a pipe, and on a terminal.
 --- Knows: the program under test; what it attaches to is a script of that program with --debug. Never: sleeps.
 local mw = require "moonwire"
+local Screen = require "spec.support.screen"
 local process = mw.process
 local program = os.getenv("MOONWIRE") or "moonwire"
+
+local CTRL_C, CTRL_D, CTRL_Z = "\3", "\4", "\26"
 
 local dir, url, host
 
@@ -18,6 +21,13 @@ end
 
 local function pipe(input)
   return assert(process.run{ program, "attach", url, stdin = input, timeout = 60 })
+end
+
+local function attach()
+  local screen = Screen.start{ program, "attach", url, env = { TERM = "xterm", HOME = dir.path, NO_COLOR = "1" } }
+  screen:expect "attached to"
+  screen:expect_line "> "
+  return screen
 end
 
 describe("moonwire attach", function()
@@ -87,6 +97,72 @@ describe("moonwire attach", function()
       assert.equal(0, one.code)
       assert.equal(0, two.code)
       assert.equal("100\n", pipe("n").stdout)
+    end)
+  end)
+
+  describe("on a terminal", function()
+    local has = process.run { "sh", "-c", "exec 2>/dev/null 3</dev/tty && echo yes", pty = true, timeout = 60 }
+    if not has or has.stdout == "" then return pending "the fallback spawner gives no controlling terminal" end
+
+    it("is the prompt, in the other host", function()
+      run "colour = { red = 1, green = 2 }"
+      local screen <close> = attach()
+      screen:write "colour\r"
+      screen:expect "{ green = 2, red = 1 }"
+      screen:write "local mine = 3\r"
+      screen:write "mine + colour.red\r"
+      screen:expect "\n4\n>"
+      screen:write(CTRL_D)
+      assert.equal(0, screen:finish().code)
+    end)
+
+    it("completes there", function()
+      run "colour = { crimson = 1 }"
+      local screen <close> = attach()
+      screen:write "colour.cri\t"
+      screen:expect "colour.crimson"
+      screen:write " + 1\r"
+      screen:expect "\n2\n>"
+      screen:write(CTRL_D)
+      assert.equal(0, screen:finish().code)
+    end)
+
+    it("ends a line with Ctrl-C, and puts one into the background with Ctrl-Z", function()
+      run ""
+      local screen <close> = attach()
+      screen:write "print('go') mw.task.sleep(1000)\r"
+      screen:expect "\ngo"
+      screen:write(CTRL_C)
+      screen:expect "interrupted"
+      screen:expect_line "> "
+      screen:write "print('on') mw.task.sleep(1000)\r"
+      screen:expect "\non"
+      screen:write(CTRL_Z)
+      screen:expect "background"
+      screen:write "'still here'\r"
+      screen:expect "\n\"still here\""
+      screen:write(CTRL_D)
+      assert.equal(0, screen:finish().code)
+    end)
+
+    it("leaves a host that is busy", function()
+      run "" -- its loop stands still while it computes: nobody answers
+      local screen <close> = attach()
+      host:kill("STOP")
+      screen:write "1\r"
+      screen:expect "does not answer"
+      screen:write(CTRL_C)
+      assert.equal(130, screen:finish().code)
+      host:kill("CONT")
+    end)
+
+    it("shows nothing of the host that would move its cursor", function()
+      run ""
+      local screen <close> = attach()
+      screen:write "print('a' .. string.char(27) .. '[2Jb')\r"
+      screen:expect "a\\x1b[2Jb"
+      screen:write(CTRL_D)
+      screen:finish()
     end)
   end)
 end)
