@@ -268,7 +268,7 @@ static void on_signal(mw_host *h, int signum, void *ud) {
     s->events = signum;
     if (s->limit == 1) CHECK_INT(mw_host_on_signal(h, signum, NULL, NULL, NULL), 0);
 }
-static int own_calls;
+static volatile sig_atomic_t own_calls; /* raise() is a leaf to the compiler: it may not call back */
 static void own(int signum) {
     (void)signum;
     own_calls++;
@@ -295,9 +295,9 @@ TEST(a_signal_calls_inside_a_step_and_what_stood_before_comes_back) {
     CHECK_INT(s.calls, 2);
     CHECK_INT(mw_host_on_signal(h, SIGUSR1, NULL, NULL, NULL), 0);
     CHECK_INT(mw_host_on_signal(h, SIGUSR1, NULL, NULL, NULL), 0);
-    CHECK_INT(own_calls, 0);
+    CHECK_INT((int)own_calls, 0);
     raise(SIGUSR1);
-    CHECK_INT(own_calls, 1);
+    CHECK_INT((int)own_calls, 1);
     mw_host_free(h);
 }
 
@@ -313,7 +313,7 @@ TEST(a_signal_may_end_its_own_watch) {
     step(h);
     CHECK_INT(s.calls, 1);
     raise(SIGUSR2);
-    CHECK_INT(own_calls, 1);
+    CHECK_INT((int)own_calls, 1);
     step(h);
     CHECK_INT(s.calls, 1);
     mw_host_free(h);
