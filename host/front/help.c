@@ -33,7 +33,7 @@ static const char run_text[] =
     "    #!/usr/bin/env -S moonwire run --allow-net\n";
 
 static const char eval_text[] =
-    "Runs CODE. If it is an expression its values are printed, a table with what is in it. `mw` is there already; ARGS are `...`.\n"
+    "Runs CODE. The values of an expression, or what CODE returns, are printed, a table with what is in it. `mw` is there already; ARGS are `...`.\n"
     "\n"
     "Examples\n"
     "    moonwire eval '(\"x\"):rep(3)'\n"

@@ -73,17 +73,24 @@ static int make_policy(const struct mw_flags *flags, mw_policy **out, struct mw_
     return 0;
 }
 
-/* Compiles and starts what eval got: as an expression if it is one. */
-static int load_code(mw_host *h, const char *code, struct mw_err *err) {
+/* Whether it compiles. */
+static int reads_as(mw_host *h, const char *code, enum mw_eval as) {
     char *text = NULL;
     size_t len = 0;
-    int rc = mw_script_eval(code, 1, &text, &len, err);
+    int well = mw_script_eval(code, as, &text, &len, NULL) == 0 && mw_host_check(h, text, len, "=eval", NULL) == 0;
 
-    if (rc == 0 && mw_host_check(h, text, len, "=eval", NULL) < 0) {
-        free(text);
-        text = NULL;
-        rc = mw_script_eval(code, 0, &text, &len, err);
-    }
+    free(text);
+    return well;
+}
+/* Compiles and starts what eval got: as an expression if it is one, else as statements; what is neither is refused as it was written. */
+static int load_code(mw_host *h, const char *code, struct mw_err *err) {
+    enum mw_eval as = reads_as(h, code, MW_EVAL_VALUES)   ? MW_EVAL_VALUES
+                      : reads_as(h, code, MW_EVAL_SILENT) ? MW_EVAL_STATEMENTS
+                                                          : MW_EVAL_SILENT;
+    char *text = NULL;
+    size_t len = 0;
+    int rc = mw_script_eval(code, as, &text, &len, err);
+
     if (rc == 0) rc = mw_host_load_string(h, text, len, "=eval", err);
     free(text);
     return rc;

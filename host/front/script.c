@@ -69,18 +69,20 @@ int mw_script_stdin(char **out, size_t *len, struct mw_err *err) {
     return 0;
 }
 
-int mw_script_eval(const char *code, int value, char **out, size_t *len, struct mw_err *err) {
+int mw_script_eval(const char *code, enum mw_eval as, char **out, size_t *len, struct mw_err *err) {
     static const char before[] = "local mw = require 'moonwire' ";
     static const char show[] =
         "local function show(...) local t = table.pack(...) if t.n == 0 then return end for i = 1, t.n do "
         "if type(t[i]) == 'table' and getmetatable(t[i]) == nil then t[i] = mw.inspect(t[i]) end end "
-        "print(table.unpack(t, 1, t.n)) end show((function(...) return ";
+        "print(table.unpack(t, 1, t.n)) end show((function(...) ";
+    static const char given[] = "return ";
     static const char after[] = "\nend)(...))";
-    size_t size = sizeof before + sizeof show + sizeof after + strlen(code);
+    size_t size = sizeof before + sizeof show + sizeof given + sizeof after + strlen(code);
+    int shown = as != MW_EVAL_SILENT;
     char *text = malloc(size);
 
     if (text == NULL) return mw_err_set(err, MW_ENOMEM, "eval", NULL, NULL);
-    *len = (size_t)snprintf(text, size, "%s%s%s%s", before, value ? show : "", code, value ? after : "");
+    *len = (size_t)snprintf(text, size, "%s%s%s%s%s", before, shown ? show : "", as == MW_EVAL_VALUES ? given : "", code, shown ? after : "");
     *out = text;
     return 0;
 }

@@ -7,7 +7,7 @@
 
 static const struct mw_command_row commands[MW_COMMANDS] = {
     [MW_CMD_RUN] = { "run", "run [rights] [options] SCRIPT [ARGS]", "run a script; `moonwire SCRIPT` is short for it" },
-    [MW_CMD_EVAL] = { "eval", "eval [rights] [options] 'CODE' [ARGS]", "run a piece of Lua; print the value of an expression" },
+    [MW_CMD_EVAL] = { "eval", "eval [rights] [options] 'CODE' [ARGS]", "run a piece of Lua; print what it gives" },
     [MW_CMD_REPL] = { "repl", "repl [rights] [options]", "a prompt: each line runs at once; servers and timers live meanwhile" },
     [MW_CMD_ATTACH] = { "attach", "attach unix:PATH", "the same prompt inside a running script that has opened one" },
     [MW_CMD_TEST] = { "test", "test [rights] [options] [busted options] [FILES]", "run specs with Busted, inside a host" },

@@ -334,6 +334,13 @@ describe("eval", function()
     assert.equal("nil\n", moonwire { "eval", "nil" }.stdout)
   end)
 
+  it("prints what statements return, as the prompt does", function()
+    assert.equal("42\n", moonwire { "eval", "return 6 * 7" }.stdout)
+    assert.equal('{ "1" }\tx\n', moonwire { "eval", "local t = { ... } return t, 'x' -- a comment", "1" }.stdout)
+    assert.equal("", moonwire { "eval", "if true then return end" }.stdout)
+    assert.equal(1, moonwire { "eval", "return 1 end)() os.exit(0) do (function()" }.code)
+  end)
+
   it("prints nothing of its own for statements and calls without values", function()
     assert.equal("", moonwire { "eval", "local x = 1" }.stdout)
     assert.equal("hi\n", moonwire { "eval", "print('hi')" }.stdout)
