@@ -153,11 +153,16 @@ void mw_timers_close(mw_host *h) {
 }
 #endif
 
-/* How long until the earliest, in milliseconds, rounded up; -1: there is none. */
+/* Whether some timer will ring: those of tasks that wait for ever never do, and come last. */
+static int some_rings(const mw_host *h) {
+    return h->timers > 0 && h->heap[1]->at < INT64_MAX;
+}
+
+/* How long until the earliest, in milliseconds, rounded up; -1: there is none that rings. */
 int mw_timers_due(mw_host *h) {
     uint64_t now, ms;
 
-    if (h->timers == 0) return -1;
+    if (!some_rings(h)) return -1;
     now = mw_host_now(h);
     ms = h->heap[1]->at <= now ? 0 : (h->heap[1]->at - now + 999999) / 1000000;
     return ms < INT_MAX ? (int)ms : INT_MAX;
@@ -170,7 +175,7 @@ void mw_timers_arm(mw_host *h) {
         if (h->timers > 0 && (h->armed == 0 || h->heap[1]->at < h->armed)) set_clock(h, h->heap[1]->at);
         return;
     }
-    if (h->timers == 0) {
+    if (!some_rings(h)) {
         if (h->armed != 0) uv_timer_stop(&h->timer);
         h->armed = 0;
         return;

@@ -197,6 +197,21 @@ TEST(a_step_tells_when_to_come_again) {
     mw_host_free(h);
 }
 
+TEST(a_script_that_waits_for_ever_names_no_time_to_come_again) {
+    struct seen s;
+    struct mw_step st;
+    mw_host *h = make_on(NULL, &s);
+
+    REQUIRE(h != NULL);
+    CHECK(load(h, MW "mw.task.wait()") == 0);
+    do CHECK(mw_host_step(h, 0, &st, NULL) == 0);
+    while (st.alive && st.next_timeout_ms == 0);
+    CHECK_INT(st.alive, 1);
+    CHECK_INT(st.next_timeout_ms, -1);
+    CHECK_INT(mw_host_timeout_ms(h), -1);
+    mw_host_free(h);
+}
+
 static void done(void *ud) {
     ++*(int *)ud;
 }
