@@ -148,8 +148,8 @@ int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_e
  * give it some: a mw.host.on of the script, a watch, a signal; but not in the turn in which the last task ended, so that a loop sees it.
  * Nor does it wait after on_message was called in it. */
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err);
-/* Runs to the end of the root scope. *status: 0; 1 when an error reached on_error; 77 when it was EDENIED; or the code of
- * mw.exit. */
+/* Runs to the end of the root scope. *status: 0; 1 when an error reached on_error since the host was made (in an earlier run too); 77 when
+ * one was EDENIED; or the code of mw.exit. */
 int mw_host_run(mw_host *h, int *status, struct mw_err *err);
 /* For a loop of yours: wait until this descriptor (lent; epoll's own, so only ask whether it can be read) is ready or so many milliseconds
  * are over (0: there is something to do now; -1: nothing but the descriptor will say so), then step. Ask for the time before each wait.
@@ -187,7 +187,7 @@ void mw_host_hold_children(mw_host *h, int on);
  * order of the posts, from the next step on. Wakes a loop that sleeps. Messages come in the order in which one thread posted them.
  * Nothing is taken before the root scope's first task has waited for something. What nobody has asked for then is kept, up to half of the
  * queue (beyond that, the oldest such message is dropped), until that task is over; from then on such messages are dropped at once, and
- * once the run is to end, all are. What its handler cannot take (deeper than
+ * once the run is to end, all are that no handler has begun with. What its handler cannot take (deeper than
  * 128 levels, more than the script's memory) is an error for on_error.
  * A script that only says mw.host.on and ends goes on receiving: in every step, though struct mw_step says that no task is alive.
  * mw_host_run ends with the last task, once what was posted before has been taken: a script for it waits for something itself.

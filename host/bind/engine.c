@@ -103,8 +103,13 @@ static int over(lua_State *L, int status, lua_KContext ctx) {
 static int receive(lua_State *L) {
     struct letter_box *box = lua_touserdata(L, 1);
     struct mw_err err;
-    int n = mw_engine_push_values(L, box->letter->at, box->letter->len, "host.on", box->letter->topic, &err);
+    int n;
 
+    if (mw_host_ending(box->engine->host)) { /* as those that no step had taken yet */
+        drop(box);
+        return 0;
+    }
+    n = mw_engine_push_values(L, box->letter->at, box->letter->len, "host.on", box->letter->topic, &err);
     drop(box); /* its place is free: whoever posts too fast is told so as long as nobody has read */
     if (n < 0) return mw_raise(L, &err);
     lua_callk(L, n, 0, 0, over);

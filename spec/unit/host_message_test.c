@@ -471,6 +471,22 @@ static int64_t counted(mw_host *h) {
     return n;
 }
 
+TEST(what_a_handler_has_not_begun_with_when_the_host_ends_is_dropped_as_well) {
+    struct seen s;
+    struct mw_step st;
+    mw_host *h = make(&s);
+
+    REQUIRE(h != NULL);
+    CHECK(load(h, MW "mw.host.on('t', function(v) print(v) end) mw.task.wait()") == 0);
+    step(h);
+    CHECK(load(h, "while true do end") == 0);
+    CHECK_INT(post_text(h, "t", "late"), 0);
+    CHECK_INT(mw_host_step(h, 1000, &st, NULL), 0);
+    CHECK_INT(st.ready, 2); /* the one that was cut, and the message's */
+    mw_host_free(h);
+    CHECK_STR(s.print, "");
+}
+
 TEST(eight_threads_post_during_steps_while_other_hosts_come_and_go) {
     struct seen s, other;
     struct poster p[THREADS];
