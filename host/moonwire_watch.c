@@ -174,6 +174,7 @@ static int take(mw_host *h, struct taken *t, struct mw_err *err) {
         uv_close((uv_handle_t *)&t->watcher, free_data);
         return mw_err_set(err, rc, "host signal", NULL, NULL);
     }
+    mw_signal_taken(t->number, &t->before);
     uv_unref((uv_handle_t *)&t->watcher);
     mw_list_add(&mw_assembly_of(h)->signals, &t->link);
     mw_host_listen(h, 1);

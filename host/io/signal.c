@@ -45,6 +45,11 @@ void mw_signal_restore(int number, const struct sigaction *before) {
     if (sigaction(number, NULL, &now) < 0 || now.sa_handler != SIG_DFL) return; /* another watcher is still there */
     sigaction(number, before, NULL);
 }
+void mw_signal_taken(int number, struct sigaction *before) {
+    struct sigaction now;
+
+    if (sigaction(number, NULL, &now) == 0 && now.sa_handler == before->sa_handler) before->sa_handler = SIG_DFL;
+}
 
 void mw_signal_close(mw_signal *s) {
     if (s->closed) return;
@@ -107,6 +112,7 @@ int mw_signal_open(mw_host *h, const char *name, mw_signal **out, struct mw_err 
         uv_close((uv_handle_t *)&s->watcher, on_closed);
         return mw_err_set(err, rc, "on_signal", name, NULL);
     }
+    mw_signal_taken(s->number, &s->before);
     s->refs++;
     mw_host_adopt(h, &s->handle, at_teardown);
     *out = s; /* given */

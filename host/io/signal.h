@@ -23,6 +23,9 @@ struct mw_wait *mw_signal_ready(mw_signal *s);
 /* libuv leaves the default action behind its last watcher of a signal, whatever stood there before: puts that back. */
 struct sigaction;
 void mw_signal_restore(int number, const struct sigaction *before);
+/* Once a watch has begun: what stood there *before is the default action if it was libuv's own handler, for another watch: that one may
+ * end first, and a handler of libuv's that nobody watches with would swallow the signal. */
+void mw_signal_taken(int number, struct sigaction *before);
 const char *mw_signal_name(const mw_signal *s);  /* without SIG; static */
 
 #endif

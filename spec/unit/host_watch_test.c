@@ -301,6 +301,24 @@ TEST(a_signal_calls_inside_a_step_and_what_stood_before_comes_back) {
     mw_host_free(h);
 }
 
+TEST(a_signal_that_two_hosts_took_is_swallowed_by_nobody_whoever_ends_first) {
+    struct sigaction now;
+
+    for (int way = 0; way < 2; way++) {
+        struct seen s = {0}, t = {0};
+        mw_host *h = make_on(NULL), *g = make_on(NULL);
+
+        REQUIRE(h != NULL && g != NULL);
+        signal(SIGUSR2, SIG_DFL);
+        CHECK_INT(mw_host_on_signal(h, SIGUSR2, on_signal, &s, NULL), 0);
+        CHECK_INT(mw_host_on_signal(g, SIGUSR2, on_signal, &t, NULL), 0);
+        mw_host_free(way == 0 ? h : g);
+        mw_host_free(way == 0 ? g : h);
+        REQUIRE(sigaction(SIGUSR2, NULL, &now) == 0);
+        CHECK(now.sa_handler == SIG_DFL);
+    }
+}
+
 TEST(a_signal_may_end_its_own_watch) {
     struct seen s = {.limit = 1};
     mw_host *h = make_on(NULL);
