@@ -58,8 +58,13 @@ void mw_config_init(struct mw_config *cfg) {
 
 static void hook_print(void *ud, const char *text, size_t len) {
     struct assembly *a = ud;
-    if (a->cfg.on_print != NULL) a->cfg.on_print(a->host, text, len, a->cfg.ud);
-    else mw_stdio_write(STDOUT_FILENO, text, len);
+    if (a->cfg.on_print == NULL) {
+        mw_stdio_write(STDOUT_FILENO, text, len);
+        return;
+    }
+    mw_host_hooked(a->host, 1); /* a finalizer prints wherever memory is asked for, outside of steps too */
+    a->cfg.on_print(a->host, text, len, a->cfg.ud);
+    mw_host_hooked(a->host, 0);
 }
 
 static void hook_log(void *ud, int level, const char *text, size_t len) {
@@ -67,7 +72,9 @@ static void hook_log(void *ud, int level, const char *text, size_t len) {
     char line[MW_LINE_MAX + 1];
 
     if (a->cfg.on_log != NULL) {
+        mw_host_hooked(a->host, 1);
         a->cfg.on_log(a->host, (enum mw_level)level, text, len, a->cfg.ud);
+        mw_host_hooked(a->host, 0);
         return;
     }
     memcpy(line, text, len); /* one write: lines of several processes do not mix */
@@ -85,7 +92,9 @@ static void hook_error(void *ud, const struct mw_err *err, const char *traceback
 
     if (err->code == MW_EDENIED) a->denied = 1;
     if (a->cfg.on_error != NULL) {
+        mw_host_hooked(a->host, 1);
         a->cfg.on_error(a->host, err, traceback, a->cfg.ud);
+        mw_host_hooked(a->host, 0);
         return;
     }
     mw_stdio_write(STDERR_FILENO, "moonwire: ", 10);
@@ -143,7 +152,9 @@ static int hook_ask(void *ud, enum mw_kind kind, const char *subject, const char
     if (mw_host_ending(a->host)) return 0;
     mw_host_where(a->host, where, sizeof where);
     mw_host_pause(a->host);
+    mw_host_hooked(a->host, 1);
     said = a->ask(a->host, kind, subject, where, flag, a->ask_ud);
+    mw_host_hooked(a->host, 0);
     mw_host_resume(a->host);
     return said;
 }
@@ -443,25 +454,26 @@ static void fill_step(mw_host *h, struct mw_step *st, uint64_t began, int alive)
     st->alive = alive;
 }
 
-static int not_from_a_hook(mw_host *h, const char *op, struct mw_err *err) {
-    return mw_host_in_turn(h) ? mw_err_set(err, MW_EINVAL, op, NULL, "called from a hook of the same host") : 0;
+static int may_turn(mw_host *h, const char *op, struct mw_err *err) {
+    if (mw_host_in_turn(h)) return mw_err_set(err, MW_EINVAL, op, NULL, "called from a hook of the same host");
+    return mw_host_destroys_later(h) ? mw_err_set(err, MW_ECLOSED, op, NULL, "mw_host_close ends it, over turns of its loop") : 0;
 }
 
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err) {
     uint64_t began = mw_host_now(h);
-    int rc = not_from_a_hook(h, "host run", err);
+    int rc = may_turn(h, "host run", err);
     if (rc == 0) fill_step(h, st, began, mw_host_loop_turn(h, timeout_ms));
     return rc;
 }
 int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err) {
     uint64_t began = mw_host_now(h);
-    int rc = not_from_a_hook(h, "host step", err);
+    int rc = may_turn(h, "host step", err);
     if (rc < 0) return rc;
     fill_step(h, st, began, budget_us == 0 ? mw_host_loop_turn(h, 0) : mw_host_loop_step(h, began + (uint64_t)budget_us * 1000u));
     return rc;
 }
 int mw_host_run(mw_host *h, int *status, struct mw_err *err) {
-    int rc = not_from_a_hook(h, "host run", err);
+    int rc = may_turn(h, "host run", err);
 
     if (rc < 0) return rc;
     mw_host_loop_run(h);

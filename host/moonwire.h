@@ -142,7 +142,7 @@ struct mw_step {
  * still computes then stands still, and the next step goes on with it before any other task, so it sees nothing of it (preempt COUNT and
  * TIMER; NONE: the budget binds between tasks only); what it uses adds up to limits.step_ns. What cannot be cut takes as long as it takes:
  * one C function (a long string.rep), a sort's or gsub's function, an uv callback, a collector's step; so does what still runs after an
- * error of limits.step_ns was raised in it, for some 30 ms. Neither this nor the two below from a hook of the same host: MW_EINVAL. */
+ * error of limits.step_ns was raised in it, for some 30 ms. Neither this nor the two below from a hook of the same host: MW_EINVAL; nor after mw_host_close: MW_ECLOSED. */
 int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_err *err);
 /* The same, and waits for something to do, at most timeout_ms (-1: as long as it takes). Without tasks it waits only when somebody may
  * give it some: a mw.host.on of the script, a watch, a signal; but not in the turn in which the last task ended, so that a loop sees it.
@@ -245,7 +245,8 @@ typedef void mw_host_watcher(mw_host *h, int fd, int events, void *ud);
 int mw_host_watch_fd(mw_host *h, int fd, int events, mw_host_watcher *fn, void *ud, struct mw_err *err);
 
 /* Has `fn` called inside a step after the process got signal `signum`: the one way in which a host installs a signal's handler (and
- * takes it away with fn NULL, or at its end). KILL and STOP, and those that faults raise: MW_EINVAL. */
+ * takes it away with fn NULL, or at its end; where several have watched it, and the first of them ends first, the default action is
+ * what is left). KILL and STOP, and those that faults raise: MW_EINVAL. */
 typedef void mw_host_signal(mw_host *h, int signum, void *ud);
 int mw_host_on_signal(mw_host *h, int signum, mw_host_signal *fn, void *ud, struct mw_err *err);
 

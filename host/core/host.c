@@ -450,6 +450,10 @@ int mw_host_can_destroy_later(const mw_host *h) {
     return !h->owns_loop && !h->ending;
 }
 
+int mw_host_destroys_later(const mw_host *h) {
+    return h->ending;
+}
+
 /* ---- The end on a borrowed loop: the same, over later turns of it ------------------------------------------------------- */
 
 static void closed_last(uv_handle_t *it) {
@@ -466,6 +470,7 @@ static void closed_last(uv_handle_t *it) {
 static void close_stage(uv_idle_t *it) {
     mw_host *h = it->data;
 
+    if (h->turning) return; /* a step in which a hook asked for the end: nothing goes from beneath it */
     if (h->close_stage == 0) { /* tasks may still clean up */
         mw_task_drain(h, 0);
         mw_loop_dusk(h);

@@ -209,6 +209,7 @@ void mw_host_interrupt_at(mw_host *h, int status, const char *why);
 int mw_host_break_at(mw_host *h);
 /* 1 if it may be: the loop is borrowed, and the end has not been asked for before. */
 int mw_host_can_destroy_later(const mw_host *h);
+int mw_host_destroys_later(const mw_host *h);   /* 1 once it was asked for */
 /* For a borrowed loop: mw_host_destroy over later turns of it, then cb. */
 void mw_host_destroy_later(mw_host *h, unsigned grace_ms, void (*cb)(void *), void *ud);
 /* Bytes of the Lua state, and its limit. */

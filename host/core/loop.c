@@ -70,7 +70,7 @@ void mw_loop_drain(mw_host *h) {
     }
     if (!mw_list_empty(&h->ready)) {
         mw_loop_stay_up(h);
-    } else if (h->idling) {
+    } else if (h->idling && !h->ending) { /* ending: the handle is core/host's */
         uv_idle_stop(&h->idle);
         h->idling = 0;
     }
