@@ -3,7 +3,7 @@
 local _, core = ...
 
 local fail, raise, options = core.err.fail, core.err.raise, core.arg.options
-local format = string.format
+local format = ("").format -- no script has changed that one
 local walk = core.module("moonwire.inspect_walk")
 
 local WIDTH = 80 -- columns of a line before a table is broken over several

@@ -3,6 +3,7 @@
 
 local _, core = ...
 
+local string <const> = "" -- its methods: no script has changed those
 local rep, format, gsub, match, find, sub = string.rep, string.format, string.gsub, string.match, string.find, string.sub
 local concat, sort = table.concat, table.sort
 local floor, max, min = math.floor, math.max, math.min
