@@ -151,7 +151,7 @@ static const char environment_text[] =
     "    MOONWIRE_TIMEOUT=DURATION    as --timeout. Rights are never taken from the environment.\n"
     "    MOONWIRE_LIMIT=NAME=VALUE,...  as --limit; it can only lower one\n"
     "    MOONWIRE_LOG=LEVEL           what mw.log shows: debug, info (the default), warn, error or off\n"
-    "    NO_COLOR, FORCE_COLOR        never, always colour errors; otherwise on a terminal only\n";
+    "    NO_COLOR, FORCE_COLOR        never, always colour errors; otherwise on a terminal only, where repl colours values too\n";
 
 static void print_option(FILE *to, const struct mw_flag_row *row) {
     char left[96];
