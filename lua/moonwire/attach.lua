@@ -251,7 +251,8 @@ function Client:greet(address)
   self.max = math.type(hello.max) == "integer" and hello.max or nil
   if self.options.terminal then
     local script = type(hello.script) == "string" and harmless(hello.script):gsub("[\27\n]", "?") or "a host"
-    self:note(("attached to %s; what you do is done there, with its rights; Ctrl-D leaves"):format(script))
+    local who = self.who and (" (uid %d, pid %d)"):format(self.who.uid or -1, self.who.pid or -1) or ""
+    self:note(("attached to %s%s; what you do is done there, with its rights; Ctrl-D leaves"):format(script, who))
   end
 end
 
@@ -273,6 +274,7 @@ end
 ---@param address string
 ---@return moonwire.Err? why  there is none
 function Client:join(conn, address)
+  self.who = conn:peer() -- root may be at somebody else's
   self.rpc = core.module("moonwire.rpc").msgpack(conn, { max_depth = 16, queue = 10000 })
   self:listen()
   self.scope:spawn_with({ daemon = true, name = "sender" }, self.sender, self)

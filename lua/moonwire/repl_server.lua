@@ -13,6 +13,7 @@ local now = core.sys.now
 local VERSION = 1
 local HELLO = 5 -- seconds for the first message
 local PIECE = 65536 -- bytes of output in one message
+local LINES = 64 -- that wait for the one that runs
 local WAITING = 4 -- connections beyond the sessions, to tell them so
 
 ---@class moonwire.ReplOptions
@@ -98,7 +99,8 @@ end
 function Peer:submit(params)
   local text = text_at(params, 1)
   if not text then return end
-  local ok, verdict = pcall(self.session.submit, self.session, text)
+  local ok, verdict = false, "too many lines wait for the one that runs"
+  if #self.session.queue < LINES then ok, verdict = pcall(self.session.submit, self.session, text) end
   if ok and verdict == "run" then return end
   if not ok then
     self:show("err", tostring(verdict))

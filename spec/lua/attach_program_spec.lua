@@ -91,6 +91,17 @@ describe("moonwire attach", function()
       assert.equal(3, host:wait().code)
     end)
 
+    it("asks nobody at the host's terminal for a right that is missing", function()
+      mw.fs.write(dir.path .. "/app.lua", "print('ready') io.read('l')")
+      local at_terminal <close> = assert(process.spawn{ program, "run", "--debug=" .. url, dir.path .. "/app.lua", pty = true })
+      assert.matches("ready", at_terminal.tty:read("l"))
+      local r = pipe "print(mw.permissions.query('read', '/etc/passwd'))\nio.open('/etc/passwd')\n"
+      assert.equal("denied\n", r.stdout)
+      assert.equal(77, r.code)
+      at_terminal.tty:write("\n")
+      assert.falsy((at_terminal.tty:read("a") or ""):find("passwd"))
+    end)
+
     it("two at once", function()
       run "n = 0"
       local one, two = mw.task.all(function() return pipe(("n = n + 1\n"):rep(50)) end, function() return pipe(("n = n + 1\n"):rep(50)) end)
@@ -139,8 +150,10 @@ describe("moonwire attach", function()
       screen:expect "\non"
       screen:write(CTRL_Z)
       screen:expect "background"
+      screen:expect_line "> "
       screen:write "'still here'\r"
       screen:expect "\n\"still here\""
+      screen:expect_line "> "
       screen:write(CTRL_D)
       assert.equal(0, screen:finish().code)
     end)
@@ -161,6 +174,7 @@ describe("moonwire attach", function()
       local screen <close> = attach()
       screen:write "print('a' .. string.char(27) .. '[2Jb')\r"
       screen:expect "a\\x1b[2Jb"
+      screen:expect_line "> "
       screen:write(CTRL_D)
       screen:finish()
     end)

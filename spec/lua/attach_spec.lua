@@ -312,9 +312,20 @@ except OSError as e:
       assert.equal(1, front.client:wait())
       front:shows("err", "idle for too long")
       leave(front)
-      front = client(url, { terminal = true })
-      front:run("mw.task.sleep(0.5) return 'a line that runs is not idle'") -- longer than the limit
+      local longer <close> = assert(mw.repl.listen("unix:" .. dir.path .. "/longer", { idle_timeout = 1 }))
+      front = client(longer:address(), { terminal = true })
+      front:run("mw.task.sleep(1.5) return 'a line that runs is not idle'") -- longer than the limit
       front:shows("out", "not idle")
+      leave(front)
+      assert.is_truthy(endpoint)
+    end)
+
+    it("of lines that wait", function()
+      local endpoint <close> = assert(mw.repl.listen(url))
+      local front = client(url)
+      front.client:submit("mw.task.sleep(1000)")
+      for _ = 1, 200 do front.client:submit("1") end
+      front:shows("err", "too many lines wait")
       leave(front)
       assert.is_truthy(endpoint)
     end)
