@@ -21,12 +21,12 @@ static int whole_values(const char *op, const char *subject, const void *msgpack
     return 0;
 }
 
-/* *err as the error on top of L has it (popped). Returns its code.                                            [-1, +0, -] */
+/* *err as the error on top of L has it (popped), which a lua_pcall ended with. Returns its code.             [-1, +0, -] */
 static int fill(lua_State *L) { /* in a protected call: error err */
     mw_err_from(L, 1, lua_touserdata(L, 2));
     return 0;
 }
-static int take_error(lua_State *L, struct mw_err *err) {
+static int take_error(lua_State *L, int status, struct mw_err *err) {
     struct mw_err own, *it = err != NULL ? err : &own;
 
     it->code = 0;
@@ -38,6 +38,7 @@ static int take_error(lua_State *L, struct mw_err *err) {
         mw_err_set(it, MW_ENOMEM, NULL, NULL, NULL);
     }
     if (it->code >= 0) it->code = MW_ELUA;
+    if (status == LUA_ERRMEM && it->code == MW_ELUA) mw_err_set(it, MW_ENOMEM, NULL, NULL, NULL); /* not by the script's limit */
     return it->code;
 }
 
@@ -127,6 +128,7 @@ static int register_function(lua_State *L) { /* in a protected call: registering
 int mw_host_register(mw_host *h, const char *name, mw_host_fn *fn, void *ud, struct mw_err *err) {
     struct registering r = {name, fn, ud};
     lua_State *L = mw_host_state(h);
+    int status;
 
     if (name == NULL || !mw_engine_may_name(name))
         return mw_err_set(err, MW_EINVAL, "host register", name, "a name is letters, digits and _, and not one that mw.host has itself");
@@ -134,7 +136,8 @@ int mw_host_register(mw_host *h, const char *name, mw_host_fn *fn, void *ud, str
     if (!lua_checkstack(L, 4)) return mw_err_set(err, MW_ENOMEM, "host register", name, NULL);
     lua_pushcfunction(L, register_function);
     lua_pushlightuserdata(L, &r);
-    return lua_pcall(L, 1, 0, 0) == LUA_OK ? 0 : take_error(L, err);
+    status = lua_pcall(L, 1, 0, 0);
+    return status == LUA_OK ? 0 : take_error(L, status, err);
 }
 
 /* ---- Its arguments ----------------------------------------------------------------------------------------------------------- */
@@ -244,6 +247,7 @@ int mw_arg_value(mw_call *call, int i, mw_view *out) {
     lua_State *L = call->L;
     struct writing w;
     char why[WHY_MAX];
+    int status;
 
     if (!lua_checkstack(L, 4)) return fails(call, MW_ENOMEM, "host", NULL);
     w.err.code = MW_ENOMEM;
@@ -252,10 +256,8 @@ int mw_arg_value(mw_call *call, int i, mw_view *out) {
     if (i >= 1 && i <= call->count) lua_pushvalue(L, i);
     else lua_pushnil(L);
     lua_pushlightuserdata(L, &w);
-    if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-        int rc = take_error(L, &call->err);
-        return rc;
-    }
+    status = lua_pcall(L, 2, 1, 0);
+    if (status != LUA_OK) return take_error(L, status, &call->err);
     if (w.err.code < 0) {
         lua_pop(L, 1);
         tell(&w, why, sizeof why);
@@ -309,7 +311,8 @@ int mw_return_string(mw_call *call, const char *text, size_t len) {
     if (rc < 0) return rc;
     lua_pushcfunction(call->L, push_string);
     lua_pushlightuserdata(call->L, &v);
-    return lua_pcall(call->L, 1, 1, 0) == LUA_OK ? 0 : take_error(call->L, &call->err);
+    rc = lua_pcall(call->L, 1, 1, 0);
+    return rc == LUA_OK ? 0 : take_error(call->L, rc, &call->err);
 }
 
 struct reading {
@@ -331,7 +334,8 @@ int mw_return_value(mw_call *call, const void *msgpack, size_t len) {
     if (rc < 0) return rc;
     lua_pushcfunction(call->L, push_values);
     lua_pushlightuserdata(call->L, &r);
-    if (lua_pcall(call->L, 1, LUA_MULTRET, 0) != LUA_OK) return take_error(call->L, &call->err);
+    rc = lua_pcall(call->L, 1, LUA_MULTRET, 0);
+    if (rc != LUA_OK) return take_error(call->L, rc, &call->err);
     return r.rc < 0 ? r.rc : 0;
 }
 
@@ -371,7 +375,8 @@ static int take_results(lua_State *L) { /* in a protected call: calling */
     struct mw_bytes *out;
     struct writing w;
 
-    if (failed) return lua_error(L); /* to the caller's take_error */
+    if (failed && n == 0) c->rc = mw_err_set(c->err, MW_ENOMEM, "host call", c->name, NULL);
+    if (failed) return n == 0 ? 0 : lua_error(L); /* to the caller's take_error */
     out = mw_scratch_take(L);
     for (int i = 2; i <= n + 1 && c->out != NULL; i++)
         if (mw_engine_write(L, i, out, &w.fault, &w.err) < 0) {
@@ -389,11 +394,13 @@ static int take_results(lua_State *L) { /* in a protected call: calling */
 /* One part of the call, under the limits of a step. */
 static void part(struct calling *c, lua_CFunction fn) {
     lua_State *L = mw_host_state(c->host);
+    int status;
 
     mw_host_in_callback(c->host, 1);
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, c);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) c->rc = take_error(L, c->err);
+    status = lua_pcall(L, 1, 0, 0);
+    if (status != LUA_OK) c->rc = take_error(L, status, c->err);
     mw_host_in_callback(c->host, 0);
 }
 

@@ -291,6 +291,32 @@ TEST(lua_memory_that_ends_at_any_place_is_an_error_and_no_crash) {
     CHECK(failed > 100);
 }
 
+static int nothing(mw_host *h, mw_call *call, void *ud) {
+    (void)h;
+    (void)call;
+    (void)ud;
+    return 0;
+}
+TEST(a_registration_or_a_call_that_no_memory_is_left_for_says_so_and_leaves_the_host_of_use) {
+    struct scarce m = {0, 0, 0};
+    struct mw_config cfg;
+    struct mw_err err;
+    mw_host *h = NULL;
+
+    mw_config_init(&cfg);
+    cfg.alloc = scarce_alloc;
+    cfg.alloc_ud = &m;
+    REQUIRE(mw_host_new(&cfg, &h, NULL) == 0);
+    m = (struct scarce){0, 1, 1000};
+    CHECK_INT(mw_host_register(h, "f", nothing, NULL, &err), MW_ENOMEM);
+    CHECK_INT(mw_host_call(h, "print", "\x01", 1, NULL, &err), MW_ENOMEM);
+    CHECK(err.message[0] != 0);
+    m.to = 0;
+    CHECK_INT(mw_host_register(h, "f", nothing, NULL, &err), 0);
+    CHECK_INT(mw_host_call(h, "type", "\x01", 1, NULL, &err), 0);
+    mw_host_free(h);
+}
+
 static void *interrupt_often(void *ud) {
     for (int i = 0; i < 200; i++) mw_host_interrupt(ud, 9, "enough");
     return NULL;
