@@ -33,7 +33,8 @@ static const char run_text[] =
     "    #!/usr/bin/env -S moonwire run --allow-net\n";
 
 static const char eval_text[] =
-    "Runs CODE. The values of an expression, or what CODE returns, are printed, a table with what is in it. `mw` is there already; ARGS are `...`.\n"
+    "Runs CODE. The values of an expression, or what CODE returns, are printed, a table with what is in it.\n"
+    "`mw` is there already; ARGS are `...`.\n"
     "\n"
     "Examples\n"
     "    moonwire eval '(\"x\"):rep(3)'\n"
