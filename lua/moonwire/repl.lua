@@ -6,12 +6,13 @@ local _, core = ...
 
 local eval = core.module("moonwire.repl_eval")
 local show = core.module("moonwire.repl_show")
+local harmless = core.module("moonwire.inspect_walk").harmless
 local is_err, traceback_of, remember = core.err.is, core.err.traceback_of, core.err.traceback
 local task, fail, raise, options_of = core.task, core.err.fail, core.err.raise, core.arg.options
 local getinfo, pack, unpack, rep = debug.getinfo, table.pack, table.unpack, string.rep
 local pcall, xpcall, setmetatable, collectgarbage = pcall, xpcall, setmetatable, collectgarbage
 local remove = table.remove
-local find, gsub, format = string.find, string.gsub, string.format
+local find, gsub, gmatch, format = string.find, string.gsub, string.gmatch, string.format
 local say, stderr = print, io.stderr
 
 local PROMPT, MORE = "> ", ">> "
@@ -135,7 +136,7 @@ end
 --- A traceback of another task as frames.
 local function frames_of(text)
   local out = {}
-  for at, rest in text:gmatch("\n\t([^\n]-:%d+): in ([^\n]*)") do
+  for at, rest in gmatch(text, "\n\t([^\n]-:%d+): in ([^\n]*)") do
     if not find(at, "^%[moonwire") then
       out[#out + 1] = "at " .. at .. (find(rest, "^main chunk") and "" or ", in " .. gsub(rest, "<.*>", "function"))
     end
@@ -144,7 +145,7 @@ local function frames_of(text)
 end
 
 function Session:report_task(number, name, why, traceback)
-  local what = name and format('task %d "%s"', number, name) or format("task %d", number)
+  local what = name and format('task %d "%s"', number, harmless(name)) or format("task %d", number)
   self:err(self.show:paint("error", what .. " failed") .. "\n" .. self.show:error(why, frames_of(traceback)))
 end
 
@@ -254,7 +255,7 @@ function Session:failed(line, why, at)
   end
   if is_err(why) and why.code == "ECANCELED" then
     local ending = self.leaving or why.message == "exit" or why.message == "the host is shutting down"
-    if not ending then self:note(why.message == "interrupted" and "interrupted" or tostring(why)) end
+    if not ending then self:note(why.message == "interrupted" and "interrupted" or self.show:headline(why)) end
     return
   end
   local own = self.options.terminal and not find(line.text, "\n", 1, true) and line.name or nil

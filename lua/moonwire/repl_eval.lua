@@ -8,7 +8,8 @@ local upvalues, join, get, set = core.repl.upvalues, core.repl.join, core.repl.g
 local load, rep, concat, sort, pack, unpack = load, string.rep, table.concat, table.sort, table.pack, table.unpack
 local sub, find, match = string.sub, string.find, string.match
 
-local MARK = "moonwire_went_on" -- what a piece returns that did not return by itself
+local MARK = "moonwire_went_on" -- the name of what a piece returns that did not return by itself
+local WENT_ON = {} -- and that: a line can say the name, so it leads nowhere
 local INCOMPLETE = "<eof>$"
 
 ---@class moonwire.repl.Locals
@@ -82,7 +83,7 @@ function Locals:compile(text, uses, name, line, tail)
   local whole = "local " .. concat(words, ",") .. "=... return function(...)" .. rep("\n", line) .. " " .. text .. "\n" .. tail .. " end"
   local outer, why = load(whole, name, "t", self.env)
   if not outer then return nil, why end
-  local f = outer(self)
+  local f = outer(WENT_ON)
   local ups = upvalues(f)
   for i = 1, #ups do
     local it = self.held[ups[i]]
@@ -263,7 +264,7 @@ function Locals:run(chunk, name, before)
       return f()
     else
       local got = pack(f())
-      if got.n ~= 1 or not rawequal(got[1], self) then return unpack(got, 1, got.n) end
+      if got.n ~= 1 or not rawequal(got[1], WENT_ON) then return unpack(got, 1, got.n) end
     end
   end
 end
