@@ -121,7 +121,7 @@ static int furnish(lua_State *L) { /* in a protected call: config, whether the s
     const struct mw_config *cfg = lua_touserdata(L, 1);
     int lent = lua_toboolean(L, 2);
 
-    if (lent) mw_doors_open(L);
+    if (lent) mw_doors_open(L), mw_doors_keep(L);
     else mw_doors_furnish(L);
     if (lent) {
         /* its modules are found as they were */

@@ -51,7 +51,7 @@ static const luaL_Reg plain[] = {
     {LUA_UTF8LIBNAME, luaopen_utf8}, {LUA_COLIBNAME, mw_coroutine_open},
 };
 
-static const char core_key, modules_key; /* registry */
+static const char core_key, modules_key, globals_key; /* registry */
 
 /* A door is opened when it is first looked up: an empty script pays for none.                      core.NAME -> table */
 static int open_door(lua_State *L) {
@@ -81,6 +81,8 @@ int mw_module_push(lua_State *L, const char *name) {
     lua_pop(L, 1);
     lua_pushfstring(L, "=[%s]", name);               /* [modules chunkname] */
     if (luaL_loadbufferx(L, it->text, it->len, lua_tostring(L, -1), "t") != LUA_OK) return lua_error(L);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &globals_key) == LUA_TTABLE) (void)lua_setupvalue(L, -2, 1);
+    else lua_pop(L, 1);
     lua_pushstring(L, name);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
     lua_call(L, 2, 1);                               /* [modules chunkname module] */
@@ -121,6 +123,39 @@ void mw_doors_open(lua_State *L) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
 }
 
+/* The table on top, copied: [table] -> [table copy]; of functions only, where `functions`. */
+static void copy_top(lua_State *L, int functions) {
+    lua_newtable(L);                                 /* [table copy] */
+    for (lua_pushnil(L); lua_next(L, -3) != 0; lua_pop(L, 1)) { /* [table copy key value] */
+        if (functions && !lua_isfunction(L, -1)) continue;
+        lua_pushvalue(L, -2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, -5);
+    }
+}
+
+void mw_doors_keep(lua_State *L) {
+    static const char *const libraries[] = {"string", "table", "math", "utf8", "coroutine", "debug", "os", "io"};
+
+    luaL_checkstack(L, 8, NULL);
+    lua_pushglobaltable(L);
+    copy_top(L, 1);                                  /* [_G globals] */
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        lua_pushstring(L, libraries[i]);
+        if (lua_rawget(L, -3) == LUA_TTABLE) {       /* [_G globals library] */
+            copy_top(L, 0);
+            lua_setfield(L, -3, libraries[i]);
+        }
+        lua_pop(L, 1);
+    }
+    lua_pushliteral(L, "package");
+    lua_rawget(L, -3);
+    lua_setfield(L, -2, "package");                  /* the script's, as _G is */
+    lua_insert(L, -2);                               /* [globals _G] */
+    lua_setfield(L, -2, LUA_GNAME);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &globals_key);
+}
+
 int mw_doors_furnish(lua_State *L) {
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         luaL_requiref(L, plain[i].name, plain[i].func, 1);
@@ -128,5 +163,6 @@ int mw_doors_furnish(lua_State *L) {
     }
     mw_doors_open(L);
     mw_std_open(L);
+    mw_doors_keep(L);
     return 0;
 }

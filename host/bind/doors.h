@@ -11,6 +11,10 @@ int mw_doors_furnish(lua_State *L);
 /* The same without Lua's own parts: `core`, and the way to the embedded modules.                  [-0, +0, e] */
 void mw_doors_open(lua_State *L);
 
+/* Keeps Lua's own functions as they are now, for the embedded modules: what a script makes of its globals later is not theirs, however
+ * late they are loaded.                                                                             [-0, +0, m] */
+void mw_doors_keep(lua_State *L);
+
 /* Pushes the module `name` ("moonwire", "moonwire.task", "uv"), loading it on first use; always the same object.
  * Returns 1, or 0 and pushes nothing when there is no such module.                                [-0, +0|1, e] */
 int mw_module_push(lua_State *L, const char *name);

@@ -7,6 +7,7 @@ local task, policy, err, door = core.task, core.policy, core.err, core.repl
 local now, clock = core.sys.now, os.clock
 local concat, sort, min, max = table.concat, table.sort, math.min, math.max
 local match, find, sub, gsub, format = string.match, string.find, string.sub, string.gsub, string.format
+local gmatch, byte = string.gmatch, string.byte
 
 local LOAD_MOST = 64 << 20 -- bytes of a file
 local SHORT = 0.001 -- seconds: code that takes less is run again
@@ -35,7 +36,7 @@ end
 
 local function words(rest)
   local out = {}
-  for word in rest:gmatch("%S+") do out[#out + 1] = word end
+  for word in gmatch(rest, "%S+") do out[#out + 1] = word end
   return out
 end
 
@@ -50,7 +51,7 @@ local function distance(a, b)
     row[0] = i
     for j = 1, #b do
       local above = row[j]
-      row[j] = min(above + 1, row[j - 1] + 1, before + (a:byte(i) == b:byte(j) and 0 or 1))
+      row[j] = min(above + 1, row[j - 1] + 1, before + (byte(a, i) == byte(b, j) and 0 or 1))
       before = above
     end
   end

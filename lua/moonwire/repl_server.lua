@@ -8,6 +8,7 @@ local err, task, arg, log = core.err, core.task, core.arg, core.log
 local net = core.module("moonwire.net") -- gives listeners their serve
 local type, tostring, pcall, select, setmetatable = type, tostring, pcall, select, setmetatable
 local min, max, concat = math.min, math.max, table.concat
+local sub, format = string.sub, string.format
 local now = core.sys.now
 
 local VERSION = 1
@@ -52,7 +53,7 @@ end
 function Peer:show(name, text)
   for from = 1, max(#text, 1), PIECE do
     local last = from + PIECE > #text
-    if not self:tell(name, text:sub(from, from + PIECE - 1), last) then return end
+    if not self:tell(name, sub(text, from, from + PIECE - 1), last) then return end
   end
 end
 
@@ -200,9 +201,9 @@ local function attend(conn, place, o)
     return
   end
   local who = conn:peer() or {}
-  log.write(1, ("attached: uid %s, pid %s"):format(tostring(who.uid), tostring(who.pid)))
+  log.write(1, format("attached: uid %s, pid %s", tostring(who.uid), tostring(who.pid)))
   peer:converse()
-  log.write(1, ("detached: uid %s, pid %s"):format(tostring(who.uid), tostring(who.pid)))
+  log.write(1, format("detached: uid %s, pid %s", tostring(who.uid), tostring(who.pid)))
 end
 
 -- The endpoint --------------------------------------------------------------------------------------------------------------------
@@ -268,7 +269,7 @@ end
 ---@return moonwire.Err? err
 function server.listen(address, opts)
   local o = read_options(opts)
-  if type(address) ~= "string" or address:sub(1, 5) ~= "unix:" then
+  if type(address) ~= "string" or sub(address, 1, 5) ~= "unix:" then
     local subject = type(address) == "string" and address or nil
     err.raise(err.fail("EINVAL", "repl.listen", subject, "only unix:/path: the kernel must tell who connects"))
   end

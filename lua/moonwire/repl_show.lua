@@ -7,7 +7,7 @@ local walk = core.module("moonwire.inspect_walk")
 local eval = core.module("moonwire.repl_eval")
 local is_err, within = core.err.is, core.repl.within
 local concat, min, max = table.concat, math.min, math.max
-local match, sub, gsub, rep, format = string.match, string.sub, string.gsub, string.rep, string.format
+local match, sub, gsub, gmatch, rep, format = string.match, string.sub, string.gsub, string.gmatch, string.rep, string.format
 local rawget, type, tostring = rawget, type, tostring
 
 local ITEMS = 40 -- entries of a table that are shown at once
@@ -184,7 +184,7 @@ function Show:syntax(text, why, name, before, many)
   local line, column, what = eval.place(text, why)
   if not line then return self:paint("error", "syntax error: " .. walk.harmless(why)) end
   local shown, at = nil, 1
-  for one in (text .. "\n"):gmatch("(.-)\n") do
+  for one in gmatch(text .. "\n", "(.-)\n") do
     if at == line then shown = one end
     at = at + 1
   end
@@ -248,9 +248,9 @@ function Show:wrap(text, indent)
     out[#out + 1] = (#out > 0 and rep(" ", indent or 0) or "") .. concat(line, " ")
     line, used = {}, indent or 0
   end
-  for paragraph in (text .. "\n\n"):gmatch("(.-)\n%s*\n") do
+  for paragraph in gmatch(text .. "\n\n", "(.-)\n%s*\n") do
     if #out > 0 then out[#out + 1] = "" end
-    for word in paragraph:gmatch("%S+") do
+    for word in gmatch(paragraph, "%S+") do
       if #line > 0 and used + #word > wide then flush() end
       line[#line + 1] = word
       used = used + #word + 1

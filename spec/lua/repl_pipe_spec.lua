@@ -34,6 +34,18 @@ describe("the prompt without a terminal", function()
     assert.same({ 0, "", "" }, { repl("").code, repl("").stdout, repl("").stderr })
   end)
 
+  it("works with Lua's own functions, whatever becomes of the script's", function()
+    for _, loss in ipairs { "for name in pairs(_G) do _G[name] = nil end",
+      "for _, lib in ipairs { string, table, math, utf8, io, os, debug, coroutine } do for name in pairs(lib) do lib[name] = nil end end",
+      "pcall, setmetatable, type, tostring = error, error, error, error" } do
+      local r = repl(loss .. "\n{ a = 'grün', 2 }\nx = )\nq.w = 1\n.tasks\n.top\n.help top\n.doc process.run\n.time 1 + 1\n.bg 1\n4.5\n")
+      assert.truthy(r.stdout:find('{ 2, a = "grün" }', 1, true), r.stdout)
+      assert.truthy(r.stdout:find("4.5\n", 1, true), r.stdout)
+      assert.truthy(r.stderr:find("unexpected symbol near ')'", 1, true), r.stderr)
+      assert.falsy(r.stderr:find("[moonwire", 1, true), r.stderr)
+    end
+  end)
+
   it("takes a line of some MiB", function()
     local long = ("x"):rep(3 << 20)
     local r = repl("#'" .. long .. "'\n'after'")
