@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "front/repl_edit_parts.h"
 
 #define KEY_CLEAR 3                 /* what a signal of Ctrl-C becomes for libedit */
+#define KEY_END 4                   /* Ctrl-D */
 
 /* ---- libedit's side ------------------------------------------------------------------------------------------------------------- */
 
@@ -128,6 +130,7 @@ int mw_edit_byte(mw_edit *e, unsigned char *out) {
             continue;
         case MW_EDIT_KEY: {
             ssize_t n = read(e->in, out, 1); /* one: what follows a line is whoever's reads the terminal next */
+            if (n == 1 && e->ahead > 0 && (e->ahead--, *out == '\0')) *out = KEY_END;
             if (n == 1) return 1;
             if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
             break;
@@ -142,6 +145,7 @@ int mw_edit_byte(mw_edit *e, unsigned char *out) {
 /* What is there before the first key: the mode that libedit has set is known now, and the line is on the screen. */
 static void begin_line(mw_edit *e) {
     e->raw_known = tcgetattr(e->in, &e->raw) == 0;
+    if (ioctl(e->in, FIONREAD, &e->ahead) < 0) e->ahead = 0; /* in whole lines a Ctrl-D was an end, which is a NUL now */
     fflush(e->file_out);
     e->drawn = 1;
     if (e->fill.len > 0) {

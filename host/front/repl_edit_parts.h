@@ -67,6 +67,7 @@ struct mw_edit {
     struct mw_completions answer;
     size_t asked_at;
     int clearing;                   /* Ctrl-C came: libedit gets nothing else until it has heeded it */
+    int ahead;                                  /* bytes that were typed before this line began, and not read yet */
     int raw_known, drawn, hidden, clean;        /* clean: the cursor is known to stand at the beginning of a row */
     unsigned width, height;
     uint64_t flushed_ms;

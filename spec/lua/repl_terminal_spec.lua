@@ -126,6 +126,15 @@ describe("the prompt on a terminal", function()
     assert.equal(0, leave(screen))
   end)
 
+  it("leaves at a Ctrl-D that was typed while a line ran, and runs the lines before it", function()
+    local screen <close> = start()
+    type_line(screen, "ev = mw.task.event(); print 'runs'; mw.task.spawn(function() mw.task.sleep(0.3) ev:set() end); ev:wait()")
+    screen:expect "\nruns"
+    screen:write("print 'typed ahead'\r" .. CTRL_D)
+    screen:expect "\ntyped ahead"
+    assert.equal(0, screen:finish().code)
+  end)
+
   it("cancels the line that runs at Ctrl-C, also one that never waits", function()
     local screen <close> = start { "-A" }
     type_line(screen, "print 'waits'; mw.task.wait()")
