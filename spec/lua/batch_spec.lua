@@ -348,6 +348,6 @@ describe("a million messages in batches", function()
     end
     sender:join()
     assert.equal(N, got)
-    assert.truthy(peak - middle < 1024, ("%d pages more"):format(peak - middle))
+    assert.truthy(peak - middle < 4096, ("%d pages more"):format(peak - middle)) -- 18 bytes a message
   end)
 end)

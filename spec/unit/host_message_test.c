@@ -192,7 +192,7 @@ TEST(as_many_as_the_queue_holds_may_be_posted_before_the_first_step) {
                " mw.host.on('n', function() print(n) end)");
     while (post_integer(h, "x", n) == 0) n++;
     CHECK_INT(n, 1024);
-    for (int i = 0; i < 40; i++) CHECK_INT(mw_host_step(h, 1000, NULL, NULL), 0); /* the script is cut before it asks */
+    for (int i = 0; i < 400; i++) CHECK_INT(mw_host_step(h, 1000, NULL, NULL), 0); /* the script is cut before it asks */
     mw_host_post(h, "n", NULL, 0, NULL);
     steps(h, 2);
     CHECK_STR(s.print, "1024\n");

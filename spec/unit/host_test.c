@@ -213,7 +213,7 @@ TEST(cleanup_runs_when_a_host_is_freed) {
     REQUIRE(h != NULL);
     load(h, "local t = require('moonwire').task\n"
             "local x <close> = setmetatable({}, {__close = function() t.shield(function() t.sleep(0.001) end) print('closed') end}) t.wait()");
-    mw_host_step(h, 1000, NULL, NULL);
+    mw_host_step(h, 0, NULL, NULL);
     mw_host_free(h);
     CHECK(strcmp(s.print, "closed\n") == 0);
 }
@@ -257,7 +257,7 @@ TEST(an_interrupt_from_another_thread_ends_a_sleeping_host) {
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
     load(h, "require('moonwire').task.wait()");
-    mw_host_step(h, 1000, NULL, NULL);
+    mw_host_step(h, 0, NULL, NULL);
     REQUIRE(pthread_create(&thread, NULL, interrupt, h) == 0);
     mw_host_run(h, &status, NULL);
     pthread_join(thread, NULL);

@@ -61,7 +61,7 @@ static int begin(struct front *f, int terminal) {
     if (mw_host_post(f->h, "repl.options", f->args.at, f->args.len, &err) != 0) return printf("# %s\n", err.message), 0;
     mw_buf_clear(&f->args);
     if (mw_host_start_module(f->h, "moonwire.repl", "main", &err) != 0) return printf("# %s\n", err.message), 0;
-    for (int i = 0; i < 3; i++) mw_host_step(f->h, 1000, NULL, NULL);
+    for (int i = 0; i < 3; i++) mw_host_step(f->h, 0, NULL, NULL);
     return 1;
 }
 static void end(struct front *f) {
@@ -132,12 +132,12 @@ TEST(a_line_that_waits_is_cancelled_or_goes_behind) {
     REQUIRE(begin(&f, 1));
     f.print[0] = 0;
     CHECK_STR(call(&f, "repl.submit", "mw.task.wait()"), "run");
-    mw_host_step(f.h, 1000, NULL, NULL);
+    mw_host_step(f.h, 0, NULL, NULL);
     CHECK_STR(call(&f, "repl.cancel", NULL), "true");
     until_done(&f);
     CHECK_STR(f.print, "interrupted\n");
     CHECK_STR(call(&f, "repl.submit", "mw.task.wait()"), "run");
-    mw_host_step(f.h, 1000, NULL, NULL);
+    mw_host_step(f.h, 0, NULL, NULL);
     CHECK_STR(call(&f, "repl.background", NULL), "true");
     CHECK_INT(f.done, 2);
     line(&f, "'here'");
@@ -236,10 +236,10 @@ TEST(a_host_that_is_freed_under_a_session_leaks_nothing) {
 
     REQUIRE(begin(&f, 0));
     CHECK_STR(call(&f, "repl.submit", "mw.task.wait()"), "run");
-    mw_host_step(f.h, 1000, NULL, NULL);
+    mw_host_step(f.h, 0, NULL, NULL);
     end(&f);
     REQUIRE(begin(&f, 0));
     CHECK_STR(call(&f, "repl.submit", "while true do mw.task.pass() end"), "run");
-    mw_host_step(f.h, 1000, NULL, NULL);
+    mw_host_step(f.h, 0, NULL, NULL);
     end(&f);
 }
