@@ -162,8 +162,12 @@ int mw_stream_push_out(mw_stream *s) {
 
 void mw_stream_on_writable(mw_stream *s) {
     /* Interest is given up only when there was nothing to do, so that a busy writer does not change it each time. */
-    if (mw_stream_waits(s) == 0) s->want_write = 0;
-    else mw_stream_push_out(s);
+    if (mw_stream_waits(s) > 0) {
+        mw_stream_push_out(s);
+    } else {
+        s->want_write = 0;
+        if (s->secure != NULL) after_push(s, 0, 0); /* reading, which answers, may have sent the rest: who waits for that is not told there */
+    }
     if (mw_stream_waits(s) == 0) s->stirred = 1;
     if (!s->retired || mw_stream_waits(s) > 0) return;
     if (s->werr != 0) mw_stream_lost(s, mw_err_words(s->werr));

@@ -96,6 +96,6 @@ TEST(hosts_on_many_threads_do_not_meet) {
     for (int i = 0; i < THREADS; i++) {
         pthread_join(lanes[i].thread, NULL);
         CHECK_INT(lanes[i].bad, 0);
-        pthread_mutex_destroy(&lanes[i].lock);
     }
+    for (int i = 0; i < THREADS; i++) pthread_mutex_destroy(&lanes[i].lock);
 }
