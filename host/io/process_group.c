@@ -86,12 +86,14 @@ static void warden_died(void *ud) {
 
 /* Where there can be none (an exec-less memfd policy, a system without it) children run on without, and it is said once. */
 int mw_groups_warden(struct mw_processes *all, const char *op, struct mw_err *err) {
+    struct mw_warden_dir dir;
     struct mw_err why;
-    int i, rc;
+    int i, rc, home = mw_process_home_where(all->host, &dir);
 
-    if (!all->use_warden || mw_warden_running(all->warden)) return 0;
-    mw_groups_warden_lost(all);
-    rc = mw_warden_open(mw_host_loop(all->host), op, warden_died, all, &all->warden, &why);
+    if (!all->use_warden || (mw_warden_running(all->warden) && all->warden_home == home)) return 0;
+    mw_groups_warden_lost(all);                      /* one that does not know of the private directory goes, too */
+    all->warden_home = home;
+    rc = mw_warden_open(mw_host_loop(all->host), home ? &dir : NULL, op, warden_died, all, &all->warden, &why);
     if (rc == -EMFILE || rc == -ENFILE || rc == MW_ENOMEM || rc == -EAGAIN) {
         if (err != NULL) *err = why;
         return rc;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "io/process_parts.h"
+#include "io/warden.h"
 #include "policy/grant.h"
 
 #define ENTRIES_MAX 1000000u          /* that one removal takes away */
@@ -213,6 +214,16 @@ static struct home *home_new(mw_host *h) {
     }
     mw_host_adopt(h, &it->handle, at_teardown);
     return it;
+}
+
+int mw_process_home_where(mw_host *h, struct mw_warden_dir *out) {
+    const struct home *it = home_of(h);
+
+    if (it == NULL || it->fd < 0) return 0;
+    out->base = it->base;
+    out->self = it->fd;
+    out->leaf = it->leaf;
+    return 1;
 }
 
 int mw_process_home_in(mw_host *h, int dir, struct mw_err *err) {

@@ -24,7 +24,7 @@ struct mw_processes {
     int program_fd;           /* of a moonwire program, or -1 */
     char *program, *script_dir;
     uint64_t child_files;
-    int use_warden, warned, warden_deaths;
+    int use_warden, warned, warden_deaths, warden_home;     /* warden_home: the one that runs knows of the private directory */
     mw_warden *warden;
     _Atomic pid_t groups[GROUPS];     /* 0: free; read by signal handlers */
     unsigned char orphan[GROUPS];     /* its leader was reaped */
@@ -152,7 +152,9 @@ void mw_limits_sweep(struct mw_processes *all);  /* control groups that have bec
 void mw_limits_end(struct mw_processes *all);    /* all of them, with whoever is left in them */
 
 /* process_home.c */
+struct mw_warden_dir;
 void mw_process_home_end(mw_host *h);            /* removed, if there is one */
+int mw_process_home_where(mw_host *h, struct mw_warden_dir *out);     /* 1: there is one, and it lies there (lent) */
 
 /* process_script.c */
 int mw_launch_script(struct launch *l);

@@ -3,6 +3,8 @@
 #include "io/warden.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -74,22 +76,26 @@ static void on_end(struct mw_child *c) {
     if (w->died != NULL) w->died(w->ud);
 }
 
-/* Runs `exec_fd` with the pipe as its descriptor 0 and nothing else. */
-static int run(uv_loop_t *loop, mw_warden *w, int exec_fd, int pipe_end, const char *op, struct mw_err *err) {
-    char name[] = "moonwire-warden";
-    char *argv[] = { name, NULL }, *envp[] = { NULL };
+/* Runs `exec_fd` with the pipe as its descriptor 0, the directory that holds the private one as 1, that one as 2 and its name as
+ * argument, and nothing else. */
+static int run(uv_loop_t *loop, mw_warden *w, int exec_fd, int pipe_end, const struct mw_warden_dir *dir, const char *op, struct mw_err *err) {
+    char name[] = "moonwire-warden", leaf[NAME_MAX + 1];
+    char *argv[] = { name, dir != NULL ? leaf : NULL, NULL }, *envp[] = { NULL };
+    int fds[3] = { pipe_end, dir != NULL ? dir->base : -1, dir != NULL ? dir->self : -1 };
     struct mw_spawn s = { .op = op, .path = name, .cwd_fd = -1, .warden_fd = -1 };
 
+    if (dir != NULL) snprintf(leaf, sizeof leaf, "%s", dir->leaf);
     s.exec_fd = exec_fd;
     s.argv = argv;
     s.envp = envp;
-    s.fds = &pipe_end;
-    s.count = 1;
+    s.fds = fds;
+    s.count = dir != NULL ? 3 : 1;
     s.flags = MW_SPAWN_SESSION;
     return mw_child_start(loop, &s, &w->child, NULL, on_end, err);
 }
 
-int mw_warden_open(uv_loop_t *loop, const char *op, void (*died)(void *ud), void *ud, mw_warden **out, struct mw_err *err) {
+int mw_warden_open(uv_loop_t *loop, const struct mw_warden_dir *dir, const char *op, void (*died)(void *ud), void *ud, mw_warden **out,
+                   struct mw_err *err) {
     int ends[2] = { -1, -1 }, fd = -1, rc;
     mw_warden *w = calloc(1, sizeof *w);
 
@@ -111,7 +117,7 @@ int mw_warden_open(uv_loop_t *loop, const char *op, void (*died)(void *ud), void
     }
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     w->fd = ends[1];
-    rc = run(loop, w, fd, ends[0], op, err);
+    rc = run(loop, w, fd, ends[0], dir, op, err);
     close(fd);
     close(ends[0]);
     if (rc < 0) {
@@ -126,8 +132,10 @@ int mw_warden_open(uv_loop_t *loop, const char *op, void (*died)(void *ud), void
 
 #else
 
-int mw_warden_open(uv_loop_t *loop, const char *op, void (*died)(void *ud), void *ud, mw_warden **out, struct mw_err *err) {
+int mw_warden_open(uv_loop_t *loop, const struct mw_warden_dir *dir, const char *op, void (*died)(void *ud), void *ud, mw_warden **out,
+                   struct mw_err *err) {
     (void)loop;
+    (void)dir;
     (void)died;
     (void)ud;
     *out = NULL;

@@ -1,4 +1,5 @@
-/* The warden: a tiny program of ours, in a session of its own, that ends our children's groups when we are gone, even by -9.
+/* The warden: a tiny program of ours, in a session of its own, that ends our children's groups when we are gone, even by -9, and removes the
+ * private directory that they had.
  * Knows: io/spawn.h. Never: a program's name, a policy; the program itself (warden_main.c) knows nothing but its pipe. */
 #ifndef MW_IO_WARDEN_H
 #define MW_IO_WARDEN_H
@@ -24,10 +25,17 @@ enum mw_warden_op {
 
 typedef struct mw_warden mw_warden;
 
+/* The private directory, open as `self`: `leaf` in the open directory `base`. Lent while mw_warden_open runs. */
+struct mw_warden_dir {
+    int base, self;
+    const char *leaf;
+};
+
 /* Starts one. Given: end it with mw_warden_close. -ENOSYS where there is none (not Linux), or a code.
+ * dir: what it removes, with all that is in it, after the last child of a host that is gone; may be NULL
  * died: called with ud if it ends by itself (somebody killed it); it may close it and open another; may be NULL */
-int mw_warden_open(uv_loop_t *loop, const char *op, void (*died)(void *ud), void *ud, mw_warden **out, struct mw_err *err);
-/* Ends it without a look at the groups (the host ends them itself, or tells another warden); waits until it is reaped, which
+int mw_warden_open(uv_loop_t *loop, const struct mw_warden_dir *dir, const char *op, void (*died)(void *ud), void *ud, mw_warden **out, struct mw_err *err);
+/* Ends it without a look at the groups and the directory (the host ends them itself, or tells another warden); waits until it is reaped, which
  * is at once. NULL is fine. */
 void mw_warden_close(mw_warden *w);
 /* 0 once it has died by itself or been killed. NULL is fine. */

@@ -81,6 +81,23 @@ describe("a host that ends", function()
     assert.equal("KILL", child:wait().signal)
   end)
 
+  it("by KILL leaves nothing of the private folder of its confined programs", function()
+    if not process.run({ "true" }).rusage then return pending "uv_spawn confines no program" end
+    local tmp <close> = assert(fs.tempdir())
+    local child <close>, line = host([[
+      local a = mw.process.spawn { "sleep", "1000" } -- its warden knows of no folder
+      local b = mw.process.spawn { "sh", "-c", "mkdir $TMPDIR/a; echo >$TMPDIR/a/file; echo ready; exec sleep 1000", sandbox = {} }
+      mw.task.wait()
+    ]], { env = { TMPDIR = tmp.path } })
+    assert.equal("ready", line)
+    assert.equal(1, #fs.list(tmp.path))
+    child:kill "KILL"
+    assert.equal("", all_gone(child))
+    local deadline = mw.time.now() + 20
+    while #fs.list(tmp.path) > 0 and mw.time.now() < deadline do task.sleep(0.01) end
+    assert.same({}, fs.list(tmp.path))
+  end)
+
   it("by KILL leaves nobody behind after its warden was killed either", function()
     local child <close>, line = host [[
       local c = assert(mw.process.spawn { "sleep", "1000" })

@@ -66,7 +66,7 @@ until not next(left) or mw.time.now() > deadline
 
 for pid, line in pairs(left) do print("process " .. pid .. " " .. line) end
 for _, file in ipairs(names("/dev/shm")) do print("shared memory " .. file) end
-if ending ~= "KILL" then -- README: a host that is killed leaves its private folder behind
+if ending ~= "KILL" then -- README: a host that is killed leaves the temporary directories of its script behind
   for _, file in ipairs(names(mw.env.TMPDIR .. "/tmp")) do print("file " .. file) end
 end
 print("ended with " .. (result.signal or result.code))

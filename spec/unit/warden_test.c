@@ -56,14 +56,14 @@ static int gone(pid_t pid) {
 }
 
 /* A forked copy of us: starts a warden and children as `texts` say, tells their numbers, then waits for the knife. */
-static void be_a_host(const char *const *texts, int tell, int out) {
+static void be_a_host(const char *const *texts, const struct mw_warden_dir *dir, int tell, int out) {
     uv_loop_t loop;
     struct mw_child child[4];
     mw_warden *w = NULL;
     pid_t pids[5] = { 0 };
     int i;
 
-    if (uv_loop_init(&loop) != 0 || mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL) != 0) _exit(1);
+    if (uv_loop_init(&loop) != 0 || mw_warden_open(&loop, dir, "process run", NULL, NULL, &w, NULL) != 0) _exit(1);
     pids[0] = mw_warden_pid(w);
     for (i = 0; texts[i] != NULL; i++) {
         if (spawn_shell(&loop, &child[i], w, texts[i], out) != 0) _exit(2);
@@ -73,18 +73,21 @@ static void be_a_host(const char *const *texts, int tell, int out) {
     for (;;) pause();
 }
 
-static pid_t fork_host(const char *const *texts, pid_t pids[5], int out) {
+static pid_t fork_host_in(const char *const *texts, const struct mw_warden_dir *dir, pid_t pids[5], int out) {
     int tell[2];
     pid_t host;
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);                 /* orphans come to us, so that their end can be seen */
     REQUIRE(pipe2(tell, O_CLOEXEC) == 0);
     host = fork();
-    if (host == 0) be_a_host(texts, tell[1], out);
+    if (host == 0) be_a_host(texts, dir, tell[1], out);
     close(tell[1]);
     REQUIRE(read(tell[0], pids, 5 * sizeof *pids) == (ssize_t)(5 * sizeof *pids));
     close(tell[0]);
     return host;
+}
+static pid_t fork_host(const char *const *texts, pid_t pids[5], int out) {
+    return fork_host_in(texts, NULL, pids, out);
 }
 
 TEST(a_host_killed_by_9_leaves_no_child_and_no_warden) {
@@ -99,6 +102,70 @@ TEST(a_host_killed_by_9_leaves_no_child_and_no_warden) {
     CHECK(gone(pids[2]));
     CHECK(gone(pids[0]));
     CHECK(kill(-pids[2], 0) < 0 && errno == ESRCH);
+}
+
+/* A private directory as children leave it: deep, of every mode, with links that lead out. Returns the directory that it lies in. */
+static int fill_private(const char *base) {
+    char text[1024];
+
+    snprintf(text, sizeof text,
+             "set -e; mkdir -p '%s/private' '%s/outside'; cd '%s'; echo kept >outside/file; cd private; ln -s ../outside out; ln -s ../outside/file one; "
+             "mkdir -p shut/in .hidden; echo x >shut/in/f; chmod 0 shut/in shut; i=0; while [ $i -lt 300 ]; do echo >f$i; i=$((i+1)); done; mkfifo fifo; "
+             "i=0; while [ $i -lt 80 ]; do mkdir d; cd -P d; echo >f; i=$((i+1)); done", base, base, base);
+    REQUIRE(system(text) == 0);
+    return open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+TEST(a_host_killed_by_9_leaves_no_private_directory_and_nothing_outside_it_is_touched) {
+    const char *texts[] = { "exec sleep 1000", NULL };
+    char base[] = "/tmp/mw-warden-XXXXXX", text[64] = "";
+    struct mw_warden_dir dir = { -1, -1, "private" };
+    pid_t pids[5], host;
+    int fd;
+
+    REQUIRE(mkdtemp(base) != NULL);
+    dir.base = fill_private(base);
+    REQUIRE(dir.base >= 0);
+    dir.self = openat(dir.base, "private", O_PATH | O_CLOEXEC);
+    host = fork_host_in(texts, &dir, pids, -1);
+    CHECK_INT(faccessat(dir.base, "private/f1", F_OK, 0), 0);
+    kill(host, SIGKILL);
+    reap_all();
+    CHECK(gone(pids[0]));
+    CHECK(faccessat(dir.base, "private", F_OK, 0) < 0 && errno == ENOENT);
+    fd = openat(dir.base, "outside/file", O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && read(fd, text, sizeof text - 1) == 5);
+    CHECK_STR(text, "kept\n");
+    close(fd);
+    CHECK_INT(unlinkat(dir.base, "outside/file", 0), 0);
+    CHECK_INT(unlinkat(dir.base, "outside", AT_REMOVEDIR), 0);
+    close(dir.base);
+    close(dir.self);
+    CHECK_INT(rmdir(base), 0);
+}
+
+TEST(what_somebody_has_put_in_the_place_of_the_private_directory_is_not_emptied) {
+    const char *texts[] = { "exec sleep 1000", NULL };
+    char base[] = "/tmp/mw-warden-XXXXXX";
+    struct mw_warden_dir dir = { -1, -1, "private" };
+    pid_t pids[5], host;
+
+    REQUIRE(mkdtemp(base) != NULL);
+    dir.base = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(dir.base >= 0 && mkdirat(dir.base, "private", 0700) == 0);
+    dir.self = openat(dir.base, "private", O_PATH | O_CLOEXEC);
+    host = fork_host_in(texts, &dir, pids, -1);
+    REQUIRE(renameat(dir.base, "private", dir.base, "moved") == 0 && mkdirat(dir.base, "private", 0700) == 0);
+    REQUIRE(mkdirat(dir.base, "private/theirs", 0700) == 0);
+    kill(host, SIGKILL);
+    reap_all();
+    CHECK(gone(pids[0]));
+    CHECK_INT(unlinkat(dir.base, "private/theirs", AT_REMOVEDIR), 0);
+    CHECK_INT(unlinkat(dir.base, "private", AT_REMOVEDIR), 0);
+    CHECK_INT(unlinkat(dir.base, "moved", AT_REMOVEDIR), 0);
+    close(dir.base);
+    close(dir.self);
+    CHECK_INT(rmdir(base), 0);
 }
 
 TEST(a_child_that_ignores_TERM_is_killed_after_the_grace) {
@@ -146,7 +213,7 @@ TEST(a_warden_that_is_closed_is_reaped_and_ends_nobody) {
     pid_t warden;
 
     REQUIRE(uv_loop_init(&loop) == 0);
-    REQUIRE(mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL) == 0);
+    REQUIRE(mw_warden_open(&loop, NULL, "process run", NULL, NULL, &w, NULL) == 0);
     warden = mw_warden_pid(w);
     REQUIRE(spawn_shell(&loop, &child, w, "exec sleep 1000", -1) == 0);
     CHECK_INT(mw_warden_running(w), 1);
@@ -167,7 +234,7 @@ TEST(a_dead_warden_stops_the_next_spawn_before_it_runs) {
     mw_warden *w = NULL;
 
     REQUIRE(uv_loop_init(&loop) == 0);
-    REQUIRE(mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL) == 0);
+    REQUIRE(mw_warden_open(&loop, NULL, "process run", NULL, NULL, &w, NULL) == 0);
     kill(mw_warden_pid(w), SIGKILL);
     uv_timer_init(&loop, &hold);
     uv_timer_start(&hold, on_timer, 10, 10);
@@ -189,7 +256,7 @@ TEST(a_warden_does_not_listen_to_TERM) {
     int i;
 
     REQUIRE(uv_loop_init(&loop) == 0);
-    REQUIRE(mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL) == 0);
+    REQUIRE(mw_warden_open(&loop, NULL, "process run", NULL, NULL, &w, NULL) == 0);
     for (i = 0; i < 3; i++) CHECK_INT(mw_warden_tell(w, MW_WARDEN_LEFT, 1), 0);   /* it has begun: it reads */
     kill(mw_warden_pid(w), SIGTERM);
     uv_run(&loop, UV_RUN_NOWAIT);
@@ -206,7 +273,7 @@ TEST(there_is_no_warden_here) {
     mw_warden *w = NULL;
 
     REQUIRE(uv_loop_init(&loop) == 0);
-    CHECK_INT(mw_warden_open(&loop, "process run", NULL, NULL, &w, NULL), -ENOSYS);
+    CHECK_INT(mw_warden_open(&loop, NULL, "process run", NULL, NULL, &w, NULL), -ENOSYS);
     uv_loop_close(&loop);
 }
 
