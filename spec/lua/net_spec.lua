@@ -11,11 +11,7 @@ local function pair(address, listen, connect)
   return here, there, srv
 end
 
-local function descriptors()
-  local n = 0
-  for _ in ipairs(assert(mw.fs.list("/proc/self/fd"))) do n = n + 1 end
-  return n
-end
+local descriptors = dofile "spec/support/descriptors.lua"
 
 local function has_ipv6()
   local srv = net.listen("tcp://[::1]:0")

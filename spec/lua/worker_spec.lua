@@ -427,7 +427,9 @@ describe("a worker's rights", function()
     local result = run({ "-A" }, [[
       local function counts()
         local fds, threads = 0, 0
-        for _ in pairs(assert(mw.fs.list "/proc/self/fd")) do fds = fds + 1 end
+        for _, fd in ipairs(assert(mw.fs.list "/proc/self/fd")) do -- the loop opens a clock for itself when it has slept often
+          if require("uv").fs_readlink("/proc/self/fd/" .. fd) ~= "anon_inode:[timerfd]" then fds = fds + 1 end
+        end
         for _ in pairs(assert(mw.fs.list "/proc/self/task")) do threads = threads + 1 end
         return fds, threads
       end
