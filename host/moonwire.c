@@ -220,9 +220,10 @@ static void end_trace(struct assembly *a) {
     mw_stdio_write(STDERR_FILENO, "\n", 1);
 }
 
-/* What is free to read: Lua modules beside the main script, and those of the system. */
+/* What is free to read: Lua modules beside the main script, and those of the system: of the whole tree, since Debian keeps one file
+ * for all versions of Lua and links to it from 5.4's folder. */
 static int free_modules(mw_policy *p, const char *script_path, struct mw_err *err) {
-    static const char *const system_dirs[] = {"/usr/local/share/lua/5.4", "/usr/share/lua/5.4"};
+    static const char *const system_dirs[] = {"/usr/local/share/lua", "/usr/share/lua"};
     char dir[PATH_MAX];
     const char *slash = script_path != NULL ? strrchr(script_path, '/') : NULL;
     int rc = 0;

@@ -143,15 +143,18 @@ static int search_lua(lua_State *L) {
     return 1;
 }
 
-static int search_native(lua_State *L) {
+/* root: the module is looked for in the library of its first word, as Lua's last searcher does. */
+static int search_library(lua_State *L, int root) {
     const char *name = mw_param_text(L, 1, "require", "the module's name", NAME_BYTES, NULL), *path, *file, *mark;
     mw_policy *p = mw_host_policy(mw_host_of(L));
     luaL_Buffer b;
     int tried = 0;
 
+    if (root && strchr(name, '.') == NULL) return 0;
     lua_settop(L, 1);
     path = path_field(L, "cpath");
-    push_slashed(L, name);
+    if (root) lua_pushlstring(L, name, strcspn(name, "."));
+    else push_slashed(L, name);
     mark = strchr(name, '-');                                   /* "v2-mod" is found as such, and opened as mod */
     luaL_gsub(L, mark != NULL ? mark + 1 : name, ".", "_");
     lua_pushfstring(L, "luaopen_%s", lua_tostring(L, -1));
@@ -170,6 +173,10 @@ static int search_native(lua_State *L) {
             lua_insert(L, -2);
             return 2;
         }
+        if (rc == 0 && root) {
+            lua_pushfstring(L, "no module '%s' in file '%s'", name, file);
+            return 1;
+        }
         if (rc == 0) return luaL_error(L, "error loading module '%s' from file '%s':\n\tit has no function %s", name, file, lua_tostring(L, 4));
         if (rc == -ENOEXEC || rc == MW_ENOMEM) return mw_raise(L, &err);
         if (rc == MW_EDENIED && mw_os_native_exists(file)) note_denied(L, &err, 1);
@@ -179,6 +186,13 @@ static int search_native(lua_State *L) {
     }
     luaL_pushresult(&b);
     return 1;
+}
+
+static int search_native(lua_State *L) {
+    return search_library(L, 0);
+}
+static int search_root(lua_State *L) {
+    return search_library(L, 1);
 }
 
 /* searchpath(name, path [, sep [, rep]]) -> file name | nil, what was looked at                                        [-0, +1|2, e] */
@@ -358,7 +372,7 @@ void mw_std_set_script_dir(lua_State *L, const char *dir) {
 }
 
 int mw_std_open_package(lua_State *L) {
-    static const lua_CFunction searchers[] = {search_preload, search_lua, search_native};
+    static const lua_CFunction searchers[] = {search_preload, search_lua, search_native, search_root};
 
     luaL_newmetatable(L, TYPE);
     lua_pushcfunction(L, loading_end);
@@ -369,8 +383,8 @@ int mw_std_open_package(lua_State *L) {
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
     lua_createtable(L, 0, 8);                                   /* [package] */
-    lua_createtable(L, 3, 0);
-    for (int i = 0; i < 3; i++) {
+    lua_createtable(L, 4, 0);
+    for (int i = 0; i < 4; i++) {
         lua_pushvalue(L, -2);
         lua_pushcclosure(L, searchers[i], 1);
         lua_rawseti(L, -2, i + 1);

@@ -5,13 +5,16 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TEXT_MAX (64u << 20)     /* bytes of a module's or a chunk's text */
+#define NATIVE_NAME 320          /* bytes of the name that the loader gets: two for each bit of an identity, and the rest */
 
 int mw_os_remove(mw_policy *p, const char *path, struct mw_err *err) {
     struct mw_place at;
@@ -139,17 +142,45 @@ int mw_os_read_text(mw_policy *p, const char *path, int module, const char *op, 
     return rc;
 }
 
+/* The loader takes a name that it has seen for the file that it has, and numbers of descriptors come again: so the file's identity
+ * stands in the name too, a bit at a time as "./" or "/", which the kernel passes over. */
+static void native_name(int fd, const struct stat *st, char out[NATIVE_NAME]) {
+    const uint64_t id[] = {(uint64_t)st->st_dev, (uint64_t)st->st_ino};
+    size_t n = (size_t)snprintf(out, NATIVE_NAME, "/proc/self/fd/");
+
+    for (size_t i = 0; i < sizeof id / sizeof *id; i++)
+        for (int bit = 63; bit >= 0; bit--) {
+            if (id[i] >> bit & 1) out[n++] = '.';
+            out[n++] = '/';
+        }
+    snprintf(out + n, NATIVE_NAME - n, "%d", fd);
+}
+
+/* What the loader says of the file, without its name for it. */
+static const char *without(const char *text, const char *name) {
+    size_t len = strlen(name);
+
+    if (text == NULL) return NULL;
+    return strncmp(text, name, len) == 0 && strncmp(text + len, ": ", 2) == 0 ? text + len + 2 : text;
+}
+
 int mw_os_load_native(mw_policy *p, const char *path, const char *symbol, void **fn, struct mw_err *err) {
     struct mw_place at;
-    char name[MW_PLACE_NAME];
+    struct stat st;
+    char name[NATIVE_NAME];
     void *lib;
     int rc = mw_permit_path(p, 1u << MW_FFI, path, MW_AT_OBJECT, "require", &at, err);
 
     *fn = NULL;
     if (rc < 0) return rc;
-    mw_place_name(&at, name);
+    if (fstat(at.fd, &st) < 0) {
+        rc = mw_err_set(err, -errno, "require", path, NULL);
+        mw_place_close(&at);
+        return rc;
+    }
+    native_name(at.fd, &st, name);
     lib = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    if (lib == NULL) rc = mw_err_set(err, -ENOEXEC, "require", path, dlerror());
+    if (lib == NULL) rc = mw_err_set(err, -ENOEXEC, "require", path, without(dlerror(), name));
     else *fn = dlsym(lib, symbol);
     mw_place_close(&at);
     return rc;

@@ -2,28 +2,47 @@
 --- whose rights are narrow (`moonwire test`: Busted). The modules see the whole of `debug`, read their files and load native
 --- code; the script's globals stay what they are. Knows: what mw_host_preload hands in. Never: runs unless the program asked.
 local _, core = ...
-local assert, error, ipairs, setmetatable = assert, error, ipairs, setmetatable
+local assert, error, ipairs, pcall, require, setmetatable, table, tostring =
+  assert, error, ipairs, pcall, require, setmetatable, table, tostring
 
 local Preload = {}
 
---- A `require` of its own: finds what stock Lua would find, keeps it apart, and runs it in `env`. `_G` is the script's for the
+--- Of a search path what does not depend on where the user stands: a file of the working directory is the script's side.
+local function installed(path)
+  local kept = {}
+  for template in path:gmatch "[^;]+" do
+    if template:sub(1, 1) == "/" then kept[#kept + 1] = template end
+  end
+  return table.concat(kept, ";")
+end
+
+--- The script's own require; whoever asks here expects the text of an error.
+local function by_script(name)
+  local ok, value, extra = pcall(require, name)
+  if not ok then error(tostring(value), 0) end
+  return value, extra
+end
+
+--- A `require` of its own: finds what is installed, keeps it apart, and runs it in `env`. `_G` is the script's for the
 --- modules of `names` (Busted saves and restores it) and `env` for those that they need (Penlight takes its functions there).
+--- What else is asked for once `names` are there (a helper, an output handler) goes by the script's own require, path and rights.
 local function new_require(raw, env, names)
+  local path_lua, path_native = installed(raw.path), installed(raw.cpath)
   local cache = env.loaded
   local private = setmetatable({ _G = env }, { __index = env, __newindex = env })
   local public = {}
   for _, name in ipairs(names) do public[name] = true end
 
   local function from_lua(name)
-    local path, why = raw.searchpath(name, env.package.path)
+    local path, why = raw.searchpath(name, path_lua)
     if not path then return nil, why end
     return assert(raw.loadfile(path, "t", public[name:match("^[^.]+")] and env or private)), path
   end
 
   local function from_native(name)
-    local path, why = raw.searchpath(name, env.package.cpath)
+    local path, why = raw.searchpath(name, path_native)
     local root = name:match("^[^.]+")
-    if not path and root ~= name then path = raw.searchpath(root, env.package.cpath) end
+    if not path and root ~= name then path = raw.searchpath(root, path_native) end
     if not path then return nil, why end
     return assert(raw.loadlib(path, "luaopen_" .. name:gsub("%.", "_"))), path
   end
@@ -34,6 +53,7 @@ local function new_require(raw, env, names)
     local why = path
     if not chunk then
       chunk, path = from_native(name)
+      if not chunk and env.ready then return by_script(name) end
       if not chunk then error(("module '%s' not found:%s%s"):format(name, why, path), 2) end
     end
     local value = chunk(name, path)
@@ -53,17 +73,15 @@ function Preload.load(raw, names)
   env.debug = raw.debug
   env.loadfile = function(path, mode, e) return raw.loadfile(path, mode or "t", e or _G) end
   env.dofile = function(path) return assert(raw.loadfile(path, "t", _G))() end
-  env.package = setmetatable({
-    loadlib = raw.loadlib, searchpath = raw.searchpath, path = raw.path, cpath = raw.cpath,
-    config = raw.config, searchers = {},
-  }, { __index = package })
+  env.package = setmetatable({ loadlib = raw.loadlib, searchpath = raw.searchpath, config = raw.config, searchers = {} },
+    { __index = package, __newindex = package })   -- the paths are the script's: Busted's --lpath and --cpath set them
   env.io = setmetatable({ open = raw.open }, { __index = io })
   env.loaded = { _G = _G, debug = env.debug, package = env.package }
   for _, name in ipairs { "string", "table", "math", "coroutine", "utf8", "os", "io" } do env.loaded[name] = env[name] end
   env.terminal = raw.terminal
   env.require = new_require(raw, env, names)
   for _, name in ipairs(names) do env.require(name) end
-  core.preloaded = env
+  env.ready, core.preloaded = true, env
   return env
 end
 

@@ -567,6 +567,28 @@ describe("require", function()
     refused("--allow-ffi=/usr/lib/", { "--allow-read", "--allow-ffi=/usr/local/lib" }, "require 'lfs'")
   end)
 
+  it("loads native modules one after another, each its own", function()
+    local code = [=[
+      local own = { lfs = "lock_dir", ["system.core"] = "gettime", ["term.core"] = "isatty", luv = "version" }
+      for _ = 1, 2 do
+        for _, name in ipairs { "lfs", "system.core", "term.core", "luv" } do
+          package.loaded[name] = nil
+          local ok, module = pcall(require, name)
+          io.write(ok and module[own[name]] and name or tostring(module), " ")
+        end
+      end]=]
+    assert.equal(("lfs system.core term.core luv "):rep(2), output({ "--allow-ffi" }, code))
+  end)
+
+  it("looks for a module in the library of its first word too", function()
+    local file = assert(package.searchpath("system.core", package.cpath))
+    local code = ("package.cpath = %q print(type((require 'system.core')), (select(2, pcall(require, 'system.none'))))")
+      :format(file:gsub("/system/core", "/?/core"))
+    local told = output({ "--allow-ffi", "--allow-read" }, code)
+    assert.truthy(told:find("^table\tmodule 'system.none' not found:"), told)
+    assert.truthy(told:find("no module 'system.none' in file '" .. file .. "'", 1, true), told)
+  end)
+
   it("takes preloaded modules and a script's own searchers", function()
     package.preload["std_spec.pre"] = function(...) return { ... } end
     assert.same({ "std_spec.pre", ":preload:" }, require("std_spec.pre"))

@@ -130,6 +130,50 @@ describe("moonwire test", function()
     assert.same({ 0, "4 passed, 0 failed" }, { r.code, last_line(r.stdout) }, r.stdout .. r.stderr)
   end)
 
+  it("runs what lies in the folder of the specs with their rights, also where Busted asks for it by name", function()
+    local mine <close> = assert(mw.fs.tempdir())
+    local told = [[
+      local more = debug.getupvalue or package.loadlib or (pcall(io.open, "/etc/passwd") and "files") or nil
+      io.stderr:write("loaded with ", tostring(more), "\n")
+      return {}]]
+    for _, name in ipairs { "moonscript.lua", "luacov/runner.lua", "src/busted/outputHandlers/plainTerminal.lua", "own.lua" } do
+      assert(mw.fs.mkdir(mine.path .. "/" .. (name:match "^(.*)/" or ""), { parents = true }))
+      assert(mw.fs.write(mine.path .. "/" .. name, told))
+    end
+    assert(mw.fs.write(mine.path .. "/x_spec.lua", "it('x', function() end)"))
+    for set, loads in pairs { [""] = false, ["coverage = true"] = false, ["output = 'own'"] = true, ["helper = 'own'"] = true,
+      ["lpath = '" .. mine.path .. "/?.lua', helper = 'own'"] = true } do
+      assert(mw.fs.write(mine.path .. "/.busted", ("return { default = { %s } }"):format(set)))
+      for _, right in ipairs { "--deny-read=/none", "--allow-read=" .. mine.path } do
+        local r = run { right, "x_spec.lua", cwd = mine.path }
+        for with in r.stderr:gmatch "loaded with ([^\n]*)" do assert.equal("nil", with, set) end
+        local loaded = r.stderr:find("loaded with nil", 1, true) ~= nil
+        if loads then assert.equal(right:sub(1, 7) == "--allow", loaded, set .. right .. r.stderr) end
+      end
+    end
+  end)
+
+  it("looks for modules where --lpath and .busted say", function()
+    local mine <close> = assert(mw.fs.tempdir())
+    assert(mw.fs.mkdir(mine.path .. "/deep/src", { parents = true }))
+    assert(mw.fs.write(mine.path .. "/deep/src/found.lua", "return 'found'"))
+    assert(mw.fs.write(mine.path .. "/helps.lua", "assert(require 'found' == 'found')"))
+    assert(mw.fs.write(mine.path .. "/x_spec.lua", "it('x', function() assert.equal('found', require 'found') end)"))
+    local words = { "--allow-read=" .. mine.path, "x_spec.lua", cwd = mine.path }
+    assert.equal("0 passed, 1 failed", last_line(run(words).stdout))
+    words[3] = "--lpath=./deep/src/?.lua"
+    assert.equal("1 passed, 0 failed", last_line(run(words).stdout))
+    words[3] = nil
+    assert(mw.fs.write(mine.path .. "/.busted", "return { default = { lpath = './deep/src/?.lua', helper = 'helps' } }"))
+    local r = run(words)
+    assert.equal("1 passed, 0 failed", last_line(r.stdout), r.stdout .. r.stderr)
+  end)
+
+  it("finds the modules of the system behind the links of its packages, without a right", function()
+    local r = run { spec "it('x', function() assert.equal('table', type(require 'pl.List')) end)" }
+    assert.same({ 0, "1 passed, 0 failed" }, { r.code, last_line(r.stdout) }, r.stdout .. r.stderr)
+  end)
+
   it("gives Busted its options", function()
     local name = spec "describe('x', function() it('alpha', function() end) it('beta', function() error 'no' end) end)"
     assert.equal("1 passed, 0 failed", last_line(run { "--filter", "alpha", name }.stdout))
