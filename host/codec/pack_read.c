@@ -1,17 +1,16 @@
 /* MessagePack to Lua values: one pass, each announced length held against the bytes that are there before anything is made for it.
- * Knows: base/msgpack_tag, lua.h. Never: trusts a length; memory that an error would leave behind. */
+ * Knows: base/msgpack_tag, codec/crowd, lua.h. Never: trusts a length; memory that an error would leave behind. */
 #include <lauxlib.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/msgpack_tag.h"
+#include "codec/crowd.h"
 #include "codec/pack.h"
 
 #define KEYS_COMPARED 16u       /* maps of so many keys find a key again by comparing; larger ones ask the table */
 #define KEY_SHORT 40u           /* bytes of a string that Lua keeps once however often it is made */
-#define CROWD 128u              /* keys of a map that are numbers and fall to one place of its table */
 
 struct reader {
     lua_State *L;
@@ -22,6 +21,7 @@ struct reader {
     int limited;                        /* `end` is bytes_max, and there are bytes behind it */
     size_t bytes_max;
     unsigned depth, depth_max;
+    struct mw_crowd crowd;
     struct mw_codec_fault *fault;       /* never NULL; the path is put together on the way out */
     struct mw_err *err;
 };
@@ -220,50 +220,9 @@ static int read_key(struct reader *r) {
 
 /* ---- Keys ------------------------------------------------------------------------------------------------------------------- */
 
-/* Where a number falls in a table is no secret, as it is with strings, and what falls to one place is searched one by one: a map whose
- * keys were made to would take minutes. So the larger maps count them, for a table of their size and of the next. */
-struct places {
-    size_t size;                        /* of the table: a power of two */
-    unsigned char keys[];               /* at each place: 2^n of them, then 2^(n+1) */
-};
-
-/* What Lua takes the remainder of. */
-static lua_Unsigned hash_of(lua_State *L, int key) {
-    int whole, exponent = 0;
-    lua_Integer i = lua_tointegerx(L, key, &whole);
-    double part;
-    unsigned u;
-
-    if (whole) return (lua_Unsigned)i;
-    part = frexp(lua_tonumber(L, key), &exponent) * -(double)INT_MIN;
-    if (!isfinite(part)) return 0;
-    u = (unsigned)exponent + (unsigned)(lua_Integer)part;
-    return u <= INT_MAX ? u : ~u;
-}
-
-/* The places of a map of n keys, put under its table at t.                                                    [-0, +1, m] */
-static struct places *make_places(lua_State *L, int t, size_t n) {
-    size_t size = 1;
-    struct places *p;
-
-    while (size < n) size *= 2;
-    p = lua_newuserdatauv(L, sizeof *p + 3 * size, 0);
-    memset(p, 0, sizeof *p + 3 * size);
-    p->size = size;
-    lua_insert(L, t);
-    return p;
-}
-
-/* One more key, a number, at the top: 0, or too many fall to its place. */
-static int is_crowded(lua_State *L, struct places *p) {
-    lua_Unsigned hash = hash_of(L, -1);
-
-    return ++p->keys[hash % (p->size - 1)] > CROWD || ++p->keys[p->size + hash % (2 * p->size - 1)] > CROWD;
-}
-
 /* What the keys of one map had in common so far. */
 struct keys {
-    struct places *places;              /* NULL: no key of a large map was a number */
+    struct mw_crowd_places *places;     /* NULL: no key of a large map was a number */
     unsigned count;                     /* in `texts` */
     int odd;                            /* one is no string: the map is marked */
     const char *texts[KEYS_COMPARED];   /* of short strings: Lua has each once */
@@ -308,9 +267,12 @@ static int read_map(struct reader *r, size_t n) {
     for (size_t i = 0; i < n; i++) {
         rc = read_key(r);
         if (rc < 0) return rc;
-        if (n > KEYS_COMPARED && lua_type(L, -1) == LUA_TNUMBER) {
-            if (keys.places == NULL) keys.places = make_places(L, t++, n);
-            if (is_crowded(L, keys.places)) return fail(r, MW_ELIMIT, "keys that were made to fall to one place of a table");
+        if (n >= MW_CROWD_FROM && lua_type(L, -1) == LUA_TNUMBER) {
+            if (keys.places == NULL) {
+                keys.places = mw_crowd_push(L, n);
+                lua_insert(L, t++);
+            }
+            if (mw_crowd_add(&r->crowd, keys.places, L)) return fail(r, MW_ELIMIT, MW_CROWD_TEXT);
         }
         rc = again(r, t, n, &keys) ? bad(r, "a key that was there before") : read_value(r);
         if (rc < 0) {
@@ -419,6 +381,7 @@ int mw_pack_read(lua_State *L, const char *at, size_t len, size_t *used, const s
     r.limited = len > r.bytes_max;
     if (r.limited && used == NULL) return too_long(&r);
     r.end = at + (r.limited ? r.bytes_max : len);
+    r.crowd = mw_crowd_of((size_t)(r.end - at));
     if (!lua_checkstack(L, 8)) return mw_err_set(err, MW_ENOMEM, NULL, NULL, NULL);
     rc = read_value(&r);
     if (rc == 0 && used == NULL && r.at != r.end) {

@@ -1,5 +1,5 @@
 /* Bytes to Lua values: each length is held against the bytes that are there before anything is made for it.
- * Knows: base, codec/value_tag, lua.h. Never: trusts the bytes; memory that an error would leave behind. */
+ * Knows: base, codec/value_tag, codec/crowd, lua.h. Never: trusts the bytes; memory that an error would leave behind. */
 #include "codec/value.h"
 
 #include <lauxlib.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/codec.h"
+#include "codec/crowd.h"
 #include "codec/value_tag.h"
 
 struct reader {
@@ -14,14 +15,29 @@ struct reader {
     const char *start, *at, *end;
     size_t claimed;             /* values that all tables together say they hold: each takes a byte at least */
     int memo;                   /* stack: nil, or the shared tables by offset */
+    int counts;                 /* stack: nil, or what `pairs` points to */
+    uint32_t *pairs;            /* of the tables ahead that have many, in the order of their tags */
+    size_t count, next, room;   /* of `pairs`: known, the one to come, fit */
     unsigned depth, depth_max;
+    struct mw_crowd crowd;
     const struct mw_value_options *o;
     struct mw_err *err;
 };
 
+/* The bytes behind the tags of numbers, lengths and references. */
+static const unsigned char fixed[] = {[TAG_FLOAT - TAG_FLOAT] = 8, [TAG_INT1 - TAG_FLOAT] = 1, [TAG_INT2 - TAG_FLOAT] = 2,
+                                      [TAG_INT4 - TAG_FLOAT] = 4, [TAG_INT8 - TAG_FLOAT] = 8, [TAG_STR1 - TAG_FLOAT] = 1,
+                                      [TAG_STR2 - TAG_FLOAT] = 2, [TAG_STR4 - TAG_FLOAT] = 4, [TAG_AGAIN1 - TAG_FLOAT] = 1,
+                                      [TAG_AGAIN2 - TAG_FLOAT] = 2, [TAG_TABLE_AGAIN - TAG_FLOAT] = 4, [TAG_SLOT - TAG_FLOAT] = 4};
+
 static int bad(const struct reader *r, const char *what) {
     return mw_err_setf(r->err, MW_EPARSE, NULL, r->o->root != NULL ? r->o->root : "message", "%s (byte %zu of %zu)", what,
                        (size_t)(r->at - r->start), (size_t)(r->end - r->start));
+}
+
+static int no_value(struct reader *r) {
+    r->at--;
+    return bad(r, "no value");
 }
 
 static inline int take(struct reader *r, void *out, size_t n) {
@@ -50,11 +66,7 @@ static int read_again(struct reader *r, const char *tag, size_t back) {
     return 0;
 }
 
-static int read_table_again(struct reader *r) {
-    uint32_t offset = 0;
-    int rc = take(r, &offset, sizeof offset);
-
-    if (rc < 0) return rc;
+static int read_table_again(struct reader *r, uint32_t offset) {
     if (lua_isnil(r->L, r->memo)) return bad(r, "a reference to nothing");
     if (lua_rawgeti(r->L, r->memo, offset) == LUA_TTABLE) return 0;
     lua_pop(r->L, 1);
@@ -76,23 +88,125 @@ static int read_count(struct reader *r, size_t *out) {
     return bad(r, "no count");
 }
 
-static int read_value(struct reader *r);
+/* ---- Tables -------------------------------------------------------------------------------------------------------------- */
 
-static int read_pair(struct reader *r, int t) {
-    lua_State *L = r->L;
-    int rc = read_value(r), type;
+struct head {
+    size_t n;                   /* elements */
+    unsigned char pairs, meta;
+};
 
-    if (rc < 0) return rc;
-    type = lua_type(L, -1);
-    if (type == LUA_TNIL || (type == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))) return bad(r, "no key");
-    rc = read_value(r);
-    if (rc < 0) return rc;
-    lua_rawset(L, t);
+static int read_head(struct reader *r, unsigned tag, struct head *h) {
+    int rc = 0;
+
+    *h = (struct head){tag & TABLE_COUNT, 0, META_RECORD};
+    if (tag & TABLE_META) rc = take(r, &h->meta, 1);
+    if (rc == 0 && h->n == TABLE_COUNT) rc = read_count(r, &h->n);
+    if (rc == 0) rc = take(r, &h->pairs, 1);
+    return rc;
+}
+
+static int too_deep(const struct reader *r) {
+    return mw_err_setf(r->err, MW_ELIMIT, NULL, r->o->root != NULL ? r->o->root : "message", "nested deeper than %u levels", r->depth_max);
+}
+
+static int is_end(const struct reader *r) {
+    return r->at != r->end && (unsigned char)*r->at == TAG_END;
+}
+
+/* A table with many pairs says only where they end, but is made for all of them at once: where keys fall is known only of a table that
+ * does not grow. So it is passed over first, which counts its pairs, and those of the tables in it: no byte is passed twice. */
+static int pass_tagged(struct reader *r, unsigned tag);
+
+static inline int pass(struct reader *r, size_t n) {
+    if ((size_t)(r->end - r->at) < n) return bad(r, "cut short");
+    r->at += n;
     return 0;
 }
 
-static int read_content(struct reader *r, size_t n, unsigned pairs) {
+static inline int pass_value(struct reader *r) {
+    unsigned tag;
+
+    if (r->at == r->end) return bad(r, "cut short");
+    tag = (unsigned char)*r->at++;
+    if (tag < TAG_STRING) return 0;
+    return tag < TAG_TABLE ? pass(r, tag - TAG_STRING) : pass_tagged(r, tag);
+}
+
+/* A table more that has many pairs; returns where it will be counted.                                        [-0, +0, m] */
+static size_t push_count(struct reader *r) {
+    if (r->count == r->room) {
+        size_t room = r->room == 0 ? 16 : 2 * r->room;
+        uint32_t *pairs = lua_newuserdatauv(r->L, room * sizeof *pairs, 0);
+        if (r->count > 0) memcpy(pairs, r->pairs, r->count * sizeof *pairs);
+        lua_replace(r->L, r->counts);
+        r->pairs = pairs;
+        r->room = room;
+    }
+    r->pairs[r->count] = 0;
+    return r->count++;
+}
+
+static int pass_content(struct reader *r, const struct head *h) {
+    int many = h->pairs == PAIRS_MANY, rc = 0;
+    size_t mine = many ? push_count(r) : 0, values = h->n + (many ? 0u : 2u * h->pairs);
+
+    if (r->depth >= r->depth_max) return too_deep(r);
+    r->depth++;
+    for (; rc == 0 && values > 0; values--) rc = pass_value(r);
+    while (many && rc == 0 && !is_end(r)) {
+        rc = pass_value(r);
+        if (rc == 0) rc = pass_value(r);
+        r->pairs[mine]++;
+    }
+    if (many && rc == 0) r->at++;
+    r->depth--;
+    return rc;
+}
+
+static int pass_tagged(struct reader *r, unsigned tag) {
+    struct head h;
+    uint32_t len = 0;
+    int rc = 0;
+
+    if (tag >= TAG_END) return no_value(r);
+    if (tag < TAG_NIL) {
+        rc = read_head(r, tag, &h);
+        return rc < 0 ? rc : pass_content(r, &h);
+    }
+    if (tag >= TAG_STR1 && tag <= TAG_STR4) rc = take(r, &len, fixed[tag - TAG_FLOAT]);
+    else if (tag >= TAG_FLOAT && tag <= TAG_SLOT) len = fixed[tag - TAG_FLOAT];
+    return rc < 0 ? rc : pass(r, len);
+}
+
+/* The pairs of the table whose content is next: no more are there.                                           [-0, +0, m] */
+static int count_pairs(struct reader *r, const struct head *h, size_t *out) {
+    const char *at = r->at;
+    int rc = 0;
+
+    if (r->next == r->count) {
+        r->next = r->count = 0;
+        rc = pass_content(r, h);
+        if (rc < 0) return rc;
+        r->at = at;
+    }
+    *out = r->pairs[r->next++];
+    return 0;
+}
+
+static int read_value(struct reader *r);
+
+static int read_key(struct reader *r) {
+    int rc = read_value(r), type;
+
+    if (rc < 0) return rc;
+    type = lua_type(r->L, -1);
+    if (type == LUA_TNIL || (type == LUA_TNUMBER && lua_tonumber(r->L, -1) != lua_tonumber(r->L, -1))) return bad(r, "no key");
+    return 0;
+}
+
+static int read_content(struct reader *r, size_t n, size_t pairs) {
     lua_State *L = r->L;
+    struct mw_crowd_places *places = NULL;
     int t = lua_gettop(L), rc;
 
     for (size_t i = 1; i <= n; i++) {
@@ -100,40 +214,41 @@ static int read_content(struct reader *r, size_t n, unsigned pairs) {
         if (rc < 0) return rc;
         lua_rawseti(L, t, (lua_Integer)i);
     }
-    if (pairs < PAIRS_MANY) {
-        for (; pairs > 0; pairs--) {
-            rc = read_pair(r, t);
-            if (rc < 0) return rc;
-        }
-        return 0;
-    }
-    for (;;) {
-        if (r->at == r->end) return bad(r, "cut short");
-        if ((unsigned char)*r->at == TAG_END) break;
-        rc = read_pair(r, t);
+    for (size_t left = pairs; left > 0; left--) {
+        rc = read_key(r);
         if (rc < 0) return rc;
+        if (pairs >= MW_CROWD_FROM && lua_type(L, -1) == LUA_TNUMBER) {
+            if (places == NULL) {
+                places = mw_crowd_push(L, pairs);
+                lua_insert(L, t++);
+            }
+            if (mw_crowd_add(&r->crowd, places, L))
+                return mw_err_set(r->err, MW_ELIMIT, NULL, r->o->root != NULL ? r->o->root : "message", MW_CROWD_TEXT);
+        }
+        rc = read_value(r);
+        if (rc < 0) return rc;
+        lua_rawset(L, t);
     }
-    r->at++;
+    if (places != NULL) lua_remove(L, t - 1);
     return 0;
 }
 
 static int read_table(struct reader *r, unsigned tag, size_t offset) {
     lua_State *L = r->L;
-    size_t n = tag & TABLE_COUNT;
-    unsigned char pairs = 0, meta = META_RECORD;
-    int rc = 0;
+    struct head h;
+    size_t pairs;
+    int rc = read_head(r, tag, &h);
 
-    if (tag & TABLE_META) rc = take(r, &meta, 1);
-    if (rc == 0 && n == TABLE_COUNT) rc = read_count(r, &n);
-    if (rc == 0) rc = take(r, &pairs, 1);
     if (rc < 0) return rc;
-    r->claimed += n + 2u * pairs;
-    if (n > (size_t)(r->end - r->start) || r->claimed > (size_t)(r->end - r->start)) return bad(r, "more values than bytes");
-    if (r->depth >= r->depth_max || !lua_checkstack(L, 8))
-        return mw_err_setf(r->err, MW_ELIMIT, NULL, r->o->root != NULL ? r->o->root : "message", "nested deeper than %u levels", r->depth_max);
-    if (meta > META_OBJECT || (tag & TABLE_META && meta == META_RECORD && r->o->record == NULL)) return bad(r, "a record");
-    lua_createtable(L, n < INT_MAX ? (int)n : INT_MAX, pairs);
-    if (meta != META_RECORD) mw_codec_mark(L, meta == META_ARRAY ? MW_CODEC_ARRAY : MW_CODEC_OBJECT);
+    pairs = h.pairs;
+    r->claimed += h.n + 2 * pairs;
+    if (h.n > (size_t)(r->end - r->start) || r->claimed > (size_t)(r->end - r->start)) return bad(r, "more values than bytes");
+    if (r->depth >= r->depth_max || !lua_checkstack(L, 8)) return too_deep(r);
+    if (h.meta > META_OBJECT || (tag & TABLE_META && h.meta == META_RECORD && r->o->record == NULL)) return bad(r, "a record");
+    if (h.pairs == PAIRS_MANY) rc = count_pairs(r, &h, &pairs);
+    if (rc < 0) return rc;
+    lua_createtable(L, h.n < INT_MAX ? (int)h.n : INT_MAX, pairs < INT_MAX ? (int)pairs : INT_MAX);
+    if (h.meta != META_RECORD) mw_codec_mark(L, h.meta == META_ARRAY ? MW_CODEC_ARRAY : MW_CODEC_OBJECT);
     else if (tag & TABLE_META) luaL_setmetatable(L, r->o->record);
     if (tag & TABLE_SHARED) {
         if (lua_isnil(L, r->memo)) {
@@ -144,8 +259,9 @@ static int read_table(struct reader *r, unsigned tag, size_t offset) {
         lua_rawseti(L, r->memo, (lua_Integer)offset);
     }
     r->depth++;
-    rc = read_content(r, n, pairs);
+    rc = read_content(r, h.n, pairs);
     r->depth--;
+    if (rc == 0 && h.pairs == PAIRS_MANY) r->at++; /* the end: count_pairs saw it */
     return rc;
 }
 
@@ -162,12 +278,8 @@ static int read_fixed(struct reader *r, unsigned tag) {
         uint16_t u2;
         uint32_t u4;
     } v = {0};
-    static const unsigned char sizes[] = {[TAG_FLOAT - TAG_FLOAT] = 8, [TAG_INT1 - TAG_FLOAT] = 1, [TAG_INT2 - TAG_FLOAT] = 2,
-                                          [TAG_INT4 - TAG_FLOAT] = 4, [TAG_INT8 - TAG_FLOAT] = 8, [TAG_STR1 - TAG_FLOAT] = 1,
-                                          [TAG_STR2 - TAG_FLOAT] = 2, [TAG_STR4 - TAG_FLOAT] = 4, [TAG_AGAIN1 - TAG_FLOAT] = 1,
-                                          [TAG_AGAIN2 - TAG_FLOAT] = 2, [TAG_TABLE_AGAIN - TAG_FLOAT] = 0, [TAG_SLOT - TAG_FLOAT] = 4};
     const char *at = r->at - 1;
-    int rc = take(r, &v, sizes[tag - TAG_FLOAT]);
+    int rc = take(r, &v, fixed[tag - TAG_FLOAT]);
 
     if (rc < 0) return rc;
     switch (tag) {
@@ -181,7 +293,7 @@ static int read_fixed(struct reader *r, unsigned tag) {
     case TAG_STR4: return read_string(r, v.u4);
     case TAG_AGAIN1: return read_again(r, at, v.u1);
     case TAG_AGAIN2: return read_again(r, at, v.u2);
-    case TAG_TABLE_AGAIN: return read_table_again(r);
+    case TAG_TABLE_AGAIN: return read_table_again(r, v.u4);
     default:
         if (r->o->get == NULL) return bad(r, "an object");
         return r->o->get(r->o->ud, L, v.u4, r->err);
@@ -206,11 +318,7 @@ static int read_value(struct reader *r) {
     case TAG_NULL: mw_codec_push_null(r->L); return 0;
     default: break;
     }
-    if (tag >= TAG_END) {
-        r->at--;
-        return bad(r, "no value");
-    }
-    return read_fixed(r, tag);
+    return tag >= TAG_END ? no_value(r) : read_fixed(r, tag);
 }
 
 int mw_value_read(lua_State *L, const char *at, size_t len, size_t *used, const struct mw_value_options *o, struct mw_err *err) {
@@ -218,16 +326,20 @@ int mw_value_read(lua_State *L, const char *at, size_t len, size_t *used, const 
     struct reader r = {.L = L, .start = at, .at = at, .end = at + len, .o = o != NULL ? o : &none, .err = err};
     int rc;
 
+    r.crowd = mw_crowd_of(len);
     r.depth_max = r.o->depth_max == 0 ? MW_VALUE_DEPTH : r.o->depth_max < MW_VALUE_DEPTH_MAX ? r.o->depth_max : MW_VALUE_DEPTH_MAX;
     if (!lua_checkstack(L, 8)) return mw_err_set(err, MW_ENOMEM, NULL, r.o->root, NULL);
     lua_pushnil(L);
-    r.memo = lua_gettop(L);
+    lua_pushnil(L);
+    r.counts = lua_gettop(L);
+    r.memo = r.counts - 1;
     rc = read_value(&r);
     if (rc < 0) {
         lua_settop(L, r.memo - 1);
         return rc;
     }
     lua_replace(L, r.memo);
+    lua_settop(L, r.memo);
     *used = (size_t)(r.at - at);
     return 0;
 }

@@ -1,9 +1,10 @@
-/* Fuzz target: any bytes as a value. What can be read can be written again, and what is written can be read; memory stays in
- * proportion to the bytes.
+/* Fuzz target: any bytes as a value, and few bytes as the pairs of a large table. What can be read can be written again, and what is
+ * written can be read; memory stays in proportion to the bytes.
  * Knows: codec/value, plain Lua. Never: a host. */
 #include <lauxlib.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "codec/value.h"
 
@@ -53,15 +54,10 @@ static int attempt(lua_State *L) { /* in a protected call: bytes, length */
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static lua_State *L;
+static void try(lua_State *L, const void *data, size_t size) {
     struct mw_bytes out = {0};
     size_t before;
 
-    if (L == NULL) {
-        L = lua_newstate(alloc, NULL);
-        luaL_newmetatable(L, "record");
-    }
     lua_settop(L, 0);
     lua_gc(L, LUA_GCCOLLECT);
     before = peak = used;
@@ -72,5 +68,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (lua_pcall(L, 3, 0, 0) != LUA_OK) abort();
     if (peak - before > 40000 + 400 * size) abort(); /* a byte is an empty table at most, twice, and its place in another */
     mw_bytes_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    enum { FEW = 24, TIMES = 300 };
+    static lua_State *L;
+    static char table[3 + FEW * TIMES];
+
+    if (L == NULL) {
+        L = lua_newstate(alloc, NULL);
+        luaL_newmetatable(L, "record");
+    }
+    try(L, data, size);
+    if (size == 0 || size > FEW) return 0;
+    memcpy(table, "\x80\xff", 2);
+    for (size_t i = 0; i < TIMES; i++) memcpy(table + 2 + i * size, data, size);
+    for (size_t i = 1; i < size * TIMES; i += size) table[2 + i] = (char)(table[2 + i] + (char)i); /* not all the same */
+    table[2 + size * TIMES] = (char)0xd0; /* the end */
+    try(L, table, 3 + size * TIMES);
     return 0;
 }

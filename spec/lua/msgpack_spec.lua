@@ -248,6 +248,12 @@ describe("a map with many keys that are numbers", function()
     assert.equal(1, assert(msgpack.decode(map(">Bd", function(i) return 0xcb, i + 0.5 end)))[7.5])
   end)
 
+  it("is read when few fall to one place of a table", function()
+    local ids = {}
+    for i = 1, 250 do ids[255 * i] = i end
+    assert.same(ids, msgpack.decode(assert(msgpack.encode(ids))))
+  end)
+
   it("is refused when they were made to fall to one place of a table", function()
     for _, step in ipairs { 65535, 65535 * 3, 131071 } do
       local v, err = msgpack.decode(integers(step))
@@ -255,6 +261,14 @@ describe("a map with many keys that are numbers", function()
     end
     local v, err = msgpack.decode(map(">Bd", function(i) return 0xcb, 1.5 + i * 65535 * 2.0 ^ -31 end))
     assert.is_true(v == nil and err.code == "ELIMIT" or v ~= nil)
+  end)
+
+  it("is refused when many tables bring some each", function()
+    local ids, all = {}, {}
+    for i = 1, 500 do ids[511 * i] = i end
+    for i = 1, 1000 do all[i] = ids end
+    local v, err = msgpack.decode(assert(msgpack.encode(all)))
+    assert.same({ nil, "ELIMIT" }, { v, err and err.code })
   end)
 end)
 

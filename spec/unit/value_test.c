@@ -255,7 +255,7 @@ TEST(a_value_may_have_a_limit_of_bytes_and_of_depth) {
     "local shared = {9, 8}\n"                                                                                                   \
     "local sample = {1, -1, 300, 70000, 1 << 40, 0.5, true, false, 'abc', ('x'):rep(70), ('y'):rep(300), shared, shared,\n"      \
     "  {some_key = 1}, {some_key = 2}, object(5), setmetatable({}, record), [2.5] = {}, k = {}, nil, 5}\n"                      \
-    "sample.big = {} for i = 1, 300 do sample.big['k' .. i] = i end\n"
+    "sample.big = {} for i = 1, 300 do sample.big['k' .. i] = i % 100 == 0 and {i} or i end sample.big[7.5] = 1\n"
 
 TEST(bytes_that_are_cut_are_refused_wherever_the_cut_is) {
     run(SAMPLE "local bytes = write(sample)\n"
@@ -285,6 +285,45 @@ TEST(what_is_not_written_by_us_is_refused) {
         "not_ours('\\xcd\\0\\0\\0\\0', 'a reference to nothing') not_ours('\\xa1\\0\\xcd\\1\\0\\0\\0', 'a reference to no table')\n"
         "not_ours('\\xcb\\0', 'a reference to nothing') not_ours('\\xcb\\1', 'a reference to nothing') not_ours('\\x81\\0\\xcb\\1', 'no string')\n"
         "not_ours('\\x82\\0\\x43abc\\xcb\\3', 'no string') assert(read('\\x82\\0\\x43abc\\xcb\\4')[2] == 'abc')");
+}
+
+/* bytes of a table of many pairs: of(count, key) -> text */
+#define MANY                                                                                                                            \
+    "local function of(n, key, value) local t = {'\\x80\\xff'}\n"                                                                     \
+    "  for i = 1, n do local k = key(i)\n"                                                                                              \
+    "    t[#t + 1] = (math.type(k) == 'integer' and string.pack('<Bi8', 0xc7, k) or string.pack('<Bd', 0xc3, k)) .. (value or '\\1') end\n" \
+    "  return table.concat(t) .. '\\xd0' end\n"
+
+TEST(a_table_of_many_pairs_comes_back_whatever_is_in_it_and_around_it) {
+    run("local t = {} for i = 1, 1000 do t[i * 3.5] = i t['k' .. i] = {i} t[-i] = i t[{}] = 1 end assert(#trip(t) == 0)\n"
+        "local function of(n, v) local t = {} for i = 1, n do t['x' .. i] = v and v(i) or i end return t end\n"
+        "for _, n in ipairs{253, 254, 255, 256, 257, 511, 512, 513, 3000} do goes(of(n)) goes{of(n), of(n), a = of(n)} end\n"
+        "goes(of(300, function(i) return i % 50 == 0 and {of(255), [i] = of(256), of(3)} or {of(i % 7)} end))\n"
+        "local a = of(300) for i = 1, 300 do a[i] = a a[i / 2 + 1000] = {a} end goes(a)\n"
+        "local s = of(20) for i = 1, 25 do s = of(256, function(i) return i == 1 and s or 0 end) end goes(s)\n"
+        "goes(setmetatable(of(700), record))");
+}
+
+TEST(keys_that_are_numbers_cost_little_wherever_they_fall) {
+    run(MANY "local function read_it(...) return (assert(read(of(...)))) end\n"
+             "for _, step in ipairs{1, 2, 1000, 3600, 65536, 1 << 40, 255, 511, 65535 * 65537} do\n"
+             "  for _, n in ipairs{255, 256, 700, 20000} do\n"
+             "    if n < 600 or step % 255 ~= 0 then assert(read_it(n, function(i) return i * step end)[7 * step] == 1) end end end\n"
+             "assert(read_it(20000, function(i) return i + 0.5 end)[7.5] == 1)\n"
+             "assert(read_it(300, function(i) return i * 511 end)[511] == 1)\n" /* ours may be so, when they are few */
+             "goes(read_it(300, function(i) return i * 511 end))");
+}
+
+TEST(keys_that_were_made_to_fall_to_one_place_are_refused) {
+    run(MANY "local function refused(...) local v, why, code = read(of(...)) assert(v == nil and code == 'ELIMIT' and why:find('one place', 1, true), why) end\n"
+             "for _, bits in ipairs{12, 16} do for times = 1, 2 do\n"
+             "  refused(1 << bits, function(i) return i * times * ((1 << bits) - 1) end)\n"
+             "  refused(1 << bits, function(i) return i * times * ((2 << bits) - 1) end) end end\n"
+             "refused(1 << 14, function(i) return i % 4000 * ((1 << 14) - 1) end)\n"         /* again and again the same */
+             "refused(1 << 14, function(i) return i % 4000 * ((1 << 14) - 1) end, '\\xc0')\n"  /* that never come in */
+             "refused(70000, function(i) return i <= 60000 and i or i * ((1 << 17) - 1) end)\n"
+             "local t = of(300, function(i) return i * 511 end)\n"                           /* little by little */
+             "local v, why, code = read('\\x8f' .. string.pack('BBB', 0xd0, 0x0f, 0) .. t:rep(2000)) assert(code == 'ELIMIT', why)");
 }
 
 TEST(tables_that_claim_more_than_there_is_take_no_memory_for_it) {
