@@ -10,6 +10,8 @@
 #define SEGMENT ((size_t)1 << 20)        /* bytes asked of the system at a time */
 #define PAGES 31                         /* in a segment: it may begin anywhere in a page */
 #define ALL_FREE ((1u << PAGES) - 1)
+#define SHARED 4                         /* pages, at first */
+#define RUN 256                          /* bytes that a class takes of a shared page at a time, or one block */
 #define EMPTY 4                          /* segments kept without a page in use, if there are as many with one */
 
 static const uint16_t sizes[MW_HEAP_CLASSES] = {
@@ -88,7 +90,7 @@ static void segment_empty(mw_heap *h, struct mw_heap_segment *s) {
 
     h->empty++;
     segment_last(h, s);
-    used = (unsigned)(h->held / SEGMENT) - h->empty;
+    used = (unsigned)(h->held / SEGMENT) - h->empty - (h->shared_pages > 0); /* the one that the shared pages are in always is */
     keep = used < EMPTY ? used : EMPTY;
     if (keep == 0) keep = 1;
     for (s = h->segments; s != NULL && h->empty > keep;) {
@@ -103,10 +105,21 @@ static void segment_empty(mw_heap *h, struct mw_heap_segment *s) {
 
 /* ---- Pages ---------------------------------------------------------------------------------------------------------------- */
 
+static int is_shared(const mw_heap *h, const struct mw_heap_page *p) {
+    return p == &h->shared[p->which];
+}
+
 static void page_list(mw_heap *h, struct mw_heap_page *p) {
     struct mw_heap_page *first = h->first[p->which];
 
     p->live &= MW_HEAP_FULL - 1;
+    if (first != &h->none && is_shared(h, p)) { /* behind one whose blocks are given back quickly */
+        p->before = first;
+        p->next = first->next;
+        if (p->next != NULL) p->next->before = p;
+        first->next = p;
+        return;
+    }
     p->before = NULL;
     p->next = first != &h->none ? first : NULL;
     if (p->next != NULL) p->next->before = p;
@@ -120,7 +133,8 @@ static void page_unlist(mw_heap *h, struct mw_heap_page *p) {
     if (p->next != NULL) p->next->before = p->before;
 }
 
-static struct mw_heap_page *page_new(mw_heap *h, unsigned which) {
+/* A page of the system's, its head without a class. */
+static struct mw_heap_page *page_take(mw_heap *h) {
     struct mw_heap_segment *s = h->segments;
     struct mw_heap_page *p;
     unsigned i;
@@ -133,13 +147,42 @@ static struct mw_heap_page *page_new(mw_heap *h, unsigned which) {
     p = (struct mw_heap_page *)(void *)(s->pages + i * PAGE);
     if (s->free == 0) segment_last(h, s);
     p->segment = s;
+    p->free = NULL;
+    return p;
+}
+
+static void page_begin(mw_heap *h, struct mw_heap_page *p, unsigned which, char *blocks, size_t bytes) {
     p->which = (uint8_t)which;
     p->size = sizes[which];
-    p->live = 0;
-    p->free = NULL;
-    p->fresh = (char *)p + FIRST;
-    p->end = p->fresh + (PAGE - FIRST) / p->size * p->size;
+    p->fresh = blocks;
+    p->end = blocks + bytes / p->size * p->size;
     page_list(h, p);
+}
+
+/* A few more blocks of a shared page. NULL: no more are shared. */
+static struct mw_heap_page *shared_more(mw_heap *h, unsigned which) {
+    struct mw_heap_page *p = &h->shared[which];
+    size_t bytes = sizes[which] < RUN ? RUN / sizes[which] * sizes[which] : sizes[which];
+
+    if ((size_t)(h->common_end - h->common) < bytes) {
+        struct mw_heap_page *page = h->shared_pages < SHARED ? page_take(h) : NULL;
+        if (page == NULL) return NULL; /* the rest of the last one stays: at most a block */
+        page->live = -MW_HEAP_FULL;
+        h->shared_pages++;
+        h->common = (char *)page + FIRST;
+        h->common_end = (char *)page + PAGE;
+    }
+    page_begin(h, p, which, h->common, bytes);
+    h->common += bytes;
+    return p;
+}
+
+static struct mw_heap_page *page_new(mw_heap *h, unsigned which) {
+    struct mw_heap_page *p = shared_more(h, which);
+
+    if (p != NULL || (p = page_take(h)) == NULL) return p;
+    p->live = 0;
+    page_begin(h, p, which, (char *)p + FIRST, PAGE - FIRST);
     return p;
 }
 
@@ -177,9 +220,25 @@ void *mw_heap_take_slowly(mw_heap *h, unsigned which) {
     return p->fresh - p->size;
 }
 
-void mw_heap_settle(mw_heap *h, struct mw_heap_page *p) {
+/* Of a shared page: to its class. */
+static void shared_give(mw_heap *h, struct mw_heap_page *page, unsigned which) {
+    struct mw_heap_page *p = &h->shared[which];
+    void *block = page->free;
+
+    page->free = NULL;
+    page->live = -MW_HEAP_FULL;
+    *(void **)block = p->free;
+    p->free = block;
+    if (--p->live < 0) page_list(h, p);
+}
+
+void mw_heap_settle(mw_heap *h, struct mw_heap_page *p, size_t size) {
+    if (p->live < -MW_HEAP_FULL) {
+        shared_give(h, p, mw_heap_class(size));
+        return;
+    }
     if (p->live < 0) page_list(h, p);
-    if (p->live == 0 && p->next != NULL) page_end(h, p);     /* the only one of its class is kept */
+    if (p->live == 0 && p->next != NULL && !is_shared(h, p->next)) page_end(h, p);     /* the only one of its class is kept */
 }
 
 static void *move(mw_heap *h, void *ptr, size_t osize, size_t nsize) {
@@ -187,7 +246,7 @@ static void *move(mw_heap *h, void *ptr, size_t osize, size_t nsize) {
 
     if (to == NULL) return NULL;
     memcpy(to, ptr, osize < nsize ? osize : nsize);
-    if (osize <= MW_HEAP_SMALL) mw_heap_give(h, ptr);
+    if (osize <= MW_HEAP_SMALL) mw_heap_give(h, ptr, osize);
     else free(ptr);
     return to;
 }
@@ -200,7 +259,7 @@ void *mw_heap_alloc(void *heap, void *ptr, size_t osize, size_t nsize) {
         return nsize == 0 ? NULL : malloc(nsize);
     }
     if (nsize == 0) {
-        if (osize <= MW_HEAP_SMALL) mw_heap_give(h, ptr);
+        if (osize <= MW_HEAP_SMALL) mw_heap_give(h, ptr, osize);
         else free(ptr);
         return NULL;
     }
@@ -216,6 +275,7 @@ mw_heap *mw_heap_new(void) {
 
     if (h == NULL) return NULL;
     for (unsigned i = 0; i < MW_HEAP_CLASSES; i++) h->first[i] = &h->none;
+    for (unsigned i = 0; i < MW_HEAP_CLASSES; i++) h->shared[i].which = (uint8_t)i;
     return h;
 }
 

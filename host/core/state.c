@@ -111,7 +111,7 @@ static void *heap_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     }
     if (nsize == 0 && ptr != NULL && osize <= MW_HEAP_SMALL && atomic_load_explicit(&h->pins, memory_order_acquire) == 0) {
         h->used -= osize;
-        mw_heap_give(h->memory, ptr);
+        mw_heap_give(h->memory, ptr, osize);
         return NULL;
     }
     return counted_alloc(ud, ptr, osize, nsize);

@@ -180,6 +180,7 @@ int main(int argc, char **argv) {
     if (strstr("memory", only) != NULL) { /* first, in a heap without holes */
         memory("a host without a script", "");
         memory("a host whose script waits", TASK "task.wait()");
+        memory("a host with processes and sockets", TASK "local here, there = mw.process.run, mw.net.connect task.wait()");
     }
     if (strstr("idle", only) != NULL) {
         idle("a step, no task", "");
