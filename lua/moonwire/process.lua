@@ -2,8 +2,8 @@
 --- what is built of it is here. Options and their defaults: `moonwire.process.Options`.
 local _, core = ...
 local raw, fail, raise = core.process, core.err.fail, core.err.raise
-local start, collect, run = raw.start, raw.collect, raw.run
-local type, rawget, next, setmetatable, tostring = type, rawget, next, setmetatable, tostring
+local start, run = raw.start, raw.run
+local type, rawget, next, setmetatable = type, rawget, next, setmetatable
 local concat = table.concat
 
 --- Programs and scripts as children: run one to its end, talk to one, connect several with pipes, keep a pool of them.
@@ -145,74 +145,7 @@ function process.lines(options)
   return following, nil, nil, setmetatable({}, { __close = function() child:close() end })
 end
 
--- The shell -------------------------------------------------------------------------------------------------------------
-
---- One argument as the shell reads it back.
-local function quote(value)
-  return "'" .. value:gsub("'", "'\\''") .. "'"
-end
-
---- Where `%s` may stand: a quoted word must begin there, whatever shell reads it. Gives the reason why not, or nil.
-local function misplaced(state, before, heredoc)
-  if state ~= "plain" then return "inside " .. state .. " the argument's own quotes would end it" end
-  if before == "\\" or before == "$" then return "after " .. before .. " it would mean something else" end
-  if heredoc then return "in a script with << the argument could end the text" end
-end
-
---- Follows the shell's quotes over one character. Words that begin with # are comments up to the line's end.
-local function advance(state, char, before)
-  if state == "single quotes" then return char == "'" and "plain" or state end
-  if state == "a comment" then return char == "\n" and "plain" or state end
-  if state == "backquotes" then return char == "`" and "plain" or state end
-  if state == "double quotes" then return char == '"' and "plain" or state end
-  if char == "'" then return "single quotes" end
-  if char == '"' then return "double quotes" end
-  if char == "`" then return "backquotes" end
-  if char == "#" and before:find("^[%s;&|()]?$") then return "a comment" end
-  return state
-end
-
-local function argument(op, args, i)
-  local value = rawget(args, i + 1)
-  if value == nil then return invalid(op, "argument " .. i .. " for %s is missing") end
-  if type(value) == "number" then value = tostring(value) end
-  if type(value) ~= "string" then return invalid(op, "argument " .. i .. " must be a string, got " .. type(value)) end
-  if value:find("\0", 1, true) then return invalid(op, "argument " .. i .. " must not contain a NUL byte") end
-  return quote(value)
-end
-
---- Puts the quoted arguments args[2], args[3], ... where the format args[1] says %s.
-local function format(op, args)
-  local text = rawget(args, 1)
-  if type(text) ~= "string" then return invalid(op, "the command must be a string, got " .. type(text)) end
-  local out, state, before, used, i = {}, "plain", "", 0, 1
-  local heredoc = text:find("<<", 1, true) ~= nil
-  while i <= #text do
-    local char = text:sub(i, i)
-    local escaped = before == "\\" and (state == "plain" or state == "double quotes" or state == "backquotes")
-    if char == "%" then
-      local letter = text:sub(i + 1, i + 1)
-      if letter == "s" then
-        local why = misplaced(state, before, heredoc)
-        if why then return invalid(op, "%s cannot stand here: " .. why) end
-        used = used + 1
-        out[#out + 1] = argument(op, args, used)
-      elseif letter == "%" then
-        out[#out + 1] = "%"
-      else
-        return invalid(op, "there is %s for a quoted argument and %% for a percent sign, and no %" .. letter)
-      end
-      i, before = i + 2, "%"
-    else
-      if not escaped then state = advance(state, char, before) end
-      out[#out + 1] = char
-      before = escaped and char == "\\" and "" or char
-      i = i + 1
-    end
-  end
-  if rawget(args, used + 2) ~= nil then return invalid(op, "more arguments than %s in the command") end
-  return concat(out)
-end
+-- The shell, pipelines, pools: from modules of their own, loaded when they are first used ---------------------------------
 
 --- Runs a command of the shell (`/bin/sh -c`): as text, or as a table whose first item has `%s` where the next ones belong. Each
 --- becomes one quoted argument, whatever is in it; `%%` is a percent sign, and there is no way to put one in without quotes. Needs a
@@ -229,75 +162,11 @@ function process.sh(command)
   if type(command) == "string" then return process.run{ "sh", "-c", command } end
   if type(command) ~= "table" then return invalid("process sh", "a command or a table is expected, got " .. type(command)) end
   if rawget(command, "script") ~= nil then return invalid("process sh", "a command and `script` exclude each other") end
-  local copy = { "sh", "-c", format("process sh", command) }
+  local copy = { "sh", "-c", core.module("moonwire.process_shell")("process sh", command) }
   for key, value in next, command do
     if type(key) ~= "number" then copy[key] = value end
   end
   return process.run(copy)
-end
-
--- Pipelines -------------------------------------------------------------------------------------------------------------
-
---- Options that hold for the pipeline as a whole, and for each stage that does not say otherwise.
-local common = {
-  "cwd", "env", "clear_env", "timeout", "kill_after", "kill_signal", "max_output", "on_overflow", "name", "sandbox", "limits",
-}
-local whole = { stdin = true, stdout = true, stderr = true, check = true, tee = true }
-for i = 1, #common do whole[common[i]] = true end
-
---- A stage's own options, with its ends of the pipes.
-local function stage_options(options, i, input)
-  local stage, last = rawget(options, i), rawget(options, i + 1) == nil
-  local copy = {}
-  if type(stage) ~= "table" then return invalid("process pipe", "stage " .. i .. " must be a table, got " .. type(stage)) end
-  for j = 1, #common do copy[common[j]] = rawget(options, common[j]) end
-  for key, value in next, stage do copy[key] = value end
-  if copy.stdin ~= nil or copy.stdout ~= nil then
-    return invalid("process pipe", "stage " .. i .. ": stdin and stdout belong to the pipe")
-  end
-  if copy.stderr == nil then copy.stderr = rawget(options, "stderr") end
-  if i == 1 then copy.stdin = rawget(options, "stdin") else copy.stdin = input end
-  if last then
-    copy.stdout, copy.tee = rawget(options, "stdout"), rawget(options, "tee")
-    return copy
-  end
-  local reading, writing = raw.link()
-  if not reading then return copy, nil, writing end
-  copy.stdout = writing
-  return copy, reading
-end
-
-local function check_whole(options)
-  if type(options) ~= "table" or rawget(options, 1) == nil then
-    return invalid("process pipe", "a list of commands is expected: { { \"sort\" }, { \"uniq\" } }")
-  end
-  for key in next, options do
-    if math.type(key) ~= "integer" and not whole[key] then
-      return invalid("process pipe", "unknown option \"" .. tostring(key) .. "\"; put what is for one command into its own table")
-    end
-  end
-end
-
---- All results as one: the last stage's output, and, as with `pipefail`, the rightmost failure. A stage that PIPE ended, because
---- the next one had read enough, has not failed.
-local function combine(stages)
-  local last, errors = stages[#stages], {}
-  local all = {
-    ok = true, stages = stages, stdout = last.stdout, pid = last.pid, argv = last.argv, code = last.code, signal = last.signal,
-    duration = 0, timed_out = false, truncated = false, rusage = last.rusage,
-  }
-  for i = 1, #stages do
-    local r = stages[i]
-    local enough = r.signal == "PIPE" and i < #stages and not r.timed_out
-    if not r.ok and not enough then
-      all.ok, all.code, all.signal, all.argv, all.pid, all.unknown = false, r.code, r.signal, r.argv, r.pid, r.unknown
-    end
-    if r.duration > all.duration then all.duration = r.duration end
-    all.timed_out, all.truncated = all.timed_out or r.timed_out, all.truncated or r.truncated
-    if r.stderr then errors[#errors + 1] = r.stderr end
-  end
-  all.stderr = concat(errors)
-  return all
 end
 
 --- Runs commands side by side, each reading what the one before it writes, through pipes of the kernel. The result is the last
@@ -313,26 +182,7 @@ end
 ---@return moonwire.process.Result? result  with `stages`, the result of each
 ---@return moonwire.Err? err  a command could not be started, or wrote more than max_output (ELIMIT)
 function process.pipe(options)
-  check_whole(options)
-  local children, results, check = {}, {}, rawget(options, "check")
-  local _ <close> = setmetatable({}, { __close = function()
-    for i = 1, #children do children[i]:close() end
-  end })
-  local input
-  for i = 1, #options do
-    local stage, reading, err = stage_options(options, i, input)
-    if err then return checked("process pipe", check, nil, err) end
-    local child
-    child, err = start("pipe", stage)
-    if not child then return checked("process pipe", check, nil, err) end
-    children[i], input = child, reading
-  end
-  for i = 1, #children do
-    local result, err = collect(children[i], truncates(options))
-    if not result then return checked("process pipe", check, nil, err) end
-    results[i] = result
-  end
-  return checked("process pipe", check, combine(results))
+  return core.module("moonwire.process_pipe")(options, checked, truncates)
 end
 
 --- A pool of processes: workers that are scripts, programs that answer a request with a reply, or one process per task. Its first

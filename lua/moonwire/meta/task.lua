@@ -137,18 +137,6 @@ function task.self() end
 ---@return { name: string, state: string }[] tasks
 function task.list() end
 
---- A bounded queue between tasks.
----
---- ```lua
---- local jobs = mw.task.channel(16)
---- mw.task.spawn(function() for job in jobs:messages() do work(job) end end)
---- jobs:send("a")
---- jobs:close()                           -- the loop ends when all was taken
---- ```
----@param capacity? integer  values that may wait; default 0: a sender waits until its value is taken. At most 16,777,216
----@return moonwire.TaskChannel channel
-function task.channel(capacity) end
-
 --- The door `core.task` (host/bind/task.c): what scripts do not see.
 ---@class moonwire.core.task
 local door = {}
