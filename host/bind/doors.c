@@ -98,15 +98,27 @@ static int core_module(lua_State *L) { /* core.module(name) -> module */
     return mw_module_push(L, name) ? 1 : luaL_error(L, "no module '%s'", name);
 }
 
-/* Parts of the program itself, which work with what no script has. */
+/* What api.md has under mw., and nothing that it is built of. */
 int mw_module_public(const char *name) {
+    static const char *const parts[] = {"auth", "env", "frame", "fs", "host", "inspect", "json", "log", "metrics", "msgpack", "net",
+                                        "permissions", "platform", "process", "random", "rpc", "schema", "serve", "shm", "supervisor",
+                                        "sys", "task", "time", "trace", "uv", "worker"};
+    static const char prefix[] = "moonwire.";
+
+    if (strcmp(name, "moonwire") == 0 || strcmp(name, "uv") == 0) return 1;
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0) return 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(parts[i], name + sizeof prefix - 1) == 0) return 1;
+    return 0;
+}
+int mw_module_inner(const char *name) {
     static const char *const inner[] = {"moonwire.inspect_walk", "moonwire.preload", "moonwire.repl", "moonwire.repl_commands",
                                         "moonwire.repl_eval", "moonwire.repl_show", "moonwire.repl_top", "moonwire.script",
                                         "moonwire.test", "moonwire.tls"};
 
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
-        if (strcmp(inner[i], name) == 0) return 0;
-    return 1;
+        if (strcmp(inner[i], name) == 0) return 1;
+    return 0;
 }
 
 void mw_doors_open(lua_State *L) {

@@ -18,8 +18,10 @@ void mw_doors_keep(lua_State *L);
 /* Pushes the module `name` ("moonwire", "moonwire.task", "uv"), loading it on first use; always the same object.
  * Returns 1, or 0 and pushes nothing when there is no such module.                                [-0, +0|1, e] */
 int mw_module_push(lua_State *L, const char *name);
-/* 0 for an embedded module that `require` does not give to scripts. */
+/* 1 for a module that `require` gives to every script. The others are what those are built of, and may change: only a script that may do
+ * everything finds them (ours are tested so), save the inner ones, which work with what no script has. */
 int mw_module_public(const char *name);
+int mw_module_inner(const char *name);
 
 /* Each pushes one table of functions, which becomes core.NAME. */
 int mw_door_arg(lua_State *L);

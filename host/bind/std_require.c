@@ -10,6 +10,7 @@
 #include "core/raise.h"
 #include "core/task.h"
 #include "io/osfile.h"
+#include "policy/policy.h"
 
 #define TYPE "mw.loading"
 #define NAME_BYTES 1024          /* of a module's name */
@@ -338,12 +339,16 @@ static int look(lua_State *L) { /* [name ...] */
     return mw_wait_yield_raw(L, &it->done, MW_NEVER, 0, looked);  /* the record stays on our stack */
 }
 
+static int is_ours(lua_State *L, const char *name) {
+    return mw_module_public(name) || (!mw_module_inner(name) && mw_policy_is_total(mw_host_policy(mw_host_of(L))));
+}
+
 /* require(name) -> module, where it was found                                                                            [-0, +1|2, y] */
 static int std_require(lua_State *L) {
     const char *name = mw_param_text(L, 1, "require", "the module's name", NAME_BYTES, NULL);
 
     lua_settop(L, 1);
-    if (mw_module_public(name) && mw_module_push(L, name)) { /* ours: always the same object */
+    if (is_ours(L, name) && mw_module_push(L, name)) { /* ours: always the same object */
         lua_pushliteral(L, ":moonwire:");
         return 2;
     }

@@ -476,6 +476,20 @@ describe("require", function()
     assert.truthy(r.stdout:find("false\tio open", 1, true))
   end)
 
+  it("gives the parts of mw by their names, and none of what they are built of", function()
+    put("s.lua", [[
+      local mw = require "moonwire"
+      assert(require "moonwire.task" == mw.task and require "moonwire.net" == mw.net)
+      for _, name in ipairs { "attach", "repl", "repl_server", "repl_eval", "repl_walk", "repl_complete", "repl_source", "channel",
+                              "semaphore", "task_map", "process_pipe", "net_lease", "supervisor_run", "doc", "tls", "main", "script" } do
+        local found, why = pcall(require, "moonwire." .. name)
+        if found or not tostring(why):find("not found", 1, true) then print(name, why) end
+      end
+    ]])
+    local r = script("s.lua", { "--allow-net", "--allow-run" })
+    assert.equal("", r.stdout .. r.stderr)
+  end)
+
   it("waits with a module that waits, and lets other tasks wait for it", function()
     put("slow.lua", [[
       count = (count or 0) + 1
