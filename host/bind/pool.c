@@ -271,8 +271,7 @@ int mw_pool_worker_answered(struct mw_pool_worker *w, uint32_t seq, unsigned kin
                             const char *at, size_t len, struct mw_cargo *cargo) {
     struct mw_pool_task *t;
     struct mw_call *c;
-    int rc = mw_pool_answered(&w->set->pool, &w->member, seq, kind == MW_POOL_RAISED ? MW_POOL_FAILED : MW_POOL_DONE,
-                              run_ns, now, &t);
+    int rc = mw_pool_answered(&w->set->pool, &w->member, seq, kind == MW_POOL_OK ? MW_POOL_DONE : MW_POOL_FAILED, run_ns, now, &t);
 
     if (rc == 1) mw_pool_set_measure(w->set, t, run_ns, now);
     if (rc != 1) {

@@ -197,11 +197,15 @@ static int push_answer(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
         rc = mw_value_read(L, c->answer + at, c->answer_len - at, &used, &o, &err);
     }
     if (c->cargo != NULL) mw_talk_close(o.ud);
-    if (rc < 0 || (c->kind == MW_POOL_RAISED && n != 2)) {
+    if (rc < 0 || (c->kind == MW_POOL_RAISED && n != 2) || (c->kind == MW_POOL_REFUSED && n != 1)) {
         c->code = MW_EFRAME;
         return push_failure(L, s, c);
     }
     if (c->kind == MW_POOL_RAISED) return push_raised(L, s, c);
+    if (c->kind == MW_POOL_REFUSED) {
+        mw_call_free(c);
+        return lua_error(L);
+    }
     mw_call_free(c);
     if (n > 0) return n;
     lua_pushnil(L); /* so that select("#", ...) is as of a call with one result */

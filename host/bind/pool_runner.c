@@ -68,10 +68,10 @@ int mw_pool_take(lua_State *L) {
     return take_k(L, 0, 0);
 }
 
-/* answer(worker, true, values...) | (worker, false, err, traceback)                                     [-0, +0, e] */
+/* answer(worker, true, values...) | (worker, false, err, traceback) | (worker, nil, err): the caller raises it  [-0, +0, e] */
 int mw_pool_answer(lua_State *L) {
     struct mw_pool_worker *w = check(L, 1);
-    unsigned kind = lua_toboolean(L, 2) ? MW_POOL_OK : MW_POOL_RAISED;
+    unsigned kind = lua_toboolean(L, 2) ? MW_POOL_OK : lua_isnil(L, 2) ? MW_POOL_REFUSED : MW_POOL_RAISED;
     struct mw_value_options o = { .root = "result", .record = MW_ERROR_TYPE };
     struct mw_pool_set *s = w->set;
     int n = lua_gettop(L), rc = 0;

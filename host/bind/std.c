@@ -80,7 +80,13 @@ static const char *read_page(lua_State *L, void *ud, size_t *size) {
 
 int mw_std_load_text(lua_State *L, const char *text, size_t len, const char *name) {
     struct pages p = {MW_BUDGET_OF(L), text, len};
-    return lua_load(L, read_page, &p, name, "t");
+    int status = lua_load(L, read_page, &p, name, "t");
+
+    if (status == LUA_ERRSYNTAX && *name == '@' && len > 0 && *text == LUA_SIGNATURE[0]) { /* the one message of Lua's without the name */
+        lua_pushfstring(L, "%s: %s", name + 1, lua_tostring(L, -1));
+        lua_remove(L, -2);
+    }
+    return status;
 }
 
 int mw_std_compile(lua_State *L, char **held, size_t len, const char *name) {

@@ -65,8 +65,8 @@ int mw_tempdir_op_remove(mw_tempdir *t, struct mw_file_op **out, struct mw_err *
 void mw_tempdir_op_failed(mw_tempdir *t, struct mw_file_op *op);
 void mw_tempdir_free(mw_tempdir *t);  /* removes it here and now if it is still there */
 
-/* Removes dir/leaf and all below it; levels and pinned objects as above. Any thread. */
-int mw_file_remove_tree(int dir, const char *leaf, const struct mw_file_pinned *pinned, size_t count, struct mw_err *err);
+/* Removes dir/leaf, in errors `path`, and all below it; levels and pinned objects as above. Any thread. */
+int mw_file_remove_tree(int dir, const char *leaf, const char *path, const struct mw_file_pinned *pinned, size_t count, struct mw_err *err);
 
 /* Between file_op.c and file_tree.c: what a removal does; a removal of a place that is held already (*at is taken on 0). */
 int mw_file_remove_step(struct mw_file_op *op);

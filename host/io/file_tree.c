@@ -22,7 +22,7 @@ struct removal {
 static int fail(const struct removal *r, const char *name, int code, const char *what) {
     char subject[PATH_MAX + NAME_MAX + 2];
 
-    snprintf(subject, sizeof subject, "%s%s%s", r->path, r->path[0] ? "/" : "", name);
+    snprintf(subject, sizeof subject, "%s%s%s", r->path, r->path[0] != '\0' && strcmp(r->path, "/") != 0 ? "/" : "", name);
     return mw_err_set(r->err, code, "fs remove", subject, what);
 }
 
@@ -82,11 +82,13 @@ static int remove_at(struct removal *r, int dir, const char *name, int depth) {
     return rc;
 }
 
-int mw_file_remove_tree(int dir, const char *leaf, const struct mw_file_pinned *pinned, size_t count, struct mw_err *err) {
+int mw_file_remove_tree(int dir, const char *leaf, const char *path, const struct mw_file_pinned *pinned, size_t count, struct mw_err *err) {
     struct removal *r = calloc(1, sizeof *r); /* a thread's stack may be small */
+    const char *slash = strrchr(path, '/');
     int rc;
 
-    if (r == NULL) return mw_err_set(err, MW_ENOMEM, "fs remove", leaf, NULL);
+    if (r == NULL) return mw_err_set(err, MW_ENOMEM, "fs remove", path, NULL);
+    if (slash != NULL) snprintf(r->path, sizeof r->path, "%.*s", slash == path ? 1 : (int)(slash - path), path);
     r->pinned = pinned;
     r->count = count;
     r->err = err;
@@ -99,7 +101,7 @@ int mw_file_remove_step(struct mw_file_op *op) {
     struct stat st;
 
     if (op->at.leaf[0] == '\0' || strcmp(op->at.leaf, ".") == 0) return mw_err_set(&op->err, -EBUSY, "fs remove", op->path, NULL); /* the root */
-    if (op->tree) return mw_file_remove_tree(op->at.fd, op->at.leaf, op->pinned, op->pinned_count, &op->err);
+    if (op->tree) return mw_file_remove_tree(op->at.fd, op->at.leaf, op->path, op->pinned, op->pinned_count, &op->err);
     if (fstatat(op->at.fd, op->at.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) return mw_err_sys(&op->err, "fs remove", op->path);
     if (unlinkat(op->at.fd, op->at.leaf, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0) return 0;
     mw_err_sys(&op->err, "fs remove", op->path);
@@ -195,7 +197,7 @@ static void remove_now(mw_tempdir *t) {
     if (t->closed) return;
     t->closed = 1;
     mw_host_disown(&t->handle);
-    if (still_ours(t) && mw_file_remove_tree(t->at.fd, t->at.leaf, NULL, 0, &err) < 0)
+    if (still_ours(t) && mw_file_remove_tree(t->at.fd, t->at.leaf, t->path, NULL, 0, &err) < 0)
         mw_host_log(t->host, MW_LOG_ERROR, "%s", err.message);
     mw_place_close(&t->at);
 }
@@ -256,7 +258,7 @@ static void hint_of(mw_tempdir *t, struct mw_err *err) {
     if (slash == NULL || err == NULL) return;
     *slash = '\0';
     mw_err_set(err, MW_EDENIED, "fs tempdir", t->path, NULL);
-    mw_err_hint(err, "grant it with --allow-write=%s, or set TMPDIR to a directory with a write right", t->path);
+    mw_err_hint(err, "grant it with --allow-write=%s or set TMPDIR to a directory with a write right", t->path);
     *slash = '/';
 }
 

@@ -68,6 +68,7 @@ int mw_permit_host(mw_policy *p, enum mw_kind kind, const char *host, int port, 
     case 3:
         if (kind != MW_LISTEN) return mw_err_set(err, MW_EINVAL, op, host, "a host is expected");
         t.unresolved = 1; /* which family, the caller tries */
+        snprintf(subject, sizeof subject, ":%d", port); /* as rules have it: `*` is an address, and no rule */
         break;
     default: return mw_err_set(err, MW_EINVAL, op, host, "neither a host name nor an address in its usual spelling");
     }

@@ -28,7 +28,8 @@ enum mw_pool_answer_kind {
     MW_POOL_OK,        /* what the handler returned, one value after another */
     MW_POOL_RAISED,    /* it raised: the error and its traceback */
     MW_POOL_SKIPPED,   /* the task had been taken back */
-    MW_POOL_KINDS
+    MW_POOL_KINDS,
+    MW_POOL_REFUSED = MW_POOL_KINDS, /* never sent: what our own keeper raised, for the caller to raise */
 };
 struct mw_pool_answer {
     uint32_t len; /* bytes behind this header */

@@ -3,7 +3,7 @@
 local _, core = ...
 local raw, process, err, arg = core.pool, core.process, core.err, core.arg
 local fail, raise, start = err.fail, err.raise, process.start
-local pcall, error, type, rawget, next, setmetatable = pcall, error, type, rawget, next, setmetatable
+local pcall, error, type, tostring, rawget, next, setmetatable = pcall, error, type, tostring, rawget, next, setmetatable
 local spawn_with = core.task.spawn_with
 
 local pool = {}
@@ -156,8 +156,11 @@ local function run_one(worker, task, command, options, run)
     return raw.answer(worker, true, nil, why)
   end
   local result
-  ok, result, why = pcall(run, process_options(options, argv))
+  local one = process_options(options, argv)
+  for key, value in next, argv do one[key] = value end -- its own options go before the pool's
+  ok, result, why = pcall(run, one)
   if not ok and is_cancel(result) then return error(result, 0) end
+  if not ok and err.is(result) and result.code == "EDENIED" then return raw.answer(worker, nil, result) end
   if not ok then return raw.answer(worker, true, nil, result) end
   if not result then return raw.answer(worker, true, nil, why) end
   if result.ok then return raw.answer(worker, true, result.stdout or "") end
@@ -245,6 +248,11 @@ local function check(options)
   end
   if mode ~= "oneshot" and copy.command ~= nil and type(copy.command) ~= "table" then
     return invalid("option \"command\" must be a table of arguments, got " .. type(copy.command))
+  end
+  if mode ~= "oneshot" and copy.command ~= nil then
+    for key in next, copy.command do
+      if type(key) ~= "number" then return invalid("option \"command\" holds arguments only: " .. tostring(key) .. " belongs beside it") end
+    end
   end
   if mode ~= "oneshot" and copy.command ~= nil and copy.protocol == nil then
     return invalid("option \"protocol\" is missing: \"lines\", \"u32le\", ... or one of mw.frame.new")

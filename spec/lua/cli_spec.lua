@@ -239,6 +239,8 @@ describe("a script's text", function()
       assert.equal("", r.stdout)
       assert.truthy(r.stderr:find("binary chunk", 1, true), r.stderr)
     end
+    local path = script(code)
+    assert.truthy(moonwire { "check", path }.stderr:find(path .. ": ", 1, true), "which of them it is")
   end)
 
   it("may be large, but not without end", function()

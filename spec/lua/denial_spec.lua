@@ -55,6 +55,7 @@ describe("the flag that a denial names", function()
     local listen = "assert(mw.net.listen(arg[1])):close()"
     assert.equal("--allow-net=127.0.0.1:0", grants(listen, "tcp://127.0.0.1:0", "tcp://127.0.0.1:1"))
     assert.equal("'--allow-net=[::1]:0'", flag_of(listen, "tcp://[::1]:0"))
+    assert.equal("--allow-net=:0", grants(listen, "tcp://*:0", "tcp://*:65000"))
     grants(listen, "unix:" .. path "so cket", "unix:" .. path "x")
     grants(listen, "unix:@denial-spec 'x'", "unix:@denial-spec")
     assert(mw.fs.write(path "a tool", "#!/bin/sh\nexit 0\n"))
@@ -62,6 +63,18 @@ describe("the flag that a denial names", function()
     grants("assert(mw.process.run{ arg[1] })", path "a tool", "true")
     assert.equal("--allow-run=true", grants("assert(mw.process.run{ arg[1] })", "true", path "a tool"))
     assert.equal("--allow-sys=cpus", grants("assert(mw.sys[arg[1]]())", "cpus", "hostname"))
+  end)
+
+  it("grants a process for each task of a pool", function()
+    grants([[
+      local pool <close> = assert(mw.process.pool{ mode = "oneshot", command = function(name) return { name } end })
+      assert(pool:call(arg[1]))]], "true", "false")
+  end)
+
+  it("grants a temporary directory, whatever follows it", function()
+    local make = "local d <close> = assert(mw.fs.tempdir())"
+    local flag = run("", make).stderr:match "grant it with (%S+)"
+    assert.equal(0, run(flag, make).code, flag)
   end)
 
   it("is only named where its whole text would be too long", function()

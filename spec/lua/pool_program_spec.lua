@@ -101,6 +101,10 @@ describe("a pool of programs", function()
     assert.equal("echo on", pool:call "on")
   end)
 
+  it("takes options beside the command, not in it", function()
+    assert.has_error(function() process.pool{ command = { "cat", cwd = "/" }, protocol = "lines" } end)
+  end)
+
   it("says at once that the program is not there", function()
     local pool, err = process.pool{ command = { "/no/such/program" }, protocol = "lines" }
     assert.same({ nil, "ENOENT" }, { pool, err.code })
@@ -155,6 +159,14 @@ describe("a pool with a process for each task", function()
     assert.equal("EINVAL", select(2, pool:call "a string").code)
     assert.equal("ENOENT", select(2, pool:call{ "/no/such/program" }).code)
     assert.equal("a b\n", pool:call{ "echo", "a b" })
+  end)
+
+  it("takes each one's own options beside its arguments, before the pool's", function()
+    local dir <close> = assert(fs.tempdir())
+    local pool <close> = shell{ cwd = "/", command = function(of) return of end }
+    assert.equal("in\n", pool:call{ "cat", stdin = "in\n" })
+    assert.equal(dir.path .. "\n/\n", pool:call{ "sh", "-c", "pwd", cwd = dir.path } .. pool:call{ "sh", "-c", "pwd" })
+    assert.equal("EINVAL", select(2, pool:call{ "true", cdw = "/" }).code)
   end)
 
   it("runs no more at a time than its size", function()

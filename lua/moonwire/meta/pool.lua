@@ -179,8 +179,8 @@ function pool.work(hand, child) end
 function pool.take(worker) end
 
 ---@param worker userdata
----@param ok boolean  false: the task raised
----@param ... any      its results; or the error and its traceback
+---@param ok boolean?  false: the task raised; nil: its caller is to
+---@param ... any      its results; the error and its traceback; the error
 function pool.answer(worker, ok, ...) end
 
 ---@param worker userdata
