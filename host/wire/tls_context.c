@@ -226,7 +226,7 @@ static int add_block(mw_tls_context *c, X509_STORE *store, const X509_INFO *bloc
 static int set_authorities(mw_tls_context *c, const struct mw_view *pem, struct mw_err *err) {
     X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
     BIO *in = text_of(pem);
-    STACK_OF(X509_INFO) *all = in != NULL ? PEM_X509_INFO_read_bio(in, NULL, on_password, NULL) : NULL;
+    STACK_OF(X509_INFO) *all = in != NULL ? PEM_X509_INFO_read_bio_ex(in, NULL, on_password, NULL, mw_tls_library(), NULL) : NULL;
     int certs = 0, n = sk_X509_INFO_num(all), ok = n <= CERTS_MAX;
     const char *name = c->server ? "no certificate: client_ca holds none in PEM" : "no certificate: ca holds none in PEM";
 
@@ -298,7 +298,7 @@ int mw_tls_context_new(const struct mw_tls_options *opt, mw_tls_context **out, s
     c->insecure = opt->insecure;
     c->fresh = opt->fresh;
     c->wire = wire_new();
-    c->ssl = SSL_CTX_new(opt->server ? TLS_server_method() : TLS_client_method());
+    c->ssl = SSL_CTX_new_ex(mw_tls_library(), NULL, opt->server ? TLS_server_method() : TLS_client_method());
     rc = c->wire == NULL || c->ssl == NULL ? mw_tls_refuse(MW_ENOMEM, NULL, err) : fill(c, opt, err);
     ERR_clear_error();
     if (rc < 0) mw_tls_context_drop(c);

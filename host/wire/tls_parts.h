@@ -45,6 +45,10 @@ int mw_tls_fail(mw_tls *t, int ret, struct mw_err *err);
 /* Of a context: `what` names the option. */
 int mw_tls_refuse(int code, const char *what, struct mw_err *err);
 
+/* tls_library.c: where algorithms are looked for. Lent, for good. Any thread, after OpenSSL was started; what is read there by a decoder
+ * is a certificate: keys of ours are read in OpenSSL's own. */
+OSSL_LIB_CTX *mw_tls_library(void);
+
 /* tls_context.c */
 SSL_SESSION *mw_tls_recall(mw_tls_context *c, const char *who);            /* lent; or NULL */
 void mw_tls_remember(mw_tls_context *c, const char *who, SSL_SESSION *s);  /* s is taken */

@@ -20,9 +20,8 @@ static void tls_cert_text(BIO *bio, char *out, size_t size) {
     BIO_free(bio);
 }
 
-/* from, to: seconds from now. Aborts when OpenSSL will not. */
-static void tls_cert_make(struct tls_cert *c, const char *name, const char *sans, long from, long to) {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+/* key: of any kind, taken. from, to: seconds from now. Aborts when OpenSSL will not. */
+static void tls_cert_make_of(EVP_PKEY *key, struct tls_cert *c, const char *name, const char *sans, long from, long to) {
     X509 *x = X509_new();
     X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, sans);
     BIO *cert = BIO_new(BIO_s_mem()), *pem = BIO_new(BIO_s_mem());
@@ -36,7 +35,7 @@ static void tls_cert_make(struct tls_cert *c, const char *name, const char *sans
     X509_set_issuer_name(x, X509_get_subject_name(x));
     X509_set_pubkey(x, key);
     X509_add_ext(x, ext, -1);
-    if (X509_sign(x, key, EVP_sha256()) == 0) abort();
+    if (X509_sign(x, key, EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256()) == 0) abort();
     PEM_write_bio_X509(cert, x);
     PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL);
     tls_cert_text(cert, c->cert, sizeof c->cert);
@@ -44,6 +43,10 @@ static void tls_cert_make(struct tls_cert *c, const char *name, const char *sans
     X509_EXTENSION_free(ext);
     X509_free(x);
     EVP_PKEY_free(key);
+}
+
+static inline void tls_cert_make(struct tls_cert *c, const char *name, const char *sans, long from, long to) {
+    tls_cert_make_of(EVP_EC_gen("P-256"), c, name, sans, from, to);
 }
 
 #endif

@@ -217,6 +217,36 @@ TEST(a_certificate_of_another_name_authority_or_time_is_refused_with_the_reason)
     drop(&server), drop(&client);
 }
 
+static EVP_PKEY *key_of(const char *kind) {
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, kind, NULL);
+    EVP_PKEY *key = NULL;
+
+    REQUIRE(c != NULL && EVP_PKEY_keygen_init(c) == 1 && EVP_PKEY_keygen(c, &key) == 1);
+    EVP_PKEY_CTX_free(c);
+    return key;
+}
+
+TEST(certificates_with_each_kind_of_key_are_believed_at_both_ends) {
+    static const char *const kinds[] = { "RSA", "RSA-PSS", "P-384", "ED25519", "ED448" };
+    static struct tls_cert cert;
+    struct mw_tls_peer peer;
+    char got[64];
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct mw_tls_options s = { 0 }, c = { 0 };
+        tls_cert_make_of(*kinds[i] == 'P' ? EVP_EC_gen(kinds[i]) : key_of(kinds[i]), &cert, "here", "DNS:here.example", -DAY, DAY);
+        s.cert = s.ca = c.cert = c.ca = text(cert.cert);
+        s.key = c.key = text(cert.key);
+        begin(&s, &c, "here.example");
+        REQUIRE(shake((size_t)-1) == 0);
+        CHECK_INT(tell(&client, &server, "ping", got, sizeof got), 4);
+        REQUIRE(calls->peer(server.tls, &peer) == 1);
+        CHECK_STR(peer.subject, "CN=here");
+        free(peer.subject);
+        free(peer.sans);
+    }
+}
+
 TEST(a_server_that_wants_certificates_refuses_who_has_none) {
     struct mw_tls_options s = { 0 }, c = { 0 };
     struct mw_tls_peer peer;

@@ -1,0 +1,86 @@
+/* The library context that TLS works in: OpenSSL's default provider, but of its decoders only those that read a certificate's key.
+ * OpenSSL 3.0 reads each certificate that a peer shows with all decoders it knows, some forty, put in a chain anew each time: that was
+ * a quarter of a client's handshake. The algorithms are the default provider's own, called as it would call them.
+ * Knows: wire/tls_parts, OpenSSL. Never: a provider from a file, OpenSSL's settings.
+ *
+ * There is one for the process, made once and never freed, as OpenSSL's own is: threads keep what they draw random numbers from by
+ * its address, and give it back when they end. */
+#include "wire/tls_parts.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/provider.h>
+#include <string.h>
+
+enum { DECODERS = 8 };
+
+static struct {
+    CRYPTO_ONCE once;
+    OSSL_PROVIDER *whole;                        /* the default provider, in a context of its own: the process's may hold others */
+    OSSL_ALGORITHM decoders[DECODERS + 1];
+    OSSL_LIB_CTX *context;                       /* NULL, which means OpenSSL's own: it could not be made */
+} library = { .once = CRYPTO_ONCE_STATIC_INIT };
+
+/* ---- The provider --------------------------------------------------------------------------------------------------------- */
+
+static const OSSL_ALGORITHM *on_query(void *provider, int operation, int *no_cache) {
+    (void)provider;
+    if (operation != OSSL_OP_DECODER) return OSSL_PROVIDER_query_operation(library.whole, operation, no_cache);
+    *no_cache = 0;
+    return library.decoders;
+}
+
+static int on_capabilities(void *provider, const char *what, OSSL_CALLBACK *each, void *arg) {
+    (void)provider;
+    return OSSL_PROVIDER_get_capabilities(library.whole, what, each, arg);
+}
+
+static int on_open(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out, void **provider) {
+    static const OSSL_DISPATCH calls[] = {
+        { OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))on_query },
+        { OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))on_capabilities },
+        { 0, NULL },
+    };
+
+    (void)handle;
+    (void)in;
+    *out = calls;
+    *provider = OSSL_PROVIDER_get0_provider_ctx(library.whole);  /* what its algorithms are given */
+    return 1;
+}
+
+/* ---- Making it ------------------------------------------------------------------------------------------------------------ */
+
+static int reads_keys(const OSSL_ALGORITHM *a) {
+    static const char *const keys[] = { "RSA", "RSA-PSS", "EC", "ED25519", "ED448" };
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (strcmp(a->algorithm_names, keys[i]) == 0) return strstr(a->property_definition, "structure=SubjectPublicKeyInfo") != NULL;
+    }
+    return 0;
+}
+
+static void make(void) {
+    OSSL_LIB_CTX *its = OSSL_LIB_CTX_new(), *made = NULL;
+    const OSSL_ALGORITHM *all;
+    int no_cache, n = 0;
+
+    library.whole = its != NULL ? OSSL_PROVIDER_load(its, "default") : NULL;
+    all = library.whole != NULL ? OSSL_PROVIDER_query_operation(library.whole, OSSL_OP_DECODER, &no_cache) : NULL;
+    for (; all != NULL && all->algorithm_names != NULL && n < DECODERS; all++) {
+        if (reads_keys(all)) library.decoders[n++] = *all;
+    }
+    if (n > 0) made = OSSL_LIB_CTX_new();
+    if (made != NULL && OSSL_PROVIDER_add_builtin(made, "moonwire", on_open) == 1 && OSSL_PROVIDER_load(made, "moonwire") != NULL) {
+        library.context = made;
+    } else {
+        OSSL_LIB_CTX_free(made);
+        OSSL_LIB_CTX_free(its);
+    }
+    ERR_clear_error();
+}
+
+OSSL_LIB_CTX *mw_tls_library(void) {
+    return CRYPTO_THREAD_run_once(&library.once, make) == 1 ? library.context : NULL;
+}
