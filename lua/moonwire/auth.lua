@@ -5,7 +5,24 @@ local _, core = ...
 local door = core.auth
 
 --- Authentication of connections: objects for the option `auth` of listen, serve and connect. Connections are given to nobody before
---- they have proved who they are.
+--- they have proved who they are; who fails, dawdles or talks something else costs a socket for `auth_timeout` at most.
+---
+--- With `hmac` both ends prove a secret, which is never sent; on TLS the proof holds for that one session. Without TLS it says who is there
+--- at the beginning, and somebody on the way can still read and change what follows. A server may know several secrets, or one for each
+--- client. With `peer` the kernel says who is at the other end of a Unix socket. The protocol is five small messages, written down in
+--- host/wire/auth.h.
+---
+--- ```lua
+--- local alice, bob = mw.random.bytes(32), mw.random.bytes(32)
+--- local server <close> = assert(mw.net.listen("tcp://127.0.0.1:0", {
+---   auth = mw.auth.hmac{ secrets = { alice = alice, bob = bob } },
+---   max_conns_per_peer = 8,
+--- }))
+--- local who = mw.auth.hmac{ secret = alice, identity = "alice" }
+--- local url = server:address()
+--- local client <close> = assert(mw.net.connect(url, { auth = who }))
+--- print(assert(server:accept()):peer().identity)   -- alice
+--- ```
 ---@class moonwire.auth
 local auth = {}
 

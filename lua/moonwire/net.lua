@@ -13,6 +13,20 @@ local arg, err = core.arg, core.err
 --- An address is a URL, so a script moves between transports by changing a string: `tcp://host:port`, `tls://host:port`,
 --- `unix:/path`, `unix:@abstract`, `fd:3`, `stdio:`. Port 0 of a listener picks one; host `*` is every interface; IPv6 stands in
 --- brackets, `tcp://[::1]:80`.
+---
+--- TLS is an address and its options; verification is on, and only `insecure_skip_verify` turns it off. A stream of TLS is a stream like
+--- any other, and one that ends without TLS's closing word gives what came and then ETLS, "truncated". OpenSSL is loaded when the first
+--- stream of TLS is made, and not before.
+---
+--- ```lua
+--- local server <close> = assert(mw.net.listen("tls://127.0.0.1:8443", {
+---   cert = "srv.pem", key = "srv.key", client_ca = "clients.pem",
+--- }))
+--- local c, err = mw.net.connect("tls://example.com:443")
+--- if not c then error(err) end       -- ECERT, ETLS; err.data.reason
+--- print(c:tls().version, c:tls().alpn, c:peer().subject)
+--- assert(server:reload())            -- certificates anew, for who comes next
+--- ```
 ---@class moonwire.net
 local net = {}
 

@@ -253,7 +253,7 @@ page("rights.html", "Rights", [[
 <h1>Rights</h1>
 <p>The flags, one by one: <a href="command-line.html#run">moonwire run</a>. Asked from a script:
 <a href="permissions.html">mw.permissions</a>.</p>
-]] .. from_readme(chapter "Rights"))
+]] .. from_readme(chapter "Rights") .. from_readme((read(here .. "/guarantees.md"):gsub("^# (.-)\n", "## %1\n"))))
 limits()
 lua_own()
 command_line()

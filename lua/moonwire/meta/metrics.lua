@@ -104,10 +104,22 @@ function Histogram:quantile(part, labels) end
 function Histogram:with(labels) end
 
 --- Counters, gauges and histograms with true quantiles, as text for Prometheus and on a socket. They need no right; `listen` one for
---- its address. A metric has at most 1,000 series (`max_series`): what is new beyond is counted under "(other)".
+--- its address. A metric has at most 1,000 series (`max_series`): what is new beyond is counted under "(other)", so that what strangers
+--- choose as a label cannot fill the memory.
+---
+--- ```lua
+--- local calls = mw.metrics.counter("app_calls_total", { labels = { "op" } })
+--- calls:inc(1, { op = "read" })
+--- local seconds = mw.metrics.histogram("app_call_duration_seconds")
+--- seconds:time(function() mw.task.sleep(0.1) end)
+--- print(seconds:summary().p99)     -- within 0.8 %
+--- local m <close> = assert(mw.metrics.listen("tcp://127.0.0.1:0"))
+--- print(mw.metrics.text())         -- what GET /metrics gives
+--- ```
 ---
 --- What the host measures itself is there without code, as `moonwire_*`: messages, bytes, errors by code, connections, children and
---- the time to start one, pools by state, loop lag, tasks, Lua memory. Counts begin with the host, times with the first use of this.
+--- the time to start one, pools by state, loop lag, tasks, Lua memory. Counts begin with the host, times with the first use of this. A
+--- worker thread has metrics of its own: have it answer a call with `mw.metrics.text()`.
 ---@class moonwire.metrics
 local metrics = {}
 
