@@ -18,10 +18,14 @@ local door = core.auth
 ---   auth = mw.auth.hmac{ secrets = { alice = alice, bob = bob } },
 ---   max_conns_per_peer = 8,
 --- }))
+--- mw.task.spawn_with({ daemon = true }, server.serve, server, function(conn)
+---   conn:write("hello, ", conn:peer().identity, "\n")
+--- end)
 --- local who = mw.auth.hmac{ secret = alice, identity = "alice" }
---- local url = server:address()
---- local client <close> = assert(mw.net.connect(url, { auth = who }))
---- print(assert(server:accept()):peer().identity)   -- alice
+--- local client <close> = assert(mw.net.connect(server:address(), {
+---   auth = who,                                    -- a wrong one: nil, EAUTH
+--- }))
+--- print(client:read("l"))                          -- hello, alice
 --- ```
 ---@class moonwire.auth
 local auth = {}
