@@ -61,6 +61,24 @@ local function text_of(t)
   return t and t.text or ""
 end
 
+--- A field that is a function of the object itself, by its type or by that of an alias, is a method: what methods share is said once.
+local function as_method(field)
+  local alias = found.aliases[field.type]
+  local params, returns = types.fun(alias and alias.type or field.type)
+  if not params or not params[1] or params[1].name ~= "self" then return end
+  table.remove(params, 1)
+  field.kind, field.params, field.returns = "method", params, returns
+  if alias then field.text = field.text .. "\n\n" .. alias.text end
+end
+
+local function name_methods()
+  for _, class in pairs(found.classes) do
+    for _, field in ipairs(class.fields) do
+      if field.kind == "field" then as_method(field) end
+    end
+  end
+end
+
 --- The fields of a class and of those that it extends, its own first; private ones are nobody's.
 local function fields_of(name, seen, list)
   seen, list = seen or {}, list or {}
@@ -193,6 +211,7 @@ local function build()
   if found then return end
   found, entries, by_name, by_word = parse.new(), {}, {}, {}
   for _, it in ipairs(core.doc.texts()) do parse.file(it.text, it.file, found) end
+  name_methods()
   local root = found.classes.moonwire
   local top = add { name = "moonwire", shown = "mw", kind = "module", class = "moonwire", text = root.text, members = {}, fields = {},
     parts = {}, parents = {}, file = root.file, line = root.line }

@@ -1,337 +1,77 @@
 ---@meta
---- Numbers in shared memory (host/bind/shm_number.c). Each is read and written whole: all that its writer had written before is
---- there too. An offset is a multiple of the number's size; what is not, lies outside, or does not fit, raises EINVAL. What changes a
---- number in one step is one step for every process that has the memory.
+--- Numbers in shared memory (host/bind/shm_number.c). Each is read and written whole. What changes a number in one step is one step for
+--- every process that has the memory.
+
+--- All that its writer had written before is there too. The offset, from 0, is a multiple of the number's size: what is not, or lies
+--- outside, raises EINVAL.
+---@alias moonwire.ReadInteger fun(self: moonwire.Memory, offset: integer): integer?, moonwire.Err?
+
+--- Whoever reads it then sees all that was written before. The offset, from 0, is a multiple of the number's size: what is not, lies
+--- outside, or is a number that does not fit, raises EINVAL.
+---@alias moonwire.WriteInteger fun(self: moonwire.Memory, offset: integer, value: integer): true?, moonwire.Err?
+
+--- All that its writer had written before is there too. The offset is as an integer's of that size.
+---@alias moonwire.ReadFloat fun(self: moonwire.Memory, offset: integer): number?, moonwire.Err?
+
+--- Whoever reads it then sees all that was written before. The offset is as an integer's of that size.
+---@alias moonwire.WriteFloat fun(self: moonwire.Memory, offset: integer, value: number): true?, moonwire.Err?
+
+--- One step that no other process can come between; the result is the new number. The offset is a multiple of its size.
+---@alias moonwire.ChangeInteger fun(self: moonwire.Memory, offset: integer, value: integer): integer?, moonwire.Err?
+
+--- One step that no other process can come between; the result is the number that was there before. The offset is a multiple of its size.
+---@alias moonwire.SwapInteger fun(self: moonwire.Memory, offset: integer, value: integer): integer?, moonwire.Err?
+
+--- One step that no other process can come between: whether `expected` was there, and `value` is there now. The offset is a multiple of
+--- the number's size.
+---@alias moonwire.CompareInteger fun(self: moonwire.Memory, offset: integer, expected: integer, value: integer): boolean?, moonwire.Err?
 
 ---@class moonwire.Memory
-local Memory = {}
-
---- Reads an unsigned byte, whole.
----@param offset integer  from 0
----@return integer? value  0 to 255
----@return moonwire.Err? err
-function Memory:u8(offset) end
-
---- Writes an unsigned byte, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0
----@param value integer  0 to 255
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_u8(offset, value) end
-
---- Reads a signed byte, whole.
----@param offset integer  from 0
----@return integer? value  -128 to 127
----@return moonwire.Err? err
-function Memory:i8(offset) end
-
---- Writes a signed byte, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0
----@param value integer  -128 to 127
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_i8(offset, value) end
-
---- Reads an unsigned 16-bit integer, whole.
----@param offset integer  from 0, a multiple of 2
----@return integer? value  0 to 65,535
----@return moonwire.Err? err
-function Memory:u16(offset) end
-
---- Writes an unsigned 16-bit integer, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0, a multiple of 2
----@param value integer  0 to 65,535
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_u16(offset, value) end
-
---- Reads a signed 16-bit integer, whole.
----@param offset integer  from 0, a multiple of 2
----@return integer? value  -32,768 to 32,767
----@return moonwire.Err? err
-function Memory:i16(offset) end
-
---- Writes a signed 16-bit integer, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0, a multiple of 2
----@param value integer  -32,768 to 32,767
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_i16(offset, value) end
-
---- Reads an unsigned 32-bit integer, whole.
----@param offset integer  from 0, a multiple of 4
----@return integer? value  0 to 2^32 - 1
----@return moonwire.Err? err
-function Memory:u32(offset) end
-
---- Writes an unsigned 32-bit integer, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0, a multiple of 4
----@param value integer  0 to 2^32 - 1
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_u32(offset, value) end
-
---- Reads a signed 32-bit integer, whole.
----@param offset integer  from 0, a multiple of 4
----@return integer? value  -2^31 to 2^31 - 1
----@return moonwire.Err? err
-function Memory:i32(offset) end
-
---- Writes a signed 32-bit integer, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0, a multiple of 4
----@param value integer  -2^31 to 2^31 - 1
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_i32(offset, value) end
-
---- Reads an unsigned 64-bit integer, whole.
----@param offset integer  from 0, a multiple of 8
----@return integer? value  64 bits as Lua has them: above 2^63 - 1 they are negative
----@return moonwire.Err? err
-function Memory:u64(offset) end
-
---- Writes an unsigned 64-bit integer, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0, a multiple of 8
----@param value integer  64 bits as Lua has them: above 2^63 - 1 they are negative
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_u64(offset, value) end
-
---- Reads a signed 64-bit integer, whole.
----@param offset integer  from 0, a multiple of 8
----@return integer? value
----@return moonwire.Err? err
-function Memory:i64(offset) end
-
---- Writes a signed 64-bit integer, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0, a multiple of 8
----@param value integer
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_i64(offset, value) end
-
---- Reads a float of 32 bits, whole.
----@param offset integer  from 0, a multiple of 4
----@return number? value  as exact as 32 bits are
----@return moonwire.Err? err
-function Memory:f32(offset) end
-
---- Writes a float of 32 bits, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0, a multiple of 4
----@param value number  as exact as 32 bits are
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_f32(offset, value) end
-
---- Reads a float of 64 bits, whole.
----@param offset integer  from 0, a multiple of 8
----@return number? value
----@return moonwire.Err? err
-function Memory:f64(offset) end
-
---- Writes a float of 64 bits, whole: whoever reads it then sees all that was written before.
----@param offset integer  from 0, a multiple of 8
----@param value number
----@return true? ok
----@return moonwire.Err? err
-function Memory:set_f64(offset, value) end
-
---- Adds to an unsigned 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  what is added, of either sign; wraps round
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:add_u32(offset, value) end
-
---- Subtracts from an unsigned 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  what is taken away, of either sign; wraps round
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:sub_u32(offset, value) end
-
---- Keeps only those bits that `value` has too, of an unsigned 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:and_u32(offset, value) end
-
---- Sets the bits of `value` in an unsigned 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:or_u32(offset, value) end
-
---- Turns the bits of `value` over in an unsigned 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:xor_u32(offset, value) end
-
---- Puts an unsigned 32-bit integer there and gives the one before, in one step.
----@param offset integer  a multiple of 4
----@param value integer
----@return integer? before
----@return moonwire.Err? err
-function Memory:xchg_u32(offset, value) end
-
---- Puts `value` there if `expected` is there, in one step; an unsigned 32-bit integer.
----@param offset integer  a multiple of 4
----@param expected integer
----@param value integer
----@return boolean? changed
----@return moonwire.Err? err
-function Memory:cas_u32(offset, expected, value) end
-
---- Adds to a signed 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  what is added, of either sign; wraps round
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:add_i32(offset, value) end
-
---- Subtracts from a signed 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  what is taken away, of either sign; wraps round
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:sub_i32(offset, value) end
-
---- Keeps only those bits that `value` has too, of a signed 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:and_i32(offset, value) end
-
---- Sets the bits of `value` in a signed 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:or_i32(offset, value) end
-
---- Turns the bits of `value` over in a signed 32-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 4
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:xor_i32(offset, value) end
-
---- Puts a signed 32-bit integer there and gives the one before, in one step.
----@param offset integer  a multiple of 4
----@param value integer
----@return integer? before
----@return moonwire.Err? err
-function Memory:xchg_i32(offset, value) end
-
---- Puts `value` there if `expected` is there, in one step; a signed 32-bit integer.
----@param offset integer  a multiple of 4
----@param expected integer
----@param value integer
----@return boolean? changed
----@return moonwire.Err? err
-function Memory:cas_i32(offset, expected, value) end
-
---- Adds to an unsigned 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  what is added, of either sign; wraps round
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:add_u64(offset, value) end
-
---- Subtracts from an unsigned 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  what is taken away, of either sign; wraps round
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:sub_u64(offset, value) end
-
---- Keeps only those bits that `value` has too, of an unsigned 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:and_u64(offset, value) end
-
---- Sets the bits of `value` in an unsigned 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:or_u64(offset, value) end
-
---- Turns the bits of `value` over in an unsigned 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:xor_u64(offset, value) end
-
---- Puts an unsigned 64-bit integer there and gives the one before, in one step.
----@param offset integer  a multiple of 8
----@param value integer
----@return integer? before
----@return moonwire.Err? err
-function Memory:xchg_u64(offset, value) end
-
---- Puts `value` there if `expected` is there, in one step; an unsigned 64-bit integer.
----@param offset integer  a multiple of 8
----@param expected integer
----@param value integer
----@return boolean? changed
----@return moonwire.Err? err
-function Memory:cas_u64(offset, expected, value) end
-
---- Adds to a signed 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  what is added, of either sign; wraps round
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:add_i64(offset, value) end
-
---- Subtracts from a signed 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  what is taken away, of either sign; wraps round
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:sub_i64(offset, value) end
-
---- Keeps only those bits that `value` has too, of a signed 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:and_i64(offset, value) end
-
---- Sets the bits of `value` in a signed 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:or_i64(offset, value) end
-
---- Turns the bits of `value` over in a signed 64-bit integer, in one step that no other process can come between.
----@param offset integer  a multiple of 8
----@param value integer  bits
----@return integer? value  the new one
----@return moonwire.Err? err
-function Memory:xor_i64(offset, value) end
-
---- Puts a signed 64-bit integer there and gives the one before, in one step.
----@param offset integer  a multiple of 8
----@param value integer
----@return integer? before
----@return moonwire.Err? err
-function Memory:xchg_i64(offset, value) end
-
---- Puts `value` there if `expected` is there, in one step; a signed 64-bit integer.
----@param offset integer  a multiple of 8
----@param expected integer
----@param value integer
----@return boolean? changed
----@return moonwire.Err? err
-function Memory:cas_i64(offset, expected, value) end
+---@field u8 moonwire.ReadInteger  Reads an unsigned byte, 0 to 255.
+---@field set_u8 moonwire.WriteInteger  Writes an unsigned byte, 0 to 255.
+---@field i8 moonwire.ReadInteger  Reads a signed byte, -128 to 127.
+---@field set_i8 moonwire.WriteInteger  Writes a signed byte, -128 to 127.
+---@field u16 moonwire.ReadInteger  Reads an unsigned 16-bit integer, 0 to 65,535.
+---@field set_u16 moonwire.WriteInteger  Writes an unsigned 16-bit integer, 0 to 65,535.
+---@field i16 moonwire.ReadInteger  Reads a signed 16-bit integer, -32,768 to 32,767.
+---@field set_i16 moonwire.WriteInteger  Writes a signed 16-bit integer, -32,768 to 32,767.
+---@field u32 moonwire.ReadInteger  Reads an unsigned 32-bit integer, 0 to 2^32 - 1.
+---@field set_u32 moonwire.WriteInteger  Writes an unsigned 32-bit integer, 0 to 2^32 - 1.
+---@field i32 moonwire.ReadInteger  Reads a signed 32-bit integer, -2^31 to 2^31 - 1.
+---@field set_i32 moonwire.WriteInteger  Writes a signed 32-bit integer, -2^31 to 2^31 - 1.
+---@field u64 moonwire.ReadInteger  Reads an unsigned 64-bit integer, as Lua has its 64 bits: above 2^63 - 1 they are negative.
+---@field set_u64 moonwire.WriteInteger  Writes an unsigned 64-bit integer, as Lua has its 64 bits: above 2^63 - 1 they are negative.
+---@field i64 moonwire.ReadInteger  Reads a signed 64-bit integer, any of Lua's.
+---@field set_i64 moonwire.WriteInteger  Writes a signed 64-bit integer, any of Lua's.
+---@field f32 moonwire.ReadFloat  Reads a float of 32 bits: as exact as they are.
+---@field set_f32 moonwire.WriteFloat  Writes a float of 32 bits: as exact as they are.
+---@field f64 moonwire.ReadFloat  Reads a float of 64 bits, which is what Lua has.
+---@field set_f64 moonwire.WriteFloat  Writes a float of 64 bits, which is what Lua has.
+---@field add_u32 moonwire.ChangeInteger  Adds to an unsigned 32-bit integer, a value of either sign; wraps round.
+---@field sub_u32 moonwire.ChangeInteger  Subtracts from an unsigned 32-bit integer, a value of either sign; wraps round.
+---@field and_u32 moonwire.ChangeInteger  Keeps only those bits of an unsigned 32-bit integer that `value` has too.
+---@field or_u32 moonwire.ChangeInteger  Sets the bits of `value` in an unsigned 32-bit integer.
+---@field xor_u32 moonwire.ChangeInteger  Turns the bits of `value` over in an unsigned 32-bit integer.
+---@field xchg_u32 moonwire.SwapInteger  Puts an unsigned 32-bit integer there.
+---@field cas_u32 moonwire.CompareInteger  Puts an unsigned 32-bit integer there if the expected one is.
+---@field add_i32 moonwire.ChangeInteger  Adds to a signed 32-bit integer, a value of either sign; wraps round.
+---@field sub_i32 moonwire.ChangeInteger  Subtracts from a signed 32-bit integer, a value of either sign; wraps round.
+---@field and_i32 moonwire.ChangeInteger  Keeps only those bits of a signed 32-bit integer that `value` has too.
+---@field or_i32 moonwire.ChangeInteger  Sets the bits of `value` in a signed 32-bit integer.
+---@field xor_i32 moonwire.ChangeInteger  Turns the bits of `value` over in a signed 32-bit integer.
+---@field xchg_i32 moonwire.SwapInteger  Puts a signed 32-bit integer there.
+---@field cas_i32 moonwire.CompareInteger  Puts a signed 32-bit integer there if the expected one is.
+---@field add_u64 moonwire.ChangeInteger  Adds to an unsigned 64-bit integer, a value of either sign; wraps round.
+---@field sub_u64 moonwire.ChangeInteger  Subtracts from an unsigned 64-bit integer, a value of either sign; wraps round.
+---@field and_u64 moonwire.ChangeInteger  Keeps only those bits of an unsigned 64-bit integer that `value` has too.
+---@field or_u64 moonwire.ChangeInteger  Sets the bits of `value` in an unsigned 64-bit integer.
+---@field xor_u64 moonwire.ChangeInteger  Turns the bits of `value` over in an unsigned 64-bit integer.
+---@field xchg_u64 moonwire.SwapInteger  Puts an unsigned 64-bit integer there.
+---@field cas_u64 moonwire.CompareInteger  Puts an unsigned 64-bit integer there if the expected one is.
+---@field add_i64 moonwire.ChangeInteger  Adds to a signed 64-bit integer, a value of either sign; wraps round.
+---@field sub_i64 moonwire.ChangeInteger  Subtracts from a signed 64-bit integer, a value of either sign; wraps round.
+---@field and_i64 moonwire.ChangeInteger  Keeps only those bits of a signed 64-bit integer that `value` has too.
+---@field or_i64 moonwire.ChangeInteger  Sets the bits of `value` in a signed 64-bit integer.
+---@field xor_i64 moonwire.ChangeInteger  Turns the bits of `value` over in a signed 64-bit integer.
+---@field xchg_i64 moonwire.SwapInteger  Puts a signed 64-bit integer there.
+---@field cas_i64 moonwire.CompareInteger  Puts a signed 64-bit integer there if the expected one is.
