@@ -1,34 +1,18 @@
 /* An embedder who is asked when a right is missing: what it hears, what its answers do, and that the host's clock stands still.
  * Knows: moonwire.h. Never: a terminal. */
-#include "support/check.h"
+#include "support/heard.h"
 
 #include <time.h>
 #include <unistd.h>
 
-#include "moonwire.h"
-
 struct seen {
-    char print[1024];
-    int errors, code;
+    struct heard heard;
     int asked, answer;
     enum mw_kind kind;
     char subject[256], where[64], flag[256];
     unsigned takes_ms;           /* how long the person thinks */
     int interrupt;
 };
-
-static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    snprintf(s->print + strlen(s->print), sizeof s->print - strlen(s->print), "%.*s", (int)len, text);
-}
-static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    (void)traceback;
-    s->errors++;
-    s->code = err->code;
-}
 
 static uint64_t now_ms(void) {
     struct timespec t;
@@ -54,17 +38,12 @@ static int on_ask(mw_host *h, enum mw_kind kind, const char *subject, const char
 }
 
 static int run(struct seen *s, mw_policy *p, int hooked, uint64_t deadline_ns, const char *text) {
-    struct mw_config cfg;
+    struct mw_config cfg = heard_config(s, 200);
     struct mw_err err;
     mw_host *h = NULL;
     int status = -1;
 
-    mw_config_init(&cfg);
-    cfg.on_print = on_print;
-    cfg.on_error = on_error;
     cfg.policy = p;
-    cfg.shutdown_ms = 200;
-    cfg.ud = s;
     REQUIRE(mw_host_new(&cfg, &h, &err) == 0);
     if (hooked) mw_host_on_ask(h, on_ask, s);
     if (deadline_ns > 0) REQUIRE(mw_host_deadline(h, deadline_ns, 124, "late", &err) == 0);
@@ -79,8 +58,8 @@ static const char twice[] = "local mw = require 'moonwire'\nfor i = 1, 2 do\n  p
 TEST(without_anybody_to_ask_a_missing_right_is_denied) {
     struct seen s = {0};
     CHECK_INT(run(&s, NULL, 0, 0, "local mw = require 'moonwire' print(mw.permissions.query('env', 'A'), mw.permissions.request('env', 'A')) return mw.env.A"), 77);
-    CHECK(strcmp(s.print, "denied\tdenied\n") == 0);
-    CHECK_INT(s.code, MW_EDENIED);
+    CHECK(strcmp(s.heard.print, "denied\tdenied\n") == 0);
+    CHECK_INT(s.heard.code, MW_EDENIED);
 }
 
 TEST(the_hook_hears_what_is_wanted_where_and_what_flag_would_grant_it) {
@@ -96,7 +75,7 @@ TEST(once_is_one_use_and_always_lasts_until_the_host_ends) {
     setenv("MW_ASK_TEST", "here", 1);
     CHECK_INT(run(&s, NULL, 1, 0, twice), 0);
     CHECK_INT(s.asked, 2);
-    CHECK(strcmp(s.print, "true\there\ntrue\there\n") == 0);
+    CHECK(strcmp(s.heard.print, "true\there\ntrue\there\n") == 0);
     s = (struct seen){.answer = 2};
     CHECK_INT(run(&s, NULL, 1, 0, twice), 0);
     CHECK_INT(s.asked, 1);
@@ -109,7 +88,7 @@ TEST(always_grants_a_path_and_not_its_neighbours) {
     CHECK_INT(run(&s, NULL, 1, 0, "local mw = require 'moonwire' io.open('/etc/passwd'):close() io.open('/etc/../etc/passwd'):close()"
                                   " print(mw.permissions.query('read', '/etc/passwd'), mw.permissions.query('read', '/etc/group'))"), 0);
     CHECK_INT(s.asked, 1);
-    CHECK(strcmp(s.print, "granted\tprompt\n") == 0);
+    CHECK(strcmp(s.heard.print, "granted\tprompt\n") == 0);
 }
 
 TEST(what_a_rule_denies_is_not_asked_about) {
@@ -127,7 +106,7 @@ TEST(the_clock_stands_still_while_somebody_thinks) {
     CHECK_INT(run(&s, NULL, 1, 200000000u, "local mw = require 'moonwire' local t = mw.time.now()"
                                            " print(mw.task.timeout(0.2, function() pcall(mw.sys.hostname) mw.task.sleep(0) return 'in time' end))"), 0);
     CHECK_INT(s.asked, 1);
-    CHECK(strcmp(s.print, "in time\n") == 0);
+    CHECK(strcmp(s.heard.print, "in time\n") == 0);
 }
 
 TEST(an_interrupt_is_an_end_and_no_more_questions) {
@@ -136,5 +115,5 @@ TEST(an_interrupt_is_an_end_and_no_more_questions) {
                                   " local c <close> = setmetatable({}, { __close = function() pcall(mw.sys.hostname) print 'closed' end })"
                                   " pcall(mw.sys.hostname) mw.task.sleep(60)"), 130);
     CHECK_INT(s.asked, 1);
-    CHECK(strcmp(s.print, "closed\n") == 0);
+    CHECK(strcmp(s.heard.print, "closed\n") == 0);
 }

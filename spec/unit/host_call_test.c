@@ -1,52 +1,22 @@
 /* Calls between an engine and its script: registered functions with typed arguments, and functions of the script's.
  * Knows: moonwire.h. Never: what is under moonwire.h. */
-#include "support/check.h"
+#include "support/heard.h"
 
-#include "moonwire.h"
-
-struct seen {
-    char print[8192], error[2048];
-    int errors, code, calls;
-};
-
-static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    snprintf(s->print + strlen(s->print), sizeof s->print - strlen(s->print), "%.*s", (int)len, text);
-}
-static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    (void)traceback;
-    s->errors++;
-    s->code = err->code;
-    snprintf(s->error, sizeof s->error, "%s", err->message);
-}
-static mw_host *make_with(struct seen *s, const struct mw_limits *limits, enum mw_preempt preempt) {
-    struct mw_config cfg;
-    struct mw_err err;
-    mw_host *h = NULL;
+static mw_host *make_with(struct heard *s, const struct mw_limits *limits, enum mw_preempt preempt) {
+    struct mw_config cfg = heard_config(s, 200);
 
     memset(s, 0, sizeof *s);
-    mw_config_init(&cfg);
-    cfg.on_print = on_print;
-    cfg.on_error = on_error;
-    cfg.shutdown_ms = 200;
     cfg.preempt = preempt;
     if (limits != NULL) cfg.limits = *limits;
-    cfg.ud = s;
-    if (mw_host_new(&cfg, &h, &err) != 0) printf("# %s\n", err.message);
-    return h;
+    return heard_host(&cfg, NULL);
 }
-static mw_host *make(struct seen *s) {
+static mw_host *make(struct heard *s) {
     return make_with(s, NULL, MW_PREEMPT_DEFAULT);
 }
 static void run(mw_host *h, const char *text) {
-    struct mw_err err;
-    if (mw_host_load_string(h, text, strlen(text), "=test", &err) < 0) printf("# %s\n", err.message);
+    heard_load(h, text);
     for (int i = 0; i < 3; i++) CHECK_INT(mw_host_step(h, 0, NULL, NULL), 0);
 }
-#define MW "local mw = require 'moonwire' "
 
 /* ---- The engine's functions -------------------------------------------------------------------------------------------- */
 
@@ -66,7 +36,7 @@ static int raycast(mw_host *h, mw_call *call, void *ud) {
 }
 
 TEST(a_registered_function_takes_arguments_and_gives_results) {
-    struct seen s;
+    struct heard s;
     int calls = 0;
     mw_host *h = make(&s);
 
@@ -79,7 +49,7 @@ TEST(a_registered_function_takes_arguments_and_gives_results) {
 }
 
 TEST(a_bad_argument_is_told_as_lua_tells_it_and_a_failure_is_nil_and_an_error) {
-    struct seen s;
+    struct heard s;
     int calls = 0;
     mw_host *h = make(&s);
 
@@ -110,7 +80,7 @@ static int types(mw_host *h, mw_call *call, void *ud) {
 }
 
 TEST(the_type_of_an_argument_is_the_one_that_would_be_sent) {
-    struct seen s;
+    struct heard s;
     mw_host *h = make(&s);
 
     REQUIRE(h != NULL);
@@ -137,7 +107,7 @@ static int typed(mw_host *h, mw_call *call, void *ud) {
 }
 
 TEST(each_typed_argument_takes_its_own_type_only) {
-    struct seen s;
+    struct heard s;
     mw_host *h = make(&s);
 
     REQUIRE(h != NULL);
@@ -169,7 +139,7 @@ static int echo(mw_host *h, mw_call *call, void *ud) {
 }
 
 TEST(any_value_comes_as_messagepack_and_goes_back_as_it) {
-    struct seen s;
+    struct heard s;
     mw_host *h = make(&s);
 
     REQUIRE(h != NULL);
@@ -193,7 +163,7 @@ static int code_alone(mw_host *h, mw_call *call, void *ud) {
 }
 
 TEST(a_code_alone_becomes_an_error_and_some_codes_are_raised) {
-    struct seen s;
+    struct heard s;
     int codes[] = {MW_ETIMEDOUT, MW_EDENIED, MW_EINVAL, MW_ECANCELED};
     mw_host *h = make(&s);
 
@@ -209,7 +179,7 @@ TEST(a_code_alone_becomes_an_error_and_some_codes_are_raised) {
 }
 
 TEST(a_function_registered_again_is_the_new_one_everywhere_and_one_taken_away_is_gone) {
-    struct seen s;
+    struct heard s;
     int late = MW_ETIMEDOUT;
     mw_host *h = make(&s);
 
@@ -232,7 +202,7 @@ TEST(a_function_registered_again_is_the_new_one_everywhere_and_one_taken_away_is
 
 TEST(a_name_is_letters_digits_and_underscores_and_none_of_mw_hosts_own) {
     static const char *const bad[] = {"", "a.b", "a b", "on", "emit", "handle", "functions", "\xc3\xa9"};
-    struct seen s;
+    struct heard s;
     mw_host *h = make(&s);
 
     REQUIRE(h != NULL);
@@ -260,7 +230,7 @@ static int busy(mw_host *h, mw_call *call, void *ud) {
 }
 
 TEST(a_registered_function_may_use_the_host_but_not_turn_it) {
-    struct seen s;
+    struct heard s;
     int status;
     mw_host *h = make(&s);
 
@@ -278,7 +248,7 @@ TEST(a_registered_function_may_use_the_host_but_not_turn_it) {
 }
 
 TEST(a_function_is_called_from_coroutines_closers_and_finalizers_until_the_state_is_closed) {
-    struct seen s;
+    struct heard s;
     int calls = 0;
     mw_host *h = make(&s);
 
@@ -310,7 +280,7 @@ static int big(mw_host *h, mw_call *call, void *ud) {
 }
 
 TEST(no_memory_for_a_result_is_a_code_and_not_the_end) {
-    struct seen s;
+    struct heard s;
     struct mw_limits limits = {.memory = 4u << 20};
     mw_host *h = make_with(&s, &limits, MW_PREEMPT_DEFAULT);
 
@@ -334,7 +304,7 @@ static int64_t integer_of(const mw_buf *b) {
 }
 
 TEST(a_function_of_the_script_is_called_with_values_and_answers_with_values) {
-    struct seen s;
+    struct heard s;
     mw_buf in = {0}, out = {0};
     mw_view v;
     const char *text;
@@ -360,7 +330,7 @@ TEST(a_function_of_the_script_is_called_with_values_and_answers_with_values) {
 }
 
 TEST(the_newest_handler_of_a_name_is_called_and_a_closed_one_not) {
-    struct seen s;
+    struct heard s;
     struct mw_err err;
     mw_buf out = {0};
     mw_host *h = make(&s);
@@ -383,7 +353,7 @@ TEST(the_newest_handler_of_a_name_is_called_and_a_closed_one_not) {
 }
 
 TEST(an_error_of_the_function_is_the_callers_and_not_the_hooks) {
-    struct seen s;
+    struct heard s;
     struct mw_err err;
     mw_buf out = {0};
     int status;
@@ -409,7 +379,7 @@ TEST(an_error_of_the_function_is_the_callers_and_not_the_hooks) {
 }
 
 TEST(what_waits_is_refused_and_cleans_up_in_the_next_step) {
-    struct seen s;
+    struct heard s;
     struct mw_err err;
     mw_host *h = make(&s);
 
@@ -428,7 +398,7 @@ TEST(what_waits_is_refused_and_cleans_up_in_the_next_step) {
 }
 
 TEST(a_called_function_may_start_tasks_that_go_on) {
-    struct seen s;
+    struct heard s;
     mw_buf out = {0};
     mw_host *h = make(&s);
 
@@ -452,7 +422,7 @@ TEST(a_call_that_computes_for_too_long_is_ended_by_the_limit_of_a_step) {
     };
 
     for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
-        struct seen s;
+        struct heard s;
         struct mw_limits limits = {.step_ns = 50000000};
         struct mw_err err;
         mw_buf out = {0};
@@ -467,7 +437,7 @@ TEST(a_call_that_computes_for_too_long_is_ended_by_the_limit_of_a_step) {
 }
 
 TEST(no_call_comes_between_the_two_halves_of_what_a_budget_cut_off) {
-    struct seen s;
+    struct heard s;
     struct mw_err err;
     struct mw_step st;
     const char *script = "function f() n = -1 end n = 0 local to = os.clock() + 0.02 while os.clock() < to do n = n + 1 assert(n > 0) end done = true";
@@ -487,7 +457,7 @@ TEST(no_call_comes_between_the_two_halves_of_what_a_budget_cut_off) {
 }
 
 TEST(a_call_before_the_script_or_after_its_end_does_what_it_can) {
-    struct seen s;
+    struct heard s;
     struct mw_err err;
     int status;
     mw_host *h = make(&s);
@@ -505,7 +475,7 @@ TEST(a_call_before_the_script_or_after_its_end_does_what_it_can) {
 }
 
 TEST(calls_go_both_ways_a_thousand_times_and_nothing_is_left) {
-    struct seen s;
+    struct heard s;
     int calls = 0;
     mw_buf in = {0}, out = {0};
     mw_host *h = make(&s);

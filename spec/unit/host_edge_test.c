@@ -1,85 +1,52 @@
 /* Hosts whose scripts and embedders do what nobody should: exits in odd places, endless cleanup, calls from hooks.
  * Knows: moonwire.h, uv.h (for a borrowed loop). Never: what is under moonwire.h. */
-#include "support/check.h"
+#include "support/heard.h"
 
 #include <pthread.h>
 #include <uv.h>
 
-#include "moonwire.h"
-
 struct seen {
-    char print[4096], error[1024], trace[4096];
-    int errors, code;
+    struct heard heard;
     int (*in_print)(mw_host *h, struct mw_err *err);
     int rc;
 };
 
 static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
     struct seen *s = ud;
-    snprintf(s->print + strlen(s->print), sizeof s->print - strlen(s->print), "%.*s", (int)len, text);
+    heard_print(h, text, len, ud);
     if (s->in_print != NULL) s->rc = s->in_print(h, NULL);
-}
-static void on_log(mw_host *h, enum mw_level level, const char *line, size_t len, void *ud) {
-    (void)h;
-    (void)level;
-    (void)line;
-    (void)len;
-    (void)ud;
-}
-static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    s->errors++;
-    s->code = err->code;
-    snprintf(s->error, sizeof s->error, "%s", err->message);
-    snprintf(s->trace, sizeof s->trace, "%s", traceback);
 }
 
 static mw_host *make_on(uv_loop_t *loop, struct seen *s) {
-    struct mw_config cfg;
-    struct mw_err err;
-    mw_host *h = NULL;
+    struct mw_config cfg = heard_config(s, 50);
 
     memset(s, 0, sizeof *s);
-    mw_config_init(&cfg);
     cfg.on_print = on_print;
-    cfg.on_log = on_log;
-    cfg.on_error = on_error;
-    cfg.shutdown_ms = 50;
-    cfg.ud = s;
-    if ((loop != NULL ? mw_host_new_on(loop, &cfg, &h, &err) : mw_host_new(&cfg, &h, &err)) != 0) printf("# %s\n", err.message);
-    return h;
-}
-static int load(mw_host *h, const char *text) {
-    struct mw_err err;
-    int rc = mw_host_load_string(h, text, strlen(text), "=test", &err);
-    if (rc < 0) printf("# %s\n", err.message);
-    return rc;
+    return heard_host(&cfg, loop);
 }
 /* Runs `text` to its end in a host of its own; its status. */
 static int run(struct seen *s, const char *text) {
     mw_host *h = make_on(NULL, s);
     int status = -1;
 
-    if (h == NULL || load(h, text) != 0) return -1;
+    if (h == NULL || heard_load(h, text) != 0) return -1;
     mw_host_run(h, &status, NULL);
     mw_host_free(h);
     return status;
 }
-#define MW "local mw = require 'moonwire' "
 #define CLOSER(body) "local x <close> = setmetatable({}, { __close = function() " body " end }) "
 
 TEST(exit_raises_inside_a_shield_too) {
     struct seen s;
     CHECK(run(&s, MW "mw.task.shield(function() print(select('#', pcall(mw.exit, 3))) mw.exit(4) print('no') end) print('no')") == 3);
-    CHECK(strcmp(s.print, "2\n") == 0);
-    CHECK(s.errors == 0);
+    CHECK(strcmp(s.heard.print, "2\n") == 0);
+    CHECK(s.heard.errors == 0);
 }
 
 TEST(exit_raises_where_nothing_can_wait) {
     struct seen s;
     CHECK(run(&s, MW "local ok, err = pcall(table.sort, {2, 1}, function() mw.exit(5) end) print(ok, err.code)") == 5);
-    CHECK(strcmp(s.print, "false\tECANCELED\n") == 0);
+    CHECK(strcmp(s.heard.print, "false\tECANCELED\n") == 0);
 }
 
 TEST(an_exit_that_is_swallowed_ends_the_run_all_the_same) {
@@ -101,10 +68,10 @@ TEST(a_shielded_sleeper_does_not_hold_the_end_of_its_host) {
     struct seen s;
     mw_host *h = make_on(NULL, &s);
     REQUIRE(h != NULL);
-    CHECK(load(h, MW "mw.task.shield(function() " CLOSER("print('closed')") "mw.task.sleep('1h') end)") == 0);
+    CHECK(heard_load(h, MW "mw.task.shield(function() " CLOSER("print('closed')") "mw.task.sleep('1h') end)") == 0);
     CHECK(mw_host_step(h, 0, NULL, NULL) == 0);
     mw_host_free(h);
-    CHECK(strcmp(s.print, "closed\n") == 0);
+    CHECK(strcmp(s.heard.print, "closed\n") == 0);
 }
 
 #ifndef __SANITIZE_THREAD__ /* each error that Lua raises leaves frames on ThreadSanitizer's own stack, which has room for 65,535 */
@@ -118,23 +85,23 @@ TEST(tasks_that_start_tasks_for_ever_end_with_the_host) {
 TEST(an_error_names_the_task_it_was_raised_in) {
     struct seen s;
     CHECK(run(&s, MW "mw.task.spawn_with({ name = 'fetch\\27er' }, function() local t = nil; t.x = 1 end)") == 1);
-    CHECK(strncmp(s.trace, "in task \"fetch\\x1ber\"\nstack traceback:\n\ttest:1: in ", 49) == 0);
+    CHECK(strncmp(s.heard.trace, "in task \"fetch\\x1ber\"\nstack traceback:\n\ttest:1: in ", 49) == 0);
     CHECK(run(&s, "error()") == 1);
-    CHECK(strcmp(s.error, "nil") == 0);
-    CHECK(strncmp(s.trace, "stack traceback:", 16) == 0);
+    CHECK(strcmp(s.heard.error, "nil") == 0);
+    CHECK(strncmp(s.heard.trace, "stack traceback:", 16) == 0);
 }
 
 TEST(a_traceback_shows_the_scripts_own_lines_only) {
     struct seen s;
     CHECK(run(&s, MW "local function f() mw.fail('EPARSE', 'bad') end\nmw.task.all(function()\nf() end)") == 1);
-    CHECK(strcmp(s.error, "bad") == 0);
-    CHECK(strstr(s.trace, "moonwire") == NULL);
-    CHECK(strstr(s.trace, "[C]") == NULL);
-    CHECK(strncmp(s.trace, "stack traceback:\n\ttest:1: in ", 29) == 0);
-    CHECK(strstr(s.trace, "\n\ttest:3: in ") != NULL);
-    CHECK(s.trace[strlen(s.trace) - 1] != '\n');
+    CHECK(strcmp(s.heard.error, "bad") == 0);
+    CHECK(strstr(s.heard.trace, "moonwire") == NULL);
+    CHECK(strstr(s.heard.trace, "[C]") == NULL);
+    CHECK(strncmp(s.heard.trace, "stack traceback:\n\ttest:1: in ", 29) == 0);
+    CHECK(strstr(s.heard.trace, "\n\ttest:3: in ") != NULL);
+    CHECK(s.heard.trace[strlen(s.heard.trace) - 1] != '\n');
     CHECK(run(&s, "error('x')") == 1);
-    CHECK(strstr(s.trace, "\t[C]: in function 'error'\n\ttest:1: in ") != NULL);
+    CHECK(strstr(s.heard.trace, "\t[C]: in function 'error'\n\ttest:1: in ") != NULL);
 }
 
 TEST(a_module_without_the_function_is_refused_when_it_is_started) {
@@ -171,11 +138,11 @@ TEST(a_hook_can_neither_turn_its_host_nor_free_it) {
 
     REQUIRE(h != NULL);
     s.in_print = step_inside;
-    CHECK(load(h, "print('first')") == 0);
+    CHECK(heard_load(h, "print('first')") == 0);
     CHECK(mw_host_run(h, &status, NULL) == 0);
     CHECK(s.rc == MW_EINVAL);
     s.in_print = free_inside;
-    CHECK(load(h, MW "print('second') mw.task.wait()") == 0);
+    CHECK(heard_load(h, MW "print('second') mw.task.wait()") == 0);
     CHECK(mw_host_run(h, &status, NULL) == 0);
     CHECK(status == 0);
     s.in_print = NULL;
@@ -188,7 +155,7 @@ TEST(a_step_tells_when_to_come_again) {
     mw_host *h = make_on(NULL, &s);
 
     REQUIRE(h != NULL);
-    CHECK(load(h, MW "mw.task.sleep('1ms') mw.task.sleep('1h')") == 0);
+    CHECK(heard_load(h, MW "mw.task.sleep('1ms') mw.task.sleep('1h')") == 0);
     do {
         CHECK(mw_host_step(h, 0, &st, NULL) == 0);
         REQUIRE(st.alive);
@@ -203,7 +170,7 @@ TEST(a_script_that_waits_for_ever_names_no_time_to_come_again) {
     mw_host *h = make_on(NULL, &s);
 
     REQUIRE(h != NULL);
-    CHECK(load(h, MW "mw.task.wait()") == 0);
+    CHECK(heard_load(h, MW "mw.task.wait()") == 0);
     do CHECK(mw_host_step(h, 0, &st, NULL) == 0);
     while (st.alive && st.next_timeout_ms == 0);
     CHECK_INT(st.alive, 1);
@@ -227,13 +194,13 @@ TEST(a_host_is_closed_once_and_only_on_a_borrowed_loop) {
     CHECK(uv_loop_init(&loop) == 0);
     h = make_on(&loop, &s);
     REQUIRE(h != NULL);
-    CHECK(load(h, MW CLOSER("print('closed')") "mw.task.wait()") == 0);
+    CHECK(heard_load(h, MW CLOSER("print('closed')") "mw.task.wait()") == 0);
     uv_run(&loop, UV_RUN_NOWAIT);
     CHECK(mw_host_close(h, done, &ended, NULL) == 0);
     CHECK(mw_host_close(h, done, &ended, NULL) == MW_EINVAL);
     uv_run(&loop, UV_RUN_DEFAULT);
     CHECK(ended == 1);
-    CHECK(strcmp(s.print, "closed\n") == 0);
+    CHECK(strcmp(s.heard.print, "closed\n") == 0);
     CHECK(uv_loop_close(&loop) == 0);
 }
 
@@ -267,8 +234,8 @@ static int run_scarce(struct scarce *m) {
     mw_config_init(&cfg);
     cfg.alloc = scarce_alloc;
     cfg.alloc_ud = m;
-    cfg.on_error = on_error;
-    cfg.on_log = on_log;
+    cfg.on_error = heard_error;
+    cfg.on_log = heard_log;
     cfg.ud = &s;
     m->count = 0;
     if (mw_host_new(&cfg, &h, NULL) < 0) return -1;
@@ -329,7 +296,7 @@ TEST(interrupts_from_a_thread_end_lua_code_that_makes_and_drops_coroutines) {
         int status = -1;
 
         REQUIRE(h != NULL);
-        CHECK(load(h, "while true do coroutine.wrap(function() for i = 1, 100 do local x = {} end end)() end") == 0);
+        CHECK(heard_load(h, "while true do coroutine.wrap(function() for i = 1, 100 do local x = {} end end)() end") == 0);
         REQUIRE(pthread_create(&thread, NULL, interrupt_often, h) == 0);
         CHECK(mw_host_run(h, &status, NULL) == 0);
         pthread_join(thread, NULL);

@@ -1,48 +1,25 @@
 /* Steps with a budget: a script that computes stands still at its end, goes on in the next, and sees nothing of it.
  * Knows: moonwire.h. Never: how long something takes. */
-#include "support/check.h"
-
-#include "moonwire.h"
+#include "support/heard.h"
 
 #define BUDGET_US 500
 #define STEPS_MAX 200000
 #define BUSY "local function busy(n) local x = 0 for i = 1, n or 3000000 do x = x + i end return x end "
 
 struct seen {
-    char print[4096], error[1024];
-    int errors, code;
+    struct heard heard;
     unsigned steps, cut;                /* steps, and those that left somebody ready */
 };
 
-static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    snprintf(s->print + strlen(s->print), sizeof s->print - strlen(s->print), "%.*s", (int)len, text);
-}
-static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    (void)traceback;
-    s->errors++;
-    s->code = err->code;
-    snprintf(s->error, sizeof s->error, "%s", err->message);
-}
-
 static mw_host *make(struct seen *s, enum mw_preempt how, uint64_t step_ns, const char *text) {
-    struct mw_config cfg;
-    struct mw_err err;
-    mw_host *h = NULL;
+    struct mw_config cfg = heard_config(s, 200);
+    mw_host *h;
 
     memset(s, 0, sizeof *s);
-    mw_config_init(&cfg);
-    cfg.on_print = on_print;
-    cfg.on_error = on_error;
-    cfg.shutdown_ms = 200;
-    cfg.ud = s;
     cfg.preempt = how;
     cfg.limits.step_ns = step_ns;
-    if (mw_host_new(&cfg, &h, &err) != 0) printf("# %s\n", err.message);
-    if (h != NULL && mw_host_load_string(h, text, strlen(text), "=test", &err) != 0) printf("# %s\n", err.message);
+    h = heard_host(&cfg, NULL);
+    if (h != NULL) heard_load(h, text);
     return h;
 }
 static int step(mw_host *h, struct seen *s) {
@@ -72,9 +49,9 @@ static void cut_and_right(enum mw_preempt how, const char *text, const char *wan
     REQUIRE(h != NULL);
     steps(h, &s);
     CHECK(s.cut > 0);
-    CHECK(s.errors == 0);
-    if (strcmp(s.print, want) != 0) printf("# kind %d: '%s' %s\n", (int)how, s.print, s.error);
-    CHECK(strcmp(s.print, want) == 0);
+    CHECK(s.heard.errors == 0);
+    if (strcmp(s.heard.print, want) != 0) printf("# kind %d: '%s' %s\n", (int)how, s.heard.print, s.heard.error);
+    CHECK(strcmp(s.heard.print, want) == 0);
     mw_host_free(h);
 }
 
@@ -129,7 +106,7 @@ TEST(a_script_that_never_ends_is_cut_until_it_has_used_its_limit) {
         REQUIRE(h != NULL);
         steps(h, &s);
         CHECK(s.cut > 1);
-        CHECK(s.errors == 1 && s.code == MW_ELIMIT);
+        CHECK(s.heard.errors == 1 && s.heard.code == MW_ELIMIT);
         mw_host_free(h);
     }
 }
@@ -142,8 +119,8 @@ TEST(many_cuts_do_not_add_up_for_a_script_that_waits_between) {
 
         REQUIRE(h != NULL);
         steps(h, &s);
-        CHECK(s.cut > 0 && s.errors == 0);
-        CHECK(strcmp(s.print, "all\n") == 0);
+        CHECK(s.cut > 0 && s.heard.errors == 0);
+        CHECK(strcmp(s.heard.print, "all\n") == 0);
         mw_host_free(h);
     }
 }
@@ -160,20 +137,20 @@ TEST(one_that_stands_still_can_be_interrupted_cancelled_and_freed) {
         CHECK(s.cut > 0);
         mw_host_interrupt(h, 3, "enough");
         steps(h, &s);
-        CHECK(strcmp(s.print, "closed\n") == 0);
+        CHECK(strcmp(s.heard.print, "closed\n") == 0);
         mw_host_free(h);
 
         h = make(&s, how, MW_LIMIT_OFF, loop);
         REQUIRE(h != NULL);
         for (int i = 0; i < 3; i++) CHECK(step(h, &s) == 1);
         mw_host_free(h);
-        CHECK(strcmp(s.print, "closed\n") == 0);
+        CHECK(strcmp(s.heard.print, "closed\n") == 0);
 
         h = make(&s, how, MW_LIMIT_OFF, late);
         REQUIRE(h != NULL);
         steps(h, &s);
         CHECK(s.cut > 0);
-        CHECK(strstr(s.print, "ETIMEDOUT") != NULL || strstr(s.print, "timed out") != NULL);
+        CHECK(strstr(s.heard.print, "ETIMEDOUT") != NULL || strstr(s.heard.print, "timed out") != NULL);
         mw_host_free(h);
     }
 }
@@ -190,8 +167,8 @@ TEST(a_break_finds_the_one_that_stands_still) {
         while (s.cut < 3 && step(h, &s)) {}
         CHECK(mw_host_break(h) == 1);
         steps(h, &s);
-        CHECK(strncmp(s.print, "closed\n", 7) == 0);
-        CHECK(strstr(s.print, "on it goes\n") != NULL);
+        CHECK(strncmp(s.heard.print, "closed\n", 7) == 0);
+        CHECK(strstr(s.heard.print, "on it goes\n") != NULL);
         CHECK(mw_host_break(h) == 0);
         mw_host_free(h);
     }
@@ -207,9 +184,9 @@ TEST(without_a_budget_or_in_a_run_it_goes_on_to_its_wait) {
         REQUIRE(h != NULL);
         CHECK(step(h, &s) == 1);
         CHECK(mw_host_step(h, 0, &st, NULL) == 0);
-        CHECK(strcmp(s.print, "one\n") == 0);
+        CHECK(strcmp(s.heard.print, "one\n") == 0);
         CHECK(mw_host_run(h, &status, NULL) == 0);
-        CHECK(strcmp(s.print, "one\ntwo\n") == 0);
+        CHECK(strcmp(s.heard.print, "one\ntwo\n") == 0);
         CHECK(status == 0);
         mw_host_free(h);
     }
@@ -221,8 +198,8 @@ TEST(without_preemption_the_budget_binds_between_tasks) {
     mw_host *h = make(&s, MW_PREEMPT_NONE, 0, BUSY "for i = 1, 8 do require('moonwire').task.spawn(function() busy() print(i) end) end");
 
     REQUIRE(h != NULL);
-    for (int i = 0; i < STEPS_MAX && s.print[0] == 0; i++) CHECK(mw_host_step(h, 1, &st, NULL) == 0);
-    CHECK(strcmp(s.print, "1\n") == 0);
+    for (int i = 0; i < STEPS_MAX && s.heard.print[0] == 0; i++) CHECK(mw_host_step(h, 1, &st, NULL) == 0);
+    CHECK(strcmp(s.heard.print, "1\n") == 0);
     CHECK(st.ready == 8); /* the others, and main, which looks whether it was the last */
     mw_host_free(h);
 }
@@ -234,7 +211,7 @@ TEST(a_limit_of_few_slices_binds_whatever_the_clocks_tick_is) {
 
         REQUIRE(h != NULL);
         while (step(h, &s) && s.steps < STEPS_MAX) usleep(1000); /* the engine's own work, between ticks */
-        CHECK(s.errors == 1 && s.code == MW_ELIMIT);
+        CHECK(s.heard.errors == 1 && s.heard.code == MW_ELIMIT);
         mw_host_free(h);
     }
 }

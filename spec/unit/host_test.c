@@ -1,62 +1,20 @@
 /* The face for embedders: hosts are made, stepped, interrupted and ended in any state, several in one process.
  * Knows: moonwire.h, uv.h (for a borrowed loop). Never: what is under moonwire.h. */
-#include "support/check.h"
+#include "support/heard.h"
 
 #include <dirent.h>
 #include <pthread.h>
 #include <uv.h>
 
-#include "moonwire.h"
-
-struct seen {
-    char print[4096], log[4096], error[1024], trace[4096];
-    int errors, code;
-};
-
-static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    snprintf(s->print + strlen(s->print), sizeof s->print - strlen(s->print), "%.*s", (int)len, text);
-}
-static void on_log(mw_host *h, enum mw_level level, const char *line, size_t len, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    (void)level;
-    snprintf(s->log + strlen(s->log), sizeof s->log - strlen(s->log), "%.*s", (int)len, line);
-}
-static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    s->errors++;
-    s->code = err->code;
-    snprintf(s->error, sizeof s->error, "%s", err->message);
-    snprintf(s->trace, sizeof s->trace, "%s", traceback);
-}
-
-static mw_host *make_on(uv_loop_t *loop, struct seen *s, size_t memory) {
-    struct mw_config cfg;
-    struct mw_err err;
-    mw_host *h = NULL;
+static mw_host *make_on(uv_loop_t *loop, struct heard *s, size_t memory) {
+    struct mw_config cfg = heard_config(s, 200);
 
     memset(s, 0, sizeof *s);
-    mw_config_init(&cfg);
-    cfg.on_print = on_print;
-    cfg.on_log = on_log;
-    cfg.on_error = on_error;
     cfg.memory_limit = memory;
-    cfg.shutdown_ms = 200;
-    cfg.ud = s;
-    if ((loop != NULL ? mw_host_new_on(loop, &cfg, &h, &err) : mw_host_new(&cfg, &h, &err)) != 0) printf("# %s\n", err.message);
-    return h;
+    return heard_host(&cfg, loop);
 }
-static mw_host *make(struct seen *s) {
+static mw_host *make(struct heard *s) {
     return make_on(NULL, s, 0);
-}
-static int load(mw_host *h, const char *text) {
-    struct mw_err err;
-    int rc = mw_host_load_string(h, text, strlen(text), "=test", &err);
-    if (rc < 0) printf("# %s\n", err.message);
-    return rc;
 }
 static int open_descriptors(void) {
     DIR *d = opendir("/proc/self/fd");
@@ -67,11 +25,11 @@ static int open_descriptors(void) {
 }
 
 TEST(a_script_runs_to_its_end_and_prints_through_the_hook) {
-    struct seen s;
+    struct heard s;
     int status = -1;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    CHECK(load(h, "local mw = require 'moonwire' mw.task.sleep(0.001) print('hello', 1)") == 0);
+    CHECK(heard_load(h, "local mw = require 'moonwire' mw.task.sleep(0.001) print('hello', 1)") == 0);
     CHECK(mw_host_run(h, &status, NULL) == 0);
     CHECK(status == 0);
     CHECK(strcmp(s.print, "hello\t1\n") == 0);
@@ -79,7 +37,7 @@ TEST(a_script_runs_to_its_end_and_prints_through_the_hook) {
 }
 
 TEST(a_syntax_error_is_reported_when_loading) {
-    struct seen s;
+    struct heard s;
     struct mw_err err;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
@@ -92,11 +50,11 @@ TEST(a_syntax_error_is_reported_when_loading) {
 }
 
 TEST(a_run_time_error_reaches_the_hook_with_its_traceback_and_the_status) {
-    struct seen s;
+    struct heard s;
     int status = -1;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    load(h, "local function deep() error('boom') end deep()");
+    heard_load(h, "local function deep() error('boom') end deep()");
     mw_host_run(h, &status, NULL);
     CHECK(status == 1);
     CHECK(s.errors == 1);
@@ -106,11 +64,11 @@ TEST(a_run_time_error_reaches_the_hook_with_its_traceback_and_the_status) {
 }
 
 TEST(a_denied_right_gives_status_77) {
-    struct seen s;
+    struct heard s;
     int status = -1;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    load(h, "require('moonwire').sys.hostname()");
+    heard_load(h, "require('moonwire').sys.hostname()");
     mw_host_run(h, &status, NULL);
     CHECK(status == 77);
     CHECK(s.code == MW_EDENIED);
@@ -119,11 +77,11 @@ TEST(a_denied_right_gives_status_77) {
 }
 
 TEST(an_error_that_crosses_scopes_and_tasks_keeps_its_first_traceback) {
-    struct seen s;
+    struct heard s;
     int status;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    load(h, "local t = require('moonwire').task\n"
+    heard_load(h, "local t = require('moonwire').task\n"
             "local function culprit() t.sleep(0.001) error('lost?') end\n"
             "t.scope(function(s) s:spawn(function() t.scope(function() culprit() end) end) end)");
     mw_host_run(h, &status, NULL);
@@ -132,12 +90,12 @@ TEST(an_error_that_crosses_scopes_and_tasks_keeps_its_first_traceback) {
 }
 
 TEST(two_hosts_in_one_process_do_not_meet) {
-    struct seen a, b;
+    struct heard a, b;
     struct mw_step sa, sb;
     mw_host *x = make(&a), *y = make(&b);
     REQUIRE(x != NULL && y != NULL);
-    load(x, "shared = 'x' local t = require('moonwire').task for i = 1, 3 do t.pass() print(shared, i) end");
-    load(y, "local t = require('moonwire').task t.sleep(0.001) print(shared) error('only mine')");
+    heard_load(x, "shared = 'x' local t = require('moonwire').task for i = 1, 3 do t.pass() print(shared, i) end");
+    heard_load(y, "local t = require('moonwire').task t.sleep(0.001) print(shared) error('only mine')");
     do {
         mw_host_run_once(x, 1, &sa, NULL);
         mw_host_run_once(y, 1, &sb, NULL);
@@ -161,10 +119,10 @@ TEST(a_host_can_be_freed_in_any_state_and_leaves_no_descriptor) {
     int before = open_descriptors();
     for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
         for (int steps = 0; steps < 4; steps++) {
-            struct seen s;
+            struct heard s;
             mw_host *h = make(&s);
             REQUIRE(h != NULL);
-            CHECK(load(h, scripts[i]) == 0);
+            CHECK(heard_load(h, scripts[i]) == 0);
             for (int k = 0; k < steps; k++) mw_host_step(h, 1000, NULL, NULL);
             mw_host_free(h);
         }
@@ -183,22 +141,17 @@ TEST(a_finalizer_at_the_end_of_a_host_opens_nothing_that_would_stay_open) {
         "  end\n"
         "  pcall(require, 'uv')\n"
         "end})\n";
-    struct mw_config cfg;
-    struct seen s = {0};
+    struct heard s = {0};
+    struct mw_config cfg = heard_config(&s, 5000);
     int before = open_descriptors();
 
-    mw_config_init(&cfg);
-    cfg.on_print = on_print;
-    cfg.on_log = on_log;
-    cfg.on_error = on_error;
-    cfg.ud = &s;
     REQUIRE(mw_policy_new(&cfg.policy, NULL) == 0);
     REQUIRE(mw_policy_add_all(cfg.policy, NULL) == 0);
     for (int i = 0; i < 4; i++) {
         mw_host *h = NULL;
         int status = -1;
         REQUIRE(mw_host_new(&cfg, &h, NULL) == 0);
-        CHECK(load(h, text) == 0);
+        CHECK(heard_load(h, text) == 0);
         CHECK(mw_host_run(h, &status, NULL) == 0);
         mw_host_free(h);
     }
@@ -208,10 +161,10 @@ TEST(a_finalizer_at_the_end_of_a_host_opens_nothing_that_would_stay_open) {
 }
 
 TEST(cleanup_runs_when_a_host_is_freed) {
-    struct seen s;
+    struct heard s;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    load(h, "local t = require('moonwire').task\n"
+    heard_load(h, "local t = require('moonwire').task\n"
             "local x <close> = setmetatable({}, {__close = function() t.shield(function() t.sleep(0.001) end) print('closed') end}) t.wait()");
     mw_host_step(h, 0, NULL, NULL);
     mw_host_free(h);
@@ -219,12 +172,12 @@ TEST(cleanup_runs_when_a_host_is_freed) {
 }
 
 TEST(a_memory_limit_is_an_error_in_the_script_and_the_host_goes_on) {
-    struct seen s;
+    struct heard s;
     int status;
     mw_host *h = make_on(NULL, &s, 8u << 20);
     REQUIRE(h != NULL);
-    load(h, "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end");
-    load(h, "print('still here')");
+    heard_load(h, "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end");
+    heard_load(h, "print('still here')");
     mw_host_run(h, &status, NULL);
     CHECK(s.errors == 1);
     CHECK(strstr(s.error, "not enough memory") != NULL);
@@ -233,11 +186,11 @@ TEST(a_memory_limit_is_an_error_in_the_script_and_the_host_goes_on) {
 }
 
 TEST(a_deadline_ends_the_run_with_its_status) {
-    struct seen s;
+    struct heard s;
     int status;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    load(h, "require('moonwire').task.wait()");
+    heard_load(h, "require('moonwire').task.wait()");
     CHECK(mw_host_deadline(h, 2000000, 124, "timed out", NULL) == 0);
     mw_host_run(h, &status, NULL);
     CHECK(status == 124);
@@ -251,12 +204,12 @@ static void *interrupt(void *ud) {
 }
 
 TEST(an_interrupt_from_another_thread_ends_a_sleeping_host) {
-    struct seen s;
+    struct heard s;
     pthread_t thread;
     int status;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    load(h, "require('moonwire').task.wait()");
+    heard_load(h, "require('moonwire').task.wait()");
     mw_host_step(h, 0, NULL, NULL);
     REQUIRE(pthread_create(&thread, NULL, interrupt, h) == 0);
     mw_host_run(h, &status, NULL);
@@ -266,11 +219,11 @@ TEST(an_interrupt_from_another_thread_ends_a_sleeping_host) {
 }
 
 TEST(exit_runs_cleanup_first_and_gives_its_status) {
-    struct seen s;
+    struct heard s;
     int status;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    load(h, "local mw = require('moonwire') local x <close> = setmetatable({}, {__close = function() print('bye') end}) mw.exit(7) print('never')");
+    heard_load(h, "local mw = require('moonwire') local x <close> = setmetatable({}, {__close = function() print('bye') end}) mw.exit(7) print('never')");
     mw_host_run(h, &status, NULL);
     CHECK(status == 7);
     CHECK(strcmp(s.print, "bye\n") == 0);
@@ -278,11 +231,11 @@ TEST(exit_runs_cleanup_first_and_gives_its_status) {
 }
 
 TEST(a_step_stops_at_its_budget_and_says_who_is_left) {
-    struct seen s;
+    struct heard s;
     struct mw_step st;
     mw_host *h = make(&s);
     REQUIRE(h != NULL);
-    load(h, "local t = require('moonwire').task for i = 1, 3 do t.spawn(function() while true do t.pass() end end) end");
+    heard_load(h, "local t = require('moonwire').task for i = 1, 3 do t.spawn(function() while true do t.pass() end end) end");
     for (int i = 0; i < 3; i++) mw_host_step(h, 100, &st, NULL);
     CHECK(st.alive == 1);
     CHECK(st.ready > 0);
@@ -294,7 +247,7 @@ static void done(void *ud) {
 }
 
 TEST(a_host_on_a_borrowed_loop_runs_with_it_and_closes_over_its_turns) {
-    struct seen s;
+    struct heard s;
     uv_loop_t loop;
     uv_timer_t theirs;
     int closed = 0;
@@ -304,7 +257,7 @@ TEST(a_host_on_a_borrowed_loop_runs_with_it_and_closes_over_its_turns) {
     uv_timer_init(&loop, &theirs);
     h = make_on(&loop, &s, 0);
     REQUIRE(h != NULL);
-    load(h, "local mw = require('moonwire') local x <close> = setmetatable({}, {__close = function() print('closed') end}) print('on') mw.task.wait()");
+    heard_load(h, "local mw = require('moonwire') local x <close> = setmetatable({}, {__close = function() print('closed') end}) print('on') mw.task.wait()");
     for (int i = 0; i < 5; i++) uv_run(&loop, UV_RUN_NOWAIT);
     CHECK(strcmp(s.print, "on\n") == 0);
     CHECK(mw_host_close(h, done, &closed, NULL) == 0);

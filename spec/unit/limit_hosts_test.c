@@ -1,58 +1,28 @@
 /* Hosts beside one another, one of which would run for ever: it ends by its limit, and the others never notice.
  * Knows: moonwire.h, pthreads. Never: how long something takes. */
-#include "support/check.h"
+#include "support/heard.h"
 
 #include <pthread.h>
 #include <signal.h>
 
-#include "moonwire.h"
-
 #define LOOP "while true do pcall(function() while true do end end) end"
 
 struct seen {
-    char print[4096], error[1024];
-    int errors, code, status, rc;
+    struct heard heard;
+    int status, rc;
     enum mw_preempt preempt;
     uint64_t step_ns;
     const char *text;
 };
 
-static void on_print(mw_host *h, const char *text, size_t len, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    snprintf(s->print + strlen(s->print), sizeof s->print - strlen(s->print), "%.*s", (int)len, text);
-}
-static void on_log(mw_host *h, enum mw_level level, const char *line, size_t len, void *ud) {
-    (void)h;
-    (void)level;
-    (void)line;
-    (void)len;
-    (void)ud;
-}
-static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
-    struct seen *s = ud;
-    (void)h;
-    (void)traceback;
-    s->errors++;
-    s->code = err->code;
-    snprintf(s->error, sizeof s->error, "%s", err->message);
-}
-
 static mw_host *make(struct seen *s) {
-    struct mw_config cfg;
-    struct mw_err err;
-    mw_host *h = NULL;
+    struct mw_config cfg = heard_config(s, 50);
+    mw_host *h;
 
-    mw_config_init(&cfg);
-    cfg.on_print = on_print;
-    cfg.on_log = on_log;
-    cfg.on_error = on_error;
-    cfg.shutdown_ms = 50;
-    cfg.ud = s;
     cfg.preempt = s->preempt;
     cfg.limits.step_ns = s->step_ns;
-    if (mw_host_new(&cfg, &h, &err) != 0) printf("# %s\n", err.message);
-    if (h != NULL && mw_host_load_string(h, s->text, strlen(s->text), "=test", &err) != 0) printf("# %s\n", err.message);
+    h = heard_host(&cfg, NULL);
+    if (h != NULL) heard_load(h, s->text);
     return h;
 }
 static void *run(void *ud) {
@@ -67,7 +37,7 @@ static void *run(void *ud) {
 
 /* The script of `s` ended by its limit. */
 static int ended(const struct seen *s) {
-    return s->rc == 0 && s->status == 1 && s->errors == 1 && s->code == MW_ELIMIT && strstr(s->error, "--limit=step=") != NULL;
+    return s->rc == 0 && s->status == 1 && s->heard.errors == 1 && s->heard.code == MW_ELIMIT && strstr(s->heard.error, "--limit=step=") != NULL;
 }
 
 #define COUNTS "local mw = require 'moonwire' local n = 0 for i = 1, 50 do mw.task.sleep(0.001) n = n + i end print(n)"
@@ -87,7 +57,7 @@ static void beside(enum mw_preempt how) {
     for (int i = 0; i < 2; i++) CHECK(ended(&all[i]));
     for (int i = 2; i < 4; i++) {
         CHECK(all[i].status == 0);
-        CHECK(strcmp(all[i].print, "1275\n") == 0);
+        CHECK(strcmp(all[i].heard.print, "1275\n") == 0);
     }
 }
 
@@ -131,8 +101,8 @@ TEST(hosts_of_one_thread_take_turns_with_one_that_loops) {
         CHECK(mw_host_run_once(g, 1, &st, NULL) == 0);
         left += st.alive;
     }
-    CHECK(bad.code == MW_ELIMIT);
-    CHECK(strcmp(good.print, "1275\n") == 0);
+    CHECK(bad.heard.code == MW_ELIMIT);
+    CHECK(strcmp(good.heard.print, "1275\n") == 0);
     mw_host_free(b);
     mw_host_free(g);
 }
@@ -155,6 +125,6 @@ TEST(a_script_that_fills_its_memory_leaves_the_next_host_all_of_its_own) {
         s.step_ns = MW_LIMIT_OFF;
         run(&s);
         CHECK(s.status == 0);
-        CHECK(strcmp(s.print, "false\tnot enough memory\n20000000\n") == 0);
+        CHECK(strcmp(s.heard.print, "false\tnot enough memory\n20000000\n") == 0);
     }
 }
