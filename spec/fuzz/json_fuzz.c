@@ -9,21 +9,11 @@
 
 #include "codec/json.h"
 #include "codec/json_text.h"
+#include "support/purse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static size_t used, peak;
-
-static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    size_t was = ptr != NULL ? osize : 0;
-
-    (void)ud;
-    used = used - was + nsize;
-    if (used > peak) peak = used;
-    if (nsize != 0) return realloc(ptr, nsize);
-    free(ptr);
-    return NULL;
-}
+static struct purse purse;
 
 /* 1: it is JSON; 0: not, at *offset. */
 static int tokens(const char *at, size_t len, size_t *offset) {
@@ -80,16 +70,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct mw_bytes out = {0};
     size_t before;
 
-    if (L == NULL) L = lua_newstate(alloc, NULL);
+    if (L == NULL) L = lua_newstate(purse_alloc, &purse);
     lua_settop(L, 0);
     lua_gc(L, LUA_GCCOLLECT);
-    before = peak = used;
+    before = purse.peak = purse.used;
     lua_pushcfunction(L, attempt);
     lua_pushlightuserdata(L, (void *)(uintptr_t)data);
     lua_pushinteger(L, (lua_Integer)size);
     lua_pushlightuserdata(L, &out);
     if (lua_pcall(L, 3, 0, 0) != LUA_OK) abort();
-    if (peak - before > 100000 + 200 * size) abort(); /* three bytes are an empty table at most, twice, and its places */
+    if (purse.peak - before > 100000 + 200 * size) abort(); /* three bytes are an empty table at most, twice, and its places */
     mw_bytes_free(&out);
     return 0;
 }

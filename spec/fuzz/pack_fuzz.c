@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "codec/pack.h"
+#include "support/purse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,18 +26,7 @@ struct input {
     struct mw_bytes out;
 };
 
-static size_t used, peak;
-
-static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    size_t was = ptr != NULL ? osize : 0;
-
-    (void)ud;
-    used = used - was + nsize;
-    if (used > peak) peak = used;
-    if (nsize != 0) return realloc(ptr, nsize);
-    free(ptr);
-    return NULL;
-}
+static struct purse purse;
 
 static int same(lua_State *L, int a, int b);
 
@@ -115,14 +105,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input in = {.at = (const char *)data, .len = size};
     size_t before;
 
-    if (L == NULL) L = lua_newstate(alloc, NULL);
+    if (L == NULL) L = lua_newstate(purse_alloc, &purse);
     lua_settop(L, 0);
     lua_gc(L, LUA_GCCOLLECT);
-    before = peak = used;
+    before = purse.peak = purse.used;
     lua_pushcfunction(L, attempt);
     lua_pushlightuserdata(L, &in);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) abort();
-    HOLDS(peak - before <= 40000 + 600 * size); /* a byte is an empty table at most, four times, and its place in another */
+    HOLDS(purse.peak - before <= 40000 + 600 * size); /* a byte is an empty table at most, four times, and its place in another */
     mw_bytes_free(&in.out);
     return 0;
 }

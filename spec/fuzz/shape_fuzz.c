@@ -10,6 +10,7 @@
 #include "codec/json.h"
 #include "codec/pack.h"
 #include "codec/shape_node.h"
+#include "support/purse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,18 +44,7 @@ static const char shapes[] =
 
 enum { SHAPES = 9 };
 
-static size_t used, peak;
-
-static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    size_t was = ptr != NULL ? osize : 0;
-
-    (void)ud;
-    used = used - was + nsize;
-    if (used > peak) peak = used;
-    if (nsize != 0) return realloc(ptr, nsize);
-    free(ptr);
-    return NULL;
-}
+static struct purse purse;
 
 static int match(lua_State *L, const char *text, size_t len, const char *pattern, size_t pattern_len, size_t *steps) {
     (void)L;
@@ -84,7 +74,7 @@ static int resolve(lua_State *L) {
 }
 
 static lua_State *open_state(void) {
-    lua_State *L = lua_newstate(alloc, NULL);
+    lua_State *L = lua_newstate(purse_alloc, &purse);
 
     luaL_requiref(L, "_G", luaopen_base, 1);
     luaL_requiref(L, "table", luaopen_table, 1);
@@ -136,10 +126,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     in.at = (const char *)data + 1;
     in.len = size - 1;
     lua_gc(L, LUA_GCCOLLECT);
-    before = peak = used;
+    before = purse.peak = purse.used;
     lua_pushcfunction(L, attempt);
     lua_pushlightuserdata(L, &in);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) abort();
-    if (peak - before > 200000 + 2000 * size) abort(); /* a byte or two are an object with 70 fields at most */
+    if (purse.peak - before > 200000 + 2000 * size) abort(); /* a byte or two are an object with 70 fields at most */
     return 0;
 }

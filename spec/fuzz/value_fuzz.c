@@ -7,21 +7,11 @@
 #include <string.h>
 
 #include "codec/value.h"
+#include "support/purse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static size_t used, peak;
-
-static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    size_t was = ptr != NULL ? osize : 0;
-
-    (void)ud;
-    used = used - was + nsize;
-    if (used > peak) peak = used;
-    if (nsize != 0) return realloc(ptr, nsize);
-    free(ptr);
-    return NULL;
-}
+static struct purse purse;
 
 static int put(void *ud, lua_State *L, int idx, uint32_t *slot, struct mw_err *err) {
     (void)ud;
@@ -60,13 +50,13 @@ static void try(lua_State *L, const void *data, size_t size) {
 
     lua_settop(L, 0);
     lua_gc(L, LUA_GCCOLLECT);
-    before = peak = used;
+    before = purse.peak = purse.used;
     lua_pushcfunction(L, attempt);
     lua_pushlightuserdata(L, (void *)(uintptr_t)data);
     lua_pushinteger(L, (lua_Integer)size);
     lua_pushlightuserdata(L, &out);
     if (lua_pcall(L, 3, 0, 0) != LUA_OK) abort();
-    if (peak - before > 40000 + 400 * size) abort(); /* a byte is an empty table at most, twice, and its place in another */
+    if (purse.peak - before > 40000 + 400 * size) abort(); /* a byte is an empty table at most, twice, and its place in another */
     mw_bytes_free(&out);
 }
 
@@ -76,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static char table[3 + FEW * TIMES];
 
     if (L == NULL) {
-        L = lua_newstate(alloc, NULL);
+        L = lua_newstate(purse_alloc, &purse);
         luaL_newmetatable(L, "record");
     }
     try(L, data, size);

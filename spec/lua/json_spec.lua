@@ -48,45 +48,6 @@ describe("mw.null", function()
     local path = dir.path .. "/worker.lua"
     assert(mw.fs.write(path, [[
       local mw = require "moonwire"
-
-local encode, decode, array, object, null = mw.json.encode, mw.json.decode, mw.json.array, mw.json.object, mw.null
-
---- Raised by encode: the error object.
-local function refused(v, opts)
-  local ok, err = pcall(encode, v, opts)
-  assert.is_false(ok)
-  return err
-end
-
---- Equal, with integers, floats, -0.0 and marks told apart.
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then
-    return rawequal(a, b) and math.type(a) == math.type(b) and (a ~= 0 or math.type(a) == "integer" or 1 / a == 1 / b)
-  end
-  if mw.inspect(setmetatable({}, getmetatable(a))) ~= mw.inspect(setmetatable({}, getmetatable(b))) then return false end
-  for k, v in pairs(a) do
-    if not same(v, b[k]) then return false end
-  end
-  for k in pairs(b) do
-    if a[k] == nil then return false end
-  end
-  return true
-end
-
-local function reads(text, value, opts)
-  local got, err = decode(text, opts)
-  if err or not same(got, value) then error(("%s: %s, not %s"):format(text:sub(1, 200), err or mw.inspect(got), mw.inspect(value)), 2) end
-end
-
---- Refused with EPARSE, at the offset when it is given.
-local function fails(text, offset, why)
-  local got, err = decode(text)
-  if not err or got ~= nil then error(("accepted: %q as %s"):format(text:sub(1, 200), mw.inspect(got)), 2) end
-  if err.code ~= "EPARSE" or (offset and err.data.offset ~= offset) or (why and not tostring(err):find(why, 1, true)) then
-    error(("%q: %s, byte %d"):format(text:sub(1, 200), err, err.data.offset), 2)
-  end
-  return err
-end
       local v = mw.parent:recv()
       mw.parent:send { same = v.null == mw.null, null = mw.null, list = v.list }
     ]]))

@@ -1,32 +1,13 @@
 /* JSON and Lua values, from C: what a failure leaves, memory that ends, and text that ends where its memory does.
  * Knows: codec/json, plain Lua. Never: a host. */
 #include "support/check.h"
+#include "support/purse.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>
 
 #include "codec/json.h"
-
-struct purse {
-    size_t limit, used;         /* bytes of the state's memory; limit 0: none */
-};
-
-static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    struct purse *p = ud;
-    size_t was = ptr != NULL ? osize : 0;
-    void *at;
-
-    if (nsize == 0) {
-        p->used -= was;
-        free(ptr);
-        return NULL;
-    }
-    if (p->limit != 0 && nsize > was && p->used - was + nsize > p->limit) return NULL;
-    at = realloc(ptr, nsize);
-    if (at != NULL) p->used = p->used - was + nsize;
-    return at;
-}
 
 /* The text stands at the very end of its memory, and no NUL follows. */
 static int read_at_end(lua_State *L, const char *text, const struct mw_codec_options *o, struct mw_codec_fault *fault, struct mw_err *err) {
@@ -129,7 +110,7 @@ TEST(memory_that_ends_leaves_nothing_behind) {
     for (size_t room = 1;; room += 61) {
         struct purse p = {0};
         struct mw_bytes out = {0};
-        lua_State *L = lua_newstate(alloc, &p);
+        lua_State *L = lua_newstate(purse_alloc, &p);
         int rc;
 
         lua_pushcfunction(L, there_and_back);

@@ -1,37 +1,13 @@
 /* MessagePack: lengths that are only announced cost nothing, and no lack of memory leaves anything behind.
  * Knows: codec/pack, plain Lua. Never: a host. */
 #include "support/check.h"
+#include "support/purse.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>
 
 #include "codec/pack.h"
-
-struct purse {
-    struct mw_bytes out;
-    const char *bytes;
-    size_t len;
-    size_t used, peak, limit;   /* of the state's memory; limit 0: none */
-};
-
-static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    struct purse *p = ud;
-    size_t was = ptr != NULL ? osize : 0;
-    void *at;
-
-    if (nsize == 0) {
-        p->used -= was;
-        free(ptr);
-        return NULL;
-    }
-    if (p->limit != 0 && nsize > was && p->used - was + nsize > p->limit) return NULL;
-    at = realloc(ptr, nsize);
-    if (at == NULL) return NULL;
-    p->used = p->used - was + nsize;
-    if (p->used > p->peak) p->peak = p->used;
-    return at;
-}
 
 TEST(a_length_that_is_only_announced_takes_no_memory) {
     static const struct { const char *bytes; size_t len; } inputs[] = {
@@ -40,7 +16,7 @@ TEST(a_length_that_is_only_announced_takes_no_memory) {
         {"\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f\x9f", 16},
     };
     struct purse p = {0};
-    lua_State *L = lua_newstate(alloc, &p);
+    lua_State *L = lua_newstate(purse_alloc, &p);
     struct mw_codec_fault fault;
     size_t used, before;
 
@@ -59,8 +35,14 @@ TEST(a_length_that_is_only_announced_takes_no_memory) {
     lua_close(L);
 }
 
+struct trip {
+    struct mw_bytes out;
+    const char *bytes;
+    size_t len;
+};
+
 static int both_ways(lua_State *L) {
-    struct purse *p = lua_touserdata(L, 1);
+    struct trip *p = lua_touserdata(L, 1);
     struct mw_err err;
 
     if (mw_pack_read(L, p->bytes, p->len, NULL, NULL, NULL, &err) < 0) return luaL_error(L, "%s", err.message);
@@ -71,17 +53,18 @@ static int both_ways(lua_State *L) {
 TEST(no_memory_at_any_point_leaves_all_as_it_was) {
     static const char bytes[] = "\x95\x83\xa1" "a\x01\xa1" "b\x92\xc0\xc3\x05\xcb\x3f\xf8\0\0\0\0\0\0\xd6\xff" "abcd\x80\xd9\x30"
                                 "a string that is longer than the short ones be  \xc4\x02\xff\xfe";
-    struct purse p = {.bytes = bytes, .len = sizeof bytes - 1};
+    struct purse purse = {0};
+    struct trip p = {.bytes = bytes, .len = sizeof bytes - 1};
     int failed = 0, rc = LUA_ERRMEM;
 
     for (size_t more = 0; rc != LUA_OK && more < 65536; more += 8) {
-        lua_State *L = lua_newstate(alloc, &p);
+        lua_State *L = lua_newstate(purse_alloc, &purse);
         REQUIRE(L != NULL && mw_bytes_add(&p.out, "held", 4) == 0);
         lua_pushcfunction(L, both_ways);
         lua_pushlightuserdata(L, &p);
-        p.limit = p.used + more;
+        purse.limit = purse.used + more;
         rc = lua_pcall(L, 1, 0, 0);
-        p.limit = 0;
+        purse.limit = 0;
         if (rc != LUA_OK) {
             failed++;
             CHECK(mw_bytes_len(&p.out) == 4);
@@ -90,7 +73,7 @@ TEST(no_memory_at_any_point_leaves_all_as_it_was) {
             CHECK(mw_bytes_len(&p.out) == 4 + p.len); /* its keys in any order */
         }
         lua_close(L);
-        CHECK(p.used == 0);
+        CHECK(purse.used == 0);
         mw_bytes_free(&p.out);
     }
     CHECK(rc == LUA_OK && failed > 5);

@@ -1,6 +1,7 @@
 /* Lua values to bytes and back: what comes out is what went in, what cannot be sent is named, and no bytes do harm.
  * Knows: codec/value, plain Lua. Never: a host. */
 #include "support/check.h"
+#include "support/purse.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -9,26 +10,11 @@
 #include "codec/codec.h"
 #include "codec/value.h"
 
-struct purse {
+/* Its memory, and what is written: the host's, so that Lua's memory errors leave it. */
+struct state {
+    struct purse purse;
     struct mw_bytes bytes;
-    size_t limit, used;         /* of the state's memory; 0: none */
 };
-
-static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-    struct purse *p = ud;
-    size_t was = ptr != NULL ? osize : 0;
-    void *at;
-
-    if (nsize == 0) {
-        p->used -= was;
-        free(ptr);
-        return NULL;
-    }
-    if (p->limit != 0 && nsize > was && p->used - was + nsize > p->limit) return NULL;
-    at = realloc(ptr, nsize);
-    if (at != NULL) p->used = p->used - was + nsize;
-    return at;
-}
 
 static int put(void *ud, lua_State *L, int idx, uint32_t *slot, struct mw_err *err) {
     (void)ud;
@@ -57,7 +43,7 @@ static int refuse(lua_State *L, const struct mw_err *err) {
 
 /* write(v) -> bytes | nil, message, code */
 static int lua_write(lua_State *L) {
-    struct purse *p = lua_touserdata(L, lua_upvalueindex(1));
+    struct state *p = lua_touserdata(L, lua_upvalueindex(1));
     struct mw_value_options o = with_objects;
     struct mw_err err;
     int rc;
@@ -134,8 +120,8 @@ static int lua_marked(lua_State *L) {
     return 1;
 }
 
-static void run_in(struct purse *p, const char *code) {
-    lua_State *L = lua_newstate(alloc, p);
+static void run_in(struct state *p, const char *code) {
+    lua_State *L = lua_newstate(purse_alloc, &p->purse);
 
     REQUIRE(L != NULL);
     luaL_openlibs(L);
@@ -154,10 +140,10 @@ static void run_in(struct purse *p, const char *code) {
     if (luaL_dostring(L, prelude) || luaL_dostring(L, code)) check_fail(__FILE__, __LINE__, "%s", lua_tostring(L, -1));
     lua_close(L);
     mw_bytes_free(&p->bytes);
-    CHECK(p->used == 0);
+    CHECK(p->purse.used == 0);
 }
 static void run(const char *code) {
-    struct purse p = {0};
+    struct state p = {0};
     run_in(&p, code);
 }
 
@@ -327,18 +313,18 @@ TEST(keys_that_were_made_to_fall_to_one_place_are_refused) {
 }
 
 TEST(tables_that_claim_more_than_there_is_take_no_memory_for_it) {
-    struct purse p = {.limit = 3u << 20};
+    struct state p = {.purse.limit = 3u << 20};
     run_in(&p, "local s = ('\\x8f\\x80\\x80\\x08\\0'):rep(128) .. ('\\0'):rep(131072 - 640)\n" /* each says 131072 elements */
                "local v, why, code = read(s) assert(code == 'EPARSE', why)");
 }
 
 TEST(running_out_of_memory_leaves_nothing_behind) {
-    struct purse p = {0};
+    struct state p = {0};
     run_in(&p, "local all = {} for i = 1, 2000 do all[i] = {i, tostring(i)} end\n"
                "local bytes = write(all) assert(same(all, (read(bytes))))");
     for (size_t limit = 60000; limit < 900000; limit += 9973) {
-        struct purse q = {.limit = limit};
-        lua_State *L = lua_newstate(alloc, &q);
+        struct state q = {.purse.limit = limit};
+        lua_State *L = lua_newstate(purse_alloc, &q.purse);
         REQUIRE(L != NULL);
         lua_register(L, "read", lua_read);
         lua_pushlightuserdata(L, &q);
@@ -350,6 +336,6 @@ TEST(running_out_of_memory_leaves_nothing_behind) {
         }
         lua_close(L);
         mw_bytes_free(&q.bytes);
-        CHECK(q.used == 0);
+        CHECK(q.purse.used == 0);
     }
 }
