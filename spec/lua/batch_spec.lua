@@ -3,24 +3,7 @@ local mw = require "moonwire"
 local task = mw.task
 
 local program = assert(os.getenv "MOONWIRE", "MOONWIRE names the program under test")
-local count = 0
-local open = {}
-
-after_each(function()
-  for _, stream in ipairs(open) do stream:close() end
-  open = {}
-end)
-
-local function pair()
-  count = count + 1
-  local server = assert(mw.net.listen(("unix:@moonwire-batch-spec-%d-%d"):format(count, math.floor(mw.time.now() * 1e6))))
-  local a = assert(mw.net.connect(server:address()))
-  local b = assert(server:accept())
-  server:close()
-  open[#open + 1] = a
-  open[#open + 1] = b
-  return a, b
-end
+local pair = require "spec.support.stream_pair"(after_each)
 
 local function channels(options, protocol)
   local a, b = pair()

@@ -2,24 +2,7 @@
 local mw = require "moonwire"
 local task = mw.task
 
-local count = 0
-local open = {}
-
-after_each(function()
-  for _, stream in ipairs(open) do stream:close() end
-  open = {}
-end)
-
-local function pair()
-  count = count + 1
-  local server = assert(mw.net.listen(("unix:@moonwire-codec-spec-%d-%d"):format(count, math.floor(mw.time.now() * 1e6))))
-  local a = assert(mw.net.connect(server:address()))
-  local b = assert(server:accept())
-  server:close()
-  open[#open + 1] = a
-  open[#open + 1] = b
-  return a, b
-end
+local pair = require "spec.support.stream_pair"(after_each)
 
 local function channels(protocol, options)
   local a, b = pair()
@@ -149,7 +132,7 @@ describe("a message that cannot be decoded", function()
     local err = refused("EPARSE", ch:recv())
     assert.equal(8, err.data.offset)
     assert.truthy(tostring(err):find("column 9", 1, true), tostring(err))
-    assert.truthy(tostring(err):find("moonwire-codec-spec", 1, true), tostring(err))
+    assert.truthy(tostring(err):find("moonwire-spec-pair", 1, true), tostring(err))
     refused("EPARSE", ch:recv())
     assert.equal("good", ch:recv())
     local raw = a:framed "u32le"

@@ -1,27 +1,7 @@
 local mw = require "moonwire"
 local task = mw.task
 
-local count = 0
-local open = {}
-
-after_each(function()
-  for _, stream in ipairs(open) do stream:close() end
-  open = {}
-end)
-
---- Two connected streams, closed at the end of the test.
-local function pair()
-  count = count + 1
-  local server = assert(mw.net.listen(("unix:@moonwire-channel-spec-%d-%s"):format(count, mw.random.bytes(8):gsub(".", function(c)
-    return ("%02x"):format(c:byte())
-  end))))
-  local a = assert(mw.net.connect(server:address()))
-  local b = assert(server:accept())
-  server:close()
-  open[#open + 1] = a
-  open[#open + 1] = b
-  return a, b
-end
+local pair = require "spec.support.stream_pair"(after_each)
 
 local function channels(format, options)
   local a, b = pair()

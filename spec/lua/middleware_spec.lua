@@ -2,24 +2,7 @@
 local mw = require "moonwire"
 local task = mw.task
 
-local count, open = 0, {}
-
-after_each(function()
-  for _, it in ipairs(open) do it:close() end
-  open = {}
-end)
-
-local function keep(it)
-  open[#open + 1] = it
-  return it
-end
-
---- Two connected streams, closed at the end of the test.
-local function pair()
-  count = count + 1
-  local server <close> = assert(mw.net.listen(("unix:@moonwire-middleware-spec-%d-%d"):format(mw.sys.pid(), count)))
-  return keep(assert(mw.net.connect(server:address()))), keep(assert(server:accept()))
-end
+local pair, keep = require "spec.support.stream_pair"(after_each)
 
 local function raises(code, f, ...)
   local ok, err = pcall(f, ...)
@@ -286,12 +269,11 @@ describe("functions of a stream", function()
   it("are collected with the stream that they know", function()
     local gone = setmetatable({}, { __mode = "k" })
     do
-      local a = pair()
+      local server <close> = assert(mw.net.listen("unix:@moonwire-middleware-spec-" .. mw.sys.pid()))
+      local a <close> = assert(mw.net.connect(server:address()))
       local f = function(pass, _, data) return a and pass(data) end
       gone[f] = true
       a:use(f)
-      open = {}
-      a:close()
     end
     collectgarbage()
     collectgarbage()

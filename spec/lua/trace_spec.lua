@@ -3,24 +3,10 @@ local mw = require "moonwire"
 local task = mw.task
 
 local dir = assert(mw.fs.tempdir())
-local count, open = 0, {}
+local count = 0
+local pair, keep = require "spec.support.stream_pair"(after_each)
 
 teardown(function() dir:close() end)
-after_each(function()
-  for _, it in ipairs(open) do it:close() end
-  open = {}
-end)
-
-local function keep(it)
-  open[#open + 1] = it
-  return it
-end
-
-local function pair()
-  count = count + 1
-  local server <close> = assert(mw.net.listen(("unix:@moonwire-trace-spec-%d-%d"):format(mw.sys.pid(), count)))
-  return keep(assert(mw.net.connect(server:address()))), keep(assert(server:accept()))
-end
 
 local function file(ending)
   count = count + 1
