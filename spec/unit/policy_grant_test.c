@@ -8,40 +8,12 @@
 #include <limits.h>
 #include <sys/mman.h>
 
-#include "support/check.h"
-
-static char root[64];
-static struct mw_err err;
-static mw_policy *p;
-
-static const char *in(const char *name) {
-    static char text[8][PATH_MAX];
-    static unsigned turn;
-    char *out = text[turn++ % 8];
-    snprintf(out, PATH_MAX, "%s/%s", root, name);
-    return out;
-}
-static void put(const char *name, const char *text, int mode) {
-    FILE *f = fopen(in(name), "w");
-    REQUIRE(f != NULL);
-    fputs(text, f);
-    fclose(f);
-    REQUIRE(chmod(in(name), (mode_t)mode) == 0);
-}
+#include "support/tree.h"
 static void begin(void) {
-    snprintf(root, sizeof root, "/tmp/mw-grant-XXXXXX");
-    REQUIRE(mkdtemp(root) != NULL);
+    tree_begin();
     REQUIRE(mkdir(in("data"), 0755) == 0 && mkdir(in("other"), 0755) == 0);
     put("data/a", "a", 0644);
     put("other/o", "o", 0644);
-    REQUIRE(mw_policy_new(&p, &err) == 0);
-}
-static void done(void) {
-    char command[128];
-    mw_policy_free(p);
-    p = NULL;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    REQUIRE(system(command) == 0);
 }
 static void allow(enum mw_kind kind, const char *rule) {
     int rc = mw_policy_add(p, kind, MW_ALLOW, rule, &err);
@@ -83,7 +55,7 @@ TEST(every_layer_must_say_yes_and_a_kind_not_mentioned_is_denied) {
     CHECK_INT(reads("data/a"), 0);
     CHECK_INT(reads("other/o"), MW_EDENIED);
     CHECK_INT(mw_permit_text(p, MW_ENV, "HOME", "env", &err), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(what_is_dropped_stays_dropped) {
@@ -102,7 +74,7 @@ TEST(what_is_dropped_stays_dropped) {
     CHECK_INT(reads("data/a"), MW_EDENIED);
     CHECK_INT(reads("other/o"), 0);
     for (int i = 0; i < 3000; i++) REQUIRE(mw_policy_drop(p, MW_READ, in("data"), &err) == 0); /* said already: nothing is kept */
-    done();
+    tree_end();
 }
 
 TEST(a_child_may_be_given_what_its_parent_has_and_no_more) {
@@ -129,7 +101,7 @@ TEST(a_child_may_be_given_what_its_parent_has_and_no_more) {
     CHECK_INT(mw_policy_covers(p, MW_ENV, "LC_A*", &err), 0);
     CHECK_INT(mw_policy_covers(p, MW_ENV, "L*", &err), MW_EDENIED);
     CHECK_INT(mw_policy_covers(p, MW_NET, "10.1.2.3:bad", &err), MW_EINVAL);
-    done();
+    tree_end();
 }
 
 TEST(addresses_cannot_be_dressed_up) {
@@ -157,7 +129,7 @@ TEST(addresses_cannot_be_dressed_up) {
     CHECK_INT(mw_permit_host(p, MW_LISTEN, "example.com", 0, "net listen", &err), MW_EDENIED);
     REQUIRE(mw_policy_add(p, MW_CONNECT, MW_DENY, "example.com:80", &err) == 0);
     CHECK_INT(mw_permit_host(p, MW_CONNECT, "example.com", 80, "net connect", &err), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(listening_everywhere_is_listening_on_what_is_denied) {
@@ -167,7 +139,7 @@ TEST(listening_everywhere_is_listening_on_what_is_denied) {
     CHECK_INT(peer(MW_LISTEN, "0.0.0.0", "0.0.0.0", 80), MW_EDENIED);
     CHECK_INT(peer(MW_LISTEN, "0.0.0.0", "0.0.0.0", 81), 0);
     CHECK_INT(peer(MW_LISTEN, "127.0.0.1", "127.0.0.1", 80), 0);
-    done();
+    tree_end();
 }
 
 TEST(a_saved_policy_says_the_same_and_trusts_no_link_that_came_later) {
@@ -187,7 +159,7 @@ TEST(a_saved_policy_says_the_same_and_trusts_no_link_that_came_later) {
     CHECK_INT(peer(MW_CONNECT, "10.1.1.1", "10.1.1.1", 81), MW_EDENIED);
     CHECK_INT(mw_permit_text(p, MW_ENV, "LC_ALL", "env", &err), 0);
     CHECK_INT(mw_permit_text(p, MW_SYS, "pid", "sys", &err), MW_EDENIED);
-    done();
+    tree_end();
 
     begin();
     allow(MW_READ, in("data"));
@@ -203,7 +175,7 @@ TEST(a_saved_policy_says_the_same_and_trusts_no_link_that_came_later) {
     }
     CHECK_INT(reads("data/o"), MW_EDENIED);
     CHECK_INT(reads("other/o"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_damaged_policy_is_refused_whole) {
@@ -231,7 +203,7 @@ TEST(a_damaged_policy_is_refused_whole) {
         text[at] = was;
     }
     CHECK(refused > 50);
-    done();
+    tree_end();
 }
 
 TEST(a_copy_is_a_policy_of_its_own) {
@@ -246,7 +218,7 @@ TEST(a_copy_is_a_policy_of_its_own) {
     CHECK_INT(reads("data/a"), 0);
     mw_policy_free(was);
     CHECK_INT(reads("data/a"), 0);
-    done();
+    tree_end();
 }
 
 static int runs(const char *name, struct mw_program *out) {
@@ -272,7 +244,7 @@ TEST(a_program_is_its_file_and_not_its_name) {
     CHECK_INT(runs(in("data"), &it), MW_EDENIED);
     REQUIRE(mw_policy_add(p, MW_RUN, MW_DENY, "/bin/sh", &err) == 0);
     CHECK_INT(runs("sh", &it), MW_EDENIED);
-    done();
+    tree_end();
 
     begin();
     allow(MW_RUN, NULL);
@@ -283,7 +255,7 @@ TEST(a_program_is_its_file_and_not_its_name) {
     allow(MW_TRUST, "cat");
     CHECK_INT(runs("cat", &it), 0);
     CHECK_INT(it.trusted, 1);
-    done();
+    tree_end();
 }
 
 TEST(a_script_is_run_by_its_interpreter_and_a_denied_interpreter_denies_it) {
@@ -318,7 +290,7 @@ TEST(a_script_is_run_by_its_interpreter_and_a_denied_interpreter_denies_it) {
     REQUIRE(mw_policy_add(p, MW_RUN, MW_DENY, "sh", &err) == 0);
     CHECK_INT(runs(in("data/s"), &it), MW_EDENIED);
     CHECK_INT(runs(in("data/e"), &it), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_long_first_line_is_no_other_interpreter) {
@@ -329,7 +301,7 @@ TEST(a_long_first_line_is_no_other_interpreter) {
     put("data/long", line, 0755);
     allow(MW_RUN, in("data/long"));
     CHECK_INT(runs(in("data/long"), &it), -ENOEXEC);
-    done();
+    tree_end();
 }
 
 TEST(names_that_cannot_be_are_the_callers_mistake) {
@@ -342,7 +314,7 @@ TEST(names_that_cannot_be_are_the_callers_mistake) {
     CHECK_INT(mw_permit_text(p, MW_SHARE, "segment", "shm", &err), 0);
     CHECK_INT(mw_permit_text(p, MW_SHARE, "/segment", "shm", &err), 0);
     CHECK_INT(mw_permit_text(p, MW_SHARE, "other", "shm", &err), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(lists_of_rules_are_split_at_commas_that_are_not_escaped) {
@@ -359,7 +331,7 @@ TEST(lists_of_rules_are_split_at_commas_that_are_not_escaped) {
     CHECK_INT(reads("x"), MW_EDENIED);
     CHECK_INT(mw_policy_add(p, MW_READ, MW_ALLOW, "a,,b", &err), MW_EINVAL);
     CHECK_INT(mw_policy_add(p, MW_READ, MW_ALLOW, "", &err), MW_EINVAL);
-    done();
+    tree_end();
 }
 
 /* ---- Addresses by way of others ------------------------------------------------------------------------------------------ */
@@ -387,13 +359,13 @@ TEST(a_denied_address_is_denied_by_way_of_every_gateway_and_none_is_granted_by_o
     CHECK_INT(peer6(MW_CONNECT, ways[0], ways[0], 80), MW_EDENIED);
     allow(MW_CONNECT, "[64:ff9b::a01:203]");
     CHECK_INT(peer6(MW_CONNECT, ways[0], ways[0], 80), 0);
-    done();
+    tree_end();
 
     begin();
     allow(MW_CONNECT, "10.0.0.0/8");
     CHECK_INT(peer6(MW_CONNECT, "::ffff:10.1.2.3", "::ffff:10.1.2.3", 80), 0); /* the same address */
     for (size_t i = 0; i < 4; i++) CHECK_INT(peer6(MW_CONNECT, ways[i], ways[i], 80), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_name_is_looked_up_for_who_may_reach_it_by_name_or_every_address_at_its_port) {
@@ -412,7 +384,7 @@ TEST(a_name_is_looked_up_for_who_may_reach_it_by_name_or_every_address_at_its_po
     REQUIRE(mw_policy_add(p, MW_NET, MW_DENY, "*.example.com", &err) == 0);
     CHECK_INT(mw_permit_host(p, MW_CONNECT, "a.example.com", 80, "net connect", &err), MW_EDENIED);
     CHECK_INT(mw_policy_query(p, MW_CONNECT, "a.example.com:80"), MW_DENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_denial_of_localhost_is_of_this_machine_by_whatever_name_or_address) {
@@ -436,7 +408,7 @@ TEST(a_denial_of_localhost_is_of_this_machine_by_whatever_name_or_address) {
     allow(MW_CONNECT, "localhost:8081");
     CHECK_INT(peer(MW_CONNECT, "localhost", "127.0.0.1", 8081), 0);
     CHECK_INT(peer(MW_CONNECT, "rebound.example", "127.0.0.1", 8081), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_zone_belongs_to_an_ipv6_address_and_changes_nothing) {
@@ -448,7 +420,7 @@ TEST(a_zone_belongs_to_an_ipv6_address_and_changes_nothing) {
     CHECK_INT(mw_permit_host(p, MW_CONNECT, "fe80::2%", 80, "net connect", &err), MW_EINVAL);
     CHECK_INT(mw_permit_host(p, MW_CONNECT, "10.0.0.1%eth0", 80, "net connect", &err), MW_EINVAL);
     CHECK_INT(mw_permit_host(p, MW_CONNECT, "example%2ecom", 80, "net connect", &err), MW_EINVAL);
-    done();
+    tree_end();
 }
 
 TEST(an_abstract_name_may_be_as_long_as_the_kernel_has_it) {
@@ -465,7 +437,7 @@ TEST(an_abstract_name_may_be_as_long_as_the_kernel_has_it) {
     CHECK_INT(mw_policy_add(p, MW_NET, MW_DENY, rule, &err), MW_EINVAL);
     name[108] = 'n';
     CHECK_INT(mw_permit_unix(p, MW_CONNECT, name, "net connect", &at, &err), -ENAMETOOLONG);
-    done();
+    tree_end();
 }
 
 TEST(a_directory_of_sockets_is_not_covered_by_a_socket_of_any_name_in_it) {
@@ -473,7 +445,7 @@ TEST(a_directory_of_sockets_is_not_covered_by_a_socket_of_any_name_in_it) {
     allow(MW_NET, "unix:/run/app/*");
     CHECK_INT(mw_policy_covers(p, MW_NET, "unix:/run/app/*", &err), 0);
     CHECK_INT(mw_policy_covers(p, MW_NET, "unix:/run/app/", &err), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(query_says_of_programs_what_starting_them_would) {
@@ -509,5 +481,5 @@ TEST(query_says_of_programs_what_starting_them_would) {
     CHECK_INT(runs("tool", &it), MW_EDENIED);
     CHECK_INT(mw_policy_query(p, MW_RUN, "tool"), MW_DENIED);
     CHECK_INT(mw_policy_query(p, MW_TRUST, "tool"), MW_DENIED); /* it will not run at all */
-    done();
+    tree_end();
 }

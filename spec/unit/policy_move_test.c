@@ -4,41 +4,19 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "support/check.h"
-
-static char root[64];
-static struct mw_err err;
-static mw_policy *p;
-
-static const char *in(const char *name) {
-    static char text[8][PATH_MAX];
-    static unsigned turn;
-    char *out = text[turn++ % 8];
-    snprintf(out, PATH_MAX, "%s/%s", root, name);
-    return out;
-}
+#include "support/tree.h"
 
 static void tree(void) {
     static const char *const dirs[] = {"git", "git/hooks", "new", "new/hooks", "app", "vault", NULL};
     static const char *const files[] = {"new/hooks/pre", "vault/key", "vault/key.lua", "app/main.lua", NULL};
 
-    snprintf(root, sizeof root, "/tmp/mw-move-XXXXXX");
-    REQUIRE(mkdtemp(root) != NULL);
+    tree_begin();
     for (int i = 0; dirs[i] != NULL; i++) REQUIRE(mkdir(in(dirs[i]), 0755) == 0);
     for (int i = 0; files[i] != NULL; i++) {
         FILE *f = fopen(in(files[i]), "w");
         REQUIRE(f != NULL);
         fclose(f);
     }
-    REQUIRE(mw_policy_new(&p, &err) == 0);
-}
-
-static void done(void) {
-    char command[128];
-    mw_policy_free(p);
-    p = NULL;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    REQUIRE(system(command) == 0);
 }
 
 static void add(enum mw_kind kind, enum mw_effect effect, const char *name) {
@@ -68,7 +46,7 @@ TEST(a_folder_with_something_denied_in_it_stays_where_it_is) {
     CHECK(moves("git", "old") == MW_EDENIED);
     CHECK(strstr(err.message, "must stay where it is") != NULL);
     CHECK(moves("new", "old") == 0);
-    done();
+    tree_end();
 }
 
 TEST(no_other_folder_comes_to_stand_around_a_denied_name) {
@@ -79,7 +57,7 @@ TEST(no_other_folder_comes_to_stand_around_a_denied_name) {
     CHECK(moves("new", "git") == MW_EDENIED);
     CHECK(moves("new", "later") == MW_EDENIED);
     CHECK(moves("new", "git/sub") == 0);
-    done();
+    tree_end();
 }
 
 TEST(a_dropped_right_counts_as_a_denial_below) {
@@ -89,7 +67,7 @@ TEST(a_dropped_right_counts_as_a_denial_below) {
     REQUIRE(mw_policy_drop(p, MW_WRITE, in("git/hooks"), &err) == 0);
     CHECK(moves("git", "old") == MW_EDENIED);
     CHECK(moves("new", "git") == MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(nothing_becomes_a_free_module_by_its_new_name) {
@@ -104,7 +82,7 @@ TEST(nothing_becomes_a_free_module_by_its_new_name) {
     CHECK(moves("app/main.lua", "app/other.lua") == 0); /* free before and after */
     add(MW_READ, MW_ALLOW, "vault");
     CHECK(moves("vault/key", "app/key.lua") == 0);
-    done();
+    tree_end();
 }
 
 TEST(a_link_needs_read_and_write_of_both_names) {
@@ -115,5 +93,5 @@ TEST(a_link_needs_read_and_write_of_both_names) {
     CHECK(links("vault/key", "new/key") == MW_EDENIED);
     add(MW_READ, MW_ALLOW, "new");
     CHECK(links("vault/key", "new/key") == 0);
-    done();
+    tree_end();
 }

@@ -6,48 +6,19 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "support/check.h"
-
-static char root[64];
-static struct mw_err err;
-static mw_policy *p;
-
-static const char *in(const char *name) {
-    static char text[8][PATH_MAX];
-    static unsigned turn;
-    char *out = text[turn++ % 8];
-    snprintf(out, PATH_MAX, "%s/%s", root, name);
-    return out;
-}
-
-static void put(const char *name, const char *text) {
-    FILE *f = fopen(in(name), "w");
-    REQUIRE(f != NULL);
-    fputs(text, f);
-    fclose(f);
-}
+#include "support/tree.h"
 
 static void tree(void) {
-    snprintf(root, sizeof root, "/tmp/mw-policy-XXXXXX");
-    REQUIRE(mkdtemp(root) != NULL);
+    tree_begin();
     REQUIRE(mkdir(in("data"), 0755) == 0 && mkdir(in("data/sub"), 0755) == 0 && mkdir(in("data/secret"), 0755) == 0 && mkdir(in("out"), 0755) == 0 &&
             mkdir(in("other"), 0755) == 0);
-    put("data/a", "a");
-    put("data/sub/b", "b");
-    put("data/secret/key", "k");
-    put("other/o", "o");
+    put("data/a", "a", 0644);
+    put("data/sub/b", "b", 0644);
+    put("data/secret/key", "k", 0644);
+    put("other/o", "o", 0644);
     REQUIRE(symlink("a", in("data/rel")) == 0 && symlink(in("data/a"), in("data/abs")) == 0 && symlink(in("other/o"), in("data/away")) == 0 &&
             symlink("loop", in("data/loop")) == 0 && symlink(in("data"), in("spelled")) == 0 && symlink("missing", in("data/dangling")) == 0 &&
             symlink("../other", in("data/up")) == 0);
-    REQUIRE(mw_policy_new(&p, &err) == 0);
-}
-
-static void done(void) {
-    char command[128];
-    mw_policy_free(p);
-    p = NULL;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    REQUIRE(system(command) == 0);
 }
 
 static void add(enum mw_kind kind, enum mw_effect effect, const char *name) {
@@ -75,10 +46,10 @@ static int names(const char *name) {
 TEST(nothing_is_allowed_at_first) {
     tree();
     CHECK_INT(reads("data/a"), MW_EDENIED);
-    CHECK(strstr(err.message, "denied (grant it with --allow-read=/tmp/mw-policy-") != NULL);
+    CHECK(strstr(err.message, "denied (grant it with --allow-read=/tmp/mw-tree-") != NULL);
     CHECK_INT(creates("out/x"), MW_EDENIED);
     CHECK(strstr(err.hint, "--allow-write=") != NULL);
-    done();
+    tree_end();
 }
 
 TEST(a_granted_directory_is_granted_to_its_depth_and_no_further) {
@@ -101,7 +72,7 @@ TEST(a_granted_directory_is_granted_to_its_depth_and_no_further) {
     CHECK_INT(reads("other/o"), MW_EDENIED);
     CHECK_INT(reads("database"), MW_EDENIED);
     CHECK_INT(creates("data/a"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_denial_reads_the_same_whether_or_not_the_target_exists) {
@@ -119,7 +90,7 @@ TEST(a_denial_reads_the_same_whether_or_not_the_target_exists) {
     REQUIRE(rmdir(in("other")) == 0);
     CHECK_INT(reads("other/../data/a"), MW_EDENIED);
     CHECK_STR(err.message, there);
-    done();
+    tree_end();
 }
 
 TEST(the_more_specific_rule_wins_and_a_denial_wins_a_tie) {
@@ -133,7 +104,7 @@ TEST(the_more_specific_rule_wins_and_a_denial_wins_a_tie) {
     CHECK_INT(reads("data/secret"), MW_EDENIED);
     add(MW_READ, MW_DENY, "data/secret/key");
     CHECK_INT(reads("data/secret/key"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_denied_object_stays_denied_under_every_other_name) {
@@ -150,7 +121,7 @@ TEST(a_denied_object_stays_denied_under_every_other_name) {
     REQUIRE(rename(in("out"), in("out2")) == 0);
     CHECK_INT(reads("out2/moved/key"), MW_EDENIED);
     CHECK_INT(reads("data/sub/b"), 0);
-    done();
+    tree_end();
 }
 
 TEST(a_denied_name_that_does_not_exist_yet_cannot_be_made) {
@@ -167,7 +138,7 @@ TEST(a_denied_name_that_does_not_exist_yet_cannot_be_made) {
     REQUIRE(rename(in("out"), in("elsewhere")) == 0); /* by directory and name: moving the directory does not help */
     REQUIRE(mw_policy_add_one(p, MW_WRITE, MW_ALLOW, in("elsewhere"), &err) == 0);
     CHECK_INT(creates("elsewhere/x"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_granted_file_may_be_replaced_but_not_redirected) {
@@ -179,13 +150,13 @@ TEST(a_granted_file_may_be_replaced_but_not_redirected) {
     CHECK_INT(names("out/new"), 0);
     CHECK_INT(creates("out/newer"), MW_EDENIED);
     REQUIRE(unlink(in("out/new")) == 0);
-    put("out/tmp", "t");
+    put("out/tmp", "t", 0644);
     REQUIRE(rename(in("out/tmp"), in("out/new")) == 0);
     CHECK_INT(reads("out/new"), 0);
     REQUIRE(unlink(in("out/new")) == 0 && symlink(in("other/o"), in("out/new")) == 0);
     CHECK_INT(reads("out/new"), MW_EDENIED);
     CHECK_INT(creates("out/new"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_second_name_of_a_granted_file_is_not_a_granted_name) {
@@ -194,7 +165,7 @@ TEST(a_second_name_of_a_granted_file_is_not_a_granted_name) {
     add(MW_WRITE, MW_ALLOW, "data/a");
     CHECK_INT(names("data/a"), 0);
     CHECK_INT(names("other/second"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_final_link_is_followed_to_create_its_target_and_not_followed_by_name) {
@@ -205,7 +176,7 @@ TEST(a_final_link_is_followed_to_create_its_target_and_not_followed_by_name) {
     CHECK(lstat(in("data/missing"), &st) == 0 && S_ISREG(st.st_mode));
     CHECK_INT(names("data/away"), 0); /* the link is ours, its target is not */
     CHECK_INT(creates("data/away"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_moved_file_never_becomes_readable_by_the_move) {
@@ -222,7 +193,7 @@ TEST(a_moved_file_never_becomes_readable_by_the_move) {
     CHECK_INT(mw_permit_move(p, in("data/a"), in("data/a2"), "os rename", &a, &b, &err), 0);
     mw_place_close(&a);
     mw_place_close(&b);
-    done();
+    tree_end();
 }
 
 static int moves(const char *from, const char *to) {
@@ -236,7 +207,7 @@ static int moves(const char *from, const char *to) {
 TEST(a_folder_that_takes_the_place_of_a_grants_parent_brings_nothing_with_it) {
     tree();
     REQUIRE(mkdir(in("other/sub"), 0755) == 0);
-    put("other/sub/b", "secret");
+    put("other/sub/b", "secret", 0644);
     add(MW_WRITE, MW_ALLOW, "");
     add(MW_READ, MW_ALLOW, "data/sub");
     CHECK_INT(moves("data", "was"), 0);
@@ -244,7 +215,7 @@ TEST(a_folder_that_takes_the_place_of_a_grants_parent_brings_nothing_with_it) {
     CHECK_INT(moves("other", "data"), MW_EDENIED);
     CHECK_INT(moves("other/sub", "data"), MW_EDENIED);
     CHECK_INT(moves("other/sub", "fresh"), 0);
-    done();
+    tree_end();
 }
 
 TEST(a_socket_is_not_moved_to_where_it_could_be_reached) {
@@ -258,7 +229,7 @@ TEST(a_socket_is_not_moved_to_where_it_could_be_reached) {
     CHECK_INT(moves("other/o", "out/s"), MW_EDENIED);
     CHECK_INT(moves("other", "out"), MW_EDENIED);
     CHECK_INT(moves("other/o", "out/t"), 0);
-    done();
+    tree_end();
 }
 
 TEST(a_replaced_grant_directory_is_the_one_that_its_name_says) {
@@ -266,11 +237,11 @@ TEST(a_replaced_grant_directory_is_the_one_that_its_name_says) {
     add(MW_READ, MW_ALLOW, "data");
     CHECK_INT(reads("data/a"), 0);
     REQUIRE(rename(in("data"), in("old")) == 0 && mkdir(in("data"), 0755) == 0);
-    put("data/fresh", "f");
+    put("data/fresh", "f", 0644);
     CHECK_INT(reads("data/fresh"), 0);
     CHECK_INT(reads("data/a"), MW_ENOENT);
     CHECK_INT(reads("old/a"), 0); /* the object that was granted */
-    done();
+    tree_end();
 }
 
 TEST(special_file_systems_need_everything) {
@@ -291,7 +262,7 @@ TEST(special_file_systems_need_everything) {
     CHECK_INT(mw_permit_open(p, "/proc/self/status", O_RDONLY, 0, 1, "fs read", &fd, &err), 0);
     close(fd);
     CHECK_INT(mw_policy_is_total(p), 1);
-    done();
+    tree_end();
 }
 
 TEST(files_are_files) {
@@ -302,7 +273,7 @@ TEST(files_are_files) {
     CHECK_INT(reads("data/fifo"), -EOPNOTSUPP);
     CHECK_INT(creates("data/fifo"), -EOPNOTSUPP);
     CHECK_INT(creates("data/sub"), -EISDIR);
-    done();
+    tree_end();
 }
 
 TEST(long_and_deep_paths_are_errors) {
@@ -319,7 +290,7 @@ TEST(long_and_deep_paths_are_errors) {
     memset(path + strlen(path), 'x', 300);
     CHECK_INT(mw_permit_path(p, 1u << MW_READ, path, MW_AT_OBJECT, "fs stat", &at, &err), -ENAMETOOLONG);
     CHECK_INT(mw_permit_path(p, 1u << MW_READ, "", MW_AT_OBJECT, "fs stat", &at, &err), MW_ENOENT);
-    done();
+    tree_end();
 }
 
 TEST(a_step_up_from_the_working_directory_is_free) {
@@ -333,7 +304,7 @@ TEST(a_step_up_from_the_working_directory_is_free) {
     CHECK_INT(mw_permit_open(p, "o", O_RDONLY, 0, 1, "fs read", &fd, &err), MW_EDENIED);
     CHECK(strstr(err.message, in("other/o")) != NULL);
     REQUIRE(chdir(old) == 0);
-    done();
+    tree_end();
 }
 
 TEST(a_link_out_of_an_ungranted_folder_may_step_up_but_not_through_one) {
@@ -344,14 +315,14 @@ TEST(a_link_out_of_an_ungranted_folder_may_step_up_but_not_through_one) {
     CHECK_INT(reads("ways/through"), MW_EDENIED);
     REQUIRE(mw_policy_add_one(p, MW_FFI, MW_ALLOW, in("ways/up"), &err) == 0);
     CHECK_INT(mw_policy_query(p, MW_FFI, in("ways/up")), MW_GRANTED);
-    done();
+    tree_end();
 }
 
 TEST(modules_are_free_below_their_directories_and_only_modules) {
     int fd = -1;
     tree();
-    put("data/m.lua", "return 1");
-    put("data/secret/s.lua", "return 2");
+    put("data/m.lua", "return 1", 0644);
+    put("data/secret/s.lua", "return 2", 0644);
     REQUIRE(symlink(in("other/o"), in("data/link.lua")) == 0);
     REQUIRE(mw_policy_free_module_dir(p, in("data"), &err) == 0);
     CHECK_INT(mw_permit_module(p, in("data/m.lua"), "require", &fd, &err), 0);
@@ -368,7 +339,7 @@ TEST(modules_are_free_below_their_directories_and_only_modules) {
     close(fd);
     REQUIRE(mw_policy_drop(p, MW_READ, in("data/m.lua"), &err) == 0);
     CHECK_INT(mw_permit_module(p, in("data/m.lua"), "require", &fd, &err), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_unix_socket_needs_its_net_rule_and_nothing_else) {
@@ -397,7 +368,7 @@ TEST(a_unix_socket_needs_its_net_rule_and_nothing_else) {
     REQUIRE(symlink(in("other/s"), in("out/sneak")) == 0);
     CHECK_INT(mw_permit_unix(p, MW_CONNECT, in("out/sneak"), "net connect", &at, &err), MW_EDENIED);
     CHECK_INT(reads("out/s"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 static int asked, say;
@@ -436,7 +407,7 @@ TEST(a_person_is_asked_only_where_nothing_is_decided) {
     REQUIRE(mw_policy_drop(p, MW_READ, NULL, &err) == 0);
     CHECK_INT(reads("data/sub/b"), MW_EDENIED);
     CHECK_INT(asked, 4);
-    done();
+    tree_end();
 }
 
 TEST(a_denial_does_not_tell_a_device_or_a_way_into_proc_from_nothing) {
@@ -458,7 +429,7 @@ TEST(a_denial_does_not_tell_a_device_or_a_way_into_proc_from_nothing) {
     REQUIRE(mw_policy_add(p, MW_READ, MW_ALLOW, NULL, &err) == 0);
     CHECK_INT(reads("other/memory"), MW_EDENIED);
     CHECK(strstr(err.hint, "--allow-all") != NULL); /* that is all it lacks */
-    done();
+    tree_end();
 }
 
 TEST(replacing_a_name_needs_a_right_to_that_name_not_to_a_file_that_it_shares) {
@@ -473,5 +444,5 @@ TEST(replacing_a_name_needs_a_right_to_that_name_not_to_a_file_that_it_shares) {
     mw_place_close(&at);
     CHECK_INT(mw_permit_open(p, in("other/second"), O_WRONLY, 0, 1, "fs open", &fd, &err), 0); /* the same file, written in place */
     if (fd >= 0) close(fd);
-    done();
+    tree_end();
 }

@@ -6,43 +6,16 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "support/check.h"
-
-static char root[64];
-static struct mw_err err;
-static mw_policy *p;
-
-static const char *in(const char *name) {
-    static char text[8][PATH_MAX];
-    static unsigned turn;
-    char *out = text[turn++ % 8];
-    snprintf(out, PATH_MAX, "%s/%s", root, name);
-    return out;
-}
-static void put(const char *name, const char *text) {
-    FILE *f = fopen(in(name), "w");
-    REQUIRE(f != NULL);
-    fputs(text, f);
-    fclose(f);
-    REQUIRE(chmod(in(name), 0755) == 0);
-}
+#include "support/tree.h"
 static void begin(void) {
     char path[PATH_MAX];
-    snprintf(root, sizeof root, "/tmp/mw-program-XXXXXX");
-    REQUIRE(mkdtemp(root) != NULL && mkdir(in("bin"), 0755) == 0 && mkdir(in("mine"), 0755) == 0);
-    put("bin/tool", "\177ELF tool");
-    put("bin/other", "\177ELF other");
+    tree_begin();
+    REQUIRE(mkdir(in("bin"), 0755) == 0 && mkdir(in("mine"), 0755) == 0);
+    put("bin/tool", "\177ELF tool", 0755);
+    put("bin/other", "\177ELF other", 0755);
     snprintf(path, sizeof path, "%s:/usr/bin:/bin", in("bin"));
-    REQUIRE(mw_policy_new(&p, &err) == 0);
     free(p->path);
     p->path = strdup(path);
-}
-static void done(void) {
-    char command[96];
-    mw_policy_free(p);
-    p = NULL;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    REQUIRE(system(command) == 0);
 }
 static void rule(enum mw_effect effect, const char *text) {
     REQUIRE(mw_policy_add_one(p, MW_RUN, effect, text, &err) == 0);
@@ -67,12 +40,12 @@ TEST(a_replaced_program_is_another_one) {
     rule(MW_ALLOW, "tool");
     CHECK_INT(runs("tool"), 0);
     CHECK_INT(runs(in("bin/tool")), 0);
-    put("mine/evil", "\177ELF evil");
+    put("mine/evil", "\177ELF evil", 0755);
     REQUIRE(rename(in("mine/evil"), in("bin/tool")) == 0);
     CHECK_INT(runs(in("bin/tool")), MW_EDENIED);
     CHECK_INT(runs_at("tool", AT_FDCWD, &st), 0); /* what was pinned, which has no name any more */
     CHECK(st.st_ino == was.st_ino);
-    done();
+    tree_end();
 
     begin();
     rule(MW_ALLOW, in("bin/tool")); /* by its path, as it was granted */
@@ -83,7 +56,7 @@ TEST(a_replaced_program_is_another_one) {
     CHECK_INT(runs(in("bin/tool")), MW_ENOENT); /* it was granted: that it is gone is no secret */
     REQUIRE(symlink("/bin/sh", in("bin/tool")) == 0);
     CHECK_INT(runs(in("bin/tool")), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_program_is_the_same_by_every_name) {
@@ -97,7 +70,7 @@ TEST(a_program_is_the_same_by_every_name) {
     rule(MW_DENY, in("mine/hard"));
     CHECK_INT(runs(in("bin/tool")), MW_EDENIED);
     CHECK_INT(runs("tool"), MW_EDENIED);
-    done();
+    tree_end();
 
     begin();
     rule(MW_ALLOW, NULL);
@@ -106,11 +79,11 @@ TEST(a_program_is_the_same_by_every_name) {
     CHECK_INT(runs(in("mine/hard")), MW_EDENIED);
     REQUIRE(rename(in("bin/tool"), in("mine/renamed")) == 0);
     CHECK_INT(runs(in("mine/renamed")), MW_EDENIED);
-    put("bin/tool", "\177ELF new");
+    put("bin/tool", "\177ELF new", 0755);
     CHECK_INT(runs(in("bin/tool")), MW_EDENIED); /* an update of what is denied */
     CHECK_INT(runs("tool"), MW_EDENIED);
     CHECK_INT(runs("other"), 0);
-    done();
+    tree_end();
 }
 
 TEST(names_are_looked_up_in_the_path_of_the_start) {
@@ -118,7 +91,7 @@ TEST(names_are_looked_up_in_the_path_of_the_start) {
     int dir;
     begin();
     rule(MW_ALLOW, NULL);
-    put("mine/tool", "\177ELF mine");
+    put("mine/tool", "\177ELF mine", 0755);
     REQUIRE(setenv("PATH", in("mine"), 1) == 0);
     CHECK_INT(runs("tool"), 0);
     CHECK_STR(found.path, in("bin/tool"));
@@ -138,7 +111,7 @@ TEST(names_are_looked_up_in_the_path_of_the_start) {
     CHECK_INT(runs_at("none", dir, NULL), MW_ENOENT);
     close(dir);
     REQUIRE(chdir(old) == 0);
-    done();
+    tree_end();
 }
 
 TEST(what_had_no_first_line_is_read_again_once_it_changed) {
@@ -152,17 +125,17 @@ TEST(what_had_no_first_line_is_read_again_once_it_changed) {
     CHECK_INT(runs("cat"), 0);
     CHECK_INT(runs("cat"), 0);
     CHECK(r->next->binary.sec > 0);
-    put("bin/tool", "#!/bin/sh\n");
+    put("bin/tool", "#!/bin/sh\n", 0755);
     r->binary.sec = 1; /* seen in another state */
     CHECK_INT(runs("tool"), 0);
     CHECK_STR(found.script, in("bin/tool"));
     CHECK_STR(found.path, "/bin/sh");
-    done();
+    tree_end();
 }
 
 TEST(a_trusted_script_is_read_by_a_name_that_no_script_made_up) {
     begin();
-    put("bin/tool", "#!/bin/sh\n");
+    put("bin/tool", "#!/bin/sh\n", 0755);
     REQUIRE(symlink(in("bin/tool"), in("mine/link")) == 0);
     rule(MW_ALLOW, "tool");
     CHECK_INT(runs(in("mine/link")), 0);
@@ -173,24 +146,24 @@ TEST(a_trusted_script_is_read_by_a_name_that_no_script_made_up) {
     CHECK_STR(found.script, in("bin/tool"));
     CHECK_INT(runs("tool"), 0);
     CHECK_STR(found.script, in("bin/tool"));
-    done();
+    tree_end();
 }
 
 TEST(a_first_line_does_not_hide_its_interpreter_from_a_denial) {
     begin();
-    put("bin/sh1", "#!/bin/sh\n");
-    put("bin/sh2", "#! /usr/bin/env sh\n");
-    put("bin/sh3", "#!/usr/bin/env -S sh -e\n");
-    put("bin/sh4", "#!/usr/bin/env -i sh\n");
-    put("bin/sh5", "#!/usr/bin/env A=B sh\n");
-    put("bin/sh6", "#!../bin/sh\n");
-    put("bin/sh7", "#!/bin/sh -e\r\n");
-    put("bin/sh8", "#!\n");
+    put("bin/sh1", "#!/bin/sh\n", 0755);
+    put("bin/sh2", "#! /usr/bin/env sh\n", 0755);
+    put("bin/sh3", "#!/usr/bin/env -S sh -e\n", 0755);
+    put("bin/sh4", "#!/usr/bin/env -i sh\n", 0755);
+    put("bin/sh5", "#!/usr/bin/env A=B sh\n", 0755);
+    put("bin/sh6", "#!../bin/sh\n", 0755);
+    put("bin/sh7", "#!/bin/sh -e\r\n", 0755);
+    put("bin/sh8", "#!\n", 0755);
     REQUIRE(symlink("/bin/sh", in("bin/shell")) == 0);
     {
         char line[128];
         snprintf(line, sizeof line, "#!%s\n", in("bin/shell"));
-        put("bin/sh9", line);
+        put("bin/sh9", line, 0755);
     }
     rule(MW_ALLOW, NULL);
     CHECK_INT(runs("sh1"), 0);
@@ -211,18 +184,18 @@ TEST(a_first_line_does_not_hide_its_interpreter_from_a_denial) {
     CHECK_INT(runs("sh5"), -ENOEXEC);
     CHECK_INT(runs("sh7"), MW_EDENIED);
     CHECK_INT(runs("sh9"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_file_that_may_not_be_executed_is_told_from_none) {
     begin();
     rule(MW_ALLOW, NULL);
-    put("bin/plain", "text");
+    put("bin/plain", "text", 0755);
     REQUIRE(chmod(in("bin/plain"), 0644) == 0);
     CHECK_INT(runs("plain"), -EACCES);
     CHECK_INT(runs("none"), MW_ENOENT);
     REQUIRE(chmod(in("bin"), 0) == 0); /* for an ordinary user: a folder of PATH that is out of reach */
     CHECK_INT(runs("none"), MW_ENOENT);
     REQUIRE(chmod(in("bin"), 0755) == 0);
-    done();
+    tree_end();
 }

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "support/check.h"
+#include "support/tree.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ROUNDS 5000              /* of each of the four races */
@@ -21,26 +21,10 @@
 #define ROUNDS 50000
 #endif
 
-static char root[64];
-static struct mw_err err;
-static mw_policy *p;
 static pid_t flipper;
 static unsigned reached, granted, refused, vanished;
 static struct stat canary[2];    /* sockets outside of the grant */
 
-static const char *in(const char *name) {
-    static char text[8][160];
-    static unsigned turn;
-    char *out = text[turn++ % 8];
-    if (snprintf(out, 160, "%s/%s", root, name) >= 160) out[0] = 0; /* never: short names */
-    return out;
-}
-static void put(const char *name, const char *text) {
-    FILE *f = fopen(in(name), "w");
-    REQUIRE(f != NULL);
-    fputs(text, f);
-    fclose(f);
-}
 static int listener(const char *name) {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -55,7 +39,7 @@ static void furnish(const char *dir, const char *text) {
     REQUIRE(mkdir(in(dir), 0755) == 0);
     for (int i = 0; i < 3; i++) {
         snprintf(name, sizeof name, "%s/%s", dir, (const char *[]){"file", "victim", "from"}[i]);
-        put(name, text);
+        put(name, text, 0644);
     }
     snprintf(name, sizeof name, "%s/sock", dir);
     close(listener(name));
@@ -91,17 +75,15 @@ static void flip(int denial) {
 }
 
 static void begin(int denial) {
-    snprintf(root, sizeof root, "/tmp/mw-race-XXXXXX");
-    REQUIRE(mkdtemp(root) != NULL);
+    tree_begin();
     REQUIRE(mkdir(in("in"), 0755) == 0);
     furnish("out", "canary outside");
     furnish("in/d", "mine");
     furnish("in/e", "mine");
     furnish("in/secret", "canary denied");
-    put("in/f", "mine");
-    put("in/key", "canary denied");
+    put("in/f", "mine", 0644);
+    put("in/key", "canary denied", 0644);
     REQUIRE(symlink("../out", in("in/dlink")) == 0 && symlink("../out/file", in("in/flink")) == 0);
-    REQUIRE(mw_policy_new(&p, &err) == 0);
     for (int k = MW_READ; k <= MW_WRITE; k++) {
         REQUIRE(mw_policy_add_one(p, (enum mw_kind)k, MW_ALLOW, in("in"), &err) == 0);
         if (!denial) continue;
@@ -122,14 +104,6 @@ static void begin(int denial) {
         flip(denial);
         _exit(0);
     }
-}
-
-static void done(void) {
-    char command[96];
-    mw_policy_free(p);
-    p = NULL;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    REQUIRE(system(command) == 0);
 }
 
 static int count(int rc) {
@@ -290,7 +264,7 @@ static void race(int denial) {
     }
     closedir(d);
     CHECK_INT(found, denial);
-    done();
+    tree_end();
 }
 
 TEST(who_flips_links_loses_where_nothing_is_denied) {

@@ -8,45 +8,17 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
-#include "support/check.h"
-
-static char root[64];
-static struct mw_err err;
-static mw_policy *p;
-
-static const char *in(const char *name) {
-    static char text[8][PATH_MAX];
-    static unsigned turn;
-    char *out = text[turn++ % 8];
-    snprintf(out, PATH_MAX, "%s/%s", root, name);
-    return out;
-}
-static void put(const char *name, const char *text) {
-    FILE *f = fopen(in(name), "w");
-    REQUIRE(f != NULL);
-    fputs(text, f);
-    fclose(f);
-}
+#include "support/tree.h"
 static void begin(int denial) {
-    snprintf(root, sizeof root, "/tmp/mw-recall-XXXXXX");
-    REQUIRE(mkdtemp(root) != NULL);
+    tree_begin();
     REQUIRE(mkdir(in("data"), 0755) == 0 && mkdir(in("data/sub"), 0755) == 0 && mkdir(in("data/sub/deep"), 0755) == 0 &&
             mkdir(in("data/secret"), 0755) == 0 && mkdir(in("other"), 0755) == 0);
-    put("data/sub/deep/f", "mine");
-    put("data/secret/f", "secret");
-    put("other/f", "other");
-    REQUIRE(mw_policy_new(&p, &err) == 0);
+    put("data/sub/deep/f", "mine", 0644);
+    put("data/secret/f", "secret", 0644);
+    put("other/f", "other", 0644);
     REQUIRE(mw_policy_add_one(p, MW_READ, MW_ALLOW, in("data"), &err) == 0 && mw_policy_add_one(p, MW_WRITE, MW_ALLOW, in("data"), &err) == 0);
     if (denial) REQUIRE(mw_policy_add_one(p, MW_READ, MW_DENY, in("data/secret"), &err) == 0);
 }
-static void done(void) {
-    char command[128];
-    mw_policy_free(p);
-    p = NULL;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    REQUIRE(system(command) == 0);
-}
-
 /* The first letter of what is read, or a code. */
 static int reads(const char *name) {
     char c = 0;
@@ -73,12 +45,12 @@ TEST(a_known_directory_that_moved_below_a_denied_one_is_denied_though_a_link_lea
     CHECK_INT(reads("data/secret/deep/f"), MW_EDENIED);
     REQUIRE(rename(in("data/sub"), in("data/was")) == 0 && symlink(in("data/secret"), in("data/sub")) == 0);
     CHECK_INT(reads("data/sub/deep/f"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_denied_directory_in_the_place_of_a_known_one_is_denied) {
     begin(1);
-    put("data/sub/f", "mine");
+    put("data/sub/f", "mine", 0644);
     CHECK_INT(reads("data/sub/f"), 'm');
     REQUIRE(syscall(SYS_renameat2, AT_FDCWD, in("data/sub"), AT_FDCWD, in("data/secret"), RENAME_EXCHANGE) == 0);
     CHECK_INT(reads("data/sub/f"), MW_EDENIED);
@@ -86,13 +58,13 @@ TEST(a_denied_directory_in_the_place_of_a_known_one_is_denied) {
     REQUIRE(syscall(SYS_renameat2, AT_FDCWD, in("data/sub"), AT_FDCWD, in("data/secret"), RENAME_EXCHANGE) == 0);
     CHECK_INT(reads("data/sub/f"), 'm');
     CHECK_INT(reads("data/secret/f"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(a_denied_file_in_a_known_directory_is_denied_by_every_name) {
     begin(1);
-    put("data/sub/key", "secret");
-    put("data/sub/g", "mine");
+    put("data/sub/key", "secret", 0644);
+    put("data/sub/g", "mine", 0644);
     REQUIRE(mw_policy_add_one(p, MW_READ, MW_DENY, in("data/sub/key"), &err) == 0);
     CHECK_INT(reads("data/sub/g"), 'm');
     REQUIRE(link(in("data/sub/key"), in("data/sub/hard")) == 0 && symlink("key", in("data/sub/soft")) == 0);
@@ -102,9 +74,9 @@ TEST(a_denied_file_in_a_known_directory_is_denied_by_every_name) {
     CHECK_INT(reads("data/sub/soft"), MW_EDENIED);
     REQUIRE(rename(in("data/sub/key"), in("data/sub/g")) == 0);
     CHECK_INT(reads("data/sub/g"), MW_EDENIED);
-    put("data/sub/key", "anew");
+    put("data/sub/key", "anew", 0644);
     CHECK_INT(reads("data/sub/key"), MW_EDENIED); /* the name is denied as well */
-    done();
+    tree_end();
 }
 
 TEST(a_rule_that_comes_later_counts_for_known_directories) {
@@ -113,7 +85,7 @@ TEST(a_rule_that_comes_later_counts_for_known_directories) {
     CHECK_INT(reads("data/sub/deep/f"), 'm');
     REQUIRE(mw_policy_drop(p, MW_READ, in("data/sub"), &err) == 0);
     CHECK_INT(reads("data/sub/deep/f"), MW_EDENIED);
-    done();
+    tree_end();
 }
 
 TEST(what_stands_in_a_known_directory_is_looked_at_each_time) {
@@ -138,7 +110,7 @@ TEST(what_stands_in_a_known_directory_is_looked_at_each_time) {
         REQUIRE(symlink(in("data/sub/deep"), in("data/way")) == 0);
         CHECK_INT(reads("data/way/f"), 'n');
         CHECK_INT(reads("data/way/f"), 'n');
-        done();
+        tree_end();
     }
 }
 
@@ -161,7 +133,7 @@ TEST(the_bare_flag_does_not_reach_special_places_by_any_way) {
         CHECK_INT(reads("data/secret/uptime"), MW_EDENIED);
         REQUIRE(umount(in("data/secret")) == 0);
     }
-    done();
+    tree_end();
 }
 
 TEST(a_denied_directory_is_denied_where_it_is_mounted_once_more) {
@@ -173,7 +145,7 @@ TEST(a_denied_directory_is_denied_where_it_is_mounted_once_more) {
         REQUIRE(umount(in("data/sub/deep")) == 0);
         CHECK_INT(reads("data/sub/deep/f"), 'm');
     }
-    done();
+    tree_end();
 }
 
 TEST(more_directories_than_are_kept_are_walked_to) {
@@ -183,12 +155,12 @@ TEST(more_directories_than_are_kept_are_walked_to) {
         snprintf(name, sizeof name, "data/d%d", i);
         REQUIRE(mkdir(in(name), 0755) == 0);
         strcat(name, "/f");
-        put(name, "x");
+        put(name, "x", 0644);
     }
     for (int turn = 0; turn < 3; turn++)
         for (int i = 0; i < 60; i++) {
             snprintf(name, sizeof name, "data/d%d/f", i);
             CHECK_INT(reads(name), 'x');
         }
-    done();
+    tree_end();
 }

@@ -9,32 +9,12 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
-#include "support/check.h"
-
-static char root[64];
-static struct mw_err err;
-static mw_policy *p;
-
-static const char *in(const char *name) {
-    static char text[8][2 * PATH_MAX];
-    static unsigned turn;
-    char *out = text[turn++ % 8];
-    snprintf(out, 2 * PATH_MAX, "%s/%s", root, name);
-    return out;
-}
-static void put(const char *name, const char *text) {
-    FILE *f = fopen(in(name), "w");
-    REQUIRE(f != NULL);
-    fputs(text, f);
-    fclose(f);
-}
+#include "support/tree.h"
 static void begin(void) {
-    snprintf(root, sizeof root, "/tmp/mw-special-XXXXXX");
-    REQUIRE(mkdtemp(root) != NULL);
+    tree_begin();
     REQUIRE(mkdir(in("in"), 0755) == 0 && mkdir(in("out"), 0755) == 0);
-    put("in/f", "mine");
-    put("out/f", "secret");
-    REQUIRE(mw_policy_new(&p, &err) == 0);
+    put("in/f", "mine", 0644);
+    put("out/f", "secret", 0644);
 }
 static void allow(enum mw_kind kind, const char *name) {
     REQUIRE(mw_policy_add_one(p, kind, MW_ALLOW, in(name), &err) == 0);
@@ -42,14 +22,6 @@ static void allow(enum mw_kind kind, const char *name) {
 static void deny(enum mw_kind kind, const char *name) {
     REQUIRE(mw_policy_add_one(p, kind, MW_DENY, in(name), &err) == 0);
 }
-static void done(void) {
-    char command[96];
-    mw_policy_free(p);
-    p = NULL;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    REQUIRE(system(command) == 0);
-}
-
 static int opens(const char *path, int flags) {
     int fd = -1, rc = mw_permit_open(p, path, flags, 0644, 1, "fs open", &fd, &err);
     if (rc == 0) close(fd);
@@ -99,7 +71,7 @@ TEST(what_is_no_file_is_not_opened_as_one) {
             REQUIRE(mknod(in("in/null"), S_IFCHR | 0666, makedev(1, 3)) == 0);
             CHECK_INT(reads("in/null"), 0);
         }
-        done();
+        tree_end();
     }
 }
 
@@ -126,7 +98,7 @@ TEST(magic_links_lead_nowhere) {
         snprintf(path, sizeof path, "in/fds/%d", held);
         CHECK_INT(reads(path), MW_EDENIED);
         close(held);
-        done();
+        tree_end();
     }
 }
 
@@ -146,7 +118,7 @@ TEST(a_magic_link_is_its_text_to_who_may_read_everything) {
     REQUIRE(rename(in("in/moved"), in("out/f")) == 0);
     CHECK_INT(opens(path, O_RDONLY), MW_EDENIED);
     close(gone);
-    done();
+    tree_end();
 }
 
 TEST(names_and_paths_have_the_kernels_limits) {
@@ -155,7 +127,7 @@ TEST(names_and_paths_have_the_kernels_limits) {
         size_t at;
         grant_in(denial);
         memset(name + 3, 'n', 255);
-        put(name, "long");
+        put(name, "long", 0644);
         CHECK_INT(reads(name), 0);
         CHECK_INT(reads(name), 0);
         CHECK_INT(finds(name, MW_AT_NAME), 0);
@@ -172,7 +144,7 @@ TEST(names_and_paths_have_the_kernels_limits) {
         memset(path + at, '/', sizeof path - at);
         strcpy(path + PATH_MAX - 1, "f");
         CHECK_INT(opens(path, O_RDONLY), -ENAMETOOLONG);
-        done();
+        tree_end();
     }
 }
 
@@ -189,7 +161,7 @@ TEST(forty_links_are_followed_and_no_more) {
         CHECK_INT(reads("in/l40"), 0);
         CHECK_INT(reads("in/l41"), -ELOOP);
         CHECK_INT(finds("in/l42", MW_AT_NAME), 0); /* the link itself */
-        done();
+        tree_end();
     }
 }
 
@@ -219,7 +191,7 @@ TEST(steps_up_lead_where_they_lead_and_not_out) {
         }
         REQUIRE(symlink("../../../../../../../../../../etc/passwd", in("in/up")) == 0);
         CHECK_INT(reads("in/up"), MW_EDENIED);
-        done();
+        tree_end();
     }
 }
 
@@ -229,7 +201,7 @@ TEST(names_are_bytes) {
         grant_in(denial);
         for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
             CHECK_INT(reads(names[i]), MW_ENOENT); /* none is another's */
-            put(names[i], "bytes");
+            put(names[i], "bytes", 0644);
             CHECK_INT(reads(names[i]), 0);
             CHECK_INT(reads(names[i]), 0);
         }
@@ -240,13 +212,13 @@ TEST(names_are_bytes) {
         deny(MW_READ, "in/*"); /* no glob */
         CHECK_INT(reads("in/*"), MW_EDENIED);
         CHECK_INT(reads("in/F"), 0);
-        done();
+        tree_end();
     }
 }
 
 TEST(a_denied_file_is_denied_by_names_made_before_and_after) {
     begin();
-    put("in/key", "secret");
+    put("in/key", "secret", 0644);
     REQUIRE(link(in("in/key"), in("in/before")) == 0);
     allow(MW_READ, "in");
     allow(MW_WRITE, "in");
@@ -262,5 +234,5 @@ TEST(a_denied_file_is_denied_by_names_made_before_and_after) {
         REQUIRE(umount(in("in/f")) == 0);
     }
     CHECK_INT(reads("in/f"), 0);
-    done();
+    tree_end();
 }
