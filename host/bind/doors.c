@@ -69,8 +69,12 @@ static int open_door(lua_State *L) {
 }
 
 int mw_module_push(lua_State *L, const char *name) {
-    const struct mw_embedded *it = mw_embedded_find(strcmp(name, "uv") == 0 ? "moonwire.uv" : name);
+    const struct mw_embedded *it;
 
+#ifndef MW_MODULE
+    if (strcmp(name, "luv") == 0) name = "uv"; /* what luv's own scripts call it; luv itself is never opened beside ours */
+#endif
+    it = mw_embedded_find(strcmp(name, "uv") == 0 ? "moonwire.uv" : name);
     if (it == NULL) return 0;
     luaL_checkstack(L, 8, name);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key); /* [modules] */
@@ -105,7 +109,7 @@ int mw_module_public(const char *name) {
                                         "sys", "task", "time", "trace", "uv", "worker"};
     static const char prefix[] = "moonwire.";
 
-    if (strcmp(name, "moonwire") == 0 || strcmp(name, "uv") == 0) return 1;
+    if (strcmp(name, "moonwire") == 0 || strcmp(name, "uv") == 0 || strcmp(name, "luv") == 0) return 1;
     if (strncmp(name, prefix, sizeof prefix - 1) != 0) return 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (strcmp(parts[i], name + sizeof prefix - 1) == 0) return 1;

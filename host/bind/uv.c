@@ -6,6 +6,7 @@
  * are replaced in the same way, and __metatable hides them. */
 #include "bind/uv.h"
 
+#include <luv/lhandle.h>
 #include <luv/luv.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +24,12 @@ int mw_door_uv(lua_State *L);
 
 /* ---- The door of a state -------------------------------------------------------------------------------------------------- */
 
-static void release(struct uv_door *d) {
+void mw_uv_release(struct uv_door *d) {
     if (--d->refs == 0) free(d);
 }
 
 static void on_timer_closed(uv_handle_t *it) {
-    release(it->data);
+    mw_uv_release(it->data);
 }
 
 /* The host ends, or the state does: everything that luv has open is closed, without callbacks. */
@@ -36,15 +37,19 @@ static void shut(struct uv_door *d, lua_State *L) {
     if (d->closed) return;
     d->closed = 1;
     mw_host_disown(&d->link);
-    if (L != NULL && lua_checkstack(L, 6)) {
+    mw_uv_runs_shut(d);
+    if (L != NULL && lua_checkstack(L, 12)) {
         lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);                 /* [kinds] */
         lua_rawgeti(L, -1, 1);                                         /* [kinds handles]: weak keys; luv anchors open ones */
         for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-            uv_handle_t **box = lua_touserdata(L, -2);
+            uv_handle_t **box = mw_uv_is_process(L, -2) ? NULL : lua_touserdata(L, -2);
 
-            if (box != NULL && *box != NULL && !uv_is_closing(*box)) uv_close(*box, NULL);
+            if (box == NULL || *box == NULL || uv_is_closing(*box)) continue;
+            if ((*box)->type == UV_TTY) uv_tty_reset_mode();
+            uv_close(*box, NULL);
         }
         lua_pop(L, 2);
+        mw_uv_threads_shut(L, d);
     }
     mw_fds_close_all(&d->fds);
     uv_close((uv_handle_t *)&d->later, on_timer_closed);
@@ -61,7 +66,7 @@ static int door_gc(lua_State *L) {
 
     if (*box == NULL) return 0;
     shut(*box, NULL);
-    release(*box);
+    mw_uv_release(*box);
     *box = NULL;
     return 0;
 }
@@ -189,6 +194,16 @@ static void call_later(lua_State *L, struct uv_door *d, int cb, int n) {
     uv_timer_start(&d->later, on_later, 0, 0);
 }
 
+lua_Integer mw_uv_queued(lua_State *L) {
+    lua_Integer n;
+
+    if (!lua_checkstack(L, 1)) return 1;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &queue_key);
+    n = (lua_Integer)lua_rawlen(L, -1);
+    lua_pop(L, 1);
+    return n;
+}
+
 int mw_uv_give(lua_State *L, struct uv_door *d, int cb, int n) {
     if (cb == 0) return n;
     luaL_checkstack(L, 2, OP);
@@ -252,6 +267,33 @@ void mw_uv_callback(lua_State *L, int idx, const char *op, int optional) {
     mw_raise_inval(L, op, "argument %d: a function expected, got %s", idx, luaL_typename(L, idx));
 }
 
+int mw_uv_total(struct uv_door *d) {
+    return mw_policy_is_total(mw_host_policy(d->host));
+}
+
+void mw_uv_need_all(lua_State *L, struct uv_door *d, const char *op, const char *subject, const char *what) {
+    struct mw_err err;
+
+    if (mw_uv_total(d)) return;
+    mw_policy_refuse(mw_host_policy(d->host), NULL, op, subject, what, &err);
+    mw_err_hint(&err, "grant it with --allow-all");
+    mw_raise(L, &err);
+}
+
+int mw_uv_fd(lua_State *L, struct uv_door *d, int idx, int how, const char *op, int *fd, struct mw_err *err) {
+    lua_Integer n = mw_param_integer(L, idx, op, "fd", 0, INT32_MAX);
+    int rc = mw_fds_check(&d->fds, n, how, op, err);
+
+    *fd = (int)n;
+    return rc < 0 && n <= 2 && mw_uv_total(d) ? 1 : rc;
+}
+
+int mw_uv_any_fd(lua_State *L, struct uv_door *d, int idx, const char *op, int *fd, struct mw_err *err) {
+    int rc = mw_uv_fd(L, d, idx, 0, op, fd, err);
+
+    return rc < 0 && *fd != uv_backend_fd(mw_host_loop(d->host)) && mw_uv_total(d) ? 1 : rc;
+}
+
 /* What a script calls for rule number (upvalue 1).                                                                     */
 static int guard(lua_State *L) {
     int i = (int)lua_tointeger(L, lua_upvalueindex(1));
@@ -260,9 +302,10 @@ static int guard(lua_State *L) {
     struct mw_err err;
 
     luaL_checkstack(L, LUA_MINSTACK, OP);
+    if (r->kinds & UV_KIND_ALL) mw_uv_need_all(L, d, r->name, NULL, "denied: it takes all rights");
     if (r->sys != NULL && mw_permit_text(mw_host_policy(d->host), MW_SYS, r->sys, r->name, &err) < 0) return mw_raise(L, &err);
     if ((r->kinds | UV_KIND_CLOSED) == (UV_KIND_ANY | UV_KIND_CLOSED) && mw_uv_is_process(L, 1)) return mw_uv_process_handle(L, d, r);
-    if (r->kinds != 0) mw_uv_handle(L, 1, r->name, r->kinds);
+    if ((r->kinds & ~UV_KIND_ALL) != 0) mw_uv_handle(L, 1, r->name, r->kinds);
     return r->run != NULL ? r->run(L, d, r, d->raw[i]) : d->raw[i](L);
 }
 
@@ -328,9 +371,13 @@ static void replace_metatable(lua_State *L, struct uv_door *d) {
         }
         lua_pop(L, 1);
     }
-    lua_pushliteral(L, "__eq"); /* uv_thread's: compares what need not be a thread */
-    lua_pushnil(L);
-    lua_rawset(L, -3);
+    lua_pushliteral(L, "__eq"); /* uv_thread's: raises for what is no thread */
+    if (lua_rawget(L, -2) == LUA_TFUNCTION) {
+        lua_pushliteral(L, "__eq");
+        lua_pushcfunction(L, mw_uv_threads_equal);
+        lua_rawset(L, -4);
+    }
+    lua_pop(L, 1);
     lua_pushliteral(L, "__metatable");
     lua_pushboolean(L, 0);
     lua_rawset(L, -3);
@@ -360,6 +407,8 @@ static void replace_metatables(lua_State *L, struct uv_door *d) {
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     lua_rawseti(L, -2, 1);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, 2);                                             /* the handle that was last seen to be active */
     lua_rawsetp(L, LUA_REGISTRYINDEX, &kinds_key);                     /* [] */
 }
 
@@ -400,6 +449,7 @@ static void open_luv(lua_State *L) {                                   /* [] -> 
     mw_host_set_unprotected(h);
     luv_set_loop(L, mw_host_loop(h));
     luv_set_callback(L, on_callback);
+    mw_uv_threads_open();
     ctx = luv_context(L);
     ctx->L = mw_host_state(h); /* callbacks run in the main state, whichever coroutine asks first */
     lua_pushcfunction(L, luaopen_luv);
@@ -432,7 +482,8 @@ static int uv_open(lua_State *L) {
         lua_getfield(L, -2, rules[i].name);
         d->raw[i] = lua_tocfunction(L, -1);
         lua_pop(L, 1);
-        if (d->raw[i] == NULL) continue; /* this luv is older */
+        if (rules[i].kinds & UV_KIND_ALL && !mw_uv_total(d)) d->raw[i] = NULL;
+        if (d->raw[i] == NULL) continue; /* that, or this luv is older */
         push_guard(L, i);
         lua_setfield(L, -2, rules[i].name);
     }
@@ -455,17 +506,78 @@ static int uv_open(lua_State *L) {
 
 /* ---- Handles: made, counted, closed ----------------------------------------------------------------------------------------- */
 
-/* The handle at the top, or what luv answered instead: remembered, so that the host's end finds it. */
-static int made(lua_State *L, struct uv_door *d, int n) {
-    if (handle_at(L, -n) == NULL) return n;
+int mw_uv_made(lua_State *L, struct uv_door *d, int n) {
+    if (n < 1 || handle_at(L, -n) == NULL) return n;
     d->handles++;
+    mw_uv_push_handles(L);
+    lua_pushvalue(L, -1 - n);
+    lua_pushinteger(L, ++d->made);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    return n;
+}
+
+void mw_uv_push_handles(lua_State *L) {
+    luaL_checkstack(L, 4, OP);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);
     lua_rawgeti(L, -1, 1);
-    lua_pushvalue(L, -2 - n);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, -3);
-    lua_pop(L, 2);
-    return n;
+    lua_remove(L, -2);
+}
+
+void mw_uv_room(lua_State *L, struct uv_door *d, const char *op) {
+    struct mw_err err;
+
+    if (d->handles < UV_HANDLES_MAX) return;
+    mw_err_setf(&err, MW_ELIMIT, op, NULL, "%u handles are open already", UV_HANDLES_MAX);
+    mw_raise(L, &err);
+}
+
+int mw_uv_is_open(lua_State *L, int idx) {
+    uv_handle_t **box = lua_touserdata(L, idx);
+    const luv_handle_t *data = box != NULL && *box != NULL ? (*box)->data : NULL;
+    int is;
+
+    if (data == NULL) return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, data->ref); /* luv's anchor: given up when the close callback has run */
+    is = lua_touserdata(L, -1) == (void *)box;
+    lua_pop(L, 1);
+    return is;
+}
+
+/* The value at idx keeps uv.run: a handle of luv's, or a child. */
+static int keeps(lua_State *L, int idx) {
+    uv_handle_t **box;
+
+    if (mw_uv_is_process(L, idx)) return mw_uv_process_alive(L, idx);
+    if (!mw_uv_is_open(L, idx)) return 0;
+    box = lua_touserdata(L, idx);
+    return uv_is_closing(*box) || (uv_is_active(*box) && uv_has_ref(*box));
+}
+
+int mw_uv_alive(lua_State *L, struct uv_door *d) {
+    int top = lua_gettop(L), found = 0;
+
+    if (mw_host_loop(d->host)->active_reqs.count > mw_host_works(d->host) || mw_uv_queued(L) > 0) return 1;
+    if (!lua_checkstack(L, 6)) return 1;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);                     /* [kinds] */
+    if (lua_rawgeti(L, -1, 2) == LUA_TUSERDATA) found = keeps(L, -1);
+    lua_pop(L, 1);
+    if (!found) {
+        lua_rawgeti(L, -1, 1);                                         /* [kinds handles] */
+        for (lua_pushnil(L); !found && lua_next(L, -2);) {
+            lua_pop(L, 1);
+            found = keeps(L, -1);
+        }
+        if (found) lua_pushvalue(L, -1);
+        else lua_pushboolean(L, 0);
+        lua_rawseti(L, top + 1, 2);
+    }
+    lua_settop(L, top);
+    return found;
+}
+
+void mw_uv_set_mode(lua_State *L, int mode) {
+    luv_context(L)->mode = mode;
 }
 
 /* luv keeps the memory of a handle whose socket it could not make: it is asked for those alone that there will be. The family at
@@ -491,17 +603,12 @@ static int no_family(lua_State *L, int idx, const struct uv_rule *r, int type) {
 int mw_uv_new(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     int n = 0;
 
-    if (d->handles >= UV_HANDLES_MAX) {
-        struct mw_err err;
-
-        mw_err_setf(&err, MW_ELIMIT, r->name, NULL, "%u handles are open already", UV_HANDLES_MAX);
-        return mw_raise(L, &err);
-    }
+    mw_uv_room(L, d, r->name);
     lua_settop(L, lua_gettop(L) > 1 ? 1 : lua_gettop(L));
     if (strcmp(r->name, "new_tcp") == 0) n = no_family(L, 1, r, SOCK_STREAM);
     else if (strcmp(r->name, "new_udp") == 0) n = no_family(L, 1, r, SOCK_DGRAM);
     else if (!lua_isnoneornil(L, 1)) mw_param_integer(L, 1, r->name, "argument 1", 0, 255);
-    return n != 0 ? n : made(L, d, raw(L));
+    return n != 0 ? n : mw_uv_made(L, d, raw(L));
 }
 
 int mw_uv_new_udp(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
@@ -520,37 +627,33 @@ int mw_uv_new_udp(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_
         if (!lua_isnil(L, -1)) mw_param_integer(L, -1, r->name, "mmsgs", 1, 16);
         lua_setfield(L, 2, "mmsgs");
         lua_replace(L, 1);
-        if (d->handles < UV_HANDLES_MAX) return made(L, d, raw(L));
+        mw_uv_room(L, d, r->name);
+        return mw_uv_made(L, d, raw(L));
     }
     return mw_uv_new(L, d, r, raw);
 }
 
 int mw_uv_new_pipe(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     if (lua_isnumber(L, 1) ? lua_tointeger(L, 1) != 0 : lua_toboolean(L, 1)) {
-        /* Descriptors that arrive over such a pipe were checked by nobody. */
-        struct mw_err err;
-
-        if (!mw_policy_is_total(mw_host_policy(d->host))) {
-            mw_policy_refuse(mw_host_policy(d->host), NULL, r->name, "ipc", "denied: descriptors that arrive over it are checked by nobody", &err);
-            mw_err_hint(&err, "grant it with --allow-all");
-            return mw_raise(L, &err);
-        }
+        mw_uv_need_all(L, d, r->name, "ipc", "denied: descriptors that arrive over it are checked by nobody");
         lua_settop(L, 0);
         lua_pushboolean(L, 1);
     } else {
         lua_settop(L, 0);
     }
-    if (d->handles >= UV_HANDLES_MAX) return mw_uv_new(L, d, r, raw);
-    return made(L, d, raw(L));
+    mw_uv_room(L, d, r->name);
+    return mw_uv_made(L, d, raw(L));
 }
 
 int mw_uv_close(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     int n;
 
     mw_uv_callback(L, 2, r->name, 1);
+    mw_uv_poll_closing(d, mw_uv_handle(L, 1, r->name, UV_KIND_ANY));
     n = raw(L);
     d->handles--;
     mw_uv_pipe_closed(L, 1);
+    mw_uv_watch_closed(L, 1);
     return n;
 }
 

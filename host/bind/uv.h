@@ -14,6 +14,7 @@
 #define UV_KIND_STREAM (UV_KIND(TCP) | UV_KIND(NAMED_PIPE) | UV_KIND(TTY))
 #define UV_KIND_ANY 0x3fffffffu
 #define UV_KIND_CLOSED (1u << 31) /* may be closing or closed */
+#define UV_KIND_ALL (1u << 30)    /* the name takes all rights: else it does not exist */
 
 #define UV_HANDLES_MAX 100000u
 #define UV_QUEUE_MAX (16u << 20) /* unsent bytes of one handle */
@@ -37,9 +38,11 @@ struct uv_door {
     struct mw_handle link;       /* so that the host's end closes what the script left open */
     struct mw_fds fds;
     unsigned handles;            /* open ones */
-    int refs;                    /* the Lua box, and the timer until it is closed */
+    int refs;                    /* the Lua box, and the handles below until they are closed */
     int closed;
+    lua_Integer made;            /* handles so far: their number is their place in uv.walk */
     uv_timer_t later;            /* runs the callbacks of what was done at once */
+    struct uv_runs *runs;        /* uv_loop.c; NULL until the first uv.run */
     lua_CFunction raw[UV_RULES_MAX];
     lua_CFunction meta[64];      /* luv's metamethods */
     unsigned metas;
@@ -60,6 +63,40 @@ int mw_uv_give(lua_State *L, struct uv_door *d, int cb, int n);
 /* The same for a failure: EDENIED raises, the rest is nil, "NAME: words: subject", "NAME", or the callback's first argument. */
 int mw_uv_give_err(lua_State *L, struct uv_door *d, int cb, const struct mw_err *err);
 
+/* The descriptor at idx: 0 when it is the script's, open for `how`; 1 when it is a standard stream, and all rights are there: luv's own
+ * function takes it then. Else a code, and err. */
+int mw_uv_fd(lua_State *L, struct uv_door *d, int idx, int how, const char *op, int *fd, struct mw_err *err);
+/* The same for what takes any descriptor where all rights are there. */
+int mw_uv_any_fd(lua_State *L, struct uv_door *d, int idx, const char *op, int *fd, struct mw_err *err);
+/* Refuses `what` unless all rights are there.                                                              [-0, +0, e] */
+void mw_uv_need_all(lua_State *L, struct uv_door *d, const char *op, const char *subject, const char *what);
+int mw_uv_total(struct uv_door *d);
+/* The handle that luv made, n results from the top, is remembered and counted; n. Raises when there are too many: before it is made. */
+int mw_uv_made(lua_State *L, struct uv_door *d, int n);
+void mw_uv_room(lua_State *L, struct uv_door *d, const char *op);
+/* The table of handles (weak keys): userdata -> its number.                                               [-0, +1, -] */
+void mw_uv_push_handles(lua_State *L);
+/* 1 for a handle of luv's until its close callback has run. */
+int mw_uv_is_open(lua_State *L, int idx);
+/* Something of the script's goes on: a handle that is active and referenced, or closing; a request; a callback that waits. */
+int mw_uv_alive(lua_State *L, struct uv_door *d);
+/* Callbacks of what was done at once that have not run yet.                                               [-0, +0, -] */
+lua_Integer mw_uv_queued(lua_State *L);
+void mw_uv_set_mode(lua_State *L, int mode);     /* what uv.loop_mode tells; -1: no uv.run is on */
+void mw_uv_runs_shut(struct uv_door *d);         /* the door closes */
+void mw_uv_release(struct uv_door *d);
+/* luv's threads: what runs in them never ends the process. Once, before luv is opened. */
+void mw_uv_threads_open(void);
+void mw_uv_threads_shut(lua_State *L, struct uv_door *d);   /* waits for those that nobody has joined */
+int mw_uv_threads_equal(lua_State *L);           /* __eq of threads */
+/* The number of the signal at idx: a name that luv has, or 1 to 64. */
+int mw_uv_signal_number(lua_State *L, int idx, const char *op);
+/* The descriptor of a handle that polls it is not closed meanwhile. */
+void mw_uv_poll_closing(struct uv_door *d, uv_handle_t *it);
+/* An empty place, closed when it is collected.                                                            [-0, +1, m] */
+struct mw_place *mw_uv_push_place(lua_State *L);
+void mw_uv_watch_closed(lua_State *L, int idx);  /* the handle at idx is closing */
+
 /* A bound pipe's place and name, kept until it is closed. */
 int mw_uv_pipe_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw);
 int mw_uv_pipe_connect(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw);
@@ -73,6 +110,8 @@ void mw_uv_call(lua_State *L, int nargs);
 /* What runs programs is ready: the process door was opened. */
 void mw_uv_need_processes(lua_State *L);
 int mw_uv_is_process(lua_State *L, int idx);
+int mw_uv_process_alive(lua_State *L, int idx);  /* it runs, and keeps uv.run */
+int mw_uv_process_open(lua_State *L, int idx);   /* it was not closed */
 /* A rule for every handle, whose argument 1 is a process. */
 int mw_uv_process_handle(lua_State *L, struct uv_door *d, const struct uv_rule *r);
 void mw_uv_process_type(lua_State *L);
@@ -95,6 +134,12 @@ uv_run_fn mw_uv_fs_mkdtemp, mw_uv_fs_mkstemp, mw_uv_fs_readlink, mw_uv_fs_realpa
 uv_run_fn mw_uv_fs_utime, mw_uv_fs_lutime, mw_uv_fs_statfs, mw_uv_fs_scandir, mw_uv_fs_scandir_next;
 uv_run_fn mw_uv_fs_opendir, mw_uv_fs_readdir, mw_uv_fs_closedir;
 uv_run_fn mw_uv_fs_fsync, mw_uv_fs_fdatasync, mw_uv_fs_ftruncate, mw_uv_fs_fchmod, mw_uv_fs_futime, mw_uv_fs_sendfile;
+
+uv_run_fn mw_uv_run, mw_uv_stop, mw_uv_walk, mw_uv_loop_alive, mw_uv_loop_close, mw_uv_sleep;
+uv_run_fn mw_uv_new_thread, mw_uv_thread_join, mw_uv_thread_equal, mw_uv_new_work, mw_uv_queue_work, mw_uv_new_async, mw_uv_async_send;
+uv_run_fn mw_uv_new_tty, mw_uv_tty_set_mode, mw_uv_socket_open, mw_uv_kill, mw_uv_setenv, mw_uv_unsetenv, mw_uv_path, mw_uv_chown, mw_uv_fchown;
+uv_run_fn mw_uv_id, mw_uv_setpriority, mw_uv_title, mw_uv_pipe_chmod, mw_uv_pending_instances, mw_uv_multicast_interface;
+uv_run_fn mw_uv_fs_event_start, mw_uv_fs_event_getpath, mw_uv_fs_poll_start, mw_uv_new_poll, mw_uv_poll_start;
 
 /* Makes the metatables of directories, scans and requests of ours. */
 void mw_uv_fs_types(lua_State *L);

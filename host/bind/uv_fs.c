@@ -35,11 +35,12 @@ static const char *path_at(lua_State *L, int idx, const char *op) {
     return mw_param_text(L, idx, op, "path", 0, NULL);
 }
 
-/* The descriptor at idx, which is the script's and open for `how`; or -1 and err. */
+/* The descriptor at idx, which is the script's and open for `how`; OTHER: a standard stream, which luv itself may take; or -1 and err. */
+#define OTHER (-2)
 static int fd_at(lua_State *L, struct uv_door *d, int idx, int how, const char *op, struct mw_err *err) {
-    lua_Integer fd = mw_param_integer(L, idx, op, "fd", 0, INT32_MAX);
+    int fd, rc = mw_uv_fd(L, d, idx, how, op, &fd, err);
 
-    return mw_fds_check(&d->fds, fd, how, op, err) < 0 ? -1 : (int)fd;
+    return rc == 1 ? OTHER : rc < 0 ? -1 : fd;
 }
 
 /* A file's mode. One that others run as its owner outlives every policy: it takes all rights to make. */
@@ -131,7 +132,9 @@ int mw_uv_fs_close(ARGS) {
     int fd = fd_at(L, d, 1, 0, r->name, &err);
 
     (void)raw;
+    if (fd == OTHER) mw_err_set(&err, -EBADF, r->name, NULL, NULL); /* a standard stream is the host's to close */
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
+    if (mw_fds_check(&d->fds, fd, MW_FD_POLLED, r->name, &err) == 0) return give_done(L, d, cb, -EBUSY, r->name);
     mw_fds_close(&d->fds, fd);
     return give_true(L, d, cb, 0, NULL);
 }
@@ -151,7 +154,7 @@ int mw_uv_fs_read(ARGS) {
     uv_fs_t req;
     ssize_t n;
 
-    (void)raw;
+    if (fd == OTHER) return raw(L);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     if (size > MW_UVFS_READ_MAX) size = MW_UVFS_READ_MAX;
     luaL_checkstack(L, 6, r->name);
@@ -183,7 +186,7 @@ static uv_buf_t *buffers_at(lua_State *L, int idx, const char *op, unsigned *cou
 }
 
 int mw_uv_fs_write(ARGS) {
-    int cb = callback_at(L, 3, 4, r->name);
+    int cb = callback_at(L, 3, 4, r->name), top = lua_gettop(L);
     lua_Integer offset = offset_at(L, 3, cb, r->name);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
@@ -192,7 +195,7 @@ int mw_uv_fs_write(ARGS) {
     uv_fs_t req;
     ssize_t n;
 
-    (void)raw;
+    if (fd == OTHER) return lua_settop(L, top), raw(L);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     n = uv_fs_write(mw_host_loop(d->host), &req, fd, bufs, count, offset, NULL);
     uv_fs_req_cleanup(&req);
@@ -205,7 +208,7 @@ int mw_uv_fs_fsync(ARGS) {
     int fd = fd_at(L, d, 1, 0, r->name, &err);
     uv_fs_t req;
 
-    (void)raw;
+    if (fd == OTHER) return raw(L);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     if (strcmp(r->name, "fs_fsync") == 0) rc = uv_fs_fsync(mw_host_loop(d->host), &req, fd, NULL);
     else rc = uv_fs_fdatasync(mw_host_loop(d->host), &req, fd, NULL);
@@ -224,7 +227,7 @@ int mw_uv_fs_ftruncate(ARGS) {
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     uv_fs_t req;
 
-    (void)raw;
+    if (fd == OTHER) return raw(L);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     rc = uv_fs_ftruncate(mw_host_loop(d->host), &req, fd, size, NULL);
     uv_fs_req_cleanup(&req);
@@ -238,7 +241,7 @@ int mw_uv_fs_fchmod(ARGS) {
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     uv_fs_t req;
 
-    (void)raw;
+    if (fd == OTHER) return raw(L);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     rc = uv_fs_fchmod(mw_host_loop(d->host), &req, fd, (int)mode, NULL);
     uv_fs_req_cleanup(&req);
@@ -260,7 +263,7 @@ int mw_uv_fs_futime(ARGS) {
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     uv_fs_t req;
 
-    (void)raw;
+    if (fd == OTHER) return raw(L);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     rc = uv_fs_futime(mw_host_loop(d->host), &req, fd, atime, mtime, NULL);
     uv_fs_req_cleanup(&req);
@@ -272,13 +275,12 @@ int mw_uv_fs_sendfile(ARGS) {
     lua_Integer offset = mw_param_integer(L, 3, r->name, "offset", 0, INT64_MAX);
     lua_Integer size = mw_param_integer(L, 4, r->name, "size", 0, INT64_MAX);
     struct mw_err err;
-    int out = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
-    int in = out < 0 ? -1 : fd_at(L, d, 2, MW_FD_READ, r->name, &err);
+    int out = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err), in = fd_at(L, d, 2, MW_FD_READ, r->name, &err);
     uv_fs_t req;
     ssize_t n;
 
-    (void)raw;
-    if (in < 0) return mw_uv_give_err(L, d, cb, &err);
+    if (out == OTHER || in == OTHER) return raw(L);
+    if (out < 0 || in < 0) return mw_uv_give_err(L, d, cb, &err);
     if (size > MW_UVFS_READ_MAX) size = MW_UVFS_READ_MAX;
     n = uv_fs_sendfile(mw_host_loop(d->host), &req, out, in, offset, (size_t)size, NULL);
     uv_fs_req_cleanup(&req);
@@ -361,7 +363,7 @@ int mw_uv_fs_fstat(ARGS) {
     uv_stat_t st;
     uv_fs_t req;
 
-    (void)raw;
+    if (fd == OTHER) return raw(L);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     rc = uv_fs_fstat(mw_host_loop(d->host), &req, fd, NULL);
     st = req.statbuf;

@@ -40,8 +40,12 @@ int mw_uv_signal_start(lua_State *L, struct uv_door *d, const struct uv_rule *r,
     };
     size_t i, count = sizeof allowed / sizeof *allowed;
 
-    (void)d;
     mw_uv_callback(L, 3, r->name, 1);
+    if (mw_uv_total(d)) {
+        lua_pushinteger(L, mw_uv_signal_number(L, 2, r->name));
+        lua_replace(L, 2);
+        return raw(L);
+    }
     if (lua_type(L, 2) == LUA_TSTRING) {
         const char *name = mw_param_text(L, 2, r->name, "signal", 16, NULL);
 
@@ -75,11 +79,12 @@ int mw_uv_cancel(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_C
 /* ---- Pipes ------------------------------------------------------------------------------------------------------------------- */
 
 int mw_uv_pipe_open(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int fd = (int)mw_param_integer(L, 2, r->name, "fd", 0, INT32_MAX), n;
+    int fd, n;
     uv_os_fd_t has;
     struct mw_err err;
 
-    if (mw_fds_check(&d->fds, fd, MW_FD_STREAM, r->name, &err) < 0) return mw_uv_give_err(L, d, 0, &err);
+    if (mw_uv_fd(L, d, 2, MW_FD_STREAM, r->name, &fd, &err) < 0) return mw_uv_give_err(L, d, 0, &err);
+    if (mw_fds_check(&d->fds, fd, MW_FD_POLLED, r->name, &err) == 0) return mw_uv_fail(L, -EBUSY);
     if (uv_fileno((uv_handle_t *)mw_uv_handle(L, 1, r->name, r->kinds), &has) == 0) return mw_uv_fail(L, -EBUSY);
     lua_settop(L, 2);
     n = raw(L);
@@ -132,7 +137,7 @@ static int place_gc(lua_State *L) {
     return 0;
 }
 
-static struct mw_place *push_place(lua_State *L) {
+struct mw_place *mw_uv_push_place(lua_State *L) {
     struct mw_place *at = lua_newuserdatauv(L, sizeof *at, 1);         /* [place] */
 
     memset(at, 0, sizeof *at);
@@ -170,7 +175,7 @@ int mw_uv_pipe_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lu
     (void)raw;
     push_places(L);                                                    /* [places] */
     lua_pushvalue(L, 1);
-    at = push_place(L);                                                /* [places handle place] */
+    at = mw_uv_push_place(L);                                                /* [places handle place] */
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, -1);
@@ -229,7 +234,7 @@ int mw_uv_pipe_connect(lua_State *L, struct uv_door *d, const struct uv_rule *r,
 
     mw_uv_callback(L, 3, r->name, 1);
     lua_settop(L, 3);
-    at = push_place(L);                                                /* holds the socket while libuv connects, which is now */
+    at = mw_uv_push_place(L);                                                /* holds the socket while libuv connects, which is now */
     if (mw_uvfs_socket(mw_host_policy(d->host), path, name, sizeof name, &at->fd, &err) < 0)
         return mw_uv_give_err(L, d, lua_isnil(L, 3) ? 0 : 3, &err);
     lua_pushstring(L, name);
@@ -328,17 +333,25 @@ int mw_uv_interface_index(lua_State *L, struct uv_door *d, const struct uv_rule 
 }
 
 int mw_uv_guess_handle(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int fd = (int)mw_param_integer(L, 1, r->name, "fd", 0, INT32_MAX);
     struct mw_err err;
+    int fd, rc = mw_uv_fd(L, d, 1, 0, r->name, &fd, &err);
 
-    if (fd > 2 && mw_fds_check(&d->fds, fd, 0, r->name, &err) < 0) return mw_uv_give_err(L, d, 0, &err);
+    if (fd > 2 && rc < 0) return mw_uv_give_err(L, d, 0, &err);
     return raw(L);
 }
 
+/* luv_error keeps the memory of a name that is none. */
 int mw_uv_sys_error(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
+    int code = uv_translate_sys_error((int)mw_param_integer(L, 1, r->name, "errno", 1, 133));
+    char name[64], words[128];
+
     (void)d;
-    mw_param_integer(L, 1, r->name, "errno", 1, 133);
-    return raw(L);
+    (void)raw;
+    lua_pushnil(L);
+    uv_err_name_r(code, name, sizeof name);
+    lua_pushfstring(L, "%s: %s", name, uv_strerror_r(code, words, sizeof words));
+    lua_pushstring(L, name);
+    return 3;
 }
 
 int mw_uv_getpriority(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {

@@ -339,8 +339,9 @@ static void copy_hints(lua_State *L, int idx, const char *op) {
     lua_replace(L, idx);
 }
 
-/* Without a callback luv would stop the loop until the answer comes. */
-static void need_callback(lua_State *L, int idx, const char *op) {
+/* Without a callback luv stops the loop until the answer comes: for whoever has all rights. */
+static void need_callback(lua_State *L, struct uv_door *d, int idx, const char *op) {
+    if (lua_isnoneornil(L, idx) && mw_uv_total(d)) return;
     if (lua_isnoneornil(L, idx)) mw_raise_inval(L, op, "argument %d: a callback expected: the loop does not wait", idx);
     mw_uv_callback(L, idx, op, 0);
 }
@@ -359,7 +360,7 @@ int mw_uv_getaddrinfo(lua_State *L, struct uv_door *d, const struct uv_rule *r, 
     if (lua_isnil(L, 1) && lua_isnil(L, 2)) return mw_raise_inval(L, r->name, "a host or a service expected");
     if (lua_istable(L, 3)) copy_hints(L, 3, r->name);
     else if (!lua_isnil(L, 3)) return mw_raise_inval(L, r->name, "argument 3: a table expected");
-    need_callback(L, 4, r->name);
+    need_callback(L, d, 4, r->name);
     if (mw_permit_host(mw_host_policy(d->host), MW_CONNECT, host, 0, r->name, &err) < 0) return mw_raise(L, &err);
     return raw(L);
 }
@@ -372,7 +373,7 @@ int mw_uv_getnameinfo(lua_State *L, struct uv_door *d, const struct uv_rule *r, 
 
     lua_settop(L, 2);
     if (!lua_istable(L, 1)) return mw_raise_inval(L, r->name, "argument 1: a table expected");
-    need_callback(L, 2, r->name);
+    need_callback(L, d, 2, r->name);
     lua_createtable(L, 0, 3);                                          /* [hints cb copy] */
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         lua_pushstring(L, known[i]);

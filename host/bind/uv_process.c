@@ -12,13 +12,15 @@
 #include "core/task.h"
 #include "io/process.h"
 
+#define RAW_STDIO_MAX 256
 #define PROCESS "mw.uv_process"
 #define ENV_COUNT_MAX 16384
 #define ARGS_COUNT_MAX 65536
 
 struct child {
     mw_process *p;               /* NULL: never started */
-    int closed;
+    int closed, told;            /* told: its end was, or there was nobody to tell */
+    int unref;                   /* it does not keep uv.run */
 };
 
 /* What is read from the arguments before anything is taken; strings are lent by the copied tables on the stack. */
@@ -36,6 +38,11 @@ static int child_gc(lua_State *L) {
     mw_process_release(c->p);
     c->p = NULL;
     return 0;
+}
+
+/* 1 if argument 1 is a process of luv's own: see start_raw. */
+static int is_raw(lua_State *L, const char *op) {
+    return lua_type(L, 1) == LUA_TUSERDATA && !mw_uv_is_process(L, 1) && mw_uv_handle(L, 1, op, UV_KIND(PROCESS)) != NULL;
 }
 
 static struct child *child_at(lua_State *L, const char *op, int open) {
@@ -67,6 +74,7 @@ static const char **strings_at(lua_State *L, int idx, const char *op, const char
     if (first != NULL) out[at++] = first;
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, idx, i);
+        if (lua_type(L, -1) == LUA_TNUMBER) lua_tostring(L, -1);       /* as luv does; the copy keeps the text */
         out[at++] = mw_param_text(L, -1, op, name, MW_PROCESS_ARGS_MAX, NULL);
         lua_rawseti(L, -3, i);
     }
@@ -115,7 +123,7 @@ static void read_stdio(lua_State *L, struct uv_door *d, int i, const char *op, s
         io->kind = number == i ? MW_STDIO_INHERIT : number == 1 && i == 2 ? MW_STDIO_OUT : MW_STDIO_FILE;
         io->link = (int)number;
         if (io->kind == MW_STDIO_OUT && q->o.io[1].kind != MW_STDIO_INHERIT) io->kind = MW_STDIO_FILE;
-        if (io->kind == MW_STDIO_FILE && mw_fds_check(&d->fds, number, i == 0 ? MW_FD_READ : MW_FD_WRITE, op, &err) < 0)
+        if (io->kind == MW_STDIO_FILE && mw_uv_fd(L, d, lua_gettop(L), i == 0 ? MW_FD_READ : MW_FD_WRITE, op, &fd, &err) < 0)
             mw_raise_inval(L, op, "stdio: %d is no descriptor of the script's", (int)number);
         return;
     }
@@ -210,16 +218,72 @@ static int watch_k(lua_State *L, int status, lua_KContext ctx) {
     (void)status;
     if (c->p == NULL) return 0;
     if (mw_process_running(c->p)) return mw_wait_yield(L, mw_process_changed(c->p), MW_NEVER, ctx, watch_k);
-    if (c->closed || lua_isnil(L, 2)) return 0;
+    c->told = lua_isnil(L, 2);
+    if (c->closed || c->told) return 0;
     e = mw_process_exit(c->p);
     lua_settop(L, 2);
     lua_pushinteger(L, e->known && e->signal != 0 ? 0 : e->code);
     lua_pushinteger(L, e->signal);
     mw_uv_call(L, 2);
+    c->told = 1;
     return 0;
 }
 static int watch(lua_State *L) {
     return watch_k(L, 0, 0);
+}
+
+/* The child at idx stands among the handles. */
+static void remember(lua_State *L, struct uv_door *d, int idx) {
+    idx = lua_absindex(L, idx);
+    mw_uv_push_handles(L);
+    lua_pushvalue(L, idx);
+    lua_pushinteger(L, ++d->made);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+/* 1 if the options ask for what only luv's own spawn has: another user, a fourth stream, streams that are no pipes. */
+static int is_beyond(lua_State *L) {
+    int top = lua_gettop(L), is = 0;
+
+    if (!lua_istable(L, 2)) return 0;
+    luaL_checkstack(L, 6, "uv.spawn");
+    is = field(L, 2, "uid") != LUA_TNIL || field(L, 2, "gid") != LUA_TNIL;
+    if (field(L, 2, "stdio") == LUA_TTABLE) {
+        if (lua_rawlen(L, -1) > 3) is = 1;
+        for (int i = 1; i <= 3 && !is; i++) {
+            uv_handle_t **box = lua_rawgeti(L, top + 3, i) == LUA_TUSERDATA ? lua_touserdata(L, -1) : NULL;
+
+            is = box != NULL && !mw_uv_is_process(L, -1) && *box != NULL && mw_uv_handle(L, lua_gettop(L), "spawn", UV_KIND_ANY)->type != UV_NAMED_PIPE;
+            lua_pop(L, 1);
+        }
+    }
+    lua_settop(L, top);
+    return is;
+}
+
+/* Raises unless each element of the list `name` of the options at 2, if it is there, is text. */
+static void check_texts(lua_State *L, const char *op, const char *name) {
+    if (field(L, 2, name) != LUA_TNIL && !lua_istable(L, -1)) mw_raise_inval(L, op, "%s: a table expected", name);
+    for (lua_Integer i = 1, n = lua_istable(L, -1) ? (lua_Integer)lua_rawlen(L, -1) : 0; i <= n; i++) {
+        lua_rawgeti(L, -1, i);
+        mw_param_text(L, -1, op, name, MW_PROCESS_ARGS_MAX, NULL);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* For who has all rights: luv's own, which knows neither our warden nor our limits. */
+static int start_raw(lua_State *L, struct uv_door *d, const char *op, lua_CFunction raw) {
+    lua_settop(L, 3);
+    mw_param_text(L, 1, op, "file", 0, NULL);
+    mw_uv_callback(L, 3, op, 1);
+    mw_uv_room(L, d, op);
+    check_texts(L, op, "args");
+    check_texts(L, op, "env");
+    if (field(L, 2, "stdio") == LUA_TTABLE && lua_rawlen(L, -1) > RAW_STDIO_MAX) mw_raise_inval(L, op, "stdio: at most %d", RAW_STDIO_MAX);
+    lua_settop(L, 3);
+    return mw_uv_made(L, d, raw(L));
 }
 
 int mw_uv_spawn(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
@@ -227,7 +291,7 @@ int mw_uv_spawn(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CF
     struct child *c;
     struct mw_err err;
 
-    (void)raw;
+    if (mw_uv_total(d) && is_beyond(L)) return start_raw(L, d, r->name, raw);
     memset(&q, 0, sizeof q);
     for (int i = 0; i < 3; i++) q.ours[i] = q.theirs[i] = -1;
     q.o.op = r->name;
@@ -249,6 +313,7 @@ int mw_uv_spawn(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CF
         mw_process_close(c->p);
         return mw_uv_give_err(L, d, 0, &err);
     }
+    remember(L, d, -1);
     lua_pushinteger(L, mw_process_pid(c->p));
     return 2;
 }
@@ -257,32 +322,42 @@ int mw_uv_spawn(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CF
 
 int mw_uv_process_get_pid(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
-    (void)raw;
+    if (is_raw(L, r->name)) return raw(L);
     lua_pushinteger(L, mw_process_pid(child_at(L, r->name, 1)->p));
     return 1;
 }
 
-int mw_uv_process_kill(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
+int mw_uv_signal_number(lua_State *L, int idx, const char *op) {
     static const struct { const char *name; int number; } names[] = {
-        { "sigterm", SIGTERM }, { "sigkill", SIGKILL }, { "sigint", SIGINT }, { "sighup", SIGHUP }, { "sigquit", SIGQUIT },
+        { "sigterm", SIGTERM }, { "sigkill", SIGKILL }, { "sigint", SIGINT },   { "sighup", SIGHUP },   { "sigquit", SIGQUIT },
         { "sigusr1", SIGUSR1 }, { "sigusr2", SIGUSR2 }, { "sigstop", SIGSTOP }, { "sigtstp", SIGTSTP }, { "sigcont", SIGCONT },
-        { "sigwinch", SIGWINCH }, { "sigalrm", SIGALRM }, { "sigpipe", SIGPIPE }, { "sigabrt", SIGABRT },
+        { "sigwinch", SIGWINCH }, { "sigalrm", SIGALRM }, { "sigpipe", SIGPIPE }, { "sigabrt", SIGABRT }, { "sigchld", SIGCHLD },
+        { "sigill", SIGILL },   { "sigtrap", SIGTRAP }, { "sigbus", SIGBUS },   { "sigfpe", SIGFPE },   { "sigsegv", SIGSEGV },
+        { "sigttin", SIGTTIN }, { "sigttou", SIGTTOU }, { "sigurg", SIGURG },   { "sigxcpu", SIGXCPU }, { "sigxfsz", SIGXFSZ },
+        { "sigvtalrm", SIGVTALRM }, { "sigprof", SIGPROF }, { "sigio", SIGIO }, { "sigsys", SIGSYS },
     };
-    struct child *c = child_at(L, r->name, 1);
-    int number = SIGTERM, rc;
+    const char *name;
+
+    if (lua_type(L, idx) != LUA_TSTRING) return (int)mw_param_integer(L, idx, op, "signal", 1, 64);
+    name = lua_tostring(L, idx);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i].name, name) == 0) return names[i].number;
+    }
+    return mw_raise_inval(L, op, "argument %d: no signal of that name", idx);
+}
+
+int mw_uv_process_kill(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
+    int number = lua_isnoneornil(L, 2) ? SIGTERM : mw_uv_signal_number(L, 2, r->name), rc;
+    struct child *c;
 
     (void)d;
-    (void)raw;
-    if (lua_type(L, 2) == LUA_TSTRING) {
-        const char *name = lua_tostring(L, 2);
-        size_t i;
-
-        for (i = 0; i < sizeof names / sizeof *names && strcmp(names[i].name, name) != 0; i++) continue;
-        if (i == sizeof names / sizeof *names) return mw_raise_inval(L, r->name, "argument 2: no signal of that name");
-        number = names[i].number;
-    } else if (!lua_isnoneornil(L, 2)) {
-        number = (int)mw_param_integer(L, 2, r->name, "signal", 1, 64);
+    if (is_raw(L, r->name)) {
+        if (!uv_is_active(mw_uv_handle(L, 1, r->name, UV_KIND(PROCESS)))) return mw_uv_fail(L, -ESRCH);
+        lua_settop(L, 1);
+        lua_pushinteger(L, number);
+        return raw(L);
     }
+    c = child_at(L, r->name, 1);
     rc = mw_process_running(c->p) ? mw_process_signal(c->p, number) : -ESRCH;
     if (rc < 0) return mw_uv_fail(L, rc);
     lua_pushinteger(L, 0);
@@ -291,6 +366,18 @@ int mw_uv_process_kill(lua_State *L, struct uv_door *d, const struct uv_rule *r,
 
 int mw_uv_is_process(lua_State *L, int idx) {
     return luaL_testudata(L, idx, PROCESS) != NULL;
+}
+
+int mw_uv_process_alive(lua_State *L, int idx) {
+    const struct child *c = lua_touserdata(L, idx);
+
+    return !c->unref && !c->closed && !c->told && c->p != NULL;
+}
+
+int mw_uv_process_open(lua_State *L, int idx) {
+    const struct child *c = lua_touserdata(L, idx);
+
+    return !c->closed && c->p != NULL;
 }
 
 /* The names that every handle has, for one of ours. A process goes on when its handle is closed, as libuv has it. */
@@ -309,8 +396,8 @@ int mw_uv_process_handle(lua_State *L, struct uv_door *d, const struct uv_rule *
     if (strcmp(r->name, "handle_get_type") == 0) lua_pushliteral(L, "process");
     else if (strcmp(r->name, "is_active") == 0) lua_pushboolean(L, !c->closed && mw_process_running(c->p));
     else if (strcmp(r->name, "is_closing") == 0) lua_pushboolean(L, c->closed);
-    else if (strcmp(r->name, "has_ref") == 0) lua_pushboolean(L, 0); /* a child never keeps its host from ending */
-    else if (strcmp(r->name, "ref") == 0 || strcmp(r->name, "unref") == 0) return 0;
+    else if (strcmp(r->name, "has_ref") == 0) lua_pushboolean(L, !c->unref);
+    else if (strcmp(r->name, "ref") == 0 || strcmp(r->name, "unref") == 0) return c->unref = r->name[0] == 'u', 0;
     else return mw_raise_inval(L, r->name, "argument 1: a process has nothing of the kind");
     return 1;
 }

@@ -1,13 +1,14 @@
 /* Which of luv's names a script gets, and what each must ask first. A name that is not here does not exist.
  * Knows: bind/uv.h. Never: how a check is made.
  *
- * Left out: what stops or steers the host's loop (run, stop, walk, sleep, loop_*, backend_fd), threads and work in other
- * states, what belongs to the process (chdir, set*id, setenv, priorities, titles, kill), terminals (opening one replaces the
- * host's own descriptor), descriptors by number that no script can have come by (poll, tcp_open, udp_open), watches by name
- * (mw.fs.watch), owners of files. */
+ * ALL: there only for whoever has all rights when luv is opened, and for as long as he has them. That is what waits for the
+ * host's loop or blocks it (run, stop, walk, sleep), threads and work in other states, what belongs to the process (chdir,
+ * set*id, setenv, priorities, titles, kill), terminals (opening one replaces the host's own descriptor), sockets by number
+ * (no script can have come by one otherwise), names looked up again and again (fs_poll), owners of files. */
 #include "bind/uv.h"
 
 #define CLOSED(kinds) ((kinds) | UV_KIND_CLOSED)
+#define ALL(kinds) ((kinds) | UV_KIND_ALL)
 
 const struct uv_rule mw_uv_rules[] = {
     /* every handle */
@@ -24,6 +25,31 @@ const struct uv_rule mw_uv_rules[] = {
     /* requests */
     {"cancel", 0, NULL, mw_uv_cancel},
     {"req_get_type", 0, NULL, mw_uv_cancel},
+    /* the loop */
+    {"backend_fd", ALL(0), NULL, NULL},
+    {"backend_timeout", 0, NULL, NULL},
+    {"loop_alive", 0, NULL, mw_uv_loop_alive},
+    {"loop_close", ALL(0), NULL, mw_uv_loop_close},
+    {"loop_configure", ALL(0), NULL, NULL},
+    {"loop_mode", 0, NULL, NULL},
+    {"metrics_idle_time", 0, NULL, NULL},
+    {"now", 0, NULL, NULL},
+    {"print_active_handles", ALL(0), NULL, NULL},
+    {"print_all_handles", ALL(0), NULL, NULL},
+    {"run", ALL(0), NULL, mw_uv_run},
+    {"sleep", ALL(0), NULL, mw_uv_sleep},
+    {"stop", ALL(0), NULL, mw_uv_stop},
+    {"update_time", 0, NULL, NULL},
+    {"walk", ALL(0), NULL, mw_uv_walk},
+    /* threads */
+    {"async_send", ALL(UV_KIND(ASYNC)), NULL, mw_uv_async_send},
+    {"new_async", ALL(0), NULL, mw_uv_new_async},
+    {"new_thread", ALL(0), NULL, mw_uv_new_thread},
+    {"new_work", ALL(0), NULL, mw_uv_new_work},
+    {"queue_work", ALL(0), NULL, mw_uv_queue_work},
+    {"thread_equal", ALL(0), NULL, mw_uv_thread_equal},
+    {"thread_join", ALL(0), NULL, mw_uv_thread_join},
+    {"thread_self", ALL(0), NULL, NULL},
     /* timers and the loop's phases */
     {"new_check", 0, NULL, mw_uv_new},
     {"new_idle", 0, NULL, mw_uv_new},
@@ -45,6 +71,8 @@ const struct uv_rule mw_uv_rules[] = {
     {"process_get_pid", 0, NULL, mw_uv_process_get_pid},
     {"process_kill", 0, NULL, mw_uv_process_kill},
     {"spawn", 0, NULL, mw_uv_spawn},
+    {"disable_stdio_inheritance", ALL(0), NULL, NULL},
+    {"kill", ALL(0), NULL, mw_uv_kill},
     /* signals */
     {"new_signal", 0, "signal", mw_uv_new},
     {"signal_start", UV_KIND(SIGNAL), "signal", mw_uv_signal_start},
@@ -59,6 +87,7 @@ const struct uv_rule mw_uv_rules[] = {
     {"read_stop", UV_KIND_STREAM, NULL, NULL},
     {"shutdown", UV_KIND_STREAM, NULL, mw_uv_shutdown},
     {"stream_get_write_queue_size", UV_KIND_STREAM, NULL, NULL},
+    {"stream_set_blocking", ALL(UV_KIND_STREAM), NULL, mw_uv_flag},
     {"try_write", UV_KIND_STREAM, NULL, mw_uv_write},
     {"try_write2", UV_KIND(NAMED_PIPE), NULL, mw_uv_write2},
     {"write", UV_KIND_STREAM, NULL, mw_uv_write},
@@ -67,11 +96,13 @@ const struct uv_rule mw_uv_rules[] = {
     {"new_pipe", 0, NULL, mw_uv_new_pipe},
     {"pipe", 0, NULL, mw_uv_pipe},
     {"pipe_bind", UV_KIND(NAMED_PIPE), NULL, mw_uv_pipe_bind},
+    {"pipe_chmod", UV_KIND(NAMED_PIPE), NULL, mw_uv_pipe_chmod},
     {"pipe_connect", UV_KIND(NAMED_PIPE), NULL, mw_uv_pipe_connect},
     {"pipe_getpeername", UV_KIND(NAMED_PIPE), NULL, NULL},
     {"pipe_getsockname", UV_KIND(NAMED_PIPE), NULL, mw_uv_pipe_getsockname},
     {"pipe_open", UV_KIND(NAMED_PIPE), NULL, mw_uv_pipe_open},
     {"pipe_pending_count", UV_KIND(NAMED_PIPE), NULL, NULL},
+    {"pipe_pending_instances", UV_KIND(NAMED_PIPE), NULL, mw_uv_pending_instances},
     {"pipe_pending_type", UV_KIND(NAMED_PIPE), NULL, NULL},
     {"socketpair", 0, NULL, mw_uv_socketpair},
     /* tcp */
@@ -83,6 +114,7 @@ const struct uv_rule mw_uv_rules[] = {
     {"tcp_getsockname", UV_KIND(TCP), NULL, NULL},
     {"tcp_keepalive", UV_KIND(TCP), NULL, mw_uv_tcp_keepalive},
     {"tcp_nodelay", UV_KIND(TCP), NULL, mw_uv_flag},
+    {"tcp_open", ALL(UV_KIND(TCP)), NULL, mw_uv_socket_open},
     {"tcp_simultaneous_accepts", UV_KIND(TCP), NULL, mw_uv_flag},
     {"tcp_write_queue_size", UV_KIND(TCP), NULL, NULL},
     /* udp */
@@ -93,31 +125,56 @@ const struct uv_rule mw_uv_rules[] = {
     {"udp_get_send_queue_size", UV_KIND(UDP), NULL, NULL},
     {"udp_getpeername", UV_KIND(UDP), NULL, NULL},
     {"udp_getsockname", UV_KIND(UDP), NULL, NULL},
+    {"udp_open", ALL(UV_KIND(UDP)), NULL, mw_uv_socket_open},
     {"udp_recv_start", UV_KIND(UDP), NULL, mw_uv_udp_recv_start},
     {"udp_recv_stop", UV_KIND(UDP), NULL, NULL},
     {"udp_send", UV_KIND(UDP), NULL, mw_uv_udp_send},
     {"udp_set_broadcast", UV_KIND(UDP), NULL, mw_uv_flag},
     {"udp_set_membership", UV_KIND(UDP), NULL, mw_uv_udp_membership},
+    {"udp_set_multicast_interface", UV_KIND(UDP), NULL, mw_uv_multicast_interface},
     {"udp_set_multicast_loop", UV_KIND(UDP), NULL, mw_uv_flag},
     {"udp_set_multicast_ttl", UV_KIND(UDP), NULL, mw_uv_small_integer},
     {"udp_set_source_membership", UV_KIND(UDP), NULL, mw_uv_udp_membership},
     {"udp_set_ttl", UV_KIND(UDP), NULL, mw_uv_small_integer},
     {"udp_try_send", UV_KIND(UDP), NULL, mw_uv_udp_send},
+    /* terminals */
+    {"new_tty", ALL(0), NULL, mw_uv_new_tty},
+    {"tty_get_vterm_state", ALL(0), NULL, NULL},
+    {"tty_get_winsize", ALL(UV_KIND(TTY)), NULL, NULL},
+    {"tty_reset_mode", ALL(0), NULL, NULL},
+    {"tty_set_mode", ALL(UV_KIND(TTY)), NULL, mw_uv_tty_set_mode},
+    {"tty_set_vterm_state", ALL(0), NULL, NULL},
+    /* watches */
+    {"new_fs_event", 0, NULL, mw_uv_new},
+    {"new_fs_poll", ALL(0), NULL, mw_uv_new},
+    {"new_poll", 0, NULL, mw_uv_new_poll},
+    {"new_socket_poll", 0, NULL, mw_uv_new_poll},
+    {"fs_event_getpath", UV_KIND(FS_EVENT), NULL, mw_uv_fs_event_getpath},
+    {"fs_event_start", UV_KIND(FS_EVENT), NULL, mw_uv_fs_event_start},
+    {"fs_event_stop", UV_KIND(FS_EVENT), NULL, NULL},
+    {"fs_poll_getpath", ALL(UV_KIND(FS_POLL)), NULL, NULL},
+    {"fs_poll_start", ALL(UV_KIND(FS_POLL)), NULL, mw_uv_fs_poll_start},
+    {"fs_poll_stop", ALL(UV_KIND(FS_POLL)), NULL, NULL},
+    {"poll_start", UV_KIND(POLL), NULL, mw_uv_poll_start},
+    {"poll_stop", UV_KIND(POLL), NULL, NULL},
     /* names of hosts */
     {"getaddrinfo", 0, NULL, mw_uv_getaddrinfo},
     {"getnameinfo", 0, NULL, mw_uv_getnameinfo},
     /* files */
     {"fs_access", 0, NULL, mw_uv_fs_access},
     {"fs_chmod", 0, NULL, mw_uv_fs_chmod},
+    {"fs_chown", ALL(0), NULL, mw_uv_chown},
     {"fs_close", 0, NULL, mw_uv_fs_close},
     {"fs_closedir", 0, NULL, mw_uv_fs_closedir},
     {"fs_copyfile", 0, NULL, mw_uv_fs_copyfile},
     {"fs_fchmod", 0, NULL, mw_uv_fs_fchmod},
+    {"fs_fchown", ALL(0), NULL, mw_uv_fchown},
     {"fs_fdatasync", 0, NULL, mw_uv_fs_fdatasync},
     {"fs_fstat", 0, NULL, mw_uv_fs_fstat},
     {"fs_fsync", 0, NULL, mw_uv_fs_fsync},
     {"fs_ftruncate", 0, NULL, mw_uv_fs_ftruncate},
     {"fs_futime", 0, NULL, mw_uv_fs_futime},
+    {"fs_lchown", ALL(0), NULL, mw_uv_chown},
     {"fs_link", 0, NULL, mw_uv_fs_link},
     {"fs_lstat", 0, NULL, mw_uv_fs_lstat},
     {"fs_lutime", 0, NULL, mw_uv_fs_lutime},
@@ -143,7 +200,7 @@ const struct uv_rule mw_uv_rules[] = {
     {"fs_write", 0, NULL, mw_uv_fs_write},
     /* the system */
     {"available_parallelism", 0, NULL, NULL},
-    {"backend_timeout", 0, NULL, NULL},
+    {"chdir", ALL(0), NULL, mw_uv_path},
     {"cpu_info", 0, "cpus", NULL},
     {"cwd", 0, NULL, NULL},
     {"exepath", 0, NULL, mw_uv_exepath},
@@ -162,10 +219,6 @@ const struct uv_rule mw_uv_rules[] = {
     {"if_indextoname", 0, "networkInterfaces", mw_uv_interface_index},
     {"interface_addresses", 0, "networkInterfaces", mw_uv_interfaces},
     {"loadavg", 0, "loadavg", NULL},
-    {"loop_alive", 0, NULL, NULL},
-    {"loop_mode", 0, NULL, NULL},
-    {"metrics_idle_time", 0, NULL, NULL},
-    {"now", 0, NULL, NULL},
     {"os_environ", 0, NULL, mw_uv_os_environ},
     {"os_get_passwd", 0, "userInfo", NULL},
     {"os_getenv", 0, NULL, mw_uv_os_getenv},
@@ -174,12 +227,17 @@ const struct uv_rule mw_uv_rules[] = {
     {"os_getppid", 0, "pid", NULL},
     {"os_getpriority", 0, "priority", mw_uv_getpriority},
     {"os_homedir", 0, NULL, mw_uv_os_home},
+    {"os_setenv", ALL(0), NULL, mw_uv_setenv},
+    {"os_setpriority", ALL(0), NULL, mw_uv_setpriority},
     {"os_tmpdir", 0, NULL, mw_uv_os_tmpdir},
     {"os_uname", 0, "osRelease", NULL},
+    {"os_unsetenv", ALL(0), NULL, mw_uv_unsetenv},
     {"random", 0, NULL, mw_uv_random},
     {"resident_set_memory", 0, NULL, NULL},
+    {"set_process_title", ALL(0), NULL, mw_uv_path},
+    {"setgid", ALL(0), NULL, mw_uv_id},
+    {"setuid", ALL(0), NULL, mw_uv_id},
     {"translate_sys_error", 0, NULL, mw_uv_sys_error},
-    {"update_time", 0, NULL, NULL},
     {"uptime", 0, "osUptime", NULL},
     {"version", 0, NULL, NULL},
     {"version_string", 0, NULL, NULL},

@@ -179,6 +179,9 @@ void mw_host_each(mw_host *h, void (*close)(struct mw_handle *), void (*fn)(stru
 struct mw_measures *mw_host_measures(mw_host *h) {
     return &h->measures;
 }
+unsigned mw_host_works(const mw_host *h) {
+    return h->works;
+}
 void mw_host_census(const mw_host *h, struct mw_host_census *out) {
     *out = (struct mw_host_census){h->task_count, h->handle_count, h->timers, h->buffered};
 }

@@ -176,6 +176,8 @@ void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((for
 
 /* Runs until the root scope is empty; after mw_host_exit at most the grace longer. Own loop only. */
 int mw_host_loop_run(mw_host *h);
+/* Jobs of its own that are in libuv's thread pool: as many of the loop's requests are nobody else's. */
+unsigned mw_host_works(const mw_host *h);
 /* 1 while a turn of it is under way: the caller is one of its hooks, and may neither turn nor end it. */
 int mw_host_in_turn(const mw_host *h);
 /* Around a call of the embedder's that is made outside a turn too (a borrowed loop's callback, teardown): 1, then 0. They nest. */

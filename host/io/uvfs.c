@@ -43,6 +43,12 @@ int mw_fds_check(const struct mw_fds *t, int64_t fd, int how, const char *op, st
     return mw_err_set(err, -EBADF, op, NULL, NULL);
 }
 
+void mw_fds_polled(struct mw_fds *t, int fd, int on) {
+    unsigned i = find(t, fd);
+
+    if (i < t->count) t->at[i].how = on ? t->at[i].how | MW_FD_POLLED : t->at[i].how & ~MW_FD_POLLED;
+}
+
 void mw_fds_forget(struct mw_fds *t, int fd) {
     unsigned i = find(t, fd);
 

@@ -13,7 +13,8 @@
 #define MW_FDS_MAX 1024u             /* descriptors of one script */
 #define MW_UVFS_READ_MAX (16u << 20) /* bytes that one read gives at most: as with read(2), fewer may come */
 
-enum mw_fd_how { MW_FD_READ = 1, MW_FD_WRITE = 2, MW_FD_STREAM = 4 };    /* STREAM: a pipe's or socket's end */
+enum mw_fd_how { MW_FD_READ = 1, MW_FD_WRITE = 2, MW_FD_STREAM = 4, MW_FD_POLLED = 8 };
+/* STREAM: a pipe's or socket's end. POLLED: a handle watches it, and it cannot be closed. */
 
 struct mw_fds {
     struct { int fd, how; } at[MW_FDS_MAX];
@@ -24,6 +25,7 @@ struct mw_fds {
 int mw_fds_add(struct mw_fds *t, int fd, int how, struct mw_err *err);
 /* 0, or -EBADF: not in the table, or not open for all of `how` (of enum mw_fd_how). */
 int mw_fds_check(const struct mw_fds *t, int64_t fd, int how, const char *op, struct mw_err *err);
+void mw_fds_polled(struct mw_fds *t, int fd, int on);
 void mw_fds_forget(struct mw_fds *t, int fd);    /* out of the table, not closed */
 void mw_fds_close(struct mw_fds *t, int fd);     /* out of the table, and closed */
 void mw_fds_close_all(struct mw_fds *t);

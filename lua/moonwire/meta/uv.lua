@@ -2,7 +2,15 @@
 --- The guarded `uv`: luv's names as luv documents them, each behind its right. Functions on handles are methods too:
 --- `uv.timer_start(timer, ...)` is `timer:start(...)`. Answers are luv's: on failure `nil, "NAME: words", "NAME"`. What is
 --- wrong with the call raises EINVAL, a missing right EDENIED. Files are read and written at once; a callback runs later, from
---- the loop, and is no task. A name that is not here does not exist.
+--- the loop, and is no task: what would wait raises there. A name that is not here does not exist. `require "luv"` is the same table.
+---
+--- With all rights (`-A`) there is the rest of luv too, so that its own scripts run as they are, `uv.run()` last. It stands outside
+--- the host's care as it does in luv: threads have raw luv and no rights to lose, uv.sleep and uv.thread_join stop the loop, settings
+--- of the process are everybody's. Different from luv: uv.run waits in its task while the host turns its loop, which uv.loop_close
+--- does not close; an error in a callback is reported and goes into the exit status, and the rest goes on; what luv would crash on
+--- raises EINVAL (a closed handle, more than 9 values for a thread, a thread joined twice); of descriptors that uv did not open the
+--- fs functions take 0 to 2, and close none; fs requests are done when the call returns, so uv.cancel answers EBUSY; what spawn
+--- starts ends with the host unless it is detached.
 ---@class uv
 ---@field constants table<string, integer>
 local uv = {}
@@ -110,7 +118,8 @@ function uv.process_get_pid(process) end
 function uv.process_kill(process, signal) end
 
 --- `uv.spawn(file, options, [on_exit])`: options are args, env, cwd, stdio (up to three: nil, a pipe, a descriptor of the
---- script's), detached. Needs `--allow-run`. The child ends with its host unless it is detached.
+--- script's), detached. Needs `--allow-run`. The child ends with its host unless it is detached. With all rights, options that only luv
+--- has (uid, gid, more than three of stdio, other streams than pipes) go to luv itself.
 ---@param on_exit? fun(code: integer, signal: integer)
 function uv.spawn(file, options, on_exit) end
 
@@ -497,7 +506,7 @@ function uv.interface_addresses() end
 --- `uv.loadavg()` Needs `--allow-sys=loadavg`.
 function uv.loadavg() end
 
---- `uv.loop_alive()`
+--- `uv.loop_alive()`: whether a handle of the script's is active, or a request under way
 function uv.loop_alive() end
 
 --- `uv.loop_mode()`
@@ -561,5 +570,39 @@ function uv.version() end
 
 --- `uv.version_string()`
 function uv.version_string() end
+
+--- `uv.pipe_chmod(pipe, flags)`: "r", "w" or "rw" more for everybody, on the bound name. Needs `--allow-read` and `--allow-write` of it.
+function uv.pipe_chmod(pipe, flags) end
+
+--- `uv.pipe_pending_instances(pipe, count)`: nothing, save on Windows.
+function uv.pipe_pending_instances(pipe, count) end
+
+--- `uv.udp_set_multicast_interface(udp, interface_addr)`
+function uv.udp_set_multicast_interface(udp, interface_addr) end
+
+--- `uv.new_fs_event()`
+function uv.new_fs_event() end
+
+--- `uv.new_poll(fd)`: a descriptor that uv.pipe or uv.socketpair gave, which cannot be closed while it is watched; any with all rights.
+function uv.new_poll(fd) end
+
+--- `uv.new_socket_poll(fd)`: as uv.new_poll
+function uv.new_socket_poll(fd) end
+
+--- `uv.fs_event_getpath(fs_event)`
+function uv.fs_event_getpath(fs_event) end
+
+--- `uv.fs_event_start(fs_event, path, flags, callback)`: watches what the path names now, also when the name then goes elsewhere.
+--- Needs `--allow-read`.
+function uv.fs_event_start(fs_event, path, flags, callback) end
+
+--- `uv.fs_event_stop(fs_event)`
+function uv.fs_event_stop(fs_event) end
+
+--- `uv.poll_start(poll, events, callback)`
+function uv.poll_start(poll, events, callback) end
+
+--- `uv.poll_stop(poll)`
+function uv.poll_stop(poll) end
 
 return door
