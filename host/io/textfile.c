@@ -34,6 +34,7 @@ struct mw_textfile {
     int fd;                      /* -1: closed */
     int shared;
     int at_once;                 /* regular files and the like: always ready */
+    int read_only;               /* what is written is refused at once, not when it leaves the buffer */
     struct mw_bytes in, out;
     size_t charged;              /* of both, to the host's account of what is buffered */
     size_t scanned;
@@ -63,6 +64,7 @@ static void close_handle(struct mw_handle *it) {
 int mw_textfile_open(mw_host *h, int fd, int shared, mw_textfile **out, struct mw_err *err) {
     mw_textfile *f = calloc(1, sizeof *f);
     struct stat st;
+    int flags;
 
     if (f == NULL || mw_host_room(h, "io open", NULL, err) < 0) {
         int rc = f == NULL ? mw_err_set(err, MW_ENOMEM, "io open", NULL, NULL) : MW_ELIMIT;
@@ -83,6 +85,10 @@ int mw_textfile_open(mw_host *h, int fd, int shared, mw_textfile **out, struct m
         f->at_once = !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || (S_ISCHR(st.st_mode) && isatty(fd)));
         if (!shared && f->at_once) f->how = MW_BUFFER_FULL;
     }
+    flags = fcntl(fd, F_GETFL);
+    f->read_only = flags >= 0 && (flags & O_ACCMODE) == O_RDONLY;
+    if (flags >= 0 && (flags & (O_ACCMODE | O_APPEND)) == (O_WRONLY | O_APPEND) && !shared && f->at_once)
+        (void)lseek(fd, 0, SEEK_END); /* file:seek() tells where the first write goes, as with the C library's "a" */
     mw_host_adopt(h, &f->handle, close_handle);
     *out = f;
     return 0;
@@ -251,6 +257,7 @@ int mw_textfile_add(mw_textfile *f, const char *data, size_t len, int *due) {
 
     *due = 0;
     if (f->fd < 0) return MW_ECLOSED;
+    if (f->read_only && len > 0) return -EBADF;
     rc = forget_ahead(f);
     if (rc == 0) rc = mw_bytes_add(&f->out, data, len);
     if (rc < 0) return rc;
