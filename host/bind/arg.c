@@ -132,6 +132,7 @@ static int unknown_key(lua_State *L, const char *op, const char *noun, const cha
     for (size_t i = 0; known[i] != NULL; i++) {
         size_t d = distance(key, known[i]);
         if (strncmp(key, known[i], strlen(known[i])) == 0 && d > 2) d = 2; /* timeout_ms */
+        if (strlen(key) >= 3 && strncmp(key, known[i], strlen(key)) == 0 && d > 1) d = 1; /* mem, of memory_limit */
         if (d < least) {
             least = d;
             best = known[i];

@@ -272,9 +272,11 @@ void mw_process_options_read(lua_State *L, int idx, enum mw_process_use use, str
     o->timeout_ns = o->timeout_ns == UINT64_MAX ? 0 : o->timeout_ns == 0 ? 1 : o->timeout_ns;
     o->kill_after_ns = mw_opt_duration(L, idx, o->op, "kill_after", KILL_AFTER_NS);
     o->kill_signal = read_signal(L, idx, o->op);
-    mw_opt_flag(L, idx, o->op, "check", 0);
+    if (mw_opt_flag(L, idx, o->op, "check", 0) && use == MW_USE_SPAWN)
+        mw_raise_inval(L, o->op, "option \"check\" is for what runs to its end: here, look at what child:wait() gives");
     mw_opt_text(L, idx, o->op, "name", 128, NULL);
     o->tee = mw_opt_flag(L, idx, o->op, "tee", 0);
+    if (o->tee && use == MW_USE_SPAWN) mw_raise_inval(L, o->op, "option \"tee\" shows what is captured: here nothing is");
     o->detached = mw_opt_flag(L, idx, o->op, "detached", 0);
     mw_process_sandbox_read(L, idx, o);
     mw_process_limits_read(L, idx, o);

@@ -118,6 +118,21 @@ local function is_tls(address)
   return type(address) == "string" and address:sub(1, 6) == "tls://"
 end
 
+local TLS_ONLY = {
+  cert = true, key = true, key_password = true, alpn = true, min_version = true,
+  ca = true, server_name = true, insecure_skip_verify = true, resume = true, client_ca = true,
+}
+
+--- Without TLS nobody would look at its options: who gives them believes that the connection is safe.
+local function plain(address, opts, op)
+  if type(opts) ~= "table" then return end
+  for key in next, opts do
+    if TLS_ONLY[key] then
+      return err.raise(err.fail("EINVAL", op, nil, 'option "' .. key .. '" is for tls:// addresses, got "' .. tostring(address) .. '"'))
+    end
+  end
+end
+
 --- The options for the door, TLS made of those that are its. Waits for files and the thread pool.
 ---@return table? opts  for the door
 ---@return moonwire.Err? err
@@ -150,6 +165,8 @@ function net.connect(address, opts)
     local o, why = secured(address, opts, false, "net connect")
     if not o then return nil, why end
     opts = o
+  else
+    plain(address, opts, "net connect")
   end
   if type(opts) ~= "table" or rawget(opts, "retry") == nil then return door.connect(address, opts) end
   return connect_again(address, opts)
@@ -170,7 +187,10 @@ local served = setmetatable({}, { __mode = "k" }) -- listeners of TLS: the optio
 ---@return moonwire.Listener? listener
 ---@return moonwire.Err? err  EADDRINUSE, ...; ECERT: certificate and key do not fit
 function net.listen(address, opts)
-  if not is_tls(address) then return door.listen(address, opts) end
+  if not is_tls(address) then
+    plain(address, opts, "net listen")
+    return door.listen(address, opts)
+  end
   local o, why, mine = secured(address, opts, true, "net listen")
   if not o then return nil, why end
   local listener

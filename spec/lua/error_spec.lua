@@ -34,6 +34,10 @@ describe("options", function()
     local _, err = pcall(mw.task.shield, print, { timeout_ms = 500 })
     assert.truthy(tostring(err):find('did you mean "timeout"?', 1, true))
   end)
+  it("suggest the key that begins so", function()
+    local _, err = pcall(mw.worker.spawn, "x.lua", { mem = "1MiB" })
+    assert.truthy(tostring(err):find('did you mean "memory_limit"?', 1, true))
+  end)
   it("take durations as seconds or with a unit, and nothing else", function()
     for _, good in ipairs{ 0, 0.001, "1ms", "0.001s", "10us", "1000ns" } do mw.task.sleep(good) end
     for _, bad in ipairs{ -1, 0 / 0, "1", "ms", "1 parsec", "-1s", "1e3s", "", {}, true } do

@@ -28,6 +28,14 @@ describe("a spawned program", function()
     assert.is_false(child:running())
   end)
 
+  it("takes no option that only a run to the end could keep", function()
+    for _, option in ipairs { "check", "tee" } do
+      local err = raised(process.spawn, { "true", [option] = true })
+      assert.equal("EINVAL", err.code)
+      assert.truthy(err.message:find(option, 1, true), err.message)
+    end
+  end)
+
   it("is one stream for both directions when asked for", function()
     local child <close> = assert(process.spawn { "cat", stdin = "pipe", stdout = "pipe" })
     assert(child.stdin:write "first\n")

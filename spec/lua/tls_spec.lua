@@ -80,6 +80,14 @@ describe("tls://", function()
     close(srv)
   end)
 
+  it("has options that no other address takes: nobody would look at them", function()
+    for address, f in pairs { ["tcp://127.0.0.1:1"] = net.connect, ["unix:@tls-spec"] = net.listen } do
+      local ok, err = pcall(f, address, { alpn = { "http/1.1" } })
+      assert.same({ false, "EINVAL" }, { ok, err.code })
+      assert.truthy(err.message:find('"alpn" is for tls://', 1, true), err.message)
+    end
+  end)
+
   it("refuses an authority that it was not told of, and the system knows not", function()
     local srv = listen()
     for _, opts in ipairs { { ca = other.pem }, { ca = false } } do
