@@ -176,12 +176,12 @@ static int fill(struct mw_cage_build *b) {
     int rc = make_ruleset(b);
 
     if (rc == 0) rc = mw_cage_trees(b, MW_READ, LL_READ);
-    if (rc == 0) rc = mw_cage_trees(b, MW_WRITE, b->wish->who == MW_CAGE_HOST ? write | LL_READ_DIR : write); /* to remove a folder, it is listed */
+    if (rc == 0) rc = mw_cage_trees(b, MW_WRITE, b->wish->who != MW_CAGE_PROGRAM ? write | LL_READ_DIR : write); /* to remove a folder, it is listed */
     if (rc == 0) rc = mw_cage_loading(b);
     if (rc == 0) rc = mw_cage_net_ports(b);
     if (rc == 0 && b->unix_sockets) rc = mw_cage_allow_path(b, "/", LL_RESOLVE_UNIX, 0);
     if (rc == 0 && b->wish->home != NULL) rc = mw_cage_allow(b, b->wish->home_fd, S_IFDIR, LL_READ | write);
-    if (rc == 0 && b->wish->who != MW_CAGE_PROGRAM) rc = mw_cage_shared(b);
+    if (rc == 0 && b->wish->who != MW_CAGE_PROGRAM) rc = mw_cage_script(b);
     if (rc == 0 && b->wish->who == MW_CAGE_HOST) rc = mw_cage_host(b);
     if (rc == 0) rc = make_filter(b);
     return rc;

@@ -20,7 +20,8 @@ int mw_confine_abi(void);
 enum mw_cage_for {
     MW_CAGE_PROGRAM,             /* any program: files and ports of the policy, what a program needs to load, `home` */
     MW_CAGE_SCRIPT,              /* a child that is a script of ours: the same; ports of all its net rules (hosts are its own C
-                                  * half's), Unix sockets if it has a unix rule, its module directories */
+                                  * half's), Unix sockets if it has a unix rule, its module directories; the folder of a single
+                                  * name is open to it, whose own C half holds the name */
     MW_CAGE_HOST                 /* this very process: as MW_CAGE_SCRIPT, and what its children need; no seccomp */
 };
 

@@ -1,4 +1,5 @@
-/* The host's own lock: what it and its children need beyond its rights.
+/* The host's own lock: what it and its children need beyond its rights; and what scripts need, ours or a child's, whose own check
+ * holds a name that the kernel can only be told a folder of.
  * Knows: confine_parts.h, rules. Never: gives a name where the kernel can be told the object, unless the host makes or replaces it. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ static int parent_of(const char *path, char dir[PATH_MAX]) {
 }
 
 /* What a folder gets that something is made in, replaced in, or will come to be in. Our own check keeps that to the name. */
-int mw_cage_host_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, int missing) {
+int mw_cage_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, int missing) {
     uint64_t replace = LL_WRITE_FILE | LL_TRUNCATE | LL_MAKE_REG | LL_REMOVE_FILE | LL_READ_DIR, access;
     char dir[PATH_MAX];
 
@@ -49,9 +50,9 @@ int mw_cage_host_name(struct mw_cage_build *b, enum mw_kind kind, const char *pa
         if (strcmp(dir, "/") == 0) access &= LL_READ_FILE;
     }
     if (access == 0) return 0;
-    mw_cage_note(b, "%s: to %s %s, the folder is open to the host's own kernel half; its own check holds the name", dir,
-                 kind == MW_WRITE ? "write" : "read", path);
-    return mw_cage_allow_path(b, dir, access, 0);
+    mw_cage_note(b, "%s: to %s %s, the folder is open to the %s own kernel half; its own check holds the name", dir,
+                 kind == MW_WRITE ? "write" : "read", path, b->wish->who == MW_CAGE_HOST ? "host's" : "script's");
+    return mw_cage_allow_path(b, dir, access, b->wish->who == MW_CAGE_SCRIPT);
 }
 
 /* A folder with something denied below it: where the script may make entries in it, those must be usable, so that it is open as
@@ -70,14 +71,15 @@ int mw_cage_host_whole(struct mw_cage_build *b, enum mw_kind kind, const char *p
 /* ---- Sockets ------------------------------------------------------------------------------------------------------------------------ */
 
 static int socket_rule(struct mw_cage_build *b, const struct mw_rule *r) {
+    int watch = b->wish->who == MW_CAGE_SCRIPT;
     char dir[PATH_MAX];
 
     if (r->effect != MW_ALLOW) return 0;
     if (r->form == MW_FORM_EVERY) return mw_cage_allow_path(b, "/", LL_MAKE_SOCK | LL_REMOVE_FILE, 0);
     if (r->spot.place.text == NULL) return 0;
-    if (r->form == MW_FORM_SOCKETS) return mw_cage_allow_path(b, r->spot.place.text, LL_MAKE_SOCK | LL_REMOVE_FILE, 0);
+    if (r->form == MW_FORM_SOCKETS) return mw_cage_allow_path(b, r->spot.place.text, LL_MAKE_SOCK | LL_REMOVE_FILE, watch);
     if (r->form != MW_FORM_SOCKET || !parent_of(r->spot.place.text, dir)) return 0;
-    return mw_cage_allow_path(b, dir, LL_MAKE_SOCK | LL_REMOVE_FILE, 0);
+    return mw_cage_allow_path(b, dir, LL_MAKE_SOCK | LL_REMOVE_FILE, watch);
 }
 
 static int socket_places(struct mw_cage_build *b) {
@@ -135,10 +137,10 @@ static int own_process(struct mw_cage_build *b) {
     return fstat(b->cage->hold_fd, &st) < 0 ? 0 : mw_cage_allow(b, b->cage->hold_fd, st.st_mode, LL_READ);
 }
 
-/* Where files for a while are made: io.tmpfile reads what it wrote; the private directory of children is removed. */
+/* Where files for a while are made: io.tmpfile reads what it wrote; the host removes the private directory of its children. */
 static int temporary(struct mw_cage_build *b) {
     const char *dir = getenv("TMPDIR");
-    uint64_t access = b->wish->home != NULL ? LL_REMOVE_DIR : 0;
+    uint64_t access = b->wish->who == MW_CAGE_HOST && b->wish->home != NULL ? LL_REMOVE_DIR : 0;
 
     if (dir == NULL || dir[0] != '/') dir = "/tmp";
     if (may(b, MW_WRITE, dir)) access |= LL_READ_FILE;
@@ -158,24 +160,36 @@ static int control_group(struct mw_cage_build *b) {
     return rc < 0 ? rc : mw_cage_allow_path(b, above, LL_REMOVE_DIR, 0);
 }
 
-int mw_cage_shared(struct mw_cage_build *b) {
+static int shared(struct mw_cage_build *b) {
     if (!mw_decide_any(b->policy, MW_SHARE, any_rule, NULL)) return 0;
     return mw_cage_allow_path(b, "/dev/shm", LL_READ | LL_WRITE, 0);
 }
 
+static int terminals(struct mw_cage_build *b) {
+    static const char *const names[] = {"/dev/ptmx", "/dev/pts", "/dev/tty"};
+    size_t count = b->wish->who == MW_CAGE_HOST ? 3 : mw_decide_any(b->policy, MW_RUN, any_rule, NULL) ? 2 : 0; /* of children */
+    int rc = 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++) rc = mw_cage_allow_path(b, names[i], LL_READ | LL_WRITE_FILE | LL_IOCTL_DEV, 0);
+    return rc;
+}
+
+int mw_cage_script(struct mw_cage_build *b) {
+    int rc = shared(b);
+
+    if (rc == 0) rc = socket_places(b);
+    if (rc == 0) rc = temporary(b);
+    return rc < 0 ? rc : terminals(b);
+}
+
 int mw_cage_host(struct mw_cage_build *b) {
     static const char *const facts[] = {"/proc/stat", "/proc/loadavg", "/proc/uptime", "/proc/version", "/sys/fs/cgroup"};
-    static const char *const terminals[] = {"/dev/tty", "/dev/ptmx", "/dev/pts"};
     int rc = own_process(b);
 
     for (size_t i = 0; i < sizeof facts / sizeof *facts && rc == 0; i++) rc = mw_cage_allow_path(b, facts[i], LL_READ, 0);
-    for (size_t i = 0; i < sizeof terminals / sizeof *terminals && rc == 0; i++)
-        rc = mw_cage_allow_path(b, terminals[i], LL_READ | LL_WRITE_FILE | LL_IOCTL_DEV, 0);
     if (rc == 0) rc = mw_cage_trees(b, MW_FFI, LL_READ);
-    if (rc == 0) rc = socket_places(b);
     if (rc == 0) rc = programs_anywhere(b);
     if (rc == 0) rc = mw_cage_allow_path(b, "/proc/self/exe", LL_READ_FILE | LL_EXECUTE, 0);
-    if (rc == 0) rc = temporary(b);
     if (rc == 0) rc = control_group(b);
     return rc;
 }

@@ -115,13 +115,14 @@ void mw_cage_loading_end(struct mw_cage_build *b);
 int mw_cage_loading(struct mw_cage_build *b);
 /* 1: somebody's home directory, by its name. */
 int mw_cage_is_home(const char *dir);
-/* What the host itself and its children need beyond the rights; the folder of a single name that is granted; 1: a folder with
- * something denied below must be given whole, or the host could not work there (confine_host.c). */
+/* What the host itself and its children need beyond the rights; 1: a folder with something denied below must be given whole, or
+ * the host could not work there (confine_host.c). */
 int mw_cage_host(struct mw_cage_build *b);
-int mw_cage_host_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, int missing);
 int mw_cage_host_whole(struct mw_cage_build *b, enum mw_kind kind, const char *path, int fd);
-/* Scripts: named memory, if a rule of theirs names any; which name is their own C code's to hold. */
-int mw_cage_shared(struct mw_cage_build *b);
+/* Scripts, the host's own and a child's, whose own C code holds names: the folder of a single file that is granted; where sockets,
+ * named memory, files for a while and terminals of children are made, if a rule of theirs lets them. */
+int mw_cage_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, int missing);
+int mw_cage_script(struct mw_cage_build *b);
 
 /* Ports and sockets (confine_net.c): before the ruleset is made, what is handled and scoped; after it, the ports. */
 void mw_cage_net_handled(struct mw_cage_build *b);

@@ -166,8 +166,8 @@ static int give_root(struct tree *t, const struct mw_point *at) {
     missing = fd < 0 || fstat(fd, &st) < 0 || st.st_dev != at->node.dev || st.st_ino != at->node.ino;
     rc = mw_cage_watch(t->b, name_of(t), missing ? NULL : &st, 0);
     if (rc == 0 && !missing) rc = give(t, fd, &st);
-    if (rc == 0 && t->b->wish->who == MW_CAGE_HOST && !t->ps.loading && (missing || !S_ISDIR(st.st_mode)))
-        rc = mw_cage_host_name(t->b, t->ps.kind, name_of(t), missing);
+    if (rc == 0 && t->b->wish->who != MW_CAGE_PROGRAM && !t->ps.loading && (missing || !S_ISDIR(st.st_mode)))
+        rc = mw_cage_name(t->b, t->ps.kind, name_of(t), missing);
     if (fd >= 0) close(fd);
     return rc;
 }

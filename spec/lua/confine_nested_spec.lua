@@ -68,3 +68,66 @@ describe("a program of a script child", function()
       ([[io.write(assert(mw.process.run { script = "last.lua", "%s", permissions = "inherit" }).stdout)]]):format(path "tree/yes")))
   end)
 end)
+
+describe("a script child that has a right for a single name", function()
+  --- What it prints of the calls of `text`, each a line.
+  local function child(permissions, text)
+    assert(mw.fs.write(path "child.lua", [[
+      local mw = require "moonwire"
+      local D = arg[1]
+      local function try(f, ...)
+        local ok, value, err = pcall(f, ...)
+        print(ok and value ~= nil and "done" or (ok and err or value).code or value)
+      end
+      ]] .. text))
+    local r = assert(mw.process.run { script = path "child.lua", dir.path, permissions = permissions, timeout = 60 })
+    assert.equal("", r.stderr)
+    return r.stdout
+  end
+
+  before_each(function() dir = assert(mw.fs.tempdir()) end)
+  after_each(function() dir:close() end)
+
+  it("makes, replaces, reads and removes that file, and no other", function()
+    assert(mw.fs.write(path "old", "x"))
+    assert(mw.fs.write(path "other", "x"))
+    for _, name in ipairs { "old", "new" } do
+      assert.equal("done\ndone\ndone\ndone\nEDENIED\nEDENIED\n", child({ read = { path(name) }, write = { path(name) } }, ([[
+        try(mw.fs.write, D .. "/%s", "1")
+        try(mw.fs.write, D .. "/%s", "2")
+        try(mw.fs.read, D .. "/%s")
+        try(mw.fs.remove, D .. "/%s")
+        try(mw.fs.write, D .. "/third", "x")
+        try(mw.fs.read, D .. "/other")]]):format(name, name, name, name)))
+    end
+  end)
+
+  it("listens at that socket, and at no other", function()
+    for _, rule in ipairs { "unix:" .. path "s", "unix:" .. dir.path .. "/" } do
+      assert.equal("done\ndone\n" .. (rule:sub(-1) == "/" and "done\n" or "EDENIED\n"), child({ net = { rule } }, [[
+        for _ = 1, 2 do
+          try(function()
+            local server <close> = assert(mw.net.listen("unix:" .. D .. "/s", { unlink = true }))
+            local client <close> = assert(mw.net.connect(server:address()))
+            return true
+          end)
+        end
+        try(mw.net.listen, "unix:" .. D .. "/t")]]))
+    end
+  end)
+
+  it("removes a tree, has files for a while and gives a child a terminal as the program itself would", function()
+    assert(mw.fs.mkdir(path "tree/a/c", { parents = true }))
+    assert(mw.fs.write(path "tree/a/b", "x"))
+    assert.equal("done\n", child({ write = { path "tree" } }, [[try(mw.fs.remove, D .. "/tree/a", { tree = true })]]))
+    local temporary = dir.path:match "^(.*)/[^/]*$"
+    assert.equal("read back\ndone\n", child({ write = { temporary }, env = { "TMPDIR" } }, [[
+      local f = assert(io.tmpfile())
+      f:write "read back"
+      f:seek "set"
+      print(f:read "a")
+      try(os.remove, os.tmpname())]]))
+    assert.equal("terminal\n", child({ run = { "sh" } }, [[
+      io.write((mw.process.run { "sh", "-c", "test -t 1 && echo terminal", pty = true }.stdout:gsub("\r", "")))]]))
+  end)
+end)
