@@ -225,12 +225,16 @@ function take.invalid(p, id, why, _, batch)
   refuse(p, id, p.wire.INVALID, "invalid request: " .. why, batch)
 end
 
+--- What came for a call of ours and is no answer: the call ends, since no other will come.
+function take.broken(p, id, why, back, batch)
+  if p.pending[id] then return take.error(p, id, { message = why }) end
+  refuse(p, back, p.wire.INVALID, "invalid request: " .. why, batch)
+end
+
 local function dispatch(p, message, batch)
   local kind, id, a, b = p.wire.read(message)
   p.received = p.received + 1
-  if kind == "request" then return take.request(p, id, a, b, batch) end
-  if kind == "invalid" then return take.invalid(p, id, a, b, batch) end
-  return take[kind](p, id, a, b)
+  return take[kind](p, id, a, b, batch)
 end
 
 local function dispatch_batch(p, messages)

@@ -47,9 +47,8 @@ local function answer(v, id)
   local result, failure = rawget(v, "result"), rawget(v, "error")
   if failure == null and result ~= nil then failure = nil end -- version 1.0 had both, one of them null
   if result == null and failure ~= nil then result = nil end
-  if id == nil or not is_id(id) or (result ~= nil) == (failure ~= nil) then
-    return "invalid", nil, "it is neither a request nor an answer"
-  end
+  if id == nil or not is_id(id) then return "invalid", nil, "it is neither a request nor an answer" end
+  if result ~= nil and failure ~= nil then return "broken", id, "an answer with a result and an error" end
   if result ~= nil then return "result", id, result end
   if type(failure) ~= "table" then failure = { message = "an error that is no object", data = failure } end
   local message, data = rawget(failure, "message"), rawget(failure, "data")
@@ -58,19 +57,22 @@ local function answer(v, id)
 end
 
 --- What a message is: "request", id, method, params | "notification", nil, method, params | "result", id, value |
---- "error", id, { code, message, data } | "invalid", id, why; the id of an invalid one is null where it cannot be known, and nil when
---- it must not be answered.
+--- "error", id, { code, message, data } | "broken", id, why, back: an answer that is none, or when nobody waits for that id an
+--- invalid message | "invalid", id, why. The id of an invalid one (`back` of a broken one) is null where it cannot be known, and nil
+--- when it must not be answered.
 function wire.read(v)
   if type(v) ~= "table" then return "invalid", null, "a message is an object" end
   local id, method, params = rawget(v, "id"), rawget(v, "method"), rawget(v, "params")
   local known = is_id(id) and id or null
   if rawget(v, "jsonrpc") ~= "2.0" then
-    if method == nil and next(v) ~= nil and (rawget(v, "result") ~= nil or rawget(v, "error") ~= nil) then known = nil end
-    return "invalid", known, 'jsonrpc is not "2.0"'
+    local answers = method == nil and next(v) ~= nil and (rawget(v, "result") ~= nil or rawget(v, "error") ~= nil)
+    if answers and id ~= nil then return "broken", id, 'an answer whose jsonrpc is not "2.0"' end
+    return "invalid", not answers and known or nil, 'jsonrpc is not "2.0"'
   end
   if method == nil then
     if rawget(v, "result") ~= nil or rawget(v, "error") ~= nil then return answer(v, id) end
-    return "invalid", known, "it has no method"
+    if id == nil then return "invalid", known, "it has no method" end
+    return "broken", id, "it has no method, no result and no error", known
   end
   if type(method) ~= "string" then return "invalid", known, "the method is no string" end
   if id ~= nil and not is_id(id) then return "invalid", null, "the id is neither a string nor a number" end

@@ -67,6 +67,7 @@ function wire.read(v)
     end
     return "notification", nil, id, method
   end
+  if kind == 1 and rawlen(v) ~= 4 and math_type(id) == "integer" then return "broken", id, "an answer is [1, id, error, result]" end
   if (kind ~= 0 and kind ~= 1) or rawlen(v) ~= 4 then return "invalid", nil, "its type is none of 0, 1, 2" end
   if math_type(id) ~= "integer" or id < 0 or id > wire.longest then return "invalid", nil, "its id is no integer of 32 bits" end
   if kind == 1 then

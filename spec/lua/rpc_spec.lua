@@ -329,6 +329,18 @@ describe("JSON-RPC", function()
     assert.equal(7, call:join())
   end)
 
+  it("ends a call at once by an answer that is none, and answers what nobody waits for", function()
+    local rpc, raw, _ <close> = json_raw()
+    for _, text in ipairs { '{"jsonrpc":"2.0","id":%d}', '{"id":%d,"result":5}', '{"jsonrpc":"1.0","id":%d,"error":"x"}',
+      '{"jsonrpc":"2.0","id":%d,"result":5,"error":{"code":1,"message":"m"}}', '{"jsonrpc":"2.0","id":%d,"result":5,"error":false}' } do
+      local call = task.spawn(function() return rpc:call("x", nil, { timeout = 60 }) end)
+      assert(raw:send(text:format(mw.json.decode(assert(raw:recv())).id)))
+      local v, err = call:join()
+      assert.same({ nil, "ERPC", "string" }, { v, err.code, type(err.data.message) }, text)
+    end
+    assert.same({ -32600, 77 }, (function(r) return { r.error.code, r.id } end)(exchange(raw, '{"jsonrpc":"2.0","id":77}')))
+  end)
+
   it("shows nothing of a peer's error that moves a cursor, and keeps it as it came", function()
     local a, b, _ <close> = json_pair()
     b:handle("escape", function() mw.rpc.fail(1, "red \27[31m\n" .. ("x"):rep(5000)) end)
@@ -460,6 +472,10 @@ describe("MessagePack-RPC", function()
     assert(raw:write(mw.msgpack.encode { 1, 2, { 0, "Vim:E1" }, null }))
     err = select(2, call:join())
     assert.same({ 0, "Vim:E1" }, { err.data.code, err.data.message })
+    call = task.spawn(function() return rpc:call("m", nil, { timeout = 60 }) end)
+    raw:read_exact(6)
+    assert(raw:write(mw.msgpack.encode { 1, 3, null }))
+    assert.equal("ERPC", select(2, call:join()).code)
   end)
 
   it("finds messages whatever the pieces they come in", function()
