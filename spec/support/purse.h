@@ -10,7 +10,7 @@ struct purse {
     size_t used, peak;                  /* bytes */
     size_t limit;                       /* bytes; 0: none */
     unsigned long requests;             /* for more memory, so far */
-    unsigned long refused;              /* the request that fails, from 1; 0: none */
+    unsigned long refused;              /* from this request on, from 1, all fail: Lua asks twice; 0: none */
 };
 
 /* A lua_Alloc. */
@@ -25,7 +25,7 @@ __attribute__((unused)) static void *purse_alloc(void *ud, void *ptr, size_t osi
         return NULL;
     }
     if (nsize > was) {
-        if (++p->requests == p->refused) return NULL;
+        if (++p->requests >= p->refused && p->refused != 0) return NULL;
         if (p->limit != 0 && p->used - was + nsize > p->limit) return NULL;
     }
     at = realloc(ptr, nsize);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "support/tree.h"
+
 static void begin(void) {
     tree_begin();
     REQUIRE(mkdir(in("data"), 0755) == 0 && mkdir(in("other"), 0755) == 0);

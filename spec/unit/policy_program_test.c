@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "support/tree.h"
+
 static void begin(void) {
     char path[PATH_MAX];
     tree_begin();

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "support/tree.h"
+
 static void begin(int denial) {
     tree_begin();
     REQUIRE(mkdir(in("data"), 0755) == 0 && mkdir(in("data/sub"), 0755) == 0 && mkdir(in("data/sub/deep"), 0755) == 0 &&

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "support/tree.h"
+
 static void begin(void) {
     tree_begin();
     REQUIRE(mkdir(in("in"), 0755) == 0 && mkdir(in("out"), 0755) == 0);
