@@ -11,10 +11,11 @@ local FIRST = 64        -- of one walk, one after another: where the host is mad
 
 -- A run without memory to the end cannot remove what it made: all of it lies in here.
 local room = assert(mw.fs.tempdir())
+local more = {}         -- of the environment
 local function run(name, which)
-  return assert(mw.process.run {
-    program, "run", "-A", scenario, name, timeout = 60, env = { MOONWIRE_FAIL_ALLOC = which, TMPDIR = room.path },
-  })
+  local env = { MOONWIRE_FAIL_ALLOC = which, TMPDIR = room.path }
+  for key, value in pairs(more) do env[key] = value end
+  return assert(mw.process.run { program, "run", "-A", scenario, name, timeout = 60, env = env })
 end
 
 --- How many allocations the scenario makes; nil in a build without the hook.
@@ -60,7 +61,9 @@ end
 --- Tests for each of `names`, steps of the scenario.
 ---@param busted { it: function, teardown: function, pending: function, assert: table }
 ---@param names string[]
-return function(busted, names)
+---@param env? table<string, string>  more of the runs'
+return function(busted, names, env)
+  more = env or more
   it, teardown, pending, check = busted.it, busted.teardown, busted.pending, busted.assert
   teardown(function() room:close() end)
   for _, name in ipairs(names) do
