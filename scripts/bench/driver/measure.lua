@@ -100,7 +100,7 @@ function way.pair(o, workload, entry, n, socket)
   local command = program(workload, entry)
   if workload.certificate then certify(o.work) end
   local server <close>, port = serve(joined(before, command, workload.serve(socket, n, entry.how)), o.limit)
-  local said = asked(server, joined(before, command, workload.ask(socket, n, port)), o.limit)
+  local said = asked(server, joined(before, command, workload.ask(socket, n, port, entry.how)), o.limit)
   return workload.result == "serve" and ended(server, o.limit) or said
 end
 

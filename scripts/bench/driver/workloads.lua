@@ -107,6 +107,21 @@ local function requests(name, depth)
   }
 end
 
+--- Remote calls. Peers have JSON-RPC by hand, luv and C none.
+local function calls(name, depth)
+  return {
+    name = name, title = ("remote calls over a Unix socket, %d unanswered"):format(depth),
+    way = "pair", program = "rpc", result = "ask", first = 500,
+    entries = {
+      c = {}, luv = {}, ["*"] = { {} },
+      moonwire = { { label = "json", how = "json" }, { label = "msgpack", how = "msgpack" } },
+    },
+    serve = function(socket, _, how) return { "serve", socket, how } end,
+    ask = function(socket, n, _, how) return { "ask", socket, n, depth, how } end,
+    figures = { rate "calls/s", p50, p99 },
+  }
+end
+
 --- Over TLS, to a server that the client verifies.
 local function tls(name, title, what, result, first, figure)
   local function dir(socket) return socket:match "^(.*)/" end
@@ -150,6 +165,8 @@ return {
   lines("lines-read", "lines of 32 bytes, read and counted", "count"),
   requests("tcp", 1),
   requests("tcp-16", 16),
+  calls("rpc", 1),
+  calls("rpc-16", 16),
   worker("worker", "messages to a worker (a thread) and back", "ask", 500, rate "round trips/s", p50, p99),
   worker("worker-send", "messages to a worker, one way", "send", 10000, rate "messages/s"),
   pool("pool", 1),
