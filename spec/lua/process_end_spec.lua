@@ -207,6 +207,7 @@ end)
 
 describe("after many processes", function()
   it("no descriptor is left and no zombie", function()
+    collectgarbage()
     local before = descriptors()
     for i = 1, 100 do
       assert(process.run { "echo", i })
@@ -217,7 +218,8 @@ describe("after many processes", function()
     end
     collectgarbage()
     task.pass()
-    assert.same(before, descriptors())
+    local after = descriptors()
+    assert.is_true(after <= before, ("%d descriptors, %d before"):format(after, before))
     local zombies = assert(process.run { "sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null | grep -c \") Z $PPID \"" })
     assert.equal("0\n", zombies.stdout)
   end)

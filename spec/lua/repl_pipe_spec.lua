@@ -48,7 +48,7 @@ describe("the prompt without a terminal", function()
 
   it("takes a line of some MiB", function()
     local long = ("x"):rep(3 << 20)
-    local r = repl("#'" .. long .. "'\n'after'")
+    local r = repl("#'" .. long .. "'\n'after'", "--limit=step=60s")
     assert.equal((3 << 20) .. '\n"after"\n', r.stdout)
   end)
 
