@@ -1,6 +1,7 @@
 --- Loads ordinary Lua modules with their native parts in an environment of their own, for tools that must work beside a script
---- whose rights are narrow (`moonwire test`: Busted). The modules see the whole of `debug`, read their files and load native
---- code; the script's globals stay what they are. Knows: what mw_host_preload hands in. Never: runs unless the program asked.
+--- whose rights are narrow (`moonwire test`: Busted). The modules see the whole of `debug`, read files and load native code; what
+--- they write takes the script's rights, and the script's globals stay what they are. Knows: what mw_host_preload hands in.
+--- Never: runs unless the program asked.
 local _, core = ...
 local assert, error, ipairs, pcall, require, setmetatable, table, tostring =
   assert, error, ipairs, pcall, require, setmetatable, table, tostring
@@ -75,7 +76,11 @@ function Preload.load(raw, names)
   env.dofile = function(path) return assert(raw.loadfile(path, "t", _G))() end
   env.package = setmetatable({ loadlib = raw.loadlib, searchpath = raw.searchpath, config = raw.config, searchers = {} },
     { __index = package, __newindex = package })   -- the paths are the script's: Busted's --lpath and --cpath set them
-  env.io = setmetatable({ open = raw.open }, { __index = io })
+  env.io = setmetatable({}, { __index = io })
+  function env.io.open(path, mode) -- what is written, a report, may be named by .busted: that takes the script's right
+    if mode == nil or mode:find "^rb?$" then return raw.open(path, mode) end
+    return io.open(path, mode)
+  end
   env.loaded = { _G = _G, debug = env.debug, package = env.package }
   for _, name in ipairs { "string", "table", "math", "coroutine", "utf8", "os", "io" } do env.loaded[name] = env[name] end
   env.terminal = raw.terminal

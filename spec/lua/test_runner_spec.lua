@@ -153,6 +153,20 @@ describe("moonwire test", function()
     end
   end)
 
+  it("writes a report where the specs may write", function()
+    local mine <close> = assert(mw.fs.tempdir())
+    local report = mine.path .. "/report.xml"
+    assert(mw.fs.write(mine.path .. "/x_spec.lua", "it('x', function() end)"))
+    assert(mw.fs.write(mine.path .. "/.busted", ("return { default = { output = 'junit', Xoutput = { %q } } }"):format(report)))
+    local r = run { "--confine=off", "x_spec.lua", cwd = mine.path }
+    assert.not_equal(0, r.code)
+    assert.truthy(r.stderr:find("io open " .. report .. ": denied", 1, true), r.stderr)
+    assert.is_nil(mw.fs.stat(report))
+    r = run { "--allow-read=" .. mine.path, "--allow-write=" .. mine.path, "x_spec.lua", cwd = mine.path }
+    assert.equal(0, r.code, r.stderr)
+    assert.truthy(mw.fs.read(report):find("<testsuite", 1, true))
+  end)
+
   it("looks for modules where --lpath and .busted say", function()
     local mine <close> = assert(mw.fs.tempdir())
     assert(mw.fs.mkdir(mine.path .. "/deep/src", { parents = true }))
