@@ -3,8 +3,8 @@
 --- they write takes the script's rights, and the script's globals stay what they are. Knows: what mw_host_preload hands in.
 --- Never: runs unless the program asked.
 local _, core = ...
-local assert, error, ipairs, pcall, require, setmetatable, table, tostring =
-  assert, error, ipairs, pcall, require, setmetatable, table, tostring
+local assert, error, ipairs, next, pcall, rawequal, rawset, require, setmetatable, table, tostring =
+  assert, error, ipairs, next, pcall, rawequal, rawset, require, setmetatable, table, tostring
 
 local Preload = {}
 
@@ -22,6 +22,17 @@ local function by_script(name)
   local ok, value, extra = pcall(require, name)
   if not ok then error(tostring(value), 0) end
   return value, extra
+end
+
+--- Opens a native module: what it makes global (LuaFileSystem does) is not the script's to have.
+local function open_quietly(open, name, path)
+  local before = {}
+  for key, value in next, _G do before[key] = value end
+  local module = open(name, path)
+  for key, value in next, _G do
+    if not rawequal(value, before[key]) then rawset(_G, key, before[key]) end
+  end
+  return module
 end
 
 --- A `require` of its own: finds what is installed, keeps it apart, and runs it in `env`. `_G` is the script's for the
@@ -45,7 +56,8 @@ local function new_require(raw, env, names)
     local root = name:match("^[^.]+")
     if not path and root ~= name then path = raw.searchpath(root, path_native) end
     if not path then return nil, why end
-    return assert(raw.loadlib(path, "luaopen_" .. name:gsub("%.", "_"))), path
+    local open = assert(raw.loadlib(path, "luaopen_" .. name:gsub("%.", "_")))
+    return function(...) return open_quietly(open, ...) end, path
   end
 
   return function(name)

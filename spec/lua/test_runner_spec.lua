@@ -188,6 +188,18 @@ describe("moonwire test", function()
     assert.same({ 0, "1 passed, 0 failed" }, { r.code, last_line(r.stdout) }, r.stdout .. r.stderr)
   end)
 
+  it("lets nothing of Busted's native modules reach the specs' globals", function()
+    local name = spec [[
+      local known = {}
+      for key in pairs(_G) do if type(key) == "string" then known[#known + 1] = key end end
+      table.sort(known)
+      it("x", function() io.stderr:write(table.concat(known, " "), "\n") end)]]
+    local of_specs = run({ name }).stderr
+    local of_scripts = assert(mw.process.run { program, "eval",
+      "local t = {} for k in pairs(_G) do t[#t + 1] = k end table.sort(t) print(table.concat(t, ' '))" }).stdout
+    assert.equal(of_scripts, of_specs)
+  end)
+
   it("gives Busted its options", function()
     local name = spec "describe('x', function() it('alpha', function() end) it('beta', function() error 'no' end) end)"
     assert.equal("1 passed, 0 failed", last_line(run { "--filter", "alpha", name }.stdout))
