@@ -129,9 +129,16 @@ static size_t escape_some(char *out, size_t size, const char *text, size_t len, 
 
     while (i < len) {
         unsigned cp = 0;
-        size_t n = utf8((const unsigned char *)text + i, len - i, &cp);
-        size_t m = n == 0 ? 1 : n;
-        int raw = n != 0 && !hidden(cp);
+        size_t n, m;
+        int raw;
+        if (text[i] >= 0x20 && text[i] < 0x7f) { /* most */
+            if (o + 2 > size) break;
+            out[o++] = text[i++];
+            continue;
+        }
+        n = utf8((const unsigned char *)text + i, len - i, &cp);
+        m = n == 0 ? 1 : n;
+        raw = n != 0 && !hidden(cp);
         if (o + (raw ? m : 4 * m) + 1 > size) break;
         for (size_t k = 0; k < m; k++) {
             unsigned char c = (unsigned char)text[i + k];
@@ -175,16 +182,28 @@ size_t mw_err_escape(char *out, size_t size, const char *text, size_t len) {
     return o + escape_some(out + o, size - o, text + len - tail, tail, &used);
 }
 
+size_t mw_err_add(char *out, size_t size, size_t used, const char *text) {
+    size_t n = strlen(text);
+
+    if (n > size - 1 - used) n = size - 1 - used;
+    memmove(out + used, text, n);
+    out[used + n] = 0;
+    return used + n;
+}
+
 static void compose(struct mw_err *err) {
-    snprintf(err->message, sizeof err->message, "%s%s%s%s%s%s%s%s", err->op, err->op[0] && err->subject[0] ? " " : "", err->subject,
-             err->op[0] || err->subject[0] ? ": " : "", err->what, err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
+    const char *const parts[] = { err->op, err->op[0] && err->subject[0] ? " " : "", err->subject, err->op[0] || err->subject[0] ? ": " : "",
+                                  err->what, err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "" };
+    size_t used = 0;
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) used = mw_err_add(err->message, sizeof err->message, used, parts[i]);
 }
 
 int mw_err_set(struct mw_err *err, int code, const char *op, const char *subject, const char *what) {
     if (err == NULL) return code;
     err->code = code;
     err->hint[0] = 0;
-    snprintf(err->op, sizeof err->op, "%s", op != NULL ? op : "");
+    mw_err_add(err->op, sizeof err->op, 0, op != NULL ? op : "");
     err->subject[0] = 0;
     if (subject != NULL) mw_err_escape(err->subject, sizeof err->subject, subject, strlen(subject));
     if (what == NULL) what = mw_err_words(code);

@@ -72,6 +72,9 @@ const char *mw_err_words(int code);
  * invalid UTF-8 escaped as \xNN; too long is cut in the middle with "...". Returns the length written. */
 size_t mw_err_escape(char *out, size_t size, const char *text, size_t len);
 
+/* Adds `text` behind out[0..used), as much as fits (size bytes, always terminated); used < size. Returns what is used then. */
+size_t mw_err_add(char *out, size_t size, size_t used, const char *text);
+
 #ifdef __cplusplus
 }
 #endif

@@ -166,9 +166,29 @@ static const char *whole_number(const char *at, const char *end, struct mw_scan_
     return end;
 }
 
+/* "2.5" and its like: of at most 15 digits and without exponent, so that the digits and the power of ten are doubles, and their
+ * quotient is the nearest one. NULL: it is another, or none. */
+static const char *short_decimal(const char *at, const char *end, struct mw_scan_number *out) {
+    static const double tens[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14 };
+    const char *from = at + (*at == '-'), *point, *p = from;
+    uint64_t v = 0;
+
+    for (; p < end && p - from < 15 && (unsigned)(*p - '0') < 10; p++) v = v * 10 + (unsigned)(*p - '0');
+    if (p == from || p == end || *p != '.' || (*from == '0' && p - from > 1)) return NULL;
+    for (point = p++; p < end && p - from < 16 && (unsigned)(*p - '0') < 10; p++) v = v * 10 + (unsigned)(*p - '0');
+    if (p == point + 1 || (p < end && ((unsigned)(*p - '0') < 10 || *p == 'e' || *p == 'E'))) return NULL;
+    out->whole = 0;
+    out->real = (double)v / tens[p - point - 1];
+    if (*at == '-') out->real = -out->real;
+    return p;
+}
+
 const char *mw_scan_number_rest(const char *at, const char *end, struct mw_scan_number *out, struct mw_scan_fault *f) {
     int whole;
-    const char *p = mw_scan_numeral(at, end, &whole, f);
+    const char *p = short_decimal(at, end, out);
+
+    if (p != NULL) return p;
+    p = mw_scan_numeral(at, end, &whole, f);
 
     if (p == NULL) return NULL;
     if (whole) return whole_number(at, p, out, f);

@@ -42,7 +42,7 @@ static void restart_story(struct mw_shape_run *r) {
 int mw_shape_wrong(struct mw_shape_run *r, const char *expected, const char *got) {
     restart_story(r);
     r->expected = expected;
-    if (got != r->got) snprintf(r->got, sizeof r->got, "%s", got);
+    if (got != r->got) mw_err_add(r->got, sizeof r->got, 0, got);
     return MW_ESCHEMA;
 }
 
@@ -101,24 +101,29 @@ int mw_shape_failed(struct mw_shape_run *r, int code, const char *what) {
 
 int mw_shape_run_end(struct mw_shape_run *r, int rc) {
     struct mw_codec_fault *f = r->fault;
-    char path[MW_CODEC_PATH_MAX];
-    size_t len;
+    char path[MW_CODEC_PATH_MAX], what[512];
+    size_t len, used;
 
     if (rc >= 0) {
-        lua_remove(r->L, r->keys);
+        if (lua_gettop(r->L) == r->keys + 1) lua_replace(r->L, r->keys);
+        else lua_remove(r->L, r->keys);
         return 0;
     }
     lua_settop(r->L, r->keys - 1);
     if (rc != MW_ESCHEMA) return rc;
-    if (r->expected != f->expected) snprintf(f->expected, sizeof f->expected, "%s", r->expected);
+    if (r->expected != f->expected) mw_err_add(f->expected, sizeof f->expected, 0, r->expected);
     memcpy(path, f->path, sizeof path);
     len = strlen(path);
     if (len > 100) { /* so that the rest has room */
         memcpy(path + 40, "...", 3);
         memmove(path + 43, path + len - 57, 58);
     }
-    return mw_err_setf(r->err, rc, "schema", NULL, "%s%s%.120s expected, got %s", path, len != 0 ? ": " : "", f->expected,
-                       r->got);
+    used = mw_err_add(what, sizeof what, 0, path);
+    used = mw_err_add(what, sizeof what, used, len != 0 ? ": " : "");
+    used = mw_err_add(what, used + 121 < sizeof what ? used + 121 : sizeof what, used, f->expected);
+    used = mw_err_add(what, sizeof what, used, " expected, got ");
+    mw_err_add(what, sizeof what, used, r->got);
+    return mw_err_set(r->err, rc, "schema", NULL, what);
 }
 
 /* ---- Scalars ----------------------------------------------------------------------------------------------------- */
@@ -319,12 +324,12 @@ int mw_shape_missing(struct mw_shape_run *r, const struct mw_shape_field *f, int
 int mw_shape_unknown(struct mw_shape_run *r, const struct mw_shape_object *o, const char *name, size_t len) {
     size_t used = 0;
 
-    r->got[0] = 0;
-    for (unsigned i = 0; i < o->n && used < 48; i++)
-        used += (size_t)snprintf(r->got + used, sizeof r->got - used, "%s%.20s", i == 0 ? "one that is not among " : ", ",
-                                 o->field[i].name);
-    if (used >= 48) snprintf(r->got + 48, sizeof r->got - 48, "...");
-    if (o->n == 0) snprintf(r->got, sizeof r->got, "a field");
+    for (unsigned i = 0; i < o->n && used < 48; i++) {
+        used = mw_err_add(r->got, sizeof r->got, used, i == 0 ? "one that is not among " : ", ");
+        used = mw_err_add(r->got, used + 21, used, o->field[i].name); /* 20 bytes of it; 48 + 22 + 20 fit */
+    }
+    if (used >= 48) mw_err_add(r->got, sizeof r->got, 48, "...");
+    if (o->n == 0) mw_err_add(r->got, sizeof r->got, 0, "a field");
     return in_field(r, mw_shape_wrong(r, "a known field", r->got), name, len);
 }
 

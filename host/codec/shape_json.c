@@ -205,9 +205,12 @@ static int enter(struct mw_shape_run *r, const char *at) {
 }
 
 /* n elements at the top become the table at t; what lies between goes. */
-static void make_array(lua_State *L, int t, int n) {
+static void make_array(struct mw_shape_run *r, const mw_shape *s, int t, int n) {
+    lua_State *L = r->L;
+
     lua_createtable(L, n, 0);
-    mw_codec_mark(L, MW_CODEC_ARRAY);
+    lua_rawgeti(L, r->keys, s->as.array.mark);
+    lua_setmetatable(L, -2);
     lua_replace(L, t);
     for (; n > 0; n--) lua_rawseti(L, t, n);
 }
@@ -256,12 +259,12 @@ static const char *read_array(struct mw_shape_run *r, const mw_shape *s, const c
             return NULL;
         }
         if (n > CHUNK) lua_rawseti(L, t, (lua_Integer)n);
-        else if (n == CHUNK) make_array(L, t, CHUNK);
+        else if (n == CHUNK) make_array(r, s, t, CHUNK);
         at = go_on(r, at, ']', &closed);
         if (at == NULL) return NULL;
     }
     if (n < s->as.array.min) return wrong_count(r, s, from, n);
-    if (n < CHUNK) make_array(L, t, (int)n);
+    if (n < CHUNK) make_array(r, s, t, (int)n);
     lua_settop(L, t);
     r->depth--;
     return at;

@@ -358,6 +358,8 @@ void mw_shape_fill(lua_State *L, int idx, int box, mw_shape_match match) {
         s->as.array.min = (size_t)integer(L, idx, "min");
         s->as.array.max = (size_t)integer(L, idx, "max");
         s->as.array.unique = flag(L, idx, "unique");
+        mw_codec_push_mark(L, MW_CODEC_ARRAY);
+        s->as.array.mark = anchor(L);
         break;
     case MW_SHAPE_MAP:
         s->as.map.key = child(L, idx, "key");
@@ -408,6 +410,9 @@ void mw_shape_end(lua_State *L, mw_shape *s) {
             if (s->as.object.field[i].key != 0) luaL_unref(L, -1, s->as.object.field[i].key);
             if (s->as.object.field[i].fallback != 0) luaL_unref(L, -1, s->as.object.field[i].fallback);
         }
+        break;
+    case MW_SHAPE_ARRAY:
+        if (s->as.array.mark != 0) luaL_unref(L, -1, s->as.array.mark);
         break;
     case MW_SHAPE_ONE_OF:
         if (s->as.one_of.tag_key != 0) luaL_unref(L, -1, s->as.one_of.tag_key);

@@ -77,7 +77,7 @@ struct mw_shape {
         struct { lua_Integer min, max; } integer;
         struct { struct mw_shape_bound min, max; int finite; } number;
         struct { struct mw_shape_literal *item; unsigned n; } literal;
-        struct { size_t min, max; int unique; } array;
+        struct { size_t min, max; int unique, mark; } array;      /* mark: of arrays, in the table of anchors */
         struct { size_t min, max; const struct mw_shape *key; } map;
         struct mw_shape_object object;
         struct {

@@ -217,7 +217,8 @@ static int read_array(struct mw_shape_run *r, const mw_shape *s, const struct he
     rc = enter(r, h);
     if (rc < 0) return rc;
     lua_createtable(L, h->len < AHEAD ? (int)h->len : AHEAD, 0);
-    mw_codec_mark(L, MW_CODEC_ARRAY);
+    lua_rawgeti(L, r->keys, s->as.array.mark);
+    lua_setmetatable(L, -2);
     t = lua_gettop(L);
     seen = s->as.array.unique ? t + 1 : 0;
     if (seen != 0) lua_newtable(L);

@@ -1,11 +1,12 @@
 /* Floats and decimal text: against the C library in the C locale, and against themselves.
- * Knows: codec/json_number. Never: Lua. */
+ * Knows: codec/json_number, codec/json_scan. Never: Lua. */
 #include "support/check.h"
 
 #include <inttypes.h>
 #include <math.h>
 
 #include "codec/json_number.h"
+#include "codec/json_scan.h"
 
 static uint64_t bits_of(double v) {
     uint64_t bits;
@@ -134,6 +135,43 @@ TEST(any_numeral_reads_as_the_c_library_has_it) {
         }
         snprintf(text + n, 20, "e%d", (int)(rnd() % 700) - 350);
         reads(text);
+    }
+}
+
+/* In the middle of a longer text, and at its end. */
+static void scans(const char *text, size_t len) {
+    struct mw_scan_number n;
+    struct mw_scan_fault f;
+    double want = strtod(text, NULL);
+
+    for (size_t behind = 0; behind < 2; behind++) {
+        const char *to = mw_scan_number(text, text + len + behind, &n, &f);
+        if (to != text + len || n.whole) check_fail(__FILE__, __LINE__, "%s: ends elsewhere, or is whole", text);
+        else if (bits_of(n.real) != bits_of(want)) check_fail(__FILE__, __LINE__, "%s: %.17g and not %.17g", text, n.real, want);
+    }
+}
+
+TEST(a_decimal_of_any_length_is_scanned_as_the_c_library_has_it) {
+    static const char *const wrong[] = { "-", "-.5", "1.", "1.x", "01.5", "-00.5", "1.5e", "2.e5" };
+    struct mw_scan_number n;
+    struct mw_scan_fault f;
+    char text[64];
+
+    for (int i = 0; i < 200000; i++) {
+        int digits = 1 + (int)(rnd() % 18), point = (int)(rnd() % (unsigned)digits), len = 0;
+        if (rnd() % 2) text[len++] = '-';
+        if (point == 0) text[len++] = '0';
+        for (int k = 0; k < digits; k++) {
+            if (k == point) text[len++] = '.';
+            text[len++] = (char)('0' + (k == 0 && point > 1 ? 1 + rnd() % 9 : rnd() % 10));
+        }
+        if (rnd() % 8 == 0) len += snprintf(text + len, 8, "e%d", (int)(rnd() % 40) - 20);
+        text[len] = ',';
+        text[len + 1] = '\0';
+        scans(text, (size_t)len);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        CHECK(mw_scan_number(wrong[i], wrong[i] + strlen(wrong[i]), &n, &f) == NULL);
     }
 }
 
