@@ -1,4 +1,5 @@
--- floor MODULES COUNT SIZE frames|lines|send: the loops of frames.lua and lines.lua over strings that come from nowhere, or go there.
+-- floor MODULES COUNT SIZE frames|lines|send|json: the loops of frames.lua, lines.lua and json.lua over what comes from nowhere, or goes
+-- there.
 -- rights: -A
 package.cpath = arg[1] .. "/?.so"
 local floor = require "bench_floor"
@@ -10,6 +11,19 @@ if arg[4] == "send" then
   for i = 0, 255 do texts[i] = string.char(i) .. ("x"):rep(size - 1) end
   for i = 0, count - 1 do ch:send(texts[i & 255], 1 + i % 100) end
   n, bytes = count, count * size
+elseif arg[4] == "json" then
+  local Message, texts, bad = floor.sink(), {}, 0
+  for i = 0, 63 do texts[i] = ("x"):rep(200) end
+  for i = 0, count - 1 do
+    local m = Message:parse(texts[i & 63])
+    if m then
+      n, sum = n + 1, sum + m.payload.id
+    else
+      bad = bad + 1
+    end
+  end
+  assert(bad == count // 16)
+  n, bytes = n + bad, count * size
 elseif arg[4] == "lines" then
   for line in floor.start(count, size, true) do
     n = n + 1
