@@ -5,6 +5,7 @@ local error, ipairs, pairs, pcall, rawget, setmetatable, type = error, ipairs, p
 
 local Test = {}
 
+local FOR_PROGRAMS = { json = true, junit = true } -- output that a line more would break
 local DONE = {}   -- raised where Busted would leave the process
 
 --- Runs each `it` in a scope of its own: what it started and left behind ends with it, and what fails there fails it alone.
@@ -55,6 +56,14 @@ local function fit(env, tally)
     tally.ran = true
     return execute(busted)
   end
+  local handlers = env.require "busted.modules.output_handler_loader"
+  env.loaded["busted.modules.output_handler_loader"] = function()
+    local load_handler = handlers()
+    return function(busted, output, options)
+      tally.output = output
+      return load_handler(busted, output, options)
+    end
+  end
   env.loaded.term = setmetatable({ isatty = function() return env.terminal end }, { __index = env.require "term" })
 end
 
@@ -84,7 +93,8 @@ function Test.main(...)
   if status ~= 0 and tally.failed == 0 then tally.failed = 1 end
   if tally.ran and not lists(args) then
     local pending = tally.pending > 0 and (", %d pending"):format(tally.pending) or ""
-    print(("%d passed, %d failed%s"):format(tally.passed, tally.failed, pending))
+    local out = FOR_PROGRAMS[tally.output] and io.stderr or io.stdout
+    out:write(("%d passed, %d failed%s\n"):format(tally.passed, tally.failed, pending))
   end
   if tally.failed > 0 then core.host.exit(1) end
 end

@@ -41,6 +41,16 @@ describe("moonwire test", function()
     assert.truthy(r.stdout:find("a_spec.lua:4: boom", 1, true))
   end)
 
+  it("leaves output for programs whole, and tells its numbers on standard error", function()
+    local name = spec "describe('x', function() it('one', function() end) end)"
+    local r = run { "-o", "json", name }
+    assert.equal(1, #mw.json.decode(r.stdout).successes)
+    assert.equal("1 passed, 0 failed", last_line(r.stderr))
+    r = run { "--output=junit", name }
+    assert.equal("</testsuites>\n", r.stdout:match "</testsuites>.*")
+    assert.equal("1 passed, 0 failed", last_line(r.stderr))
+  end)
+
   it("counts what fails outside of tests", function()
     for _, text in ipairs { "error 'at load'", "x = = 1", "describe('x', function() error 'in describe' end)",
       "describe('x', function() setup(function() error 'in setup' end) it('y', function() end) end)" } do
