@@ -6,13 +6,11 @@
  * are replaced in the same way, and __metatable hides them. */
 #include "bind/uv.h"
 
-#include <luv/lhandle.h>
 #include <luv/luv.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/task.h"
-#include "io/socket.h"
 
 #define OP "uv"
 
@@ -39,16 +37,7 @@ static void shut(struct uv_door *d, lua_State *L) {
     mw_host_disown(&d->link);
     mw_uv_runs_shut(d);
     if (L != NULL && lua_checkstack(L, 12)) {
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);                 /* [kinds] */
-        lua_rawgeti(L, -1, 1);                                         /* [kinds handles]: weak keys; luv anchors open ones */
-        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-            uv_handle_t **box = mw_uv_is_process(L, -2) ? NULL : lua_touserdata(L, -2);
-
-            if (box == NULL || *box == NULL || uv_is_closing(*box)) continue;
-            if ((*box)->type == UV_TTY) uv_tty_reset_mode();
-            uv_close(*box, NULL);
-        }
-        lua_pop(L, 2);
+        mw_uv_handles_shut(L);
         mw_uv_threads_shut(L, d);
     }
     mw_fds_close_all(&d->fds);
@@ -235,8 +224,7 @@ int mw_uv_give_err(lua_State *L, struct uv_door *d, int cb, const struct mw_err 
 
 /* ---- The guard -------------------------------------------------------------------------------------------------------------- */
 
-/* A luv handle's userdata holds a pointer; its metatable is one that luv made. */
-static uv_handle_t *handle_at(lua_State *L, int idx) {
+uv_handle_t *mw_uv_handle_at(lua_State *L, int idx) {
     uv_handle_t **box = lua_touserdata(L, idx);
     int known;
 
@@ -249,7 +237,7 @@ static uv_handle_t *handle_at(lua_State *L, int idx) {
 }
 
 uv_handle_t *mw_uv_handle(lua_State *L, int idx, const char *op, unsigned kinds) {
-    uv_handle_t *it = handle_at(L, idx);
+    uv_handle_t *it = mw_uv_handle_at(L, idx);
 
     if (it == NULL || it->data == NULL || (kinds & 1u << it->type) == 0)
         mw_raise_inval(L, op, "argument %d: a %s expected, got %s", idx, kinds == UV_KIND(TCP) ? "uv_tcp_t" : "uv handle of the right kind",
@@ -401,14 +389,6 @@ static void replace_metatables(lua_State *L, struct uv_door *d) {
         if (luaL_getmetatable(L, others[i]) == LUA_TTABLE) replace_metatable(L, d);
         lua_pop(L, 1);
     }
-    lua_newtable(L);                                                   /* [kinds handles] */
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawseti(L, -2, 1);
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, 2);                                             /* the handle that was last seen to be active */
     lua_rawsetp(L, LUA_REGISTRYINDEX, &kinds_key);                     /* [] */
 }
 
@@ -424,9 +404,8 @@ static struct uv_door *make_door(lua_State *L) {
     lua_setmetatable(L, -2);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &queue_key);
+    mw_uv_handles_open(L);
     lua_newtable(L);
-    lua_newtable(L);
-    lua_rawseti(L, -2, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &kinds_key); /* replaced once luv's metatables are there */
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &door_key);
@@ -504,158 +483,11 @@ static int uv_open(lua_State *L) {
     return 1;
 }
 
-/* ---- Handles: made, counted, closed ----------------------------------------------------------------------------------------- */
-
-int mw_uv_made(lua_State *L, struct uv_door *d, int n) {
-    if (n < 1 || handle_at(L, -n) == NULL) return n;
-    d->handles++;
-    mw_uv_push_handles(L);
-    lua_pushvalue(L, -1 - n);
-    lua_pushinteger(L, ++d->made);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-    return n;
-}
-
-void mw_uv_push_handles(lua_State *L) {
-    luaL_checkstack(L, 4, OP);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);
-    lua_rawgeti(L, -1, 1);
-    lua_remove(L, -2);
-}
-
-void mw_uv_room(lua_State *L, struct uv_door *d, const char *op) {
-    struct mw_err err;
-
-    if (d->handles < UV_HANDLES_MAX) return;
-    mw_err_setf(&err, MW_ELIMIT, op, NULL, "%u handles are open already", UV_HANDLES_MAX);
-    mw_raise(L, &err);
-}
-
-int mw_uv_is_open(lua_State *L, int idx) {
-    uv_handle_t **box = lua_touserdata(L, idx);
-    const luv_handle_t *data = box != NULL && *box != NULL ? (*box)->data : NULL;
-    int is;
-
-    if (data == NULL) return 0;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, data->ref); /* luv's anchor: given up when the close callback has run */
-    is = lua_touserdata(L, -1) == (void *)box;
-    lua_pop(L, 1);
-    return is;
-}
-
-/* The value at idx keeps uv.run: a handle of luv's, or a child. */
-static int keeps(lua_State *L, int idx) {
-    uv_handle_t **box;
-
-    if (mw_uv_is_process(L, idx)) return mw_uv_process_alive(L, idx);
-    if (!mw_uv_is_open(L, idx)) return 0;
-    box = lua_touserdata(L, idx);
-    return uv_is_closing(*box) || (uv_is_active(*box) && uv_has_ref(*box));
-}
-
-int mw_uv_alive(lua_State *L, struct uv_door *d) {
-    int top = lua_gettop(L), found = 0;
-
-    if (mw_host_loop(d->host)->active_reqs.count > mw_host_works(d->host) || mw_uv_queued(L) > 0) return 1;
-    if (!lua_checkstack(L, 6)) return 1;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);                     /* [kinds] */
-    if (lua_rawgeti(L, -1, 2) == LUA_TUSERDATA) found = keeps(L, -1);
-    lua_pop(L, 1);
-    if (!found) {
-        lua_rawgeti(L, -1, 1);                                         /* [kinds handles] */
-        for (lua_pushnil(L); !found && lua_next(L, -2);) {
-            lua_pop(L, 1);
-            found = keeps(L, -1);
-        }
-        if (found) lua_pushvalue(L, -1);
-        else lua_pushboolean(L, 0);
-        lua_rawseti(L, top + 1, 2);
-    }
-    lua_settop(L, top);
-    return found;
-}
-
 void mw_uv_set_mode(lua_State *L, int mode) {
     luv_context(L)->mode = mode;
 }
 
-/* luv keeps the memory of a handle whose socket it could not make: it is asked for those alone that there will be. The family at
- * idx is none, a number or one of luv's names. 0, or what failed.                                                  [-0, +0|3, e] */
-static int no_family(lua_State *L, int idx, const struct uv_rule *r, int type) {
-    const char *name = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : NULL;
-    lua_Integer family = AF_UNSPEC;
-    int rc;
-
-    if (name != NULL && strcmp(name, "inet") != 0 && strcmp(name, "inet6") != 0 && strcmp(name, "unspec") != 0)
-        return mw_raise_inval(L, r->name, "argument 1: \"inet\" or \"inet6\" expected");
-    if (name != NULL) family = strcmp(name, "inet") == 0 ? AF_INET : strcmp(name, "inet6") == 0 ? AF_INET6 : AF_UNSPEC;
-    else if (!lua_isnoneornil(L, idx)) family = mw_param_integer(L, idx, r->name, "family", 0, 255);
-    if (family == AF_UNSPEC && !lua_isnone(L, idx)) { /* luv does not know its own "unspec" */
-        lua_pushnil(L);
-        lua_replace(L, idx);
-    }
-    if (family == AF_UNSPEC) return 0;
-    rc = family != AF_INET && family != AF_INET6 ? MW_EINVAL : mw_socket_try((int)family, type);
-    return rc < 0 ? mw_uv_fail(L, rc) : 0;
-}
-
-int mw_uv_new(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int n = 0;
-
-    mw_uv_room(L, d, r->name);
-    lua_settop(L, lua_gettop(L) > 1 ? 1 : lua_gettop(L));
-    if (strcmp(r->name, "new_tcp") == 0) n = no_family(L, 1, r, SOCK_STREAM);
-    else if (strcmp(r->name, "new_udp") == 0) n = no_family(L, 1, r, SOCK_DGRAM);
-    else if (!lua_isnoneornil(L, 1)) mw_param_integer(L, 1, r->name, "argument 1", 0, 255);
-    return n != 0 ? n : mw_uv_made(L, d, raw(L));
-}
-
-int mw_uv_new_udp(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int n;
-
-    if (lua_istable(L, 1)) {                                           /* { family, mmsgs }: a copy, read raw */
-        lua_settop(L, 1);
-        lua_createtable(L, 0, 2);
-        lua_pushliteral(L, "family");
-        lua_rawget(L, 1);
-        n = no_family(L, lua_gettop(L), r, SOCK_DGRAM);
-        if (n != 0) return n;
-        lua_setfield(L, 2, "family");
-        lua_pushliteral(L, "mmsgs");
-        lua_rawget(L, 1);
-        if (!lua_isnil(L, -1)) mw_param_integer(L, -1, r->name, "mmsgs", 1, 16);
-        lua_setfield(L, 2, "mmsgs");
-        lua_replace(L, 1);
-        mw_uv_room(L, d, r->name);
-        return mw_uv_made(L, d, raw(L));
-    }
-    return mw_uv_new(L, d, r, raw);
-}
-
-int mw_uv_new_pipe(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    if (lua_isnumber(L, 1) ? lua_tointeger(L, 1) != 0 : lua_toboolean(L, 1)) {
-        mw_uv_need_all(L, d, r->name, "ipc", "denied: descriptors that arrive over it are checked by nobody");
-        lua_settop(L, 0);
-        lua_pushboolean(L, 1);
-    } else {
-        lua_settop(L, 0);
-    }
-    mw_uv_room(L, d, r->name);
-    return mw_uv_made(L, d, raw(L));
-}
-
-int mw_uv_close(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int n;
-
-    mw_uv_callback(L, 2, r->name, 1);
-    mw_uv_poll_closing(d, mw_uv_handle(L, 1, r->name, UV_KIND_ANY));
-    n = raw(L);
-    d->handles--;
-    mw_uv_pipe_closed(L, 1);
-    mw_uv_watch_closed(L, 1);
-    return n;
-}
+/* ---- The door ---------------------------------------------------------------------------------------------------------------------- */
 
 int mw_door_uv(lua_State *L) {
     lua_createtable(L, 0, 1);

@@ -17,6 +17,7 @@
 #define UV_KIND_ALL (1u << 30)    /* the name takes all rights: else it does not exist */
 
 #define UV_HANDLES_MAX 100000u
+#define MW_UV_HELD_MS 50u             /* what holds up the loop looks so often whether it is to end */
 #define UV_QUEUE_MAX (16u << 20) /* unsent bytes of one handle */
 
 struct uv_door;
@@ -41,6 +42,7 @@ struct uv_door {
     int refs;                    /* the Lua box, and the handles below until they are closed */
     int closed;
     lua_Integer made;            /* handles so far: their number is their place in uv.walk */
+    unsigned closing, closing_left;     /* those that are closing, or were when it was last looked; as many were left then */
     uv_timer_t later;            /* runs the callbacks of what was done at once */
     struct uv_runs *runs;        /* uv_loop.c; NULL until the first uv.run */
     lua_CFunction raw[UV_RULES_MAX];
@@ -48,12 +50,19 @@ struct uv_door {
     unsigned metas;
 };
 
+#define UV_ARGS lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw
 typedef int uv_run_fn(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw);
 
 /* The handle at idx if it is one of ours of these kinds; raises otherwise. Not closing, unless kinds has UV_KIND_CLOSED. */
 uv_handle_t *mw_uv_handle(lua_State *L, int idx, const char *op, unsigned kinds);
+/* The handle at idx, or NULL if it is none of luv's: its userdata holds a pointer, and its metatable is one that luv made. */
+uv_handle_t *mw_uv_handle_at(lua_State *L, int idx);
 /* Raises unless the value at idx can be called; with optional, nil and none are fine too. */
 void mw_uv_callback(lua_State *L, int idx, const char *op, int optional);
+/* The index of the callback: the first function among the arguments from `first` to `last`; 0: none. */
+int mw_uv_callback_at(lua_State *L, int first, int last, const char *op);
+const char *mw_uv_path_at(lua_State *L, int idx, const char *op);
+const char *mw_uv_type_of(uint64_t mode);        /* "file", "directory", ... of a file's mode */
 /* luv's way to fail: nil, "NAME: words", "NAME".                                                    [-0, +3, m] */
 int mw_uv_fail(lua_State *L, int code);
 
@@ -74,10 +83,14 @@ int mw_uv_total(struct uv_door *d);
 /* The handle that luv made, n results from the top, is remembered and counted; n. Raises when there are too many: before it is made. */
 int mw_uv_made(lua_State *L, struct uv_door *d, int n);
 void mw_uv_room(lua_State *L, struct uv_door *d, const char *op);
-/* The table of handles (weak keys): userdata -> its number.                                               [-0, +1, -] */
-void mw_uv_push_handles(lua_State *L);
-/* 1 for a handle of luv's until its close callback has run. */
+void mw_uv_remember(lua_State *L, struct uv_door *d, int idx);   /* the value at idx is one of the handles */
+void mw_uv_forget(lua_State *L, int idx);
+void mw_uv_handles_open(lua_State *L);           /* before the first one; once */
+void mw_uv_handles_shut(lua_State *L);           /* closes all, without callbacks */
+/* 1 for a handle of luv's until its close callback has run, for a child until it is closed. */
 int mw_uv_is_open(lua_State *L, int idx);
+/* The open ones, by number, and (lent) their numbers in order; how many.                                  [-0, +2, m] */
+size_t mw_uv_push_open(lua_State *L, const lua_Integer **numbers);
 /* Something of the script's goes on: a handle that is active and referenced, or closing; a request; a callback that waits. */
 int mw_uv_alive(lua_State *L, struct uv_door *d);
 /* Callbacks of what was done at once that have not run yet.                                               [-0, +0, -] */

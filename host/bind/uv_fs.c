@@ -2,24 +2,17 @@
  * Knows: bind/uv.h, io/uvfs, io/file_op. Never: a syscall; calls luv's own fs functions.
  *
  * Without a callback a call answers at once, with one it was done at once too: the callback runs later, by the loop. */
-#include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bind/uv.h"
 #include "io/file_op.h"
 
-#define SCAN "mw.uv_scan"
-#define DIRECTORY "mw.uv_dir"
-#define REQUEST "mw.uv_request"
-#define ENTRIES_MAX 1000
 #define PARTS_MAX 65536
 
-#define ARGS lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw
-
-/* The index of the callback: the first function among the arguments from `first` to `last`; 0: none. */
-static int callback_at(lua_State *L, int first, int last, const char *op) {
+int mw_uv_callback_at(lua_State *L, int first, int last, const char *op) {
     for (int i = first; i <= last; i++) {
         if (lua_isfunction(L, i)) return i;
     }
@@ -31,7 +24,7 @@ static mw_policy *policy(struct uv_door *d) {
     return mw_host_policy(d->host);
 }
 
-static const char *path_at(lua_State *L, int idx, const char *op) {
+const char *mw_uv_path_at(lua_State *L, int idx, const char *op) {
     return mw_param_text(L, idx, op, "path", 0, NULL);
 }
 
@@ -60,6 +53,17 @@ static int give_true(lua_State *L, struct uv_door *d, int cb, int rc, const stru
     if (rc < 0) return mw_uv_give_err(L, d, cb, err);
     lua_pushboolean(L, 1);
     return mw_uv_give(L, d, cb, 1);
+}
+
+/* The same for what has two names: luv tells both. */
+static int give_move(lua_State *L, struct uv_door *d, int cb, int rc, const struct mw_err *err) {
+    struct mw_err both;
+    char names[512];
+
+    if (rc >= 0 || err->code == MW_EDENIED || err->code == MW_ECANCELED) return give_true(L, d, cb, rc, err);
+    snprintf(names, sizeof names, "%.240s -> %.240s", lua_tostring(L, 1), lua_tostring(L, 2));
+    mw_err_set(&both, err->code, "uv", names, err->what[0] != '\0' ? err->what : NULL);
+    return give_true(L, d, cb, rc, &both);
 }
 
 static int give_text(lua_State *L, struct uv_door *d, int cb, int rc, const char *text, const struct mw_err *err) {
@@ -106,9 +110,9 @@ static int flags_of(const char *text) {
     return -1;
 }
 
-int mw_uv_fs_open(ARGS) {
-    const char *path = path_at(L, 1, r->name);
-    int cb = callback_at(L, 2, 4, r->name), flags = O_RDONLY, fd;
+int mw_uv_fs_open(UV_ARGS) {
+    const char *path = mw_uv_path_at(L, 1, r->name);
+    int cb = mw_uv_callback_at(L, 2, 4, r->name), flags = O_RDONLY, fd;
     mode_t mode = 0666;
     struct mw_err err;
 
@@ -126,8 +130,8 @@ int mw_uv_fs_open(ARGS) {
     return mw_uv_give(L, d, cb, 1);
 }
 
-int mw_uv_fs_close(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name);
+int mw_uv_fs_close(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name);
     struct mw_err err;
     int fd = fd_at(L, d, 1, 0, r->name, &err);
 
@@ -144,8 +148,8 @@ static lua_Integer offset_at(lua_State *L, int idx, int cb, const char *op) {
     return mw_param_integer(L, idx, op, "offset", -1, INT64_MAX);
 }
 
-int mw_uv_fs_read(ARGS) {
-    int cb = callback_at(L, 3, 4, r->name);
+int mw_uv_fs_read(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 4, r->name);
     lua_Integer size = mw_param_integer(L, 2, r->name, "size", 0, INT64_MAX), offset = offset_at(L, 3, cb, r->name);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_READ, r->name, &err);
@@ -185,8 +189,8 @@ static uv_buf_t *buffers_at(lua_State *L, int idx, const char *op, unsigned *cou
     return bufs;
 }
 
-int mw_uv_fs_write(ARGS) {
-    int cb = callback_at(L, 3, 4, r->name), top = lua_gettop(L);
+int mw_uv_fs_write(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 4, r->name), top = lua_gettop(L);
     lua_Integer offset = offset_at(L, 3, cb, r->name);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
@@ -202,8 +206,8 @@ int mw_uv_fs_write(ARGS) {
     return give_number(L, d, cb, n, r->name);
 }
 
-int mw_uv_fs_fsync(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name), rc;
+int mw_uv_fs_fsync(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name), rc;
     struct mw_err err;
     int fd = fd_at(L, d, 1, 0, r->name, &err);
     uv_fs_t req;
@@ -216,12 +220,12 @@ int mw_uv_fs_fsync(ARGS) {
     return give_done(L, d, cb, rc, r->name);
 }
 
-int mw_uv_fs_fdatasync(ARGS) {
+int mw_uv_fs_fdatasync(UV_ARGS) {
     return mw_uv_fs_fsync(L, d, r, raw);
 }
 
-int mw_uv_fs_ftruncate(ARGS) {
-    int cb = callback_at(L, 3, 3, r->name), rc;
+int mw_uv_fs_ftruncate(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 3, r->name), rc;
     lua_Integer size = mw_param_integer(L, 2, r->name, "size", 0, INT64_MAX);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
@@ -234,8 +238,8 @@ int mw_uv_fs_ftruncate(ARGS) {
     return give_done(L, d, cb, rc, r->name);
 }
 
-int mw_uv_fs_fchmod(ARGS) {
-    int cb = callback_at(L, 3, 3, r->name), rc;
+int mw_uv_fs_fchmod(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 3, r->name), rc;
     mode_t mode = mode_at(L, d, 2, r->name);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
@@ -256,8 +260,8 @@ static double seconds_at(lua_State *L, int idx, const char *op) {
     return t;
 }
 
-int mw_uv_fs_futime(ARGS) {
-    int cb = callback_at(L, 4, 4, r->name), rc;
+int mw_uv_fs_futime(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 4, 4, r->name), rc;
     double atime = seconds_at(L, 2, r->name), mtime = seconds_at(L, 3, r->name);
     struct mw_err err;
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
@@ -270,8 +274,8 @@ int mw_uv_fs_futime(ARGS) {
     return give_done(L, d, cb, rc, r->name);
 }
 
-int mw_uv_fs_sendfile(ARGS) {
-    int cb = callback_at(L, 5, 5, r->name);
+int mw_uv_fs_sendfile(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 5, 5, r->name);
     lua_Integer offset = mw_param_integer(L, 3, r->name, "offset", 0, INT64_MAX);
     lua_Integer size = mw_param_integer(L, 4, r->name, "size", 0, INT64_MAX);
     struct mw_err err;
@@ -289,7 +293,7 @@ int mw_uv_fs_sendfile(ARGS) {
 
 /* ---- What a file is ----------------------------------------------------------------------------------------------------------- */
 
-static const char *type_of(uint64_t mode) {
+const char *mw_uv_type_of(uint64_t mode) {
     switch (mode & S_IFMT) {
     case S_IFREG: return "file";
     case S_IFDIR: return "directory";
@@ -333,31 +337,31 @@ static void push_stat(lua_State *L, const uv_stat_t *st) {
     set_time(L, "mtime", &st->st_mtim);
     set_time(L, "ctime", &st->st_ctim);
     set_time(L, "birthtime", &st->st_birthtim);
-    lua_pushstring(L, type_of(st->st_mode));
+    lua_pushstring(L, mw_uv_type_of(st->st_mode));
     lua_setfield(L, -2, "type");
 }
 
 static int stat_by_name(lua_State *L, struct uv_door *d, int follow, const char *op) {
-    int cb = callback_at(L, 2, 2, op);
+    int cb = mw_uv_callback_at(L, 2, 2, op);
     struct mw_err err;
     uv_stat_t st;
 
-    if (mw_uvfs_stat(policy(d), path_at(L, 1, op), follow, &st, &err) < 0) return mw_uv_give_err(L, d, cb, &err);
+    if (mw_uvfs_stat(policy(d), mw_uv_path_at(L, 1, op), follow, &st, &err) < 0) return mw_uv_give_err(L, d, cb, &err);
     push_stat(L, &st);
     return mw_uv_give(L, d, cb, 1);
 }
 
-int mw_uv_fs_stat(ARGS) {
+int mw_uv_fs_stat(UV_ARGS) {
     (void)raw;
     return stat_by_name(L, d, 1, r->name);
 }
-int mw_uv_fs_lstat(ARGS) {
+int mw_uv_fs_lstat(UV_ARGS) {
     (void)raw;
     return stat_by_name(L, d, 0, r->name);
 }
 
-int mw_uv_fs_fstat(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name), rc;
+int mw_uv_fs_fstat(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name), rc;
     struct mw_err err;
     int fd = fd_at(L, d, 1, 0, r->name, &err);
     uv_stat_t st;
@@ -373,13 +377,13 @@ int mw_uv_fs_fstat(ARGS) {
     return mw_uv_give(L, d, cb, 1);
 }
 
-int mw_uv_fs_statfs(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name);
+int mw_uv_fs_statfs(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name);
     struct mw_err err;
     uv_statfs_t st;
 
     (void)raw;
-    if (mw_uvfs_statfs(policy(d), path_at(L, 1, r->name), &st, &err) < 0) return mw_uv_give_err(L, d, cb, &err);
+    if (mw_uvfs_statfs(policy(d), mw_uv_path_at(L, 1, r->name), &st, &err) < 0) return mw_uv_give_err(L, d, cb, &err);
     lua_createtable(L, 0, 7);
     set_integer(L, "type", st.f_type);
     set_integer(L, "bsize", st.f_bsize);
@@ -391,9 +395,9 @@ int mw_uv_fs_statfs(ARGS) {
     return mw_uv_give(L, d, cb, 1);
 }
 
-int mw_uv_fs_access(ARGS) {
+int mw_uv_fs_access(UV_ARGS) {
     static const int bits[] = { R_OK, W_OK, X_OK };
-    int cb = callback_at(L, 3, 3, r->name), mode = 0, rc;
+    int cb = mw_uv_callback_at(L, 3, 3, r->name), mode = 0, rc;
     struct mw_err err;
 
     (void)raw;
@@ -407,7 +411,7 @@ int mw_uv_fs_access(ARGS) {
     } else {
         mode = (int)mw_param_integer(L, 2, r->name, "mode", 0, R_OK | W_OK | X_OK);
     }
-    rc = mw_uvfs_access(policy(d), path_at(L, 1, r->name), mode, &err);
+    rc = mw_uvfs_access(policy(d), mw_uv_path_at(L, 1, r->name), mode, &err);
     if (rc < 0 && rc != -EACCES && rc != -EROFS) return mw_uv_give_err(L, d, cb, &err);
     lua_pushboolean(L, rc == 0);
     return mw_uv_give(L, d, cb, 1);
@@ -415,60 +419,60 @@ int mw_uv_fs_access(ARGS) {
 
 /* ---- Changing names ----------------------------------------------------------------------------------------------------------- */
 
-int mw_uv_fs_unlink(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name);
+int mw_uv_fs_unlink(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_uvfs_unlink(policy(d), path_at(L, 1, r->name), 0, &err), &err);
+    return give_true(L, d, cb, mw_uvfs_unlink(policy(d), mw_uv_path_at(L, 1, r->name), 0, &err), &err);
 }
-int mw_uv_fs_rmdir(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name);
+int mw_uv_fs_rmdir(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_uvfs_unlink(policy(d), path_at(L, 1, r->name), 1, &err), &err);
+    return give_true(L, d, cb, mw_uvfs_unlink(policy(d), mw_uv_path_at(L, 1, r->name), 1, &err), &err);
 }
 
-int mw_uv_fs_mkdir(ARGS) {
-    int cb = callback_at(L, 3, 3, r->name);
+int mw_uv_fs_mkdir(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 3, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_uvfs_mkdir(policy(d), path_at(L, 1, r->name), mode_at(L, d, 2, r->name), &err), &err);
+    return give_true(L, d, cb, mw_uvfs_mkdir(policy(d), mw_uv_path_at(L, 1, r->name), mode_at(L, d, 2, r->name), &err), &err);
 }
-int mw_uv_fs_chmod(ARGS) {
-    int cb = callback_at(L, 3, 3, r->name);
+int mw_uv_fs_chmod(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 3, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_uvfs_chmod(policy(d), path_at(L, 1, r->name), mode_at(L, d, 2, r->name), &err), &err);
+    return give_true(L, d, cb, mw_uvfs_chmod(policy(d), mw_uv_path_at(L, 1, r->name), mode_at(L, d, 2, r->name), &err), &err);
 }
 
-int mw_uv_fs_rename(ARGS) {
-    int cb = callback_at(L, 3, 3, r->name);
+int mw_uv_fs_rename(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 3, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_file_rename(d->host, path_at(L, 1, r->name), path_at(L, 2, r->name), &err), &err);
+    return give_move(L, d, cb, mw_file_rename(d->host, mw_uv_path_at(L, 1, r->name), mw_uv_path_at(L, 2, r->name), &err), &err);
 }
-int mw_uv_fs_link(ARGS) {
-    int cb = callback_at(L, 3, 3, r->name);
+int mw_uv_fs_link(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 3, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_uvfs_link(policy(d), path_at(L, 1, r->name), path_at(L, 2, r->name), &err), &err);
+    return give_move(L, d, cb, mw_uvfs_link(policy(d), mw_uv_path_at(L, 1, r->name), mw_uv_path_at(L, 2, r->name), &err), &err);
 }
-int mw_uv_fs_symlink(ARGS) {
-    int cb = callback_at(L, 3, 4, r->name);
+int mw_uv_fs_symlink(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 4, r->name);
     struct mw_err err;
 
     (void)raw;
-    return give_true(L, d, cb, mw_uvfs_symlink(policy(d), path_at(L, 1, r->name), path_at(L, 2, r->name), &err), &err);
+    return give_move(L, d, cb, mw_uvfs_symlink(policy(d), mw_uv_path_at(L, 1, r->name), mw_uv_path_at(L, 2, r->name), &err), &err);
 }
 
-int mw_uv_fs_copyfile(ARGS) {
-    int cb = callback_at(L, 3, 4, r->name), exclusive = 0;
+int mw_uv_fs_copyfile(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 3, 4, r->name), exclusive = 0;
     struct mw_err err;
 
     (void)raw;
@@ -479,41 +483,41 @@ int mw_uv_fs_copyfile(ARGS) {
     } else if (cb != 3 && !lua_isnoneornil(L, 3)) {
         exclusive = (int)mw_param_integer(L, 3, r->name, "flags", 0, UV_FS_COPYFILE_EXCL | UV_FS_COPYFILE_FICLONE) & UV_FS_COPYFILE_EXCL;
     }
-    return give_true(L, d, cb, mw_uvfs_copy(policy(d), path_at(L, 1, r->name), path_at(L, 2, r->name), exclusive, &err), &err);
+    return give_move(L, d, cb, mw_uvfs_copy(policy(d), mw_uv_path_at(L, 1, r->name), mw_uv_path_at(L, 2, r->name), exclusive, &err), &err);
 }
 
 static int utime_by_name(lua_State *L, struct uv_door *d, int follow, const char *op) {
-    int cb = callback_at(L, 4, 4, op);
+    int cb = mw_uv_callback_at(L, 4, 4, op);
     double atime = seconds_at(L, 2, op), mtime = seconds_at(L, 3, op);
     struct mw_err err;
 
-    return give_true(L, d, cb, mw_uvfs_utime(policy(d), path_at(L, 1, op), follow, atime, mtime, &err), &err);
+    return give_true(L, d, cb, mw_uvfs_utime(policy(d), mw_uv_path_at(L, 1, op), follow, atime, mtime, &err), &err);
 }
-int mw_uv_fs_utime(ARGS) {
+int mw_uv_fs_utime(UV_ARGS) {
     (void)raw;
     return utime_by_name(L, d, 1, r->name);
 }
-int mw_uv_fs_lutime(ARGS) {
+int mw_uv_fs_lutime(UV_ARGS) {
     (void)raw;
     return utime_by_name(L, d, 0, r->name);
 }
 
-int mw_uv_fs_readlink(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name), rc;
+int mw_uv_fs_readlink(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name), rc;
     char text[PATH_MAX];
     struct mw_err err;
 
     (void)raw;
-    rc = mw_uvfs_readlink(policy(d), path_at(L, 1, r->name), text, &err);
+    rc = mw_uvfs_readlink(policy(d), mw_uv_path_at(L, 1, r->name), text, &err);
     return give_text(L, d, cb, rc, text, &err);
 }
-int mw_uv_fs_realpath(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name), rc;
+int mw_uv_fs_realpath(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name), rc;
     char text[PATH_MAX];
     struct mw_err err;
 
     (void)raw;
-    rc = mw_uvfs_realpath(policy(d), path_at(L, 1, r->name), text, &err);
+    rc = mw_uvfs_realpath(policy(d), mw_uv_path_at(L, 1, r->name), text, &err);
     return give_text(L, d, cb, rc, text, &err);
 }
 
@@ -524,8 +528,8 @@ static void template_at(lua_State *L, int idx, const char *op, char *out) {
     memcpy(out, text, len + 1);
 }
 
-int mw_uv_fs_mkdtemp(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name), rc;
+int mw_uv_fs_mkdtemp(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name), rc;
     char path[PATH_MAX];
     struct mw_err err;
 
@@ -535,8 +539,8 @@ int mw_uv_fs_mkdtemp(ARGS) {
     return give_text(L, d, cb, rc, path, &err);
 }
 
-int mw_uv_fs_mkstemp(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name), fd;
+int mw_uv_fs_mkstemp(UV_ARGS) {
+    int cb = mw_uv_callback_at(L, 2, 2, r->name), fd;
     char path[PATH_MAX];
     struct mw_err err;
 
@@ -547,154 +551,4 @@ int mw_uv_fs_mkstemp(ARGS) {
     lua_pushinteger(L, fd);
     lua_pushstring(L, path);
     return mw_uv_give(L, d, cb, 2);
-}
-
-/* ---- Listings ----------------------------------------------------------------------------------------------------------------- */
-
-struct listing {
-    struct mw_file_op *op;           /* NULL once closed */
-    size_t next;
-    size_t step;                     /* entries that one fs_readdir gives */
-};
-
-static int listing_gc(lua_State *L) {
-    struct listing *it = lua_touserdata(L, 1);
-
-    if (it->op != NULL) it->op->work.free(&it->op->work);
-    it->op = NULL;
-    return 0;
-}
-
-/* Pushes the listing of `path`, read here and now.  0, or a code with err filled and an empty listing pushed. */
-static int push_listing(lua_State *L, struct uv_door *d, const char *path, const char *type, size_t step, struct mw_err *err) {
-    struct listing *it = lua_newuserdatauv(L, sizeof *it, 0);
-    int rc;
-
-    memset(it, 0, sizeof *it);
-    it->step = step;
-    luaL_setmetatable(L, type);
-    rc = mw_file_op_list(d->host, path, &it->op, err);
-    if (rc < 0) {
-        it->op = NULL;
-        return rc;
-    }
-    it->op->work.run(&it->op->work);
-    if (it->op->rc < 0) *err = it->op->err;
-    return it->op->rc;
-}
-
-static const char *entry(const struct listing *it, size_t i, const char **type) {
-    const struct mw_file_entry *e = &it->op->entries[i];
-
-    *type = type_of(DTTOIF(e->type));
-    return mw_bytes_at(&it->op->bytes) + e->name;
-}
-
-int mw_uv_fs_scandir(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name);
-    struct mw_err err;
-
-    (void)raw;
-    if (push_listing(L, d, path_at(L, 1, r->name), SCAN, 0, &err) < 0) return mw_uv_give_err(L, d, cb, &err);
-    if (cb == 0) return 1;
-    lua_pushvalue(L, -1);
-    mw_uv_give(L, d, cb, 1);
-    lua_pop(L, 1); /* luv answers with the scan itself, also with a callback */
-    return 1;
-}
-
-int mw_uv_fs_scandir_next(ARGS) {
-    struct listing *it = luaL_testudata(L, 1, SCAN);
-    const char *name, *type;
-
-    (void)d;
-    (void)raw;
-    if (it == NULL) return mw_raise_inval(L, r->name, "argument 1: what fs_scandir gave expected, got %s", luaL_typename(L, 1));
-    if (it->op == NULL || it->next == it->op->count) return 0;
-    name = entry(it, it->next++, &type);
-    lua_pushstring(L, name);
-    lua_pushstring(L, type);
-    return 2;
-}
-
-int mw_uv_fs_opendir(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name);
-    struct mw_err err;
-    lua_Integer step = 1;
-
-    (void)raw;
-    if (!lua_isnoneornil(L, 3)) step = mw_param_integer(L, 3, r->name, "entries", 1, ENTRIES_MAX);
-    if (push_listing(L, d, path_at(L, 1, r->name), DIRECTORY, (size_t)step, &err) < 0) return mw_uv_give_err(L, d, cb, &err);
-    return mw_uv_give(L, d, cb, 1);
-}
-
-static struct listing *directory_at(lua_State *L, const char *op) {
-    struct listing *it = luaL_testudata(L, 1, DIRECTORY);
-
-    if (it == NULL) mw_raise_inval(L, op, "argument 1: what fs_opendir gave expected, got %s", luaL_typename(L, 1));
-    else if (it->op == NULL) mw_raise_inval(L, op, "the directory is closed");
-    return it;
-}
-
-int mw_uv_fs_readdir(ARGS) {
-    struct listing *it = directory_at(L, r->name);
-    int cb = callback_at(L, 2, 2, r->name);
-
-    (void)raw;
-    if (it->next == it->op->count) {
-        lua_pushnil(L);
-        return mw_uv_give(L, d, cb, 1);
-    }
-    lua_newtable(L);
-    for (lua_Integer i = 1; i <= (lua_Integer)it->step && it->next < it->op->count; i++) {
-        const char *type, *name = entry(it, it->next++, &type);
-
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, name);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, type);
-        lua_setfield(L, -2, "type");
-        lua_rawseti(L, -2, i);
-    }
-    return mw_uv_give(L, d, cb, 1);
-}
-
-int mw_uv_fs_closedir(ARGS) {
-    int cb = callback_at(L, 2, 2, r->name);
-
-    (void)raw;
-    directory_at(L, r->name);
-    listing_gc(L);
-    return give_true(L, d, cb, 0, NULL);
-}
-
-/* ---- Types of ours ------------------------------------------------------------------------------------------------------------ */
-
-void mw_uv_push_request(lua_State *L) {
-    lua_newuserdatauv(L, 1, 0);
-    luaL_setmetatable(L, REQUEST);
-}
-
-void mw_uv_make_type(lua_State *L, const char *type, const luaL_Reg *meta, const char *const (*methods)[2]) {
-    luaL_newmetatable(L, type);                                        /* [uv mt] */
-    if (meta != NULL) luaL_setfuncs(L, meta, 0);
-    lua_newtable(L);                                                   /* [uv mt methods] */
-    for (; (*methods)[0] != NULL; methods++) {
-        lua_getfield(L, -3, (*methods)[1]);
-        lua_setfield(L, -2, (*methods)[0]);
-    }
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
-}
-
-void mw_uv_fs_types(lua_State *L) {
-    static const luaL_Reg meta[] = { { "__gc", listing_gc }, { NULL, NULL } };
-    static const char *const request[][2] = { { "cancel", "cancel" }, { "get_type", "req_get_type" }, { NULL, NULL } };
-    static const char *const directory[][2] = { { "readdir", "fs_readdir" }, { "closedir", "fs_closedir" }, { NULL, NULL } };
-
-    mw_uv_make_type(L, REQUEST, NULL, request);
-    mw_uv_make_type(L, SCAN, meta, request);
-    mw_uv_make_type(L, DIRECTORY, meta, directory);
 }

@@ -73,7 +73,8 @@ int mw_uv_cancel(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_C
         return mw_raise_inval(L, r->name, "argument 1: a request expected, got %s", luaL_typename(L, 1));
     if (strcmp(r->name, "cancel") == 0) return mw_uv_fail(L, -EBUSY); /* what files do is done at once */
     lua_pushliteral(L, "fs");
-    return 1;
+    lua_pushinteger(L, UV_FS);
+    return 2;
 }
 
 /* ---- Pipes ------------------------------------------------------------------------------------------------------------------- */

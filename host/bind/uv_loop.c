@@ -174,38 +174,6 @@ int mw_uv_stop(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFu
 
 /* ---- What is open --------------------------------------------------------------------------------------------------------------- */
 
-static int by_number(const void *a, const void *b) {
-    lua_Integer x = *(const lua_Integer *)a, y = *(const lua_Integer *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* 1 if the value at idx, a key of the table of handles, is not closed. */
-static int is_open(lua_State *L, int idx) {
-    return mw_uv_is_process(L, idx) ? mw_uv_process_open(L, idx) : mw_uv_is_open(L, idx);
-}
-
-/* [] -> [by-number numbers]: the open handles, and a userdata with their numbers, in the order in which they were made; how many. */
-static size_t push_open(lua_State *L) {
-    size_t count = 0, at = 0;
-    lua_Integer *numbers;
-
-    luaL_checkstack(L, 8, "uv");
-    lua_newtable(L);                                                   /* [found] */
-    mw_uv_push_handles(L);
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {             /* [found handles handle number] */
-        if (!is_open(L, -2)) continue;
-        lua_pushvalue(L, -2);
-        lua_rawseti(L, -5, lua_tointeger(L, -2));
-        count++;
-    }
-    lua_pop(L, 1);
-    numbers = lua_newuserdatauv(L, (count + 1) * sizeof *numbers, 0);  /* [found numbers] */
-    for (lua_pushnil(L); lua_next(L, -3); lua_pop(L, 1)) numbers[at++] = lua_tointeger(L, -2);
-    qsort(numbers, count, sizeof *numbers, by_number);
-    return count;
-}
-
 /* walk(callback): each open handle of the script's, in the order of making; what the callback raises is the caller's. */
 int mw_uv_walk(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     size_t count;
@@ -215,12 +183,11 @@ int mw_uv_walk(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFu
     (void)raw;
     mw_uv_callback(L, 1, r->name, 0);
     lua_settop(L, 1);
-    count = push_open(L);                                              /* [callback found numbers] */
-    numbers = lua_touserdata(L, 3);
+    count = mw_uv_push_open(L, &numbers);                              /* [callback found numbers] */
     for (size_t i = 0; i < count; i++) {
         lua_pushvalue(L, 1);
         lua_rawgeti(L, 2, numbers[i]);
-        if (is_open(L, -1)) lua_call(L, 1, 0);
+        if (mw_uv_is_open(L, -1)) lua_call(L, 1, 0);
         lua_settop(L, 3);
     }
     return 0;
@@ -235,15 +202,25 @@ int mw_uv_loop_alive(lua_State *L, struct uv_door *d, const struct uv_rule *r, l
 
 /* The loop is the host's and goes on: nothing but the answer is luv's. */
 int mw_uv_loop_close(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
+    const lua_Integer *numbers;
+
     (void)r;
     (void)raw;
-    if (push_open(L) > 0 || mw_uv_alive(L, d)) return mw_uv_fail(L, -EBUSY);
+    if (mw_uv_push_open(L, &numbers) > 0 || mw_uv_alive(L, d)) return mw_uv_fail(L, -EBUSY);
     lua_pushinteger(L, 0);
     return 1;
 }
 
+/* Holds up the loop as luv's does, but not an interrupt. */
 int mw_uv_sleep(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    (void)d;
-    mw_param_integer(L, 1, r->name, "milliseconds", 0, INT_MAX);
-    return raw(L);
+    uint64_t until = uv_hrtime() + (uint64_t)mw_param_integer(L, 1, r->name, "milliseconds", 0, INT_MAX) * 1000000, now;
+
+    (void)raw;
+    while ((now = uv_hrtime()) < until) {
+        uint64_t left = (until - now + 999999) / 1000000;
+
+        if (mw_host_ending(d->host)) return mw_wait_cancelled(L);
+        uv_sleep(left < MW_UV_HELD_MS ? (unsigned)left : MW_UV_HELD_MS);
+    }
+    return 0;
 }

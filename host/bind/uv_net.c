@@ -188,16 +188,6 @@ int mw_uv_tcp_connect(lua_State *L, struct uv_door *d, const struct uv_rule *r, 
     return raw(L);
 }
 
-int mw_uv_tcp_close_reset(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    uv_handle_t *it = mw_uv_handle(L, 1, r->name, UV_KIND(TCP));
-    int n;
-
-    mw_uv_callback(L, 2, r->name, 1);
-    n = raw(L);
-    if (uv_is_closing(it)) d->handles--;
-    return n;
-}
-
 int mw_uv_tcp_keepalive(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
     if (!lua_isboolean(L, 2)) return mw_raise_inval(L, r->name, "argument 2: a boolean expected, got %s", luaL_typename(L, 2));
@@ -241,16 +231,17 @@ int mw_uv_udp_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua
     return raw(L);
 }
 
-/* As the rights stand now: a datagram on a connected socket goes to its peer. */
-static void permit_peer(lua_State *L, struct uv_door *d, uv_udp_t *u, const char *op) {
+/* As the rights stand now: a datagram on a connected socket goes to its peer. 0: it is not connected. */
+static int permit_peer(lua_State *L, struct uv_door *d, uv_udp_t *u, const char *op) {
     struct sockaddr_storage sa;
     char text[INET6_ADDRSTRLEN] = "";
     int len = sizeof sa;
 
     memset(&sa, 0, sizeof sa);
-    if (uv_udp_getpeername(u, (struct sockaddr *)&sa, &len) != 0) mw_raise_inval(L, op, "an address expected: the socket is not connected");
+    if (uv_udp_getpeername(u, (struct sockaddr *)&sa, &len) != 0) return 0;
     uv_ip_name((struct sockaddr *)&sa, text, sizeof text);
     permit(L, d, MW_CONNECT, text, (struct sockaddr *)&sa, op);
+    return 1;
 }
 
 /* The socket's own address, as far as it has one. */
@@ -279,9 +270,9 @@ int mw_uv_udp_send(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua
 
     if (full) return full;
     lua_settop(L, 5);                                                  /* luv wants nil, and leaks where it raises */
-    if (lua_isnil(L, 3) && lua_isnil(L, 4)) permit_peer(L, d, u, r->name);
-    else permit_at(L, d, 3, 1, MW_CONNECT, r->name);
     if (strcmp(r->name, "udp_send") == 0) mw_uv_callback(L, 5, r->name, 1);
+    if (!lua_isnil(L, 3) || !lua_isnil(L, 4)) permit_at(L, d, 3, 1, MW_CONNECT, r->name);
+    else if (!permit_peer(L, d, u, r->name)) return mw_uv_fail(L, -EDESTADDRREQ);
     return raw(L);
 }
 

@@ -232,16 +232,6 @@ static int watch(lua_State *L) {
     return watch_k(L, 0, 0);
 }
 
-/* The child at idx stands among the handles. */
-static void remember(lua_State *L, struct uv_door *d, int idx) {
-    idx = lua_absindex(L, idx);
-    mw_uv_push_handles(L);
-    lua_pushvalue(L, idx);
-    lua_pushinteger(L, ++d->made);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-}
-
 /* 1 if the options ask for what only luv's own spawn has: another user, a fourth stream, streams that are no pipes. */
 static int is_beyond(lua_State *L) {
     int top = lua_gettop(L), is = 0;
@@ -313,7 +303,7 @@ int mw_uv_spawn(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CF
         mw_process_close(c->p);
         return mw_uv_give_err(L, d, 0, &err);
     }
-    remember(L, d, -1);
+    mw_uv_remember(L, d, -1);
     lua_pushinteger(L, mw_process_pid(c->p));
     return 2;
 }
@@ -387,14 +377,19 @@ int mw_uv_process_handle(lua_State *L, struct uv_door *d, const struct uv_rule *
     if (strcmp(r->name, "close") == 0) {
         mw_uv_callback(L, 2, r->name, 1);
         c->closed = 1;
+        mw_uv_forget(L, 1);
         if (!lua_isnoneornil(L, 2)) {
             mw_uv_give(L, d, 2, 0);
             lua_settop(L, 2);
         }
         return 0;
     }
-    if (strcmp(r->name, "handle_get_type") == 0) lua_pushliteral(L, "process");
-    else if (strcmp(r->name, "is_active") == 0) lua_pushboolean(L, !c->closed && mw_process_running(c->p));
+    if (strcmp(r->name, "handle_get_type") == 0) {
+        lua_pushliteral(L, "process");
+        lua_pushinteger(L, UV_PROCESS);
+        return 2;
+    }
+    if (strcmp(r->name, "is_active") == 0) lua_pushboolean(L, !c->closed && mw_process_running(c->p));
     else if (strcmp(r->name, "is_closing") == 0) lua_pushboolean(L, c->closed);
     else if (strcmp(r->name, "has_ref") == 0) lua_pushboolean(L, !c->unref);
     else if (strcmp(r->name, "ref") == 0 || strcmp(r->name, "unref") == 0) return c->unref = r->name[0] == 'u', 0;

@@ -3,6 +3,7 @@
  *
  * A thread has a Lua state of its own with all of Lua's libraries and luv itself, and stands outside the host: no rights, no
  * limits, no tasks. luv reads the thread's object from within the thread, so it is kept until the thread has ended. */
+#include <errno.h>
 #include <luv/luv.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #include "bind/uv.h"
+#include "core/wait.h"
 
 #define VALUES_MAX 9             /* that go to another thread; luv's own bound, which it does not look at */
 #define STACK_MAX ((lua_Integer)1 << 30)
@@ -138,24 +140,33 @@ int mw_uv_new_thread(lua_State *L, struct uv_door *d, const struct uv_rule *r, l
     return n;
 }
 
-/* Joined twice, libuv would wait for whoever has the number now. */
+/* Holds up the loop as luv's does, but not an interrupt. Joined twice, it would wait for whoever has the number now. */
 int mw_uv_thread_join(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int n;
+    const uv_thread_t *it;
+    struct timespec until;
+    int rc;
 
-    (void)d;
+    (void)raw;
     lua_settop(L, 1);
-    if (luaL_testudata(L, 1, "uv_thread") == NULL) return mw_raise_inval(L, r->name, "argument 1: a uv_thread_t expected, got %s", luaL_typename(L, 1));
+    it = luaL_testudata(L, 1, "uv_thread");
+    if (it == NULL) return mw_raise_inval(L, r->name, "argument 1: a uv_thread_t expected, got %s", luaL_typename(L, 1));
     push_threads(L);
     lua_pushvalue(L, 1);
     if (lua_rawget(L, 2) == LUA_TNIL) return mw_raise_inval(L, r->name, "the thread was joined before, or is not one that uv.new_thread gave");
-    lua_settop(L, 1);
-    n = raw(L);
-    push_threads(L);
+    do {
+        if (mw_host_ending(d->host)) return mw_wait_cancelled(L);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += MW_UV_HELD_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        rc = pthread_timedjoin_np(*it, NULL, &until);
+    } while (rc == ETIMEDOUT);
     lua_pushvalue(L, 1);
     lua_pushnil(L);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-    return n;
+    lua_rawset(L, 2);
+    if (rc != 0) return mw_uv_fail(L, -rc);
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 static int equal(lua_State *L) {

@@ -228,6 +228,44 @@ describe("a script of plain luv", function()
     ]])
   end)
 
+  it("closes any number of handles before one run, and runs any number of times", function()
+    says("20000 500", [[
+      local closed = 0
+      for _ = 1, 20000 do uv.new_timer():close(function() closed = closed + 1 end) end
+      uv.run()
+      io.write(closed, " ")
+      closed = 0
+      for _ = 1, 500 do
+        local timer = uv.new_timer()
+        timer:start(100, 100, function() end)
+        timer:close(function() closed = closed + 1 end)
+        uv.run()
+      end
+      io.write(closed)
+    ]])
+  end)
+
+  it("is told types by name and number, and both names of what has two", function()
+    says("fs 6 process 10 fine", [[
+      io.write(table.concat({ uv.fs_stat("/", function() end):get_type() }, " "), " ")
+      local child = assert(uv.spawn("true", {}))
+      io.write(table.concat({ child:get_type() }, " "), " ")
+      local _, text = uv.fs_rename("/no/such/a", "/no/such/b")
+      assert(text:find "ENOENT: .*: /no/such/a %-> /no/such/b$", text)
+      assert(tostring(uv.fs_opendir "/"):find "^uv_dir_t: ")
+      assert(select(3, uv.new_udp():send("x", nil, nil, print)) == "EDESTADDRREQ")
+      io.write "fine"
+    ]])
+  end)
+
+  it("is interrupted where it stops the loop: asleep, or waiting for a thread", function()
+    local flags = { "-A", "--timeout=100ms" }
+    local _, status = program("uv.sleep(3600000)", flags)
+    assert.equal(124, status)
+    _, status = program([[uv.new_thread(function() require("luv").sleep(600) end):join()]], flags)
+    assert.equal(124, status)
+  end)
+
   it("may leave everything open at its end", function()
     says("end", [[
       uv.new_timer():start(0, 1, function() end)
