@@ -9,7 +9,7 @@
 
 #include "core/inside.h"
 
-static const char last_value, last_text; /* registry keys */
+static const char seen, nothing; /* a registry key; what error(nil) is remembered by */
 
 static const char *field(lua_State *L, int idx, const char *name) { /* raw; lent by the table */
     const char *s;
@@ -262,7 +262,7 @@ void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
 
 /* What an error value is remembered by.                                                                  [-0, +1, -] */
 static void push_identity(lua_State *L, int idx) {
-    if (lua_isnil(L, idx)) lua_pushlightuserdata(L, (void *)(uintptr_t)&last_value); /* error(nil) */
+    if (lua_isnil(L, idx)) lua_pushlightuserdata(L, (void *)(uintptr_t)&nothing);
     else lua_pushvalue(L, idx);
 }
 
@@ -309,34 +309,65 @@ static void trim_frames(lua_State *L) {
     lua_remove(L, kept > 0 ? -2 : -1);
 }
 
+/* The errors on their way, with their tracebacks: while one waits for the tasks of its scope to end, these may fail as well. A weak
+ * table: the errors at 1, 3, ..., what was told of each behind it; at 0, how many there have been.      [-0, +1, m] */
+enum { ON_THE_WAY = 8 };
+static void push_seen(lua_State *L) {
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &seen) == LUA_TTABLE) return;
+    lua_pop(L, 1);
+    lua_createtable(L, 2 * ON_THE_WAY, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &seen);
+}
+
+/* Where the identity at -2 is in the table at -1; 0: nowhere. */
+static int place_in_seen(lua_State *L) {
+    for (int i = 1; i < 2 * ON_THE_WAY; i += 2) {
+        int same;
+        lua_rawgeti(L, -1, i);
+        same = lua_rawequal(L, -1, -3);
+        lua_pop(L, 1);
+        if (same) return i;
+    }
+    return 0;
+}
+
 int mw_traceback(lua_State *L) { /* value -> value                                                          [-0, +1, m] */
     lua_settop(L, 1);
     if (is_error(L, 1) && strcmp(field(L, 1, "code"), "ECANCELED") == 0) return 1;
     push_identity(L, 1);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &last_value);
-    if (lua_rawequal(L, 2, 3)) {
-        lua_settop(L, 1);
-        return 1;
+    push_seen(L);                                           /* [value identity seen] */
+    if (place_in_seen(L) == 0) {
+        lua_Integer count = (lua_rawgeti(L, 3, 0), lua_tointeger(L, -1)), at = count % ON_THE_WAY * 2 + 1;
+        luaL_traceback(L, L, push_task(L), 1);
+        trim_frames(L);
+        lua_rawseti(L, 3, at + 1);
+        lua_pushvalue(L, 2);
+        lua_rawseti(L, 3, at);
+        lua_pushinteger(L, count + 1);
+        lua_rawseti(L, 3, 0);
     }
-    luaL_traceback(L, L, push_task(L), 1);
-    trim_frames(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &last_text);
-    push_identity(L, 1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &last_value);
     lua_settop(L, 1);
     return 1;
 }
 
 void mw_traceback_of(lua_State *L, int idx) {
+    int at;
+
     push_identity(L, idx);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &last_value);
-    if (lua_rawequal(L, -1, -2)) {
-        lua_pop(L, 2);
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &last_text);
+    push_seen(L);
+    at = place_in_seen(L);
+    if (at != 0) {
+        lua_rawgeti(L, -1, at + 1);
         lua_pushnil(L); /* told once; the same text raised again is another error */
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &last_value);
+        lua_rawseti(L, -3, at);
     } else {
-        lua_pop(L, 2);
         lua_pushliteral(L, "");
     }
+    lua_replace(L, -3);
+    lua_pop(L, 1);
 }

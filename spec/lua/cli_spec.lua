@@ -49,6 +49,23 @@ describe("the exit status", function()
     assert.equal("", r.stdout)
   end)
 
+  it("tells where the first error came from, though other tasks fail while they are cancelled", function()
+    local r = moonwire { script [[
+local mw = require "moonwire"
+for _ = 1, 3 do
+  mw.task.spawn(function()
+    local _ <close> = setmetatable({}, { __close = function() error "later" end })
+    mw.task.wait()
+  end)
+end
+mw.task.sleep(0)
+local function deep() error "first" end
+deep()]] }
+    assert.equal(1, r.code)
+    assert.truthy(r.stderr:find("^moonwire: [^\n]*:9: first\n"), r.stderr)
+    assert.truthy(r.stderr:find(":9: in local 'deep'", 1, true), r.stderr)
+  end)
+
   it("is 1 for a script that does not compile, without a traceback", function()
     local path = script "local x =\n= 2"
     local r = moonwire { path }
