@@ -45,11 +45,10 @@ int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wi
         rc = mw_policy_covers(p, wishes[i].kind, wishes[i].rule, err);
         if (rc == MW_EDENIED) {
             const char *rule = wishes[i].rule != NULL ? wishes[i].rule : "everything";
-            char subject[256];
+            char subject[256], flag[280];
             snprintf(subject, sizeof subject, "%s %s", mw_kind_name(wishes[i].kind), rule);
             mw_policy_refuse(mw_host_policy(h), mw_kind_name(wishes[i].kind), op, subject, "denied: a child gets at most what its parent has", err);
-            mw_err_hint(err, "grant it with --allow-%s%s%s", mw_kind_name(wishes[i].kind), wishes[i].rule != NULL ? "=" : "",
-                        wishes[i].rule != NULL ? wishes[i].rule : "");
+            if (mw_policy_flag(wishes[i].kind, wishes[i].rule, flag, sizeof flag) < sizeof flag) mw_err_hint(err, "grant it with %s", flag);
         }
     }
     if (rc == 0 && !inherit) rc = mw_policy_narrow(p, err);

@@ -77,6 +77,18 @@ describe("the flag that a denial names", function()
     assert.equal(0, run(flag, make).code, flag)
   end)
 
+  it("grants what a script child is to have", function()
+    assert(mw.fs.write(path "kid.lua", ""))
+    local own = "--allow-read=" .. path "kid.lua" .. " "
+    local code = ("assert(mw.process.run{ script = %q, permissions = { read = { arg[1] } } }.ok)"):format(path "kid.lua")
+    for _, name in ipairs { "two words", "a,b", "it's" } do
+      local denied = run(own, code, path(name))
+      assert.equal(77, denied.code, denied.stderr)
+      local flag = denied.stderr:match "%(grant it with (.-)%)\n"
+      assert.equal(0, run(own .. flag, code, path(name)).code, flag)
+    end
+  end)
+
   it("is only named where its whole text would be too long", function()
     local r = run("", "io.open(arg[1])", "/" .. ("long name/"):rep(60))
     assert.equal(77, r.code)
