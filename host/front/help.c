@@ -72,9 +72,9 @@ static const char attach_text[] =
 
 static const char test_text[] =
     "Runs the specs in FILES (or below ./spec: names with _spec) with Busted inside a host: each `it` runs in a task, so it may\n"
-    "wait for processes and sockets while the loop runs on. The rights bind the specs, not Busted. Options that are not ours\n"
-    "go to Busted: --filter=PATTERN, --tags=TAGS, --output=TAP, --repeat=N, --shuffle, --list, --no-keep-going, ...\n"
-    "The last line is `N passed, N failed`; the exit status is 1 if anything failed.\n"
+    "wait for processes and sockets while the loop runs on. The rights bind the specs, helpers and reports, not what Busted\n"
+    "reads. Options that are not ours go to it: --filter=PATTERN, --tags=TAGS, --output=TAP, --lpath=PATH, --repeat=N, ...\n"
+    "The last line is `N passed, N failed` (with --output=json or junit on standard error); exit status 1 if any failed.\n"
     "\n"
     "Examples\n"
     "    moonwire test\n"
