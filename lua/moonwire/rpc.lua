@@ -12,6 +12,8 @@ local max = math.max
 local OVERFLOW = 8
 local SHOWN = 1000     -- bytes of a peer's error text in ours
 local MAX_BATCH = 1000 -- messages of a batch, which JSON-RPC has
+local CONDS = 100      -- kept for the calls to come: each is an object with a finalizer
+local HANDLER, CALL = { name = "rpc handler" }, { timeout = "duration" }
 
 ---@class moonwire.RpcOptions
 ---@field concurrent? integer       handlers that run at the same time; default 100
@@ -160,7 +162,7 @@ end
 local function begin(p, q, job, most)
   if q.running < most then
     q.running = q.running + 1
-    p.scope:spawn_with({ name = "rpc handler" }, work, p, q, job)
+    p.scope:spawn_with(HANDLER, work, p, q, job)
     return true
   end
   if held(p.requests) + held(p.notes) >= p.queue * OVERFLOW then return false end
@@ -364,14 +366,16 @@ end
 function Rpc:call(method, params, opts)
   local p, op = self.p, "rpc call"
   check(p, op, method, params)
-  local timeout = arg.options(opts, { timeout = "duration" }, op).timeout or p.timeout
+  local timeout = opts ~= nil and arg.options(opts, CALL, op).timeout or p.timeout
   if p.ended or p.closed then return ended(p, op, method) end
   if p.pending_count >= p.max_pending then
     local text = ("%d calls wait for their answers"):format(p.max_pending)
     return nil, err.fail("EAGAIN", op, method, text, "max_pending sets the limit")
   end
   local deadline = timeout and timeout < math.huge and task.now() + timeout or nil
-  local id, w = next_id(p), { cond = task.cond() }
+  local conds = p.conds
+  local id, w = next_id(p), { cond = conds[#conds] or task.cond() }
+  conds[#conds] = nil
   p.pending[id] = w
   p.pending_count = p.pending_count + 1
   p.calls = p.calls + 1
@@ -383,6 +387,7 @@ function Rpc:call(method, params, opts)
   if p.pending[id] == w then p.pending[id] = nil end
   p.pending_count = p.pending_count - 1
   if not ok then error(answered or sent, 0) end
+  if #conds < CONDS then conds[#conds + 1] = w.cond end -- nobody else knows it any more
   if not sent and not w.done then
     if p.ended or p.closed then return ended(p, op, method) end
     return nil, why
@@ -537,7 +542,7 @@ local function new(wire, channel, options, op)
     wire = wire, concurrent = at_least(o, op, "concurrent", 1, 100), queue = at_least(o, op, "queue", 1, 1000),
     max_pending = at_least(o, op, "max_pending", 1, 1000), timeout = o.timeout,
     limits = { max_bytes = at_least(o, op, "max", 1, 16 << 20), max_depth = o.max_depth },
-    id = 0, pending = {}, pending_count = 0, handlers = {}, listeners = {},
+    id = 0, pending = {}, pending_count = 0, conds = {}, handlers = {}, listeners = {},
     requests = { first = 1, last = 0, running = 0 }, notes = { first = 1, last = 0, running = 0 },
     room = task.cond(), finished = task.cond(), closed = false, ended = false, over = false, made = err.where(),
     calls = 0, received = 0, failed = 0, refused = 0, ignored = 0, unknown = 0,

@@ -130,6 +130,27 @@ for name, pair in pairs { ["JSON-RPC"] = json_pair, ["MessagePack-RPC"] = msgpac
       assert.equal(0, a:stats().pending)
     end)
 
+    it("gives each call its own answer, whatever became of those before", function()
+      local a, b, _ <close> = pair()
+      b:handle("after", function(p) task.sleep(p[1]) return p[2] end)
+      task.scope(function(scope)
+        for lane = 1, 20 do
+          scope:spawn(function()
+            for i = 1, 10 do
+              local n = lane * 100 + i
+              local impatient = (lane + i) % 3 == 0
+              local v, err = a:call("after", { impatient and 0.02 or lane % 4 / 1000, n }, { timeout = impatient and 0.001 or 10 })
+              if impatient then assert.same({ nil, "ETIMEDOUT" }, { v, err.code }) else assert.equal(n, v) end
+            end
+          end)
+        end
+        local cut = scope:spawn(a.call, a, "after", { 5, 0 })
+        task.sleep(0.005)
+        cut:cancel()
+      end)
+      assert.equal(0, a:stats().pending)
+    end)
+
     it("ignores an answer that comes too late", function()
       local a, b, _ <close> = pair()
       local gate = task.event()
