@@ -1,6 +1,7 @@
-/* The library context that TLS works in: OpenSSL's default provider, but of its decoders only those that read a certificate's key.
- * OpenSSL 3.0 reads each certificate that a peer shows with all decoders it knows, some forty, put in a chain anew each time: that was
- * a quarter of a client's handshake. The algorithms are the default provider's own, called as it would call them.
+/* The library context that TLS works in: OpenSSL's default provider, but of its decoders only those that read a certificate's key, and
+ * of its ciphers only those of modes that TLS has. OpenSSL 3.0 reads each certificate that a peer shows with all decoders it knows,
+ * some forty, put in a chain anew each time, and goes through all it has fetched, more than a hundred ciphers among it: that was a quarter
+ * of a client's handshake. The algorithms are the default provider's own, called as it would call them.
  * Knows: wire/tls_parts, OpenSSL. Never: a provider from a file, OpenSSL's settings.
  *
  * There is one for the process, made once and never freed, as OpenSSL's own is: threads keep what they draw random numbers from by
@@ -13,12 +14,12 @@
 #include <openssl/provider.h>
 #include <string.h>
 
-enum { DECODERS = 8 };
+enum { DECODERS = 8, CIPHERS = 64 };
 
 static struct {
     CRYPTO_ONCE once;
     OSSL_PROVIDER *whole;                        /* the default provider, in a context of its own: the process's may hold others */
-    OSSL_ALGORITHM decoders[DECODERS + 1];
+    OSSL_ALGORITHM decoders[DECODERS + 1], ciphers[CIPHERS + 1];
     OSSL_LIB_CTX *context;                       /* NULL, which means OpenSSL's own: it could not be made */
 } library = { .once = CRYPTO_ONCE_STATIC_INIT };
 
@@ -26,9 +27,10 @@ static struct {
 
 static const OSSL_ALGORITHM *on_query(void *provider, int operation, int *no_cache) {
     (void)provider;
-    if (operation != OSSL_OP_DECODER) return OSSL_PROVIDER_query_operation(library.whole, operation, no_cache);
     *no_cache = 0;
-    return library.decoders;
+    if (operation == OSSL_OP_DECODER) return library.decoders;
+    if (operation == OSSL_OP_CIPHER) return library.ciphers;
+    return OSSL_PROVIDER_query_operation(library.whole, operation, no_cache);
 }
 
 static int on_capabilities(void *provider, const char *what, OSSL_CALLBACK *each, void *arg) {
@@ -61,17 +63,37 @@ static int reads_keys(const OSSL_ALGORITHM *a) {
     return 0;
 }
 
-static void make(void) {
-    OSSL_LIB_CTX *its = OSSL_LIB_CTX_new(), *made = NULL;
+static int is_of_tls(const OSSL_ALGORITHM *a) {
+    static const char *const modes[] = { "GCM", "CCM", "CBC", "Poly1305" };
+
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strstr(a->algorithm_names, modes[i]) != NULL) return 1;
+    }
+    return 0;
+}
+
+/* Those that `want` wants; 0: none, or more than `most`. */
+static int pick(int operation, int (*want)(const OSSL_ALGORITHM *a), OSSL_ALGORITHM *out, int most) {
     const OSSL_ALGORITHM *all;
     int no_cache, n = 0;
 
-    library.whole = its != NULL ? OSSL_PROVIDER_load(its, "default") : NULL;
-    all = library.whole != NULL ? OSSL_PROVIDER_query_operation(library.whole, OSSL_OP_DECODER, &no_cache) : NULL;
-    for (; all != NULL && all->algorithm_names != NULL && n < DECODERS; all++) {
-        if (reads_keys(all)) library.decoders[n++] = *all;
+    all = OSSL_PROVIDER_query_operation(library.whole, operation, &no_cache);
+    for (; all != NULL && all->algorithm_names != NULL; all++) {
+        if (!want(all)) continue;
+        if (n == most) return 0;
+        out[n++] = *all;
     }
-    if (n > 0) made = OSSL_LIB_CTX_new();
+    return n > 0;
+}
+
+static void make(void) {
+    OSSL_LIB_CTX *its = OSSL_LIB_CTX_new(), *made = NULL;
+    int ok;
+
+    library.whole = its != NULL ? OSSL_PROVIDER_load(its, "default") : NULL;
+    ok = library.whole != NULL && pick(OSSL_OP_DECODER, reads_keys, library.decoders, DECODERS) &&
+         pick(OSSL_OP_CIPHER, is_of_tls, library.ciphers, CIPHERS);
+    if (ok) made = OSSL_LIB_CTX_new();
     if (made != NULL && OSSL_PROVIDER_add_builtin(made, "moonwire", on_open) == 1 && OSSL_PROVIDER_load(made, "moonwire") != NULL) {
         library.context = made;
     } else {

@@ -1,6 +1,6 @@
 /* The TLS engine between two pairs of queues: no socket, each byte where the test wants it.
- * Knows: wire/tls. Never: a socket. */
-#include "wire/tls.h"
+ * Knows: wire/tls_parts. Never: a socket. */
+#include "wire/tls_parts.h"
 
 #include "support/check.h"
 #include "support/tls_cert.h"
@@ -245,6 +245,21 @@ TEST(certificates_with_each_kind_of_key_are_believed_at_both_ends) {
         free(peer.subject);
         free(peer.sans);
     }
+}
+
+TEST(no_cipher_suite_is_missing_that_openssl_would_offer) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    SSL_CTX *plain = SSL_CTX_new(TLS_client_method());
+    STACK_OF(SSL_CIPHER) *want, *got;
+
+    begin(&s, &c, "here.example");
+    REQUIRE(plain != NULL);
+    SSL_CTX_set_security_level(plain, SSL_CTX_get_security_level(client.context->ssl));
+    want = SSL_CTX_get_ciphers(plain);
+    got = SSL_CTX_get_ciphers(client.context->ssl);
+    CHECK_INT(sk_SSL_CIPHER_num(got), sk_SSL_CIPHER_num(want));
+    for (int i = 0; i < sk_SSL_CIPHER_num(want); i++) CHECK(sk_SSL_CIPHER_find(got, (SSL_CIPHER *)sk_SSL_CIPHER_value(want, i)) >= 0);
+    SSL_CTX_free(plain);
 }
 
 TEST(a_server_that_wants_certificates_refuses_who_has_none) {
