@@ -266,6 +266,16 @@ describe("a script without the right", function()
     assert.truthy(r.stdout:find("denied", 1, true))
   end)
 
+  it("listens at an IPv4 address written as IPv6, by the rights of the IPv4 address", function()
+    local srv <close> = assert(net.listen("tcp://[::ffff:127.0.0.1]:0"))
+    local c <close> = assert(net.connect(srv:address()))
+    assert.equal("127.0.0.1", c:peer().host)
+    assert.equal(0, run("--allow-listen=127.0.0.1", 'assert(net.listen("tcp://[::ffff:127.0.0.1]:0"))').code)
+    for _, address in ipairs { "::ffff:127.0.0.2", "::ffff:0.0.0.0" } do
+      assert.equal(77, run("--allow-listen=127.0.0.1,[::1]", ('net.listen("tcp://[%s]:0")'):format(address)).code, address)
+    end
+  end)
+
   it("reaches nothing by another spelling of a denied address", function()
     for _, url in ipairs { "tcp://[::ffff:127.0.0.1]:9", "tcp://0.0.0.0:9", "tcp://[::]:9", "tcp://localhost:9" } do
       local r = assert(mw.process.run { program, "eval", "--allow-net", "--deny-net=127.0.0.0/8,[::1]",
