@@ -180,17 +180,11 @@ static struct mw_worker_box *self(lua_State *L) {
     return mw_box_self(L, MW_WORKER_TYPE);
 }
 
-static int timed_out(lua_State *L, const char *op) {
-    struct mw_err err;
-    mw_err_set(&err, MW_ETIMEDOUT, op, NULL, NULL);
-    return mw_push_err(L, &err);
-}
-
 /* join([opts]) -> true | nil, err: when it has ended by itself                                              [-0, +1|2, y] */
 static int join_k(lua_State *L, int code, lua_KContext deadline) {
     struct mw_worker_box *box = self(L);
 
-    if (code == MW_ETIMEDOUT) return timed_out(L, "worker.join");
+    if (code == MW_ETIMEDOUT) return mw_worker_push_timed_out(L, box, "worker.join");
     if (box->end == NULL) return mw_worker_push_closed(L, "worker.join");
     if (!mw_worker_ended(box->worker)) return mw_wait_yield(L, &box->end->ended, (uint64_t)deadline, deadline, join_k);
     if (box->end->ud == box) mw_worker_on_news(box->end); /* what it printed comes before what its maker does next */

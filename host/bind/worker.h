@@ -78,6 +78,7 @@ void mw_talk_drop(void *ud, const struct mw_record *r);
  *                                                                                                     [-0, +1|2, e] */
 int mw_worker_push_end(lua_State *L, const struct mw_worker_box *box, const char *op);
 int mw_worker_push_closed(lua_State *L, const char *op);
+int mw_worker_push_timed_out(lua_State *L, const struct mw_worker_box *box, const char *op);
 
 enum { MW_WORKER_MORE = 2 };        /* user value: nil, or a table: functions at 1.., taps as keys */
 

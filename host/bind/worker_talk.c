@@ -12,9 +12,9 @@ static struct mw_worker_box *self(lua_State *L) {
     return mw_box_self(L, MW_WORKER_TYPE);
 }
 
-static int timed_out(lua_State *L, const char *op) {
+int mw_worker_push_timed_out(lua_State *L, const struct mw_worker_box *box, const char *op) {
     struct mw_err err;
-    mw_err_set(&err, MW_ETIMEDOUT, op, NULL, NULL);
+    mw_err_set(&err, MW_ETIMEDOUT, op, box->worker != NULL ? mw_worker_name(box->worker) : NULL, NULL);
     return mw_push_err(L, &err);
 }
 
@@ -52,7 +52,7 @@ static int send_used(lua_State *L);
 static int send_k(lua_State *L, int code, lua_KContext deadline) { /* [self value], and true when it is for the functions first */
     struct mw_worker_box *box = lua_touserdata(L, 1);
 
-    if (code == MW_ETIMEDOUT) return timed_out(L, SEND);
+    if (code == MW_ETIMEDOUT) return mw_worker_push_timed_out(L, box, SEND);
     if (box->end == NULL || (box->worker != NULL ? mw_worker_finished(box->worker) || mw_worker_ended(box->worker) : box->end->host == NULL))
         return gone(L, box);
     if (!mw_end_room(box->end, MW_MESSAGES, 1)) return mw_wait_yield(L, &box->end->writable[MW_MESSAGES], (uint64_t)deadline, deadline, send_k);
@@ -127,7 +127,7 @@ static int recv_k(lua_State *L, int code, lua_KContext deadline) {
     if (rc == 1) return 1;
     if (rc == -1) return mw_worker_push_end(L, box, RECV);
     if (rc < 0) return mw_push_err(L, &err);
-    if (code == MW_ETIMEDOUT) return timed_out(L, RECV);
+    if (code == MW_ETIMEDOUT) return mw_worker_push_timed_out(L, box, RECV);
     return mw_wait_yield(L, &box->end->readable[MW_MESSAGES], (uint64_t)deadline, deadline, recv_k);
 }
 

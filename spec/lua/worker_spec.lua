@@ -20,6 +20,10 @@ describe("a worker", function()
     local ok, err = w:call("greet", 1, { timeout = 0.02 })
     assert.same({ nil, "ETIMEDOUT" }, { ok, err.code })
     assert.equal("worker echo has not come to mw.serve", err.hint)
+    for _, wait in ipairs { "recv", "join" } do
+      ok, err = w[wait](w, { timeout = 0.01 })
+      assert.same({ nil, "ETIMEDOUT", "echo" }, { ok, err.code, err.subject })
+    end
   end)
 
   it("greets and replies", function()
