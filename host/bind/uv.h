@@ -43,6 +43,7 @@ struct uv_door {
     int closed;
     lua_Integer made;            /* handles so far: their number is their place in uv.walk */
     unsigned closing, closing_left;     /* those that are closing, or were when it was last looked; as many were left then */
+    int closing_big;             /* their table has become large, and is empty */
     uv_timer_t later;            /* runs the callbacks of what was done at once */
     struct uv_runs *runs;        /* uv_loop.c; NULL until the first uv.run */
     lua_CFunction raw[UV_RULES_MAX];

@@ -170,21 +170,27 @@ int mw_uv_fs_read(UV_ARGS) {
     return mw_uv_give(L, d, cb, 1);
 }
 
-/* The strings at idx, as libuv wants them: lent by Lua; in a userdata that is pushed. */
+/* The strings at idx, as libuv wants them: lent by Lua; in a userdata that is pushed. A table is replaced by a raw copy, in which
+ * numbers are text, as luv has it. */
 static uv_buf_t *buffers_at(lua_State *L, int idx, const char *op, unsigned *count) {
-    lua_Integer n = lua_istable(L, idx) ? (lua_Integer)lua_rawlen(L, idx) : 1;
+    int is_list = lua_istable(L, idx);
+    lua_Integer n = is_list ? (lua_Integer)lua_rawlen(L, idx) : 1;
     uv_buf_t *bufs;
     size_t len;
 
     if (n < 1 || n > PARTS_MAX) mw_raise_inval(L, op, "argument %d: 1 to %d strings expected", idx, PARTS_MAX);
-    bufs = lua_newuserdatauv(L, (size_t)n * sizeof *bufs, 0);
+    bufs = lua_newuserdatauv(L, (size_t)n * sizeof *bufs, 0);          /* [bufs] */
+    if (is_list) lua_createtable(L, (int)n, 0);                        /* [bufs copy] */
     for (lua_Integer i = 0; i < n; i++) {
-        if (lua_istable(L, idx)) lua_rawgeti(L, idx, i + 1);           /* raw tables keep their strings */
+        if (is_list) lua_rawgeti(L, idx, i + 1);
         else lua_pushvalue(L, idx);
+        if (is_list && lua_type(L, -1) == LUA_TNUMBER) lua_tostring(L, -1);
         bufs[i].base = (char *)(uintptr_t)mw_param_bytes(L, -1, op, "data", &len);
         bufs[i].len = len;
-        lua_pop(L, 1);
+        if (is_list) lua_rawseti(L, -2, i + 1);
+        else lua_pop(L, 1);
     }
+    if (is_list) lua_replace(L, idx);
     *count = (unsigned)n;
     return bufs;
 }

@@ -98,7 +98,7 @@ int mw_uv_is_open(lua_State *L, int idx) {
     return is;
 }
 
-/* How many are still closing; the others are forgotten.                                                    [-0, +0, m] */
+/* How many are still closing; the others are forgotten. Never allocates: the loop asks, too.                 [-0, +0, -] */
 static unsigned closing(lua_State *L, struct uv_door *d) {
     unsigned left = 0;
 
@@ -115,12 +115,7 @@ static unsigned closing(lua_State *L, struct uv_door *d) {
         lua_rawset(L, -4);
     }
     lua_pop(L, 1);
-    if (left == 0 && d->closing > CLOSING_MIN) {                       /* an emptied table keeps its size, and is slow to walk */
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
-        lua_newtable(L);
-        lua_rawseti(L, -2, CLOSING);
-        lua_pop(L, 1);
-    }
+    if (left == 0 && d->closing > CLOSING_MIN) d->closing_big = 1;
     d->closing = d->closing_left = left;
     return left;
 }
@@ -128,6 +123,13 @@ static unsigned closing(lua_State *L, struct uv_door *d) {
 static void closes(lua_State *L, struct uv_door *d, int idx) {
     lua_Integer number = set(L, HANDLES, idx, 0);
 
+    if (d->closing == 0 && d->closing_big) {                           /* an emptied table keeps its size, and is slow to walk */
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
+        lua_newtable(L);
+        lua_rawseti(L, -2, CLOSING);
+        lua_pop(L, 1);
+        d->closing_big = 0;
+    }
     set(L, CLOSING, idx, number != 0 ? number : ++d->made);
     if (++d->closing > 2 * d->closing_left + CLOSING_MIN) closing(L, d);
 }

@@ -119,7 +119,8 @@ static size_t data_at(lua_State *L, int idx, const char *op) {
     if (n < 1 || n > BUFFERS_MAX) mw_raise_inval(L, op, "argument %d: 1 to %d strings expected, got %d", idx, BUFFERS_MAX, (int)n);
     lua_createtable(L, (int)n, 0);                                     /* [copy] */
     for (lua_Integer i = 1; i <= n; i++) {
-        if (lua_rawgeti(L, idx, i) != LUA_TSTRING) mw_raise_inval(L, op, "argument %d: its element %d is no string", idx, (int)i);
+        if (lua_rawgeti(L, idx, i) == LUA_TNUMBER) lua_tostring(L, -1); /* as luv does */
+        if (lua_type(L, -1) != LUA_TSTRING) mw_raise_inval(L, op, "argument %d: its element %d is no string", idx, (int)i);
         lua_tolstring(L, -1, &len);
         total += len;
         lua_rawseti(L, -2, i);

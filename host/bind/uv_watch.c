@@ -1,6 +1,6 @@
 /* Rules of uv's watches: fs_event, fs_poll, poll.
  * Knows: bind/uv.h, policy/permit. Never: watches what was not permitted, or by a name that could lead elsewhere by now. */
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -122,15 +122,28 @@ int mw_uv_fs_poll_start(lua_State *L, struct uv_door *d, const struct uv_rule *r
 
 /* ---- poll ------------------------------------------------------------------------------------------------------------------------- */
 
+static void on_tried(uv_handle_t *it) {
+    free(it);
+}
+
+/* luv keeps the memory of a handle that cannot watch `fd`: it is asked for those alone that can. 0 or a code. */
+static int try_poll(uv_loop_t *loop, int fd) {
+    uv_poll_t *it = malloc(sizeof *it);
+    int rc = it != NULL ? uv_poll_init(loop, it, fd) : MW_ENOMEM;
+
+    if (rc == 0) uv_close((uv_handle_t *)it, on_tried);
+    else free(it);
+    return rc;
+}
+
 int mw_uv_new_poll(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     struct mw_err err;
-    struct stat st;
     int fd, rc = mw_uv_any_fd(L, d, 1, r->name, &fd, &err), n;
 
     if (rc < 0) return mw_uv_give_err(L, d, 0, &err);
     if (mw_fds_check(&d->fds, fd, MW_FD_POLLED, r->name, &err) == 0) return mw_uv_fail(L, -EEXIST);
-    if (fstat(fd, &st) < 0) return mw_uv_fail(L, -errno);
-    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) return mw_uv_fail(L, -EPERM); /* epoll's own answer: luv would lose its handle */
+    rc = try_poll(mw_host_loop(d->host), fd);
+    if (rc < 0) return mw_uv_fail(L, rc);
     mw_uv_room(L, d, r->name);
     lua_settop(L, 1);
     n = mw_uv_made(L, d, raw(L));
