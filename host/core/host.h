@@ -194,6 +194,8 @@ void mw_host_listen(mw_host *h, int by);
 int mw_host_loop_turn(mw_host *h, int timeout_ms);
 /* The same without blocking, for tasks until `until` (mw_host_now's clock): one that still runs then stands still (core/slice.c). */
 int mw_host_loop_step(mw_host *h, uint64_t until);
+/* 1: the time of this step is over, and each descriptor had its turn in it: what else came is left to the next. */
+int mw_host_step_is_over(mw_host *h);
 size_t mw_host_ready_count(mw_host *h);
 /* For an outside loop that asks how long it may sleep, in milliseconds; -1: as long as nothing happens. Sets the loop's timer. */
 int mw_host_loop_timeout(mw_host *h);

@@ -174,6 +174,7 @@ struct mw_host {
     mw_scope *root;
     uint64_t until;                 /* when this turn's time for tasks is spent; 0: no bound */
     int tasks_first;                /* the last step's time went before they ran */
+    int looks_taken;                /* at the descriptors, whole ones, in this step */
     uint64_t grace_ns, grace_at;    /* how long cleanup may take once the host exits */
     /* timers: a binary heap, heap[1..timers] */
     struct mw_timer **heap;
@@ -273,6 +274,7 @@ void mw_tick_stop(mw_host *h);
 int mw_state_prepare(mw_host *h, lua_Alloc alloc, void *ud);    /* 0 or MW_ENOMEM; h->limits are known */
 lua_State *mw_state_new(mw_host *h);                /* or NULL */
 void mw_state_open(lua_State *L);                   /* counts the collector's cycles, and sets it unless it is another's   [-0, +0, m] */
+void mw_state_slice(mw_host *h);                    /* steps have budgets: the collector's steps are small ones from now on */
 void mw_state_end(mw_host *h);                      /* after lua_close; safe to repeat */
 /* raise.c */
 void mw_raise_open(lua_State *L);                   /* the error type, in the registry */

@@ -239,10 +239,15 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms) {
     return alive;
 }
 
+int mw_host_step_is_over(mw_host *h) {
+    return h->until != 0 && h->looks_taken > 0 && mw_host_now(h) >= h->until;
+}
+
 /* What came is looked at first and tasks have what time is left, so that neither comes on top of the other; where looking took
  * all of it, they are first the next time. When tasks have run, what they asked for may have come already: another look. */
 int mw_host_loop_step(mw_host *h, uint64_t until) {
     uint64_t stirred;
+    int first = h->tasks_first;
 
     if (h->owns_loop) mw_sources_up(h);
     h->turning = 1;
@@ -250,13 +255,14 @@ int mw_host_loop_step(mw_host *h, uint64_t until) {
     mw_tick_start(h);
     mw_slice_open(h, until);
     take_interrupt(h);
-    if (h->tasks_first) {
-        h->tasks_first = 0;
-        mw_loop_drain(h);
-    }
-    for (int looks = 0; looks < LOOKS_A_STEP; looks++) {
+    h->looks_taken = 0;
+    h->tasks_first = 0;
+    if (first) mw_loop_drain(h);
+    while (h->looks_taken < LOOKS_A_STEP) {
+        if (first && mw_host_now(h) >= until) break;
         stirred = h->stirred;
         uv_run(h->loop, UV_RUN_NOWAIT);
+        h->looks_taken++;
         if (h->stirred == stirred || mw_host_now(h) >= until) break;
     }
     mw_slice_shut(h);

@@ -52,6 +52,7 @@ static void watch(void *ud, mw_task *t, const char *name, const char *state) {
 void mw_slice_open(mw_host *h, uint64_t at) {
     if (!h->slices) { /* counting looks as often as budgets need from now on */
         h->slices = 1;
+        mw_state_slice(h);
         mw_hook_watch(h->L);
         mw_task_each(h, watch, NULL);
     }

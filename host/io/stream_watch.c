@@ -52,6 +52,7 @@ static void unpark(mw_stream *s) {
 static void on_parked(void *who, int failed) {
     mw_stream *s = who;
 
+    if (!failed && mw_host_step_is_over(s->host)) return; /* the loop says so again */
     if (failed || ++s->hits > HITS) { /* an error that no read takes away would come again and again */
         unpark(s);
         s->busy = 1;
@@ -76,7 +77,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     struct mw_watch *w = poll->data;
     mw_stream *s = w->s;
 
-    if (s == NULL) return;
+    if (s == NULL || (status == 0 && mw_host_step_is_over(s->host))) return; /* the loop says so again */
     if (status < 0) { /* an error condition on the descriptor: libuv has stopped watching; the calls will say what it is */
         events = w->events;
         w->events = 0;

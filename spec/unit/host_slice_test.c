@@ -215,3 +215,67 @@ TEST(a_limit_of_few_slices_binds_whatever_the_clocks_tick_is) {
         mw_host_free(h);
     }
 }
+
+/* Steps so short that looking at what came takes all of them, in each of a row of connections. */
+TEST(every_connection_is_heard_however_short_the_budget_is) {
+    static const char text[] =
+        "local mw = require 'moonwire' local name, left = 'unix:@mw-slice-' .. tostring(mw.random.bytes(8):byte(1, -1)), 20 * 4\n"
+        "local server = assert(mw.net.listen(name, { backlog = 64 }))\n"
+        "mw.task.spawn_with({ daemon = true }, server.serve, server, function(c)\n"
+        "  for _ = 1, 4 do assert(#assert(c:read(65536)) == 65536) left = left - 1 end c:write('done\\n') c:read('l') end)\n"
+        "for i = 1, 20 do mw.task.spawn(function() local c <close> = assert(mw.net.connect(name))\n"
+        "  for _ = 1, 4 do c:write(('x'):rep(65536)) end assert(c:read('l') == 'done') end) end\n"
+        "mw.task.spawn(function() while left > 0 do mw.task.sleep(0.001) end print 'all' end)";
+    EACH_KIND(how) {
+        struct heard s = { .errors = 0 };
+        struct mw_config cfg = heard_config(&s, 200);
+        struct mw_step st = { .alive = 1 };
+        mw_host *h = NULL;
+
+        cfg.preempt = how;
+        REQUIRE(mw_policy_new(&cfg.policy, NULL) == 0 && mw_policy_add_all(cfg.policy, NULL) == 0);
+        REQUIRE(mw_host_new(&cfg, &h, NULL) == 0);
+        mw_policy_free(cfg.policy);
+        REQUIRE(mw_host_load_string(h, text, sizeof text - 1, "=test", NULL) == 0);
+        for (int i = 0; i < STEPS_MAX * 10 && st.alive; i++) CHECK(mw_host_step(h, 1, &st, NULL) == 0);
+        CHECK(!st.alive && s.errors == 0);
+        if (s.errors > 0) printf("# %s\n", s.error);
+        CHECK(strcmp(s.print, "all\n") == 0);
+        mw_host_free(h);
+    }
+}
+
+/* Frees between two allocations: what one step of the collector takes away. */
+struct burst {
+    unsigned now, most, all;
+};
+static void *bursts(void *ud, void *ptr, size_t osize, size_t nsize) {
+    struct burst *b = ud;
+    (void)osize;
+    if (nsize == 0) {
+        if (ptr != NULL && ++b->now > b->most) b->most = b->now;
+        b->all += ptr != NULL;
+        free(ptr);
+        return NULL;
+    }
+    b->now = 0;
+    return ptr == NULL ? malloc(nsize) : realloc(ptr, nsize);
+}
+TEST(the_collector_of_a_host_with_budgets_takes_small_steps) {
+    static const char text[] = "local t = {} for round = 1, 40 do for i = 1, 5000 do t[i] = 'a string of some length, number ' .. i .. round end end";
+    struct mw_config cfg;
+    struct mw_step st = { .alive = 1 };
+    struct burst b = { 0, 0, 0 };
+    mw_host *h = NULL;
+
+    mw_config_init(&cfg);
+    cfg.alloc = bursts;
+    cfg.alloc_ud = &b;
+    cfg.preempt = MW_PREEMPT_COUNT;
+    REQUIRE(mw_host_new(&cfg, &h, NULL) == 0);
+    REQUIRE(mw_host_load_string(h, text, sizeof text - 1, "=test", NULL) == 0);
+    for (int i = 0; i < STEPS_MAX && st.alive; i++) REQUIRE(mw_host_step(h, BUDGET_US, &st, NULL) == 0);
+    CHECK(!st.alive && b.all > 100000);
+    CHECK(b.most <= 1000);
+    mw_host_free(h);
+}
