@@ -46,12 +46,53 @@ const char *mw_version(void) {
     return MW_VERSION " (" LUA_RELEASE ", libuv " TEXT(UV_VERSION_MAJOR) "." TEXT(UV_VERSION_MINOR) "." TEXT(UV_VERSION_PATCH) ")";
 }
 
-void mw_config_init(struct mw_config *cfg) {
-    memset(cfg, 0, sizeof *cfg);
-    cfg->size = sizeof *cfg;
-    cfg->parent_fd = cfg->script_fd = cfg->home_fd = cfg->audit_fd = cfg->notify_fd = -1;
-    cfg->warden = 1;
-    cfg->shutdown_ms = 5000;
+#define CONFIG_LEAST offsetof(struct mw_config, alloc)
+#define HAS(cfg, field) ((cfg)->size >= offsetof(struct mw_config, field) + sizeof(cfg)->field)
+
+void mw_config_init_size(struct mw_config *cfg, size_t size) {
+    struct mw_config all;
+
+    memset(&all, 0, sizeof all);
+    all.size = size;
+    all.parent_fd = all.script_fd = all.home_fd = all.audit_fd = all.notify_fd = -1;
+    all.warden = 1;
+    all.shutdown_ms = 5000;
+    memset(cfg, 0, size);
+    memcpy(cfg, &all, size < sizeof all ? size : sizeof all);
+}
+
+void (mw_config_init)(struct mw_config *cfg) {
+    mw_config_init_size(cfg, sizeof *cfg);
+}
+
+/* The caller's, which may be shorter or longer, as ours. */
+static int config_copy(const struct mw_config *given, struct mw_config *out, struct mw_err *err) {
+    const char *beyond = (const char *)given + sizeof *out, *end = (const char *)given + given->size;
+
+    mw_config_init(out);
+    if (given->size < CONFIG_LEAST) return mw_err_set(err, MW_EINVAL, "host", NULL, "mw_config_init comes first: this struct mw_config has no size");
+    memcpy(out, given, given->size < sizeof *out ? given->size : sizeof *out);
+    for (; beyond < end; beyond++)
+        if (*beyond != 0) return mw_err_set(err, MW_EINVAL, "host", NULL, "struct mw_config sets a field that this version, " MW_VERSION ", does not know");
+    return 0;
+}
+
+/* What was taken, and what nobody has now. */
+static void config_drop(struct mw_config *cfg) {
+    int *const fds[] = {&cfg->parent_fd, &cfg->script_fd, &cfg->home_fd, &cfg->audit_fd, &cfg->notify_fd};
+
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (*fds[i] >= 0) close(*fds[i]);
+        *fds[i] = -1;
+    }
+    mw_process_shares_free(cfg->shares);
+    mw_debug_close(cfg->debug);
+    cfg->shares = NULL;
+    cfg->debug = NULL;
+}
+
+static int too_short(const char *op, struct mw_err *err) {
+    return mw_err_set(err, MW_EINVAL, op, NULL, "this struct mw_config has no place for it: it is one of an older moonwire.h, or mw_config_init did not come first");
 }
 
 /* ---- Hooks -------------------------------------------------------------------------------------------------------------- */
@@ -181,8 +222,10 @@ static void audit(struct assembly *a) {
 }
 
 int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err) {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    int fd;
 
+    if (!HAS(cfg, audit_fd)) return too_short("audit", err);
+    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0) return mw_err_sys(err, "audit", path);
     if (cfg->audit_fd >= 0) close(cfg->audit_fd);
     cfg->audit_fd = fd;
@@ -193,6 +236,7 @@ int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err)
     struct mw_trace_options o = {.payload = MW_TRACE_PAYLOAD, .redact = mw_trace_secrets, .colour = mw_sink_colours()};
     int fd = STDERR_FILENO;
 
+    if (!HAS(cfg, trace)) return too_short("trace", err);
     while (mw_trace_secrets[o.redact_count] != NULL) o.redact_count++;
     if (mw_trace_format_of(path, &o.format) < 0) {
         mw_err_set(err, MW_EINVAL, "trace", path, "its ending says no format");
@@ -204,6 +248,7 @@ int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err)
 }
 
 int mw_config_debug(struct mw_config *cfg, const char *url, struct mw_err *err) {
+    if (!HAS(cfg, debug)) return too_short("debug", err);
     mw_debug_close(cfg->debug);
     cfg->debug = NULL;
     return mw_debug_open(url, &cfg->debug, err);
@@ -242,11 +287,7 @@ static int free_modules(mw_policy *p, const char *script_path, struct mw_err *er
 static void free_assembly(struct assembly *a) {
     mw_engine_free(a->engine);
     end_trace(a);
-    if (a->cfg.script_fd >= 0) close(a->cfg.script_fd);
-    if (a->cfg.home_fd >= 0) close(a->cfg.home_fd);
-    if (a->cfg.audit_fd >= 0) close(a->cfg.audit_fd);
-    mw_process_shares_free(a->cfg.shares);
-    mw_debug_close(a->cfg.debug);
+    config_drop(&a->cfg);
     mw_cage_drop(a->lock);
     mw_policy_free(a->policy);
     free((void *)(uintptr_t)a->cfg.program);
@@ -268,6 +309,7 @@ static void set_hooks(struct assembly *a) {
     hooks->print_errors = a->cfg.person && a->cfg.on_print != NULL;
     hooks->signals = a->cfg.signals;
     hooks->pipe_ends = a->cfg.pipe_ends;
+    hooks->command_line = a->cfg.command_line;
 }
 
 /* The host itself, with what stands beside it. */
@@ -286,19 +328,24 @@ static int begin(struct assembly *a, uv_loop_t *loop, lua_State *lent, struct mw
 }
 
 static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given, mw_host **out, struct mw_err *err) {
-    struct assembly *a = calloc(1, sizeof *a);
+    struct assembly *a = NULL;
+    struct mw_config own;
     const struct mw_config *cfg;
     lua_State *L;
-    int rc;
+    int rc = config_copy(given, &own, err);
+    char *program = NULL;
 
-    if (a == NULL) return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
-    cfg = &a->cfg; /* not the caller's: that may be an older, shorter one */
-    mw_config_init(&a->cfg);
-    memcpy(&a->cfg, given, given->size < sizeof a->cfg ? given->size : sizeof a->cfg);
-    if (cfg->program != NULL && (a->cfg.program = strdup(cfg->program)) == NULL) {
-        free(a);
-        return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    if (rc == 0 && own.program != NULL && (program = strdup(own.program)) == NULL) rc = mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    if (rc == 0 && (a = calloc(1, sizeof *a)) == NULL) rc = mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
+    if (rc < 0) {
+        mw_sink_close(own.trace, NULL);
+        config_drop(&own);
+        free(program);
+        return rc;
     }
+    a->cfg = own;
+    a->cfg.program = program;
+    cfg = &a->cfg;
     mw_list_init(&a->watches);
     mw_list_init(&a->signals);
     if (cfg->limits.memory == 0) a->cfg.limits.memory = cfg->memory_limit;
@@ -326,6 +373,7 @@ static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given,
         mw_host_free(a->host);
         return MW_ENOMEM;
     }
+    a->cfg.parent_fd = a->cfg.notify_fd = -1; /* the script's */
     *out = a->host;
     return 0;
 }
@@ -334,8 +382,13 @@ int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err) 
     return make(NULL, NULL, cfg, out, err);
 }
 int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
-    if (loop == NULL) return mw_err_set(err, MW_EINVAL, "host", NULL, "no loop was given");
-    return make(loop, NULL, cfg, out, err);
+    struct mw_config own;
+
+    if (loop != NULL) return make(loop, NULL, cfg, out, err);
+    (void)config_copy(cfg, &own, NULL);
+    mw_sink_close(own.trace, NULL);
+    config_drop(&own);
+    return mw_err_set(err, MW_EINVAL, "host", NULL, "no loop was given");
 }
 
 int mw_host_new_in(lua_State *L, const struct mw_config *cfg, mw_host **out, struct mw_err *err) {
@@ -518,8 +571,13 @@ int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struc
 
 int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, struct mw_err *err) {
     struct mw_birth birth;
-    int rc = mw_birth_read(fd, &birth, policy, err);
+    int rc;
 
+    if (!HAS(cfg, spin_us)) {
+        close(fd);
+        return too_short("parent", err);
+    }
+    rc = mw_birth_read(fd, &birth, policy, err);
     if (rc < 0) return rc;
     cfg->policy = *policy;
     cfg->parent_fd = birth.parent_fd;

@@ -33,7 +33,7 @@ enum mw_level { MW_LEVEL_DEBUG, MW_LEVEL_INFO, MW_LEVEL_WARN, MW_LEVEL_ERROR };
 enum { MW_SPIN_NEVER = -1, MW_SPIN_MAX_US = 10000 };
 
 struct mw_config {
-    size_t size;                     /* set by mw_config_init */
+    size_t size;                     /* of the caller's own struct mw_config: set by mw_config_init */
     void *ud;                        /* passed to every hook */
     void *(*alloc)(void *ud, void *ptr, size_t osize, size_t nsize);   /* lua_Alloc; NULL: realloc and free */
     void *alloc_ud;
@@ -77,8 +77,14 @@ struct mw_config {
                                       * nor while other threads want this one, on a borrowed loop, or in steps */
     int person;                      /* 1: a person reads what on_print and on_log get, on one screen: log lines are text, and what the
                                       * script writes to standard error goes to on_print as well; 0 (default) */
+    int command_line;                /* 1: the program has moonwire's command line, and hints name its flags (--limit=memory=...); 0 (default):
+                                      * they name fields of this struct */
 };
-void mw_config_init(struct mw_config *cfg);
+/* Sets cfg->size, and each field to what is said above. `size` is what the program was built with, and may be less or more than the
+ * library's: fields that a shorter one lacks have their defaults; one that a longer one has beyond the library's must stay 0. */
+void mw_config_init_size(struct mw_config *cfg, size_t size);
+void mw_config_init(struct mw_config *cfg); /* the function, for bindings that read no header, knows the library's size only */
+#define mw_config_init(cfg) mw_config_init_size((cfg), sizeof *(cfg))
 
 /* mw_policy_add_json of the file at `path` (at most 1 MiB), its relative paths taken from its folder. MW_EINVAL: err->what is
  * "PATH:LINE:COLUMN: what is wrong". */
@@ -100,7 +106,8 @@ int mw_config_debug(struct mw_config *cfg, const char *url, struct mw_err *err);
  * lent to cfg->policy). cfg is initialized before. MW_EINVAL: anything odd, a missing seal above all. */
 int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, struct mw_err *err);
 
-/* Makes a host on a loop of its own / on yours (never run or closed by us). Given: end it. */
+/* Makes a host on a loop of its own / on yours (never run or closed by us). Given: end it. What *cfg has that is taken is taken when
+ * this fails, too: descriptors are closed then. MW_EINVAL: cfg was not initialized, or sets what this library does not know. */
 int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err);
 int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err);
 /* Ends it: cancels tasks, runs __close, ends children. NULL is fine. Not from a hook: there it only asks the run to end. A

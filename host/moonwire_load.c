@@ -47,11 +47,14 @@ static int load(lua_State *L) { /* in a protected call: chunk */
     struct chunk *c = lua_touserdata(L, 1);
     const char *text = c->text;
     size_t len = c->len;
+    int status;
 
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, len -= 3;
     if (len >= 1 && text[0] == '#') /* a first line for the system; its newline stays, so that lines keep their numbers */
         while (len > 0 && text[0] != '\n') text++, len--;
-    if (mw_std_load_text(L, text, len, c->name) != LUA_OK) {
+    status = mw_std_load_text(L, text, len, c->name);
+    if (status == LUA_ERRMEM) return lua_error(L);
+    if (status != LUA_OK) {
         c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, luaL_tolstring(L, -1, NULL));
         return 0;
     }
@@ -63,15 +66,14 @@ static int load(lua_State *L) { /* in a protected call: chunk */
 
 static int load_text(mw_host *h, struct chunk *c) {
     lua_State *L = mw_host_state(h);
+    int status;
 
     if (c->len > SCRIPT_MAX) return mw_err_setf(c->err, MW_ELIMIT, "load", c->name, "the script is %zu bytes long, at most %u are allowed", c->len, SCRIPT_MAX);
     lua_pushcfunction(L, load);
     lua_pushlightuserdata(L, c);
     mw_host_in_callback(h, 1); /* the compiler is under the limits of a step */
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        c->rc = mw_err_set(c->err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
-        lua_pop(L, 1);
-    }
+    status = lua_pcall(L, 1, 0, 0);
+    if (status != LUA_OK) c->rc = mw_take_error(L, status, c->err);
     mw_host_in_callback(h, 0);
     return c->rc;
 }
@@ -175,13 +177,12 @@ static int start_module(lua_State *L) {
 int mw_host_start_module(mw_host *h, const char *module, const char *fn, struct mw_err *err) {
     struct start_module it = {module, fn, err, 0};
     lua_State *L = mw_host_state(h);
+    int status;
 
     lua_pushcfunction(L, start_module);
     lua_pushlightuserdata(L, &it);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        it.rc = mw_err_set(err, MW_ELUA, NULL, NULL, lua_tostring(L, -1));
-        lua_pop(L, 1);
-    }
+    status = lua_pcall(L, 1, 0, 0);
+    if (status != LUA_OK) it.rc = mw_take_error(L, status, err);
     return it.rc;
 }
 

@@ -3,6 +3,8 @@
 #ifndef MW_MOONWIRE_PARTS_H
 #define MW_MOONWIRE_PARTS_H
 
+#include <lua.h>
+
 #include "bind/engine.h"
 #include "core/host.h"
 #include "core/timer.h"
@@ -32,6 +34,9 @@ static inline struct assembly *mw_assembly_of(mw_host *h) {
 
 /* moonwire_load.c: the whole of a descriptor; *text is malloc'd, given. */
 int mw_read_all(int fd, const char *op, const char *path, size_t max, char **text, size_t *len, struct mw_err *err);
+/* moonwire_talk.c: *err as the error on top of L has it (popped), which a lua_pcall ended with `status`: MW_ENOMEM when there was no
+ * memory, MW_ELIMIT by the host's own limit. Returns its code.                                              [-1, +0, -] */
+int mw_take_error(lua_State *L, int status, struct mw_err *err);
 /* moonwire_watch.c: before the host's end. */
 void mw_watches_end(mw_host *h);
 

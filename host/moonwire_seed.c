@@ -144,6 +144,7 @@ int mw_seed_new(mw_host *maker, const struct mw_config *cfg, struct mw_seed_wish
     s->cfg.script_path = s->path;
     s->cfg.args = (const char *const *)s->args;
     s->cfg.warden = cfg->warden;
+    s->cfg.command_line = cfg->command_line;
     s->cfg.pipe_ends = cfg->pipe_ends;
     s->cfg.child_files = cfg->child_files;
     s->cfg.preempt = cfg->preempt;

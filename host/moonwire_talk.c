@@ -21,12 +21,11 @@ static int whole_values(const char *op, const char *subject, const void *msgpack
     return 0;
 }
 
-/* *err as the error on top of L has it (popped), which a lua_pcall ended with. Returns its code.             [-1, +0, -] */
 static int fill(lua_State *L) { /* in a protected call: error err */
     mw_err_from(L, 1, lua_touserdata(L, 2));
     return 0;
 }
-static int take_error(lua_State *L, int status, struct mw_err *err) {
+int mw_take_error(lua_State *L, int status, struct mw_err *err) {
     struct mw_err own, *it = err != NULL ? err : &own;
 
     it->code = 0;
@@ -137,7 +136,7 @@ int mw_host_register(mw_host *h, const char *name, mw_host_fn *fn, void *ud, str
     lua_pushcfunction(L, register_function);
     lua_pushlightuserdata(L, &r);
     status = lua_pcall(L, 1, 0, 0);
-    return status == LUA_OK ? 0 : take_error(L, status, err);
+    return status == LUA_OK ? 0 : mw_take_error(L, status, err);
 }
 
 /* ---- Its arguments ----------------------------------------------------------------------------------------------------------- */
@@ -257,7 +256,7 @@ int mw_arg_value(mw_call *call, int i, mw_view *out) {
     else lua_pushnil(L);
     lua_pushlightuserdata(L, &w);
     status = lua_pcall(L, 2, 1, 0);
-    if (status != LUA_OK) return take_error(L, status, &call->err);
+    if (status != LUA_OK) return mw_take_error(L, status, &call->err);
     if (w.err.code < 0) {
         lua_pop(L, 1);
         tell(&w, why, sizeof why);
@@ -312,7 +311,7 @@ int mw_return_string(mw_call *call, const char *text, size_t len) {
     lua_pushcfunction(call->L, push_string);
     lua_pushlightuserdata(call->L, &v);
     rc = lua_pcall(call->L, 1, 1, 0);
-    return rc == LUA_OK ? 0 : take_error(call->L, rc, &call->err);
+    return rc == LUA_OK ? 0 : mw_take_error(call->L, rc, &call->err);
 }
 
 struct reading {
@@ -335,7 +334,7 @@ int mw_return_value(mw_call *call, const void *msgpack, size_t len) {
     lua_pushcfunction(call->L, push_values);
     lua_pushlightuserdata(call->L, &r);
     rc = lua_pcall(call->L, 1, LUA_MULTRET, 0);
-    if (rc != LUA_OK) return take_error(call->L, rc, &call->err);
+    if (rc != LUA_OK) return mw_take_error(call->L, rc, &call->err);
     return r.rc < 0 ? r.rc : 0;
 }
 
@@ -376,7 +375,7 @@ static int take_results(lua_State *L) { /* in a protected call: calling */
     struct writing w;
 
     if (failed && n == 0) c->rc = mw_err_set(c->err, MW_ENOMEM, "host call", c->name, NULL);
-    if (failed) return n == 0 ? 0 : lua_error(L); /* to the caller's take_error */
+    if (failed) return n == 0 ? 0 : lua_error(L); /* to the caller's mw_take_error */
     out = mw_scratch_take(L);
     for (int i = 2; i <= n + 1 && c->out != NULL; i++)
         if (mw_engine_write(L, i, out, &w.fault, &w.err) < 0) {
@@ -400,7 +399,7 @@ static void part(struct calling *c, lua_CFunction fn) {
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, c);
     status = lua_pcall(L, 1, 0, 0);
-    if (status != LUA_OK) c->rc = take_error(L, status, c->err);
+    if (status != LUA_OK) c->rc = mw_take_error(L, status, c->err);
     mw_host_in_callback(c->host, 0);
 }
 

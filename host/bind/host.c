@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bind/arg.h"
 #include "bind/doors.h"
@@ -11,8 +12,34 @@
 
 static const char host_key; /* registry: the table that becomes core.host */
 
+#define PARENT "parent_fd"
+#define NOTIFY "notify_fd"
+#define FD "mw.host.fd"         /* int, -1: none, or taken */
+
+static int fd_gc(lua_State *L) {
+    int *fd = lua_touserdata(L, 1);
+
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+    return 0;
+}
+static int *push_fd(lua_State *L) {
+    int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
+
+    *fd = -1;
+    if (luaL_newmetatable(L, FD)) {
+        lua_pushcfunction(L, fd_gc);
+        lua_setfield(L, -2, "__gc");
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+    }
+    lua_setmetatable(L, -2);
+    return fd;
+}
+
 void mw_host_door_set(lua_State *L, const struct mw_host_door *given) {
     const char *path = given->script_path;
+    int *parent, *notify;
 
     lua_createtable(L, 0, 10);                      /* [host] */
     if (path != NULL) {
@@ -27,12 +54,10 @@ void mw_host_door_set(lua_State *L, const struct mw_host_door *given) {
         lua_pushstring(L, given->program);
         lua_setfield(L, -2, "program");
     }
-    if (given->parent_fd >= 0) {
-        lua_pushinteger(L, given->parent_fd);
-        lua_setfield(L, -2, "parent_fd");
-    }
-    lua_pushinteger(L, given->notify_fd);
-    lua_setfield(L, -2, "notify_fd");
+    parent = push_fd(L);
+    lua_setfield(L, -2, PARENT);
+    notify = push_fd(L);
+    lua_setfield(L, -2, NOTIFY);
     lua_pushboolean(L, given->parent_stdio);
     lua_setfield(L, -2, "parent_stdio");
     lua_pushboolean(L, given->warden);
@@ -50,6 +75,18 @@ void mw_host_door_set(lua_State *L, const struct mw_host_door *given) {
     }
     lua_setfield(L, -2, "args");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);
+    *parent = given->parent_fd; /* last: what fails before leaves them to the caller */
+    *notify = given->notify_fd;
+}
+
+int *mw_host_door_fd(lua_State *L, int notify) {
+    int *fd;
+
+    mw_door_host(L);
+    lua_getfield(L, -1, notify ? NOTIFY : PARENT);
+    fd = lua_touserdata(L, -1); /* kept by the table */
+    lua_pop(L, 2);
+    return fd;
 }
 
 int mw_host_door_push_args(lua_State *L) {

@@ -7,6 +7,7 @@
 
 #include "bind/arg.h"
 #include "bind/doors.h"
+#include "bind/host.h"
 #include "bind/look.h"
 #include "bind/stream.h"
 
@@ -243,8 +244,8 @@ static int told(lua_State *L, mw_process *p, int truncate) {
 
     push_result(L, 1, p);
     if (fault != 0) {
-        mw_err_set(&err, fault, "process run", subject(L, 1), fault == MW_ELIMIT ? "the host holds as many bytes as it may" : what);
-        if (fault == MW_ELIMIT) mw_err_hint(&err, "the limit is set with --limit=buffered=...");
+        if (fault != MW_ELIMIT) mw_err_set(&err, fault, "process run", subject(L, 1), what);
+        else mw_host_limit_reached(mw_host_of(L), &err, "process run", subject(L, 1), "buffered", "the host holds as many bytes as it may");
         return mw_push_err_data(L, &err);
     }
     if (!mw_process_overflowed(p) || truncate) return 1;
@@ -440,28 +441,27 @@ static int process_index(lua_State *L) {
 static int process_parent(lua_State *L) {
     mw_stream **slot;
     struct mw_err err;
-    int fd = -1, stdio, rc;
+    int *fd = mw_host_door_fd(L, 0), stdio, rc;
 
     mw_door_host(L);
-    if (lua_getfield(L, -1, "parent_fd") == LUA_TNUMBER) fd = (int)lua_tointeger(L, -1);
-    lua_getfield(L, -2, "parent_stdio");
+    lua_getfield(L, -1, "parent_stdio");
     stdio = lua_toboolean(L, -1);
-    if (fd < 0 && !stdio) {
+    if (*fd < 0 && !stdio) {
         lua_pushnil(L);
         return 1;
     }
     slot = mw_stream_box(L);
-    rc = mw_process_parent(mw_host_of(L), fd, stdio, slot, &err);
+    rc = mw_process_parent(mw_host_of(L), *fd, stdio, slot, &err);
+    *fd = -1; /* taken either way */
     return rc < 0 ? mw_push_err(L, &err) : 1;
 }
 
 /* notify() -> whether there was somebody to tell that this process is ready                             [-0, +1, e] */
 static int process_notify(lua_State *L) {
-    mw_door_host(L);
-    lua_getfield(L, -1, "notify_fd");
-    lua_pushinteger(L, -1);
-    lua_setfield(L, -3, "notify_fd");
-    lua_pushboolean(L, mw_process_notify((int)luaL_optinteger(L, -1, -1)));
+    int *at = mw_host_door_fd(L, 1), fd = *at;
+
+    *at = -1;
+    lua_pushboolean(L, mw_process_notify(fd));
     return 1;
 }
 

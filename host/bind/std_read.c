@@ -186,7 +186,7 @@ static int failed(lua_State *L, int code, enum mw_read_for what) {
     struct mw_err err;
 
     if (code == MW_ECLOSED) return mw_raise_inval(L, "io.read", "attempt to use a closed file");
-    if (code == MW_ELIMIT) mw_limits_reached(&err, "io read", NULL, "buffered", "the host holds as many bytes as it may");
+    if (code == MW_ELIMIT) mw_host_limit_reached(mw_host_of(L), &err, "io read", NULL, "buffered", "the host holds as many bytes as it may");
     if (code == MW_ELIMIT && what != MW_READ_PLAIN) return luaL_error(L, "%s", err.message);
     if (code == MW_ELIMIT) return mw_std_fail(L, &err, NULL);
     if (what != MW_READ_PLAIN) {

@@ -63,7 +63,7 @@ void mw_step_error(mw_host *h, struct mw_err *err) {
 
     mw_limits_show(MW_LIMIT_TIME, h->limits.step_ns, limit, sizeof limit);
     snprintf(what, sizeof what, "%s of processor time without waiting", limit);
-    mw_limits_reached(err, "step", NULL, "step", what);
+    mw_host_limit_reached(h, err, "step", NULL, "step", what);
 }
 
 static uint64_t processor_time(void) {

@@ -89,13 +89,18 @@ const struct mw_limits *mw_host_limits(const mw_host *h) {
 const struct mw_limits *mw_host_limits_given(const mw_host *h) {
     return &h->limits_given;
 }
+int mw_host_limit_reached(const mw_host *h, struct mw_err *err, const char *op, const char *subject, const char *name, const char *what) {
+    mw_limits_reached(err, op, subject, name, what);
+    if (!h->hooks.command_line) mw_err_hint(err, h->lent ? "" : "the program sets it: mw_config.limits.%s", strcmp(name, "step") == 0 ? "step_ns" : name);
+    return MW_ELIMIT;
+}
 int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err *err) {
     char what[96];
 
     if (h->finishing) return mw_err_set(err, MW_ECLOSED, op, subject, "the host is shutting down");
     if (h->handle_count < h->limits.handles) return 0;
     snprintf(what, sizeof what, "%llu handles are open, at most %llu are allowed", (unsigned long long)h->handle_count, (unsigned long long)h->limits.handles);
-    return mw_limits_reached(err, op, subject, "handles", what);
+    return mw_host_limit_reached(h, err, op, subject, "handles", what);
 }
 void mw_host_set_preempt(mw_host *h, enum mw_preempt how, int unlimited) {
     h->preempt = how == MW_PREEMPT_DEFAULT ? MW_PREEMPT_COUNT : how;

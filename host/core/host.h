@@ -27,6 +27,7 @@ struct mw_hooks {
     int signals;                                                  /* 1: scripts may take signals of the process (mw.on_signal) */
     void (*print)(void *ud, const char *text, size_t len);                          /* what scripts print, newline included */
     int print_fd;                 /* the descriptor that print would write to, so that a writer can wait for it; 0: none, call print */
+    int command_line;             /* 1: the program has a command line, whose flags hints name */
     int print_errors;             /* 1: what scripts write to standard error goes to print, too */
     int pipe_ends;                /* 1: writing to a standard output that nobody reads ends the run with 128 + SIGPIPE */
     void (*error)(void *ud, const struct mw_err *err, const char *traceback);       /* an error nobody joined */
@@ -84,6 +85,8 @@ mw_host *mw_host_of(lua_State *L);
 /* What it may use at most, defaults filled in. Lent. */
 const struct mw_limits *mw_host_limits(const mw_host *h);
 const struct mw_limits *mw_host_limits_given(const mw_host *h);    /* as they were given: 0 is the default */
+/* The error of a limit that was reached, as mw_limits_reached has it; the hint says where this host's are set. Returns MW_ELIMIT. */
+int mw_host_limit_reached(const mw_host *h, struct mw_err *err, const char *op, const char *subject, const char *name, const char *what);
 /* Before another handle is made: 0; MW_ELIMIT when there are as many as there may be; MW_ECLOSED when the host is finishing. */
 int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err *err);
 

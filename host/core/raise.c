@@ -247,10 +247,10 @@ void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
             memcpy(err->message, line, sizeof line);
         }
     } else if (mw_host_of(L)->refused && lua_type(L, idx) == LUA_TSTRING && strcmp(lua_tostring(L, idx), "not enough memory") == 0) {
-        char limit[32];
+        char limit[32], what[96];
         mw_limits_show(MW_LIMIT_BYTES, mw_host_of(L)->limits.memory, limit, sizeof limit);
-        mw_err_setf(err, MW_ELIMIT, "memory", NULL, "not enough memory: the script may have %s", limit);
-        mw_err_hint(err, "the limit is set with --limit=memory=...");
+        snprintf(what, sizeof what, "not enough memory: the script may have %s", limit);
+        mw_host_limit_reached(mw_host_of(L), err, "memory", NULL, "memory", what);
     } else {
         const char *text = lua_type(L, idx) == LUA_TSTRING ? lua_tostring(L, idx) : told(L, idx);
         text = one_line(L, text);

@@ -57,7 +57,7 @@ static int base(lua_State *L) { /* task f args... */
 static int too_many(mw_host *h, const char *name, struct mw_err *err) {
     char what[96];
     snprintf(what, sizeof what, "%llu tasks have not ended, at most %llu are allowed", (unsigned long long)h->task_count, (unsigned long long)h->limits.tasks);
-    return mw_limits_reached(err, "task", name, "tasks", what);
+    return mw_host_limit_reached(h, err, "task", name, "tasks", what);
 }
 
 /* bare: the function is the base itself. */

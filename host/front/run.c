@@ -207,6 +207,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     cfg.program = "/proc/self/exe";
     cfg.script_path = script_path(flags, plain);
     cfg.signals = 1;
+    cfg.command_line = 1;
     cfg.pipe_ends = 1;
     cfg.mends_faults = 1;
     cfg.preempt = MW_PREEMPT_TIMER;

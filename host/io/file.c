@@ -54,7 +54,7 @@ static void charge(mw_file *f) {
 /* 0, or MW_ELIMIT: it reads no further ahead while others hold as much as the host may. */
 static int may_hold_more(mw_file *f, struct mw_err *err) {
     if (mw_bytes_len(&f->in) < KEEP || !mw_host_crowded_beside(f->host, f->charged)) return 0;
-    return mw_limits_reached(err, "fs read", f->subject, "buffered", "the host holds as many bytes as it may");
+    return mw_host_limit_reached(f->host, err, "fs read", f->subject, "buffered", "the host holds as many bytes as it may");
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------------------------------------ */

@@ -317,7 +317,7 @@ static int check_size(struct launch *l) {
     if (l->home->running >= mw_host_limits(l->home->host)->children) {
         char what[96];
         snprintf(what, sizeof what, "%u children run already, at most %u are allowed", l->home->running, (unsigned)mw_host_limits(l->home->host)->children);
-        return mw_limits_reached(l->err, o->op, o->argv[0], "children", what);
+        return mw_host_limit_reached(l->home->host, l->err, o->op, o->argv[0], "children", what);
     }
     if (!o->detached && !mw_groups_room(l->home)) return mw_err_set(l->err, MW_ELIMIT, o->op, o->argv[0], "too many groups of earlier children are still alive");
     return 0;

@@ -82,13 +82,13 @@ int mw_holdings_take(struct mw_holdings *it, uint64_t bytes, const char *op, con
     if (bytes > all / 4) {
         snprintf(what, sizeof what, "%s are asked for, at most %s are allowed", mw_limits_show(MW_LIMIT_BYTES, bytes, one, sizeof one),
                  mw_limits_show(MW_LIMIT_BYTES, all / 4, most, sizeof most));
-        return mw_limits_reached(err, op, subject, "shared", what);
+        return mw_host_limit_reached(it->host, err, op, subject, "shared", what);
     }
     if (bytes > all - it->bytes) {
         snprintf(what, sizeof what, "%s of shared memory are held, with %s more they would be above %s",
                  mw_limits_show(MW_LIMIT_BYTES, it->bytes, held, sizeof held), mw_limits_show(MW_LIMIT_BYTES, bytes, one, sizeof one),
                  mw_limits_show(MW_LIMIT_BYTES, all, most, sizeof most));
-        return mw_limits_reached(err, op, subject, "shared", what);
+        return mw_host_limit_reached(it->host, err, op, subject, "shared", what);
     }
     it->bytes += bytes;
     return 0;

@@ -331,7 +331,7 @@ int mw_worker_start(mw_host *h, const struct mw_worker_options *o, struct mw_see
     if (atomic_fetch_add(&w->family->workers, 1) >= most) {
         char what[80];
         snprintf(what, sizeof what, "%llu workers run, at most %llu are allowed", (unsigned long long)most, (unsigned long long)most);
-        rc = mw_limits_reached(err, "worker spawn", o->name, "workers", what);
+        rc = mw_host_limit_reached(h, err, "worker spawn", o->name, "workers", what);
     } else {
         atomic_fetch_add(&w->refs, 1); /* the thread's */
         rc = start_thread(w, o->stack);

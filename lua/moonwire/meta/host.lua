@@ -5,7 +5,6 @@
 ---@field script_path? string
 ---@field script_dir? string
 ---@field program? string       a moonwire program for script children
----@field parent_fd? integer
 ---@field parent_stdio boolean  mw.parent is standard input and output
 ---@field warden boolean
 ---@field child_files integer   soft RLIMIT_NOFILE of children; 0: as ours
