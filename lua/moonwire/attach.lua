@@ -21,6 +21,7 @@ local attach = {}
 
 ---@class moonwire.repl.Client
 ---@field running integer  lines that were sent and are not done
+---@field greeted? boolean  the other end has answered, and not with a no
 local Client = {}
 Client.__index = Client
 
@@ -236,6 +237,8 @@ function Client:greet(address)
   end)
   local hello, why = self.rpc:call("hello", { { version = VERSION, options = self.options } })
   if type(hello) == "table" and hello.version == VERSION and not hello.full then
+    self.greeted = true -- one that will not have us closes the connection: what it said before is why
+    self.changed:wake()
     while not self.ready and not self.code do self.changed:wait() end
   end
   busy:cancel()
@@ -280,6 +283,7 @@ function Client:join(conn, address)
   self.scope:spawn_with({ daemon = true, name = "sender" }, self.sender, self)
   self.scope:spawn_with({ daemon = true, name = "the host's end" }, function()
     self.rpc:wait()
+    while not self.greeted do self.changed:wait() end
     self:finish(1, "the host has ended, or closed the connection") -- an exit would have been told before
   end)
   return self:greet(address)

@@ -295,9 +295,11 @@ except OSError as e:
     it("of sessions at the same time, told to who is one too many", function()
       local endpoint <close> = assert(mw.repl.listen(url, { sessions = 2 }))
       local one, two = client(url), client(url)
-      local ok, why = pcall(client, url)
-      assert.is_false(ok)
-      assert.matches("as many are attached", tostring(why))
+      for _ = 1, 20 do -- the answer and the end of the connection may come at once
+        local ok, why = pcall(client, url)
+        assert.is_false(ok)
+        assert.matches("as many are attached", tostring(why))
+      end
       leave(two)
       while endpoint:sessions() > 1 do task.sleep(0.01) end
       local three = client(url)
