@@ -159,15 +159,37 @@ static int claim(struct mw_socket *s, int mode) {
     return rc;
 }
 
-/* Whoever may write to the folder may put a socket of his own in the place of ours. */
+/* Whose folder it is, and who else can take names away from it. NULL: nobody. */
+static const char *open_to_others(const struct stat *st, int above) {
+    if (st->st_uid != geteuid() && st->st_uid != 0) return above ? "a folder above it is somebody else's" : "the folder is somebody else's";
+    if ((st->st_mode & (S_IWGRP | S_IWOTH)) == 0 || (above && (st->st_mode & S_ISVTX))) return NULL;
+    return above ? "others can write to a folder above it" : "others can write to the folder";
+}
+
+/* Whoever may write to the folder may put a socket of his own in the place of ours; whoever may write to one above it, a whole folder,
+ * unless its names are their owners' alone (the sticky bit, as /tmp has it). */
 static int check_private(const char *path, const struct mw_place *at, const char *subject, struct mw_err *err) {
-    struct stat st;
+    const char *why = NULL;
+    struct stat st, below;
+    int fd = at->fd, up, rc = 0;
 
     if (path[0] == '@') return mw_err_set(err, -EPERM, OP, subject, "everybody can connect to a name without a file; give it a path");
-    if (fstat(at->fd, &st) < 0) return mw_err_sys(err, OP, subject);
-    if (st.st_uid != geteuid() && st.st_uid != 0) return mw_err_set(err, -EPERM, OP, subject, "the folder is somebody else's");
-    if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0) return 0;
-    mw_err_set(err, -EPERM, OP, subject, "others can write to the folder");
+    memset(&below, 0, sizeof below);
+    for (int above = 0;; above = 1) {
+        if (fstat(fd, &st) < 0) rc = mw_err_sys(err, OP, subject);
+        if (rc < 0 || (above && st.st_dev == below.st_dev && st.st_ino == below.st_ino)) break; /* the root's is itself */
+        why = open_to_others(&st, above);
+        if (why != NULL) break;
+        below = st;
+        up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (up < 0) rc = mw_err_sys(err, OP, subject);
+        if (fd != at->fd) close(fd);
+        fd = up;
+        if (rc < 0) return rc;
+    }
+    if (fd != at->fd) close(fd);
+    if (why == NULL) return rc;
+    mw_err_set(err, -EPERM, OP, subject, why);
     return mw_err_hint(err, "use one of your own: mkdir -m 700, or $XDG_RUNTIME_DIR");
 }
 

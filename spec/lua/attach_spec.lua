@@ -84,6 +84,21 @@ describe("a debug endpoint", function()
       assert.equal("EPERM", why.code)
     end)
 
+    it("only below folders whose names nobody else can take away", function()
+      assert(mw.fs.mkdir(dir.path .. "/a/b", { parents = true }))
+      assert(mw.process.run{ "chmod", "700", dir.path .. "/a/b", check = true })
+      local below = "unix:" .. dir.path .. "/a/b/sock"
+      for mode, private in pairs { ["777"] = false, ["775"] = false, ["1777"] = true, ["755"] = true } do
+        assert(mw.process.run{ "chmod", mode, dir.path .. "/a", check = true })
+        local endpoint <close>, why = mw.repl.listen(below)
+        assert.equal(private, endpoint ~= nil, mode)
+        if not private then
+          assert.equal("EPERM", why.code)
+          assert.matches("a folder above it", tostring(why))
+        end
+      end
+    end)
+
     it("only in a folder that nobody else can write to", function()
       for _, mode in ipairs { "770", "707", "777", "1777" } do
         assert(mw.process.run{ "chmod", mode, dir.path, check = true })
