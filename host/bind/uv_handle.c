@@ -12,6 +12,7 @@
 #include "io/socket.h"
 
 #define OP "uv"
+#define ROOM 2048                /* bytes: luv does not look whether it got the memory of a handle */
 #define CLOSING_MIN 64           /* closed ones are looked for when there are twice as many as there were left, and these */
 
 enum { HANDLES = 1, SEEN, CLOSING };
@@ -77,10 +78,18 @@ int mw_uv_made(lua_State *L, struct uv_door *d, int n) {
 
 void mw_uv_room(lua_State *L, struct uv_door *d, const char *op) {
     struct mw_err err;
+    void *volatile room;         /* else the compiler finds that nobody needs it */
 
-    if (d->handles < UV_HANDLES_MAX) return;
-    mw_err_setf(&err, MW_ELIMIT, op, NULL, "%u handles are open already", UV_HANDLES_MAX);
-    mw_raise(L, &err);
+    if (d->handles >= UV_HANDLES_MAX) {
+        mw_err_setf(&err, MW_ELIMIT, op, NULL, "%u handles are open already", UV_HANDLES_MAX);
+        mw_raise(L, &err);
+    }
+    room = malloc(ROOM);
+    if (room == NULL) {
+        mw_err_set(&err, MW_ENOMEM, op, NULL, NULL);
+        mw_raise(L, &err);
+    }
+    free(room);
 }
 
 int mw_uv_is_open(lua_State *L, int idx) {

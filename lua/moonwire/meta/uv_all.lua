@@ -52,7 +52,8 @@ function uv.new_thread(options, entry, ...) end
 --- `uv.new_work(work, after)`: `work` runs in libuv's thread pool, in a Lua state of its own. All rights only.
 function uv.new_work(work, after) end
 
---- `uv.queue_work(work_ctx, ...)`: at most 9 values. All rights only.
+--- `uv.queue_work(work_ctx, ...)`: at most 9 values. The program does not end before its work has, also when it is told to: work that
+--- never ends has to be killed. All rights only.
 function uv.queue_work(work_ctx, ...) end
 
 --- `uv.thread_equal(thread, other)` All rights only.
