@@ -55,6 +55,18 @@ static int peer_reads(int fd, const char *text) {
     ssize_t n = recv(fd, got, sizeof got, MSG_DONTWAIT);
     return n == (ssize_t)strlen(text) && memcmp(got, text, (size_t)n) == 0;
 }
+/* Takes all that comes until the stream's end; how many bytes. */
+static size_t taken_to_the_end(int fd) {
+    static char in[65536];
+    size_t got = 0;
+    ssize_t n;
+
+    while ((n = recv(fd, in, sizeof in, MSG_DONTWAIT)) != 0) {
+        if (n > 0) got += (size_t)n;
+        else turn_wait();
+    }
+    return got;
+}
 static int peer_has_nothing(int fd) {
     char c;
     return recv(fd, &c, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
@@ -452,20 +464,14 @@ TEST(a_pipe_whose_reader_goes_away_while_bytes_wait_tells_the_next_writer) {
 
 TEST(finish_ends_the_stream_behind_what_is_queued) {
     int peer;
-    static char big[900000], in[65536];
-    size_t got = 0;
-    ssize_t n;
+    static char big[900000];
     mw_stream *s;
     begin();
     s = pair(&peer, NULL);
     CHECK_INT(put(s, big, sizeof big), 0);
     CHECK_INT(mw_stream_finish(s, &err), 1);
     CHECK_INT(put(s, "x", 1), MW_ECLOSED);
-    while ((n = recv(peer, in, sizeof in, MSG_DONTWAIT)) != 0) {
-        if (n > 0) got += (size_t)n;
-        else turn_wait();
-    }
-    CHECK_INT(got, sizeof big);
+    CHECK_INT(taken_to_the_end(peer), sizeof big);
     CHECK_INT(mw_stream_finish(s, &err), 0);
     CHECK(write(peer, "still", 5) == 5);
     CHECK_INT(mw_stream_fill(s, 0, &err), 1);
@@ -501,9 +507,7 @@ TEST(a_stream_of_two_pipes_reads_from_one_and_writes_to_the_other) {
 
 TEST(a_retired_stream_is_closed_for_its_users_but_sends_the_rest) {
     int peer;
-    static char big[900000], in[65536];
-    size_t got = 0;
-    ssize_t n;
+    static char big[900000];
     mw_stream *s;
     begin();
     s = pair(&peer, NULL);
@@ -512,11 +516,7 @@ TEST(a_retired_stream_is_closed_for_its_users_but_sends_the_rest) {
     CHECK(mw_stream_closed(s));
     CHECK_INT(put(s, "x", 1), MW_ECLOSED);
     CHECK_INT(mw_stream_fill(s, 0, &err), MW_ECLOSED);
-    while ((n = recv(peer, in, sizeof in, MSG_DONTWAIT)) != 0) {
-        if (n > 0) got += (size_t)n;
-        else turn_wait();
-    }
-    CHECK_INT(got, sizeof big);
+    CHECK_INT(taken_to_the_end(peer), sizeof big);
     CHECK(s->closed && mw_stream_rfd(s) == -1);
     close(peer);
     mw_stream_release(s);
