@@ -97,6 +97,15 @@ static int policy_list(lua_State *L) {
     return 1;
 }
 
+/* flag(kind, subject) -> the flag that grants it, as a shell takes it, cut when very long                [-0, +1, e] */
+static int policy_flag(lua_State *L) {
+    char flag[SUBJECT_MAX];
+
+    mw_policy_flag(kind_at(L, 1, "permissions.flag"), luaL_checkstring(L, 2), flag, sizeof flag);
+    lua_pushstring(L, flag);
+    return 1;
+}
+
 /* unasked(): nobody is asked for what the innermost scope's tasks lack from here on                    [-0, +0, e] */
 static int policy_unasked(lua_State *L) {
     mw_scope *s = mw_scope_current(mw_host_of(L));
@@ -107,7 +116,10 @@ static int policy_unasked(lua_State *L) {
 }
 
 int mw_door_policy(lua_State *L) {
-    static const luaL_Reg fns[] = {{"query", policy_query}, {"request", policy_request}, {"drop", policy_drop}, {"list", policy_list}, {"unasked", policy_unasked}, {NULL, NULL}};
+    static const luaL_Reg fns[] = {
+        {"query", policy_query}, {"request", policy_request}, {"drop", policy_drop}, {"list", policy_list}, {"flag", policy_flag},
+        {"unasked", policy_unasked}, {NULL, NULL},
+    };
     luaL_newlib(L, fns);
     return 1;
 }

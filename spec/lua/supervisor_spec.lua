@@ -615,6 +615,7 @@ describe("a supervisor's plan", function()
       os.getenv("MOONWIRE"), "run", "--allow-run=true", "-", timeout = 20, stdin = [[
         local mw = require "moonwire"
         for _, c in ipairs{ { run = { "false" } }, { run = { "true" }, ready = { connect = "unix:/tmp/x" } },
+                            { run = { "true" }, ready = { connect = "unix:/tmp/a b,c" } },
                             { run = { "true" }, ready = { connect = "tcp://127.0.0.1:7" } } } do
           c.id = "x"
           local ok, err = pcall(mw.supervisor, { c })
@@ -624,6 +625,7 @@ describe("a supervisor's plan", function()
         print(select(2, sup:wait_ready{ timeout = 10 }).message:match("denied"))]],
     })
     assert.equal("false\tEDENIED\tgrant it with --allow-run=false\nfalse\tEDENIED\tgrant it with --allow-net=unix:/tmp/x\n"
+      .. "false\tEDENIED\tgrant it with '--allow-net=unix:/tmp/a b\\,c'\n"
       .. "false\tEDENIED\tgrant it with --allow-net=127.0.0.1:7\ndenied\n", r.stdout .. r.stderr:match("^(.-){?"))
   end)
 end)

@@ -23,6 +23,11 @@ function policy.drop(kind, subject) end
 ---@return moonwire.Permission[]
 function policy.list() end
 
+---@param kind moonwire.Kind
+---@param subject string
+---@return string flag  that grants it, quoted for a shell
+function policy.flag(kind, subject) end
+
 --- From here on nobody is asked for a right that the tasks of the innermost scope lack, however deep.
 function policy.unasked() end
 
