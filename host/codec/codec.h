@@ -17,9 +17,11 @@
 
 enum mw_codec { MW_CODEC_NONE, MW_CODEC_JSON, MW_CODEC_MSGPACK };
 
+struct mw_crowd;
 struct mw_codec_options {
     size_t bytes_max;                   /* of one message; 0: MW_CODEC_BYTES_MAX */
     unsigned depth_max;                 /* 0: MW_CODEC_DEPTH */
+    struct mw_crowd *crowd;             /* reading a part of a message: what the whole has to spend (codec/crowd); NULL: it is a whole */
     int sort;                           /* written: keys in the order of their bytes, so that equal values are equal text */
 };
 

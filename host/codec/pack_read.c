@@ -21,7 +21,7 @@ struct reader {
     int limited;                        /* `end` is bytes_max, and there are bytes behind it */
     size_t bytes_max;
     unsigned depth, depth_max;
-    struct mw_crowd crowd;
+    struct mw_crowd *crowd;
     struct mw_codec_fault *fault;       /* never NULL; the path is put together on the way out */
     struct mw_err *err;
 };
@@ -272,7 +272,7 @@ static int read_map(struct reader *r, size_t n) {
                 keys.places = mw_crowd_push(L, n);
                 lua_insert(L, t++);
             }
-            if (mw_crowd_add(&r->crowd, keys.places, L)) return fail(r, MW_ELIMIT, MW_CROWD_TEXT);
+            if (mw_crowd_add(r->crowd, keys.places, L)) return fail(r, MW_ELIMIT, MW_CROWD_TEXT);
         }
         rc = again(r, t, n, &keys) ? bad(r, "a key that was there before") : read_value(r);
         if (rc < 0) {
@@ -370,6 +370,7 @@ int mw_pack_read(lua_State *L, const char *at, size_t len, size_t *used, const s
                  struct mw_err *err) {
     static const struct mw_codec_options none = {0};
     struct mw_codec_fault own;
+    struct mw_crowd crowd;
     struct reader r = {.L = L, .start = at, .at = at, .tag = at, .open = used != NULL, .fault = fault != NULL ? fault : &own, .err = err};
     int rc, top = lua_gettop(L);
 
@@ -381,7 +382,8 @@ int mw_pack_read(lua_State *L, const char *at, size_t len, size_t *used, const s
     r.limited = len > r.bytes_max;
     if (r.limited && used == NULL) return too_long(&r);
     r.end = at + (r.limited ? r.bytes_max : len);
-    r.crowd = mw_crowd_of((size_t)(r.end - at));
+    crowd = mw_crowd_of((size_t)(r.end - at));
+    r.crowd = o->crowd != NULL ? o->crowd : &crowd;
     if (!lua_checkstack(L, 8)) return mw_err_set(err, MW_ENOMEM, NULL, NULL, NULL);
     rc = read_value(&r);
     if (rc == 0 && used == NULL && r.at != r.end) {

@@ -24,6 +24,7 @@ int mw_shape_run_open(struct mw_shape_run *r, const struct mw_codec_options *o) 
     r->depth_max = o == NULL || o->depth_max == 0 ? MW_CODEC_DEPTH : o->depth_max;
     if (r->depth_max > MW_CODEC_DEPTH_MAX) r->depth_max = MW_CODEC_DEPTH_MAX;
     r->fuel = FUEL + FUEL_BYTE * (size_t)(r->end - r->base);
+    r->crowd = mw_crowd_of((size_t)(r->end - r->base));
     r->values = VALUES;
     r->steps = STEPS;
     r->from_bytes = 0;

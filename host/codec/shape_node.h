@@ -1,5 +1,5 @@
 /* What a compiled shape is, and a run over bytes or values with one: shared by the files of codec/shape.
- * Knows: codec/shape, lua.h. Never: included by others, save the door that builds shapes.
+ * Knows: codec/shape, codec/crowd, lua.h. Never: included by others, save the door that builds shapes.
  *
  * A shape is one node: a userdata of Lua's with its fields or variants behind it, which points at the nodes it is made of. The box
  * keeps the description (its second user value), and so the boxes and the strings that the node points at. */
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/crowd.h"
 #include "codec/shape.h"
 
 enum mw_shape_kind {
@@ -103,6 +104,7 @@ struct mw_shape_run {
     unsigned trials;                    /* variants of unions that are being tried, one in the other */
     size_t fuel;                        /* visits that may still be made in trials within trials: their number multiplies */
     size_t values;                      /* that may still be looked at: a table that is shared counts each time */
+    struct mw_crowd crowd;              /* what keys of values without a shape may still cost */
     size_t steps;                       /* of patterns, beyond those that each string brings along */
     int rc;                             /* reading JSON: why NULL was returned */
     int from_bytes;                     /* checking: the value was read a moment ago: an array has its mark */

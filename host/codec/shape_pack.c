@@ -131,7 +131,7 @@ static inline int peek(struct mw_shape_run *r, struct head *h) {
 
 static int read_any(struct mw_shape_run *r) {
     unsigned left = r->depth_max - r->depth;
-    struct mw_codec_options o = {.depth_max = left > 0 ? left : 1, .bytes_max = (size_t)(r->end - r->at) + 1};
+    struct mw_codec_options o = {.depth_max = left > 0 ? left : 1, .bytes_max = (size_t)(r->end - r->at) + 1, .crowd = &r->crowd};
     size_t base = (size_t)(r->at - r->base), used;
     struct head h = {0};
     int rc = peek(r, &h);

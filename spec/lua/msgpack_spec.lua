@@ -270,6 +270,23 @@ describe("a map with many keys that are numbers", function()
     local v, err = msgpack.decode(assert(msgpack.encode(all)))
     assert.same({ nil, "ELIMIT" }, { v, err and err.code })
   end)
+
+  it("is refused so too where a schema takes any value, keeps or drops unknown fields", function()
+    local ids, all, named = {}, {}, {}
+    for i = 1, 500 do ids[511 * i] = i end
+    for i = 1, 1000 do all[i], named["f" .. i] = ids, ids end
+    local schema = mw.schema
+    for shape, value in pairs {
+      [schema.array(schema.any())] = all,
+      [schema.object({}, { extra = "keep" })] = named,
+      [schema.object({}, { extra = "drop" })] = named,
+    } do
+      local v, err = shape:parse(assert(msgpack.encode(value)), { codec = "msgpack" })
+      assert.same({ nil, "ELIMIT" }, { v, err and err.code })
+      value = { value[1] or value.f1 }
+      assert(schema.array(schema.any()):parse(assert(msgpack.encode(value)), { codec = "msgpack" }))
+    end
+  end)
 end)
 
 describe("msgpack_check", function()
