@@ -218,6 +218,15 @@ void mw_stream_release(mw_stream *s) {
     free(s);
 }
 
+/* What is unsent will not come: the peer is told by a reset (TCP), for a plain end would say that this was all. */
+static void abandon(const mw_stream *s) {
+    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    if (s->secure == NULL && s->werr == 0 && mw_bytes_len(&s->head.out) > 0) {
+        setsockopt(s->wfd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);    /* another kind of descriptor refuses it */
+    }
+}
+
 void mw_stream_close(mw_stream *s) {
     if (s->closed) return;
     mw_stream_settle(s);
@@ -232,6 +241,7 @@ void mw_stream_close(mw_stream *s) {
     if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);
     mw_host_forget_dusk(&s->dusk);
     mw_stream_watch_end(s);
+    abandon(s);
     close_both(s->rfd, s->wfd);
     s->rfd = s->wfd = -1;
     mw_stream_parcels_end(s);

@@ -89,6 +89,20 @@ describe("a listener", function()
     local _ <close> = assert(net.connect(srv:address()))
     assert.equal("ECLOSED", why:recv())
   end)
+
+  it("lets no peer take what was cut off for the whole", function()
+    local over = task.channel(1)
+    local srv <close> = serve("tcp://127.0.0.1:0", function(conn)
+      local ok
+      repeat ok = conn:write(("x"):rep(65536)) until not ok
+      over:send(true)
+    end, { stall_timeout = 0.05 })
+    local c <close> = assert(net.connect(srv:address()))
+    over:recv()
+    local part, err
+    repeat part, err = c:read_some(1024 * 1024) until not part
+    assert.equal("ECONNRESET", err and err.code)
+  end)
 end)
 
 describe("back-pressure", function()
