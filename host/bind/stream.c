@@ -116,7 +116,16 @@ static inline int add_parts(mw_stream *s, const struct mw_view *parts, int n, si
     return 1;
 }
 
-/* [self parts...]: one piece, past what there is more than the stream.       [-0, +1|2, ey] */
+static int write_parts(lua_State *L, struct mw_stream_box *box);
+
+static int room_k(lua_State *L, int code, lua_KContext ctx) {
+    (void)code;
+    (void)ctx;
+    return write_parts(L, mw_stream_box_at(L, 1));
+}
+
+/* [self parts...]: one piece, past what there is more than the stream. While too much is queued it is not added: however many tasks
+ * write, the queue holds the soft mark and one piece.                         [-0, +1|2, ey] */
 static int write_parts(lua_State *L, struct mw_stream_box *box) {
     mw_stream *s = box->s;
     size_t total = 0;
@@ -136,7 +145,14 @@ static int write_parts(lua_State *L, struct mw_stream_box *box) {
         }
         total += parts[i].len;
     }
-    rc = add_parts(s, parts, n, total) ? 0 : mw_stream_put(s, parts, n, &err);
+    if (add_parts(s, parts, n, total)) {
+        rc = 0;
+    } else if (mw_stream_crowded(s) && mw_wait_possible(L)) {
+        lua_settop(L, n + 1);
+        return mw_wait_yield(L, mw_stream_writable(s), MW_NEVER, 0, room_k);
+    } else {
+        rc = mw_stream_put(s, parts, n, &err);
+    }
     if (rc < 0) return mw_push_err(L, &err);
     if (box->more != NULL) mw_stream_tell(L, box, MW_PROBE_SEND, n > 0 ? parts[0].at : "", total); /* joined before */
     lua_settop(L, 1);

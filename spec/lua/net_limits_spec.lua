@@ -135,6 +135,36 @@ describe("back-pressure", function()
     assert.equal(CHUNKS * #CHUNK, got)
   end)
 
+  it("holds a little more than a mebibyte, however many tasks write", function()
+    local most, TASKS, PIECE = 0, 40, 1024 * 1024
+    local conn
+    local srv <close> = serve(abstract(), function(c)
+      conn = c
+      task.scope(function(s)
+        for i = 1, TASKS do s:spawn(function() assert(c:write(string.char(i):rep(PIECE))) end) end
+        s:spawn(function()
+          for _ = 1, 20 do
+            most = math.max(most, c:stats().unsent)
+            task.pass()
+          end
+        end)
+      end)
+    end)
+    local slow <close> = assert(net.connect(srv:address(), { stall_timeout = 0 }))
+    local seen, n = {}, 0
+    repeat
+      local piece = slow:read_exact(PIECE)
+      if piece then
+        n = n + 1
+        seen[piece:sub(1, 1)] = piece == piece:sub(1, 1):rep(PIECE)
+        most = math.max(most, conn:stats().unsent)
+      end
+    until not piece
+    assert.equal(TASKS, n)
+    for i = 1, TASKS do assert.is_true(seen[string.char(i)]) end
+    assert.truthy(most > 0 and most < 3 * PIECE, tostring(most))
+  end)
+
   it("stops reading from a peer that is not listened to", function()
     local srv <close> = assert(net.listen(abstract()))
     local c <close> = assert(net.connect(srv:address(), { stall_timeout = 0 }))

@@ -70,9 +70,10 @@ function Stream:peek(n, options) end
 ---@return fun(): string? next
 function Stream:lines(options) end
 
---- Writes strings and numbers as one piece. Waits while more than a mebibyte is unsent. Small pieces that a task writes one after
---- the other go out together, when it waits for something or `flush` is called; what the peer does not take at once is sent in the
---- background. A failure of these shows at the next write or flush.
+--- Writes strings and numbers as one piece. Waits while more than a mebibyte is unsent, before and after it has added its own, so that
+--- what is queued is a mebibyte and one piece at most, however many tasks write. Small pieces that a task writes one after the other go
+--- out together, when it waits for something or `flush` is called; what the peer does not take at once is sent in the background. A
+--- failure of these shows at the next write or flush.
 ---
 --- ```lua
 --- assert(conn:write("GET ", path, " HTTP/1.0\r\n\r\n"))
