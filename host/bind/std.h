@@ -11,7 +11,8 @@
 /* Opens them as globals and in package.loaded: load loadfile dofile print collectgarbage warn require; package io os debug; string
  * without dump, its metatable hidden. After the plain libraries, in a protected call.                          [-0, +0, e] */
 void mw_std_open(lua_State *L);
-/* Where `require` looks first: the main script's folder ("" or NULL: there is none). Called once.               [-0, +0, e] */
+/* package.path and cpath. `require` looks first in the main script's folder ("" or NULL: there is none); with all rights also where
+ * LUA_PATH and LUA_CPATH say, and last in the working folder. Called once.                                      [-0, +0, e] */
 void mw_std_set_script_dir(lua_State *L, const char *dir);
 
 /* luaL_loadbufferx for text only, which stops when its script must. LUA_OK and the function, or a status and the message.

@@ -365,13 +365,38 @@ static int std_require(lua_State *L) {
 #define ARCH "x86_64-linux-gnu"
 #endif
 #define OWN_CPATH "/usr/local/lib/lua/5.4/?.so;/usr/lib/" ARCH "/lua/5.4/?.so;/usr/lib/lua/5.4/?.so"
+#define HERE ";./?.lua;./?/init.lua"
 
+/* Pushes the user's own path, its first ";;" replaced by `usual` as Lua does it, or `usual` where there is none.          [-0, +1, e] */
+static void push_chosen(lua_State *L, const char *versioned, const char *plain, const char *usual) {
+    mw_policy *p = mw_host_policy(mw_host_of(L));
+    const char *value = mw_os_search_path(p, versioned), *gap;
+    size_t before;
+
+    if (value == NULL) value = mw_os_search_path(p, plain);
+    if (value == NULL || (gap = strstr(value, ";;")) == NULL) {
+        lua_pushstring(L, value != NULL ? value : usual);
+        return;
+    }
+    before = (size_t)(gap - value);
+    lua_pushlstring(L, value, before);
+    lua_pushfstring(L, "%s%s%s%s%s", lua_tostring(L, -1), before > 0 ? ";" : "", usual, gap[2] != 0 ? ";" : "", gap + 2);
+    lua_remove(L, -2);
+}
+
+/* What stands in the working folder is nobody's choice: it is looked at last, and under a script that may do everything anyway. */
 void mw_std_set_script_dir(lua_State *L, const char *dir) {
+    int total = mw_policy_is_total(mw_host_policy(mw_host_of(L)));
+    int beside = dir != NULL && *dir != 0 && strpbrk(dir, ";?") == NULL; /* such a name cannot be said in a path */
+    int here = dir == NULL || *dir == 0 || (total && strcmp(dir, ".") != 0);
+
     if (lua_getglobal(L, LUA_LOADLIBNAME) == LUA_TTABLE) {
-        if (dir == NULL || *dir == 0) lua_pushliteral(L, OWN_PATH ";./?.lua;./?/init.lua");
-        else if (strpbrk(dir, ";?") != NULL) lua_pushliteral(L, OWN_PATH); /* such a name cannot be said in a path */
-        else lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir, OWN_PATH);
-        lua_setfield(L, -2, "path");
+        push_chosen(L, "LUA_PATH_5_4", "LUA_PATH", here ? OWN_PATH HERE : OWN_PATH);
+        if (beside) lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
+        lua_setfield(L, beside ? -3 : -2, "path");
+        if (beside) lua_pop(L, 1);
+        push_chosen(L, "LUA_CPATH_5_4", "LUA_CPATH", total ? OWN_CPATH ";./?.so" : OWN_CPATH);
+        lua_setfield(L, -2, "cpath");
     }
     lua_pop(L, 1);
 }

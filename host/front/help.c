@@ -127,6 +127,11 @@ static const char prompt_text[] =
     "    everything; relative paths start at the file. What it does not grant no flag grants, -A included; a kind that flags\n"
     "    allow something of is cut down to both.\n";
 
+static const char modules_text[] =
+    "\nModules\n"
+    "    `require` looks beside SCRIPT, then where Lua's own modules are installed. With -A it also takes LUA_PATH_5_4 or LUA_PATH and\n"
+    "    LUA_CPATH_5_4 or LUA_CPATH, as lua5.4 does, and looks in the working directory, last of all; not once a right is denied.\n";
+
 static const char trace_text[] =
     "\nTraces\n"
     "    --trace=FILE writes down what goes over streams and channels, to and from workers, rings and task channels, and which\n"
@@ -261,6 +266,7 @@ void mw_help_print(FILE *to, int topic) {
     print_options(to, (enum mw_command)topic);
     if (topic == MW_CMD_COMPLETIONS) return;
     if (topic == MW_CMD_RUN || topic == MW_CMD_REPL) fputs(prompt_text, to);
+    if (topic == MW_CMD_RUN) fputs(modules_text, to);
     if (topic != MW_CMD_CHECK && topic != MW_CMD_ATTACH) {
         print_limits(to);
         fputs(spin_text, to);

@@ -101,6 +101,10 @@ int mw_os_getenv(mw_policy *p, const char *name, const char **value, struct mw_e
     return rc;
 }
 
+const char *mw_os_search_path(const mw_policy *p, const char *name) {
+    return mw_policy_is_total(p) ? getenv(name) : NULL;
+}
+
 static int read_all(int fd, const char *op, const char *path, char **text, size_t *len, struct mw_err *err) {
     char *buf = NULL;
     size_t size = 0, held = 0;

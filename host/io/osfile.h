@@ -16,6 +16,9 @@ int mw_os_tmpfile(mw_policy *p, int *fd, struct mw_err *err);
 /* The variable's value, lent by the environment; *value NULL: unset. */
 int mw_os_getenv(mw_policy *p, const char *name, const char **value, struct mw_err *err);
 
+/* The user's own path for Lua's modules, the value of `name`, lent by the environment; NULL: unset, or not with all rights. */
+const char *mw_os_search_path(const mw_policy *p, const char *name);
+
 /* A whole text file: malloc'd, given. `module`: by mw_permit_module. At most 64 MiB. */
 int mw_os_read_text(mw_policy *p, const char *path, int module, const char *op, char **text, size_t *len, struct mw_err *err);
 

@@ -483,6 +483,61 @@ describe("require", function()
     assert.truthy(r.stdout:find("false\tio open", 1, true))
   end)
 
+  --- Runs tests/run.lua from the folder above it, which has lib/tap.lua; other/only.lua is where variables may lead.
+  local function from_above(env, ...)
+    for _, name in ipairs { "tests", "lib", "other" } do assert(fs.mkdir(path(name))) end
+    put("lib/tap.lua", "return 'from the working directory'")
+    put("other/only.lua", "return 'by a variable'")
+    put("tests/run.lua", [[
+      local function try(name) local ok, got = pcall(require, name) return ok and got or "none" end
+      print(try "lib/tap", try "only") print(package.path) print(package.cpath)
+    ]])
+    local argv = { program, "run", cwd = dir.path, env = env, timeout = 20, ... }
+    argv[#argv + 1] = "tests/run.lua"
+    local r = assert(mw.process.run(argv))
+    assert.equal("", r.stderr)
+    return r.stdout:match("^(.-)\n(.-)\n(.-)\n$")
+  end
+
+  local UNSET = { LUA_PATH = false, LUA_PATH_5_4 = false, LUA_CPATH = false, LUA_CPATH_5_4 = false }
+  local function variables(more)
+    local all = {}
+    for name, value in pairs(UNSET) do all[name] = value end
+    for name, value in pairs(more) do all[name] = value end
+    return all
+  end
+
+  it("looks in the working directory last when everything is allowed, as plain Lua does", function()
+    local found, lua, native = from_above(UNSET, "-A")
+    assert.equal("from the working directory\tnone", found)
+    assert.truthy(lua:find("^tests/%?%.lua;tests/%?/init%.lua;/.*;%./%?%.lua;%./%?/init%.lua$"), lua)
+    assert.truthy(native:find(";./?.so", 1, true), native)
+  end)
+
+  it("looks where LUA_PATH and LUA_CPATH say when everything is allowed, the versioned names first, after the script's folder", function()
+    local found, lua, native = from_above(
+      variables { LUA_PATH_5_4 = "other/?.lua;;", LUA_PATH = "/none/?.lua", LUA_CPATH = ";;/some/?.so" }, "-A")
+    assert.equal("from the working directory\tby a variable", found)
+    assert.truthy(lua:find("^tests/%?%.lua;tests/%?/init%.lua;other/%?%.lua;/usr/.*;%./%?/init%.lua$"), lua)
+    assert.truthy(native:find("^/.*;%./%?%.so;/some/%?%.so$"), native)
+    assert.falsy((lua .. native):find(";;", 1, true), lua .. native)
+  end)
+
+  it("leaves out its own places where LUA_PATH has no gap for them, but the script's folder", function()
+    local found, lua, native = from_above(variables { LUA_PATH = "other/?.lua", LUA_CPATH = "" }, "-A")
+    assert.same({ "none\tby a variable", "tests/?.lua;tests/?/init.lua;other/?.lua", "" }, { found, lua, native })
+  end)
+
+  for what, rights in pairs { ["some rights"] = { "--allow-read", "--allow-env" }, ["a right denied"] = { "-A", "--deny-net=:9" } } do
+    it("looks neither in the working directory nor where variables say with " .. what, function()
+      local env = variables { LUA_PATH = "other/?.lua;;", LUA_CPATH_5_4 = "other/?.so;;" }
+      local found, lua, native = from_above(env, table.unpack(rights))
+      assert.equal("none\tnone", found)
+      assert.falsy(lua:find("other", 1, true) or lua:find(";./", 1, true), lua)
+      assert.falsy(native:find("other", 1, true) or native:find("./?.so", 1, true), native)
+    end)
+  end
+
   it("gives the parts of mw by their names, and none of what they are built of", function()
     put("s.lua", [[
       local mw = require "moonwire"

@@ -29,7 +29,8 @@ function dofile(filename) end
 function print(...) end
 
 --- Names are looked up in package.preload, among Lua files (free beside the main script, elsewhere under a read right), then among
---- native modules (under an ffi right). The chunk may wait; another task that wants the module waits for it.
+--- native modules (under an ffi right). The chunk may wait; another task that wants the module waits for it. With all rights (-A)
+--- LUA_PATH and LUA_CPATH are obeyed as in lua5.4, and the working directory is looked in last.
 ---@param modname string
 ---@return any module
 ---@return any extra  where it was found

@@ -4,7 +4,7 @@
 --- Of luv 1.44's own tests these do not pass. Ten values for a thread, of which luv drops one, writing past its room: refused here. An
 --- async that a thread made, sent back by an async: luv gives a value that its own async_send refuses; there the process ends, here the
 --- error is told and the thread that waits for the async goes on. Integers reach a thread as floats, in luv as here. And what is
---- moonwire's and not uv's: io.popen is not there, modules are looked for beside the script and not in the working directory.
+--- moonwire's and not uv's: io.popen is not there.
 
 ---@class uv
 local uv = {}
