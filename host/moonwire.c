@@ -33,6 +33,7 @@
 #include "moonwire_in.h"
 #include "moonwire_parts.h"
 #include "moonwire_seed.h"
+#include "policy/permit.h"
 #include "share/holdings.h"
 
 #define QUEUE 1024u                 /* messages of mw_host_post that wait, unless the config says otherwise */
@@ -317,6 +318,7 @@ static int begin(struct assembly *a, uv_loop_t *loop, lua_State *lent, struct mw
     const struct mw_config *cfg = &a->cfg;
     int rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
 
+    if (rc == 0) mw_policy_name_flags(a->policy, cfg->command_line);
     if (rc == 0) rc = free_modules(a->policy, cfg->no_script_modules ? NULL : cfg->script_path, err);
     if (rc == 0 && lent != NULL) rc = mw_host_create_in(lent, &cfg->limits, &a->host, err);
     else if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &cfg->limits, &a->host, err);
@@ -590,6 +592,7 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->limits = birth.limits;
     cfg->spin_us = birth.spin_us;
     cfg->shares = birth.shares;
+    if (HAS(cfg, command_line)) cfg->command_line = birth.command_line;
     if (birth.caged) rc = mw_policy_hold(*policy, err);
     if (rc < 0) {
         mw_policy_free(*policy);

@@ -77,8 +77,8 @@ struct mw_config {
                                       * nor while other threads want this one, on a borrowed loop, or in steps */
     int person;                      /* 1: a person reads what on_print and on_log get, on one screen: log lines are text, and what the
                                       * script writes to standard error goes to on_print as well; 0 (default) */
-    int command_line;                /* 1: the program has moonwire's command line, and hints name its flags (--limit=memory=...); 0 (default):
-                                      * they name fields of this struct */
+    int command_line;                /* 1: the program has moonwire's command line, and hints name its flags (--limit=memory=..., --allow-run=git);
+                                      * 0 (default): they name fields of this struct, and kinds and rules of the policy: run "git" */
 };
 /* Sets cfg->size, and each field to what is said above. `size` is what the program was built with, and may be less or more than the
  * library's: fields that a shorter one lacks have their defaults; one that a longer one has beyond the library's must stay 0. */

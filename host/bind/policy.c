@@ -9,6 +9,7 @@
 #include "bind/doors.h"
 #include "core/host.h"
 #include "core/task.h"
+#include "policy/permit.h"
 
 #define SUBJECT_MAX 4096
 
@@ -97,12 +98,12 @@ static int policy_list(lua_State *L) {
     return 1;
 }
 
-/* flag(kind, subject) -> the flag that grants it, as a shell takes it, cut when very long                [-0, +1, e] */
-static int policy_flag(lua_State *L) {
-    char flag[SUBJECT_MAX];
+/* grant(kind, subject) -> the hint that says what grants it, cut when very long                           [-0, +1, e] */
+static int policy_grant(lua_State *L) {
+    char text[SUBJECT_MAX];
 
-    mw_policy_flag(kind_at(L, 1, "permissions.flag"), luaL_checkstring(L, 2), flag, sizeof flag);
-    lua_pushstring(L, flag);
+    mw_policy_grant(policy(L), kind_at(L, 1, "permissions.grant"), luaL_checkstring(L, 2), text, sizeof text);
+    lua_pushstring(L, text);
     return 1;
 }
 
@@ -117,7 +118,7 @@ static int policy_unasked(lua_State *L) {
 
 int mw_door_policy(lua_State *L) {
     static const luaL_Reg fns[] = {
-        {"query", policy_query}, {"request", policy_request}, {"drop", policy_drop}, {"list", policy_list}, {"flag", policy_flag},
+        {"query", policy_query}, {"request", policy_request}, {"drop", policy_drop}, {"list", policy_list}, {"grant", policy_grant},
         {"unasked", policy_unasked}, {NULL, NULL},
     };
     luaL_newlib(L, fns);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/task.h"
+#include "policy/permit.h"
 
 #define OP "uv"
 
@@ -264,7 +265,7 @@ void mw_uv_need_all(lua_State *L, struct uv_door *d, const char *op, const char 
 
     if (mw_uv_total(d)) return;
     mw_policy_refuse(mw_host_policy(d->host), NULL, op, subject, what, &err);
-    mw_err_hint(&err, "grant it with --allow-all");
+    mw_policy_grant_all_hint(mw_host_policy(d->host), &err);
     mw_raise(L, &err);
 }
 

@@ -354,7 +354,8 @@ static int check_below(mw_host *h, const struct mw_place *at, const char *path, 
     if (d->rc < 0) return mw_err_set(err, d->rc, op, path, NULL);
     if (!d->below) return 0;
     mw_policy_refuse(mw_host_policy(h), "write", op, path, "denied: something below it must not be written", err);
-    return mw_err_hint(err, "grant it with --allow-write=%s and no --deny-write below it", path);
+    return mw_policy_grant_hint(mw_host_policy(h), MW_WRITE, path,
+                                mw_policy_names_flags(mw_host_policy(h)) ? " and no --deny-write below it" : " and no denial below it", err);
 }
 
 int mw_file_op_remove_at(struct mw_place *at, const char *path, struct mw_file_op **out, struct mw_err *err) {

@@ -252,13 +252,13 @@ static int make_temp(mw_host *h, mw_tempdir *t, struct mw_err *err) {
 }
 
 /* The name is random: a right for it alone would be of no use. Name the directory instead. */
-static void hint_of(mw_tempdir *t, struct mw_err *err) {
+static void hint_of(const mw_policy *p, mw_tempdir *t, struct mw_err *err) {
     char *slash = strrchr(t->path, '/');
 
     if (slash == NULL || err == NULL) return;
     *slash = '\0';
     mw_err_set(err, MW_EDENIED, "fs tempdir", t->path, NULL);
-    mw_err_hint(err, "grant it with --allow-write=%s or set TMPDIR to a directory with a write right", t->path);
+    mw_policy_grant_hint(p, MW_WRITE, t->path, " or set TMPDIR to a directory with a write right", err);
     *slash = '/';
 }
 
@@ -274,7 +274,7 @@ int mw_tempdir_open(mw_host *h, const char *prefix, mw_tempdir **out, struct mw_
     else if (t->path == NULL) rc = mw_err_set(err, MW_ENOMEM, "fs tempdir", NULL, NULL);
     else rc = make_temp(h, t, err);
     if (rc < 0) {
-        if (rc == MW_EDENIED && t->path != NULL) hint_of(t, err);
+        if (rc == MW_EDENIED && t->path != NULL) hint_of(mw_host_policy(h), t, err);
         mw_place_close(&t->at);
         free(t->path);
         free(t);

@@ -59,7 +59,7 @@ static int make_temporary(mw_policy *p, const char *op, struct mw_place *at, cha
         if (rc < 0) {
             if (rc == MW_EDENIED && err != NULL) { /* the right that would do is the folder's, whatever name came up */
                 mw_err_set(err, rc, op, dir, NULL);
-                mw_err_hint(err, "grant it with --allow-write=%s", dir);
+                mw_policy_grant_hint(p, MW_WRITE, dir, "", err);
             }
             return rc;
         }

@@ -217,6 +217,7 @@ struct mw_birth {
     int audit_fd;             /* its parent's audit, or -1 */
     int notify_fd;            /* where it says that it is ready, or -1 */
     int modules;              /* 1: Lua modules beside its script are free to read */
+    int command_line;         /* 1: its hints name flags, as its parent's */
     int caged;                /* 1: it wears a cage made from its policy */
     struct mw_limits limits;  /* the parent's */
     int spin_us;              /* the parent's (mw_host_spin) */

@@ -68,12 +68,10 @@ static int too_much(struct launch *l, const char *what, const char *rule) {
 
 static int check_rule(struct launch *l, enum mw_kind kind, const char *rule) {
     int rc = mw_policy_covers(ours(l), kind, rule, l->err);
-    char flag[280];
 
     if (rc != MW_EDENIED) return rc;
     too_much(l, mw_kind_name(kind), rule);
-    if (mw_policy_flag(kind, rule, flag, sizeof flag) >= sizeof flag) return MW_EDENIED;
-    return mw_err_hint(l->err, "grant it with %s", flag), MW_EDENIED;
+    return mw_policy_grant_hint(ours(l), kind, rule, "", l->err), MW_EDENIED;
 }
 
 /* The kernel holds ports, not hosts. */
@@ -85,7 +83,9 @@ static int check_ports(struct launch *l, enum mw_kind kind, const uint16_t *port
         if (mw_confine_covers_port(ours(l), kind, ports[i])) continue;
         snprintf(port, sizeof port, ":%u", ports[i]);
         too_much(l, mw_kind_name(kind), port);
-        return mw_err_hint(l->err, "the kernel knows ports and no hosts: grant it for all of them with --allow-%s=%s", mw_kind_name(kind), port);
+        return mw_err_hint(l->err, mw_policy_names_flags(ours(l)) ? "the kernel knows ports and no hosts: grant it for all of them with --allow-%s=%s"
+                                                                  : "the kernel knows ports and no hosts: grant it for all of them: %s \"%s\"",
+                           mw_kind_name(kind), port);
     }
     return 0;
 }
@@ -102,11 +102,13 @@ static int check_sandbox(struct launch *l) {
         !(mw_confine_covers_port(ours(l), MW_CONNECT, -1) && mw_confine_covers_port(ours(l), MW_LISTEN, -1))) {
         mw_policy_refuse(mw_host_policy(l->home->host), "net", l->o->op, "unix",
                          "denied: what listens at a Unix socket may do anything for it", l->err);
-        return mw_err_hint(l->err, "grant it with --allow-net for everything, or with --trust-run=%s", l->program.path);
+        return mw_err_hint(l->err, mw_policy_names_flags(ours(l)) ? "grant it with --allow-net for everything, or with --trust-run=%s"
+                                                                  : "grant it in the host's policy: net, all of it, or trust \"%s\"",
+                           l->program.path);
     }
     if (s->metadata && !mw_decide_any(ours(l), MW_WRITE, any_rule, NULL)) {
         mw_policy_refuse(mw_host_policy(l->home->host), "write", l->o->op, "metadata", "denied: modes, owners and times are written", l->err);
-        return mw_err_hint(l->err, "grant some --allow-write");
+        return mw_err_hint(l->err, mw_policy_names_flags(ours(l)) ? "grant some --allow-write" : "grant some write in the host's policy");
     }
     return 0;
 }
@@ -130,6 +132,12 @@ static int trusts_all(const mw_policy *p) {
     return mw_policy_is_total(p) || (has_trust_rule(p) && mw_policy_query(p, MW_TRUST, NULL) == MW_GRANTED);
 }
 
+static int hint_of_trust(struct launch *l) {
+    return mw_err_hint(l->err, mw_policy_names_flags(ours(l)) ? "--trust-run=%s would start it with all rights of its user"
+                                                              : "trust \"%s\" in the host's policy would start it with all rights of its user",
+                       l->o->argv[0]);
+}
+
 /* 1: it can be. 0: a script child goes without the kernel's half, as its user trusts every program. Or a code. */
 static int able(struct launch *l) {
     const struct mw_process_options *o = l->o;
@@ -140,11 +148,11 @@ static int able(struct launch *l) {
     if (o->script && trusts_all(ours(l))) return 0;
     mw_err_set(l->err, -EOPNOTSUPP, o->op, o->argv[0],
                mw_spawn_confines() ? "this kernel cannot confine it: Landlock is missing or switched off" : "this build cannot confine it");
-    if (o->script) return mw_err_hint(l->err, "--trust-run would start it without");
+    if (o->script) return mw_err_hint(l->err, mw_policy_names_flags(ours(l)) ? "--trust-run would start it without" : "trust, all of it, in the host's policy would start it without");
     if (o->sandbox.given && (l->program.trusted_by_rule || mw_policy_is_total(ours(l)))) {
         return mw_err_hint(l->err, "without `sandbox` it would run with all rights of its user");
     }
-    return mw_err_hint(l->err, "--trust-run=%s would start it with all rights of its user", o->argv[0]);
+    return hint_of_trust(l);
 }
 
 /* A trusted program must not be bound by the cage of a script that starts it, so such a script has none. */
@@ -401,7 +409,7 @@ static int build(struct launch *l, const struct key *k, struct mw_cage_wish *w) 
     if (rc == 0 && holds(l, k, w) && keep(l, k, cage, policy)) return 0;
     mw_cage_drop(cage);
     mw_policy_free(policy);
-    if (rc == -EOPNOTSUPP && !o->script) mw_err_hint(l->err, "--trust-run=%s would start it with all rights of its user", o->argv[0]);
+    if (rc == -EOPNOTSUPP && !o->script) hint_of_trust(l);
     return rc;
 }
 

@@ -127,7 +127,7 @@ static int refuse_startup(struct launch *l) {
     for (i = 0; i < o->env_count; i++) {
         if (o->env[i].value == NULL || !is_startup(o->env[i].name) || says_nothing(o->env[i].name, o->env[i].value)) continue;
         mw_policy_refuse(mw_host_policy(l->home->host), "trust", o->op, o->env[i].name, "denied: it decides what a program loads before it starts", l->err);
-        return mw_err_hint(l->err, "grant it with --trust-run=%s", l->program.path), MW_EDENIED;
+        return mw_policy_grant_hint(mw_host_policy(l->home->host), MW_TRUST, l->program.path, "", l->err), MW_EDENIED;
     }
     return 0;
 }

@@ -13,7 +13,7 @@
 #include "io/process_parts.h"
 #include "policy/save.h"
 
-enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4, BIRTH_AUDIT = 8, BIRTH_MODULES = 16, BIRTH_CAGED = 32 };
+enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4, BIRTH_AUDIT = 8, BIRTH_MODULES = 16, BIRTH_CAGED = 32, BIRTH_FLAGS = 64 };
 enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6, AUDIT_FD = 7, SHARED_FD = 8 };   /* in the child, beside MW_BIRTH_FD */
 
 /* What stands before what is shared and the policy. */
@@ -26,7 +26,7 @@ struct header {
     struct mw_limits limits;         /* the parent's own: a child has no more */
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 8u
+#define VERSION 9u
 #define BIRTH_MAX (24 << 20)       /* bytes */
 
 #ifdef F_ADD_SEALS
@@ -45,10 +45,10 @@ int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wi
         rc = mw_policy_covers(p, wishes[i].kind, wishes[i].rule, err);
         if (rc == MW_EDENIED) {
             const char *rule = wishes[i].rule != NULL ? wishes[i].rule : "everything";
-            char subject[256], flag[280];
+            char subject[256];
             snprintf(subject, sizeof subject, "%s %s", mw_kind_name(wishes[i].kind), rule);
             mw_policy_refuse(mw_host_policy(h), mw_kind_name(wishes[i].kind), op, subject, "denied: a child gets at most what its parent has", err);
-            if (mw_policy_flag(wishes[i].kind, wishes[i].rule, flag, sizeof flag) < sizeof flag) mw_err_hint(err, "grant it with %s", flag);
+            mw_policy_grant_hint(mw_host_policy(h), wishes[i].kind, wishes[i].rule, "", err);
         }
     }
     if (rc == 0 && !inherit) rc = mw_policy_narrow(p, err);
@@ -251,6 +251,7 @@ int mw_launch_script(struct launch *l) {
     /* Modules beside it are free for it if they are ours to read: a right to one file of a folder is none to its neighbours. */
     if (mw_policy_reads_modules(mw_host_policy(l->home->host), l->script_dir)) head.flags |= BIRTH_MODULES;
     else l->script_dir[0] = '\0';
+    if (mw_host_hooks(l->home->host)->command_line) head.flags |= BIRTH_FLAGS;
     if (l->confined) head.flags |= BIRTH_CAGED;
     rc = mw_launch_shares(l, SHARED_FD, &shares);
     head.share_count = (uint32_t)o->share_count;
@@ -313,6 +314,7 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     out->audit_fd = head.flags & BIRTH_AUDIT ? head.audit_fd : -1;
     out->modules = (head.flags & BIRTH_MODULES) != 0;
     out->caged = (head.flags & BIRTH_CAGED) != 0;
+    out->command_line = (head.flags & BIRTH_FLAGS) != 0;
     if (out->audit_fd >= 0 && (out->audit_fd <= 2 || fcntl(out->audit_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the audit did not arrive");
     if (out->notify_fd >= 0 && (out->notify_fd <= 2 || fcntl(out->notify_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the way to say that it is ready did not arrive");
     if (out->script_fd >= 0 && (out->script_fd <= 2 || fcntl(out->script_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the script did not arrive");

@@ -267,7 +267,7 @@ int mw_uvfs_symlink(mw_policy *p, const char *text, const char *path, struct mw_
 
     if (mw_policy_query(p, MW_READ, NULL) != MW_GRANTED || mw_policy_query(p, MW_WRITE, NULL) != MW_GRANTED) {
         mw_policy_refuse(p, "write", "fs_symlink", path, "denied: a link may lead anywhere", err);
-        return mw_err_hint(err, "grant it with --allow-read --allow-write");
+        return mw_err_hint(err, mw_policy_names_flags(p) ? "grant it with --allow-read --allow-write" : "grant it in the host's policy: all of read and of write");
     }
     rc = place(p, 1u << MW_WRITE, path, -EEXIST, "fs_symlink", &at, err);
     if (rc < 0) return rc;

@@ -200,7 +200,8 @@ int mw_cage_new(const struct mw_cage_wish *wish, mw_cage **out, struct mw_err *e
 
     *out = NULL;
     if (wish->who == MW_CAGE_HOST && trusts_any(wish->policy))
-        return mw_err_set(err, MW_EINVAL, op, NULL, "--trust-run starts programs with all rights of the user, which a locked host cannot give");
+        return mw_err_set(err, MW_EINVAL, op, NULL, wish->policy->no_flags ? "a rule of trust starts programs with all rights of the user, which a locked host cannot give"
+                                                                   : "--trust-run starts programs with all rights of the user, which a locked host cannot give");
     if (wish->abi < 1) return mw_err_set(err, -EOPNOTSUPP, op, NULL, "this kernel has no Landlock");
     b.cage = calloc(1, sizeof *b.cage);
     if (b.cage == NULL) return mw_err_set(err, MW_ENOMEM, op, NULL, NULL);

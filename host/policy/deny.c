@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy/audit.h"
+#include "policy/permit.h"
 
 #define FLAG_MAX 280             /* bytes of a flag in a hint; a longer one could not be copied whole */
 
@@ -90,6 +91,55 @@ size_t mw_policy_flag(enum mw_kind kind, const char *subject, char *out, size_t 
     return write_flag(out, size, flag_kind(kind), subject);
 }
 
+/* ---- What grants it ------------------------------------------------------------------------------------------------------- */
+
+void mw_policy_name_flags(mw_policy *p, int flags) { p->no_flags = !flags; }
+int mw_policy_names_flags(const mw_policy *p) { return !p->no_flags; }
+
+/* A rule for mw_policy_add_one: run "git"; of everything: the kind. */
+static size_t write_rule(char *out, size_t size, enum mw_kind kind, const char *subject) {
+    const char *name = mw_kind_name(kind);
+    struct text t = {out, 0, size};
+
+    add(&t, name, strlen(name));
+    if (subject != NULL) add(&t, " \"", 2), add(&t, subject, strlen(subject)), add(&t, "\"", 1);
+    else add(&t, ", all of it", 11);
+    if (size > 0) out[t.len < size ? t.len : size - 1] = 0;
+    return t.len;
+}
+
+static size_t write_grant(const mw_policy *p, enum mw_kind kind, const char *subject, char *out, size_t size) {
+    return p->no_flags ? write_rule(out, size, flag_kind(kind), subject) : mw_policy_flag(kind, subject, out, size);
+}
+
+static const char *with(const mw_policy *p) { return p->no_flags ? "grant it in the host's policy: " : "grant it with "; }
+
+size_t mw_policy_grant(const mw_policy *p, enum mw_kind kind, const char *subject, char *out, size_t size) {
+    size_t n = strlen(with(p));
+
+    if (n >= size) return n + write_grant(p, kind, subject, NULL, 0);
+    memcpy(out, with(p), n);
+    return n + write_grant(p, kind, subject, out + n, size - n);
+}
+
+/* What grants it, or of what is too long to be copied whole, its kind. */
+static void name_grant(const mw_policy *p, enum mw_kind kind, const char *subject, char out[FLAG_MAX]) {
+    if (write_grant(p, kind, subject, out, FLAG_MAX) < FLAG_MAX) return;
+    kind = flag_kind(kind);
+    snprintf(out, FLAG_MAX, "%s and its whole name", p->no_flags ? mw_kind_name(kind) : mw_rule_flag(kind, MW_ALLOW));
+}
+
+int mw_policy_grant_hint(const mw_policy *p, enum mw_kind kind, const char *subject, const char *rest, struct mw_err *err) {
+    char grant[FLAG_MAX];
+
+    name_grant(p, kind, subject, grant);
+    return mw_err_hint(err, "%s%s%s", with(p), grant, rest);
+}
+
+int mw_policy_grant_all_hint(const mw_policy *p, struct mw_err *err) {
+    return mw_err_hint(err, p->no_flags ? "only a policy that grants everything does (mw_policy_add_all)" : "grant it with --allow-all");
+}
+
 /* ---- The hint ------------------------------------------------------------------------------------------------------------- */
 
 static const struct mw_layer *layer_of(const mw_policy *p, unsigned n) {
@@ -99,33 +149,46 @@ static const struct mw_layer *layer_of(const mw_policy *p, unsigned n) {
     return l;
 }
 
-static void hint_of_denial(struct mw_err *err, const struct mw_layer *l, const char *subject, const struct mw_rule *r, const char *flag) {
-    const char *deny = mw_rule_flag(r->kind, MW_DENY), *equals = r->text != NULL ? "=" : "", *text = r->text != NULL ? r->text : "";
+static void hint_of_denial(struct mw_err *err, const mw_policy *p, const struct mw_layer *l, const char *subject, const struct mw_rule *r,
+                           const char *grant) {
+    const char *equals = r->text != NULL ? "=" : "", *text = r->text != NULL ? r->text : "";
+    char deny[MW_RULE_MAX + 32];
 
+    if (p->no_flags) snprintf(deny, sizeof deny, r->text != NULL ? "the policy's denial of %s \"%s\"" : "the policy's denial of %s", mw_kind_name(r->kind), text);
+    else snprintf(deny, sizeof deny, "%s%s%s", mw_rule_flag(r->kind, MW_DENY), equals, text);
     if (l->origin == MW_FROM_FILE) mw_err_hint(err, "deny = { %s%s%s } in the policy file forbids it", mw_kind_name(r->kind), equals, text);
     else if (l->origin == MW_FROM_PERMISSIONS) mw_err_hint(err, "the permissions that this script was started with forbid it");
-    else if (r->text != NULL && strcmp(r->text, subject) == 0) mw_err_hint(err, "%s=%s forbids it", deny, text);
-    else mw_err_hint(err, "%s%s%s forbids it, only something more specific than that can grant it, as %s", deny, equals, text, flag);
+    else if (r->text != NULL && strcmp(r->text, subject) == 0) mw_err_hint(err, "%s forbids it", deny);
+    else mw_err_hint(err, "%s forbids it, only something more specific than that can grant it, as %s", deny, grant);
 }
 
 static void hint(struct mw_err *err, const mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
     const struct mw_layer *l = layer_of(p, d->layer);
     const char *name = mw_kind_name(flag_kind(kind));
-    char flag[FLAG_MAX];
+    int alone = d->forbidden == MW_FORBIDDEN_ALONE;
+    char grant[FLAG_MAX], as[FLAG_MAX + 32] = "";
 
     if (d->verdict == MW_NO && d->layer == MW_LAYER_OF_DROPS) {
         mw_err_hint(err, "the right was dropped");
         return;
     }
-    if (d->forbidden == MW_FORBIDDEN_ALONE) snprintf(flag, sizeof flag, "--allow-all");
-    else if (mw_policy_flag(kind, subject, flag, sizeof flag) >= sizeof flag) /* not whole: the flag's name alone */
-        snprintf(flag, sizeof flag, "%s and its whole name", mw_rule_flag(flag_kind(kind), MW_ALLOW));
-    if (d->verdict == MW_NO && d->rule != NULL) hint_of_denial(err, l, subject, d->rule, flag);
-    else if (l->origin == MW_FROM_FILE && d->forbidden == MW_FORBIDDEN_ALONE) mw_err_hint(err, "grant it with --allow-all and no policy file");
-    else if (l->origin == MW_FROM_FILE) mw_err_hint(err, "the policy file does not grant it: add it to its list \"%s\", as %s does without a file", name, flag);
-    else if (l->origin == MW_FROM_PERMISSIONS)
-        mw_err_hint(err, "grant it with permissions = { %s = ... } where this script is started, as %s does for a whole run", name, flag);
-    else mw_err_hint(err, "grant it with %s", flag);
+    if (!alone) name_grant(p, kind, subject, grant);
+    else snprintf(grant, sizeof grant, p->no_flags ? "everything (mw_policy_add_all)" : "--allow-all");
+    if (d->verdict == MW_NO && d->rule != NULL) {
+        hint_of_denial(err, p, l, subject, d->rule, grant);
+    } else if (l->origin == MW_FROM_FILE && alone) {
+        mw_err_hint(err, p->no_flags ? "only a policy without a file that grants everything does" : "grant it with --allow-all and no policy file");
+    } else if (l->origin == MW_FROM_FILE) {
+        if (!p->no_flags) snprintf(as, sizeof as, ", as %s does without a file", grant);
+        mw_err_hint(err, "the policy file does not grant it: add it to its list \"%s\"%s", name, as);
+    } else if (l->origin == MW_FROM_PERMISSIONS) {
+        if (!p->no_flags) snprintf(as, sizeof as, ", as %s does for a whole run", grant);
+        mw_err_hint(err, "grant it with permissions = { %s = ... } where this script is started%s", name, as);
+    } else if (alone) {
+        mw_policy_grant_all_hint(p, err);
+    } else {
+        mw_err_hint(err, "%s%s", with(p), grant);
+    }
 }
 
 /* ---- The end of a decision ------------------------------------------------------------------------------------------------ */

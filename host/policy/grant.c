@@ -272,6 +272,7 @@ int mw_policy_copy(const mw_policy *p, mw_policy **out, struct mw_err *err) {
     if (c == NULL) return mw_err_set(err, MW_ENOMEM, "policy", NULL, NULL);
     c->generation = 1;
     c->audit_fd = -1;
+    c->no_flags = p->no_flags;
     c->drops.shape = MW_LAYER_DROPS;
     c->drops.origin = MW_FROM_DROPS;
     c->path = strdup(p->path);

@@ -51,6 +51,7 @@ struct mw_policy {
     int audit_fd;                /* lent; -1: no audit */
     char audit_host[24];
     int quiet;                   /* a query is under way: nobody is asked, nothing is audited */
+    int no_flags;                /* hints name kinds and rules, there is no command line */
     struct mw_recall *recall;    /* directories walked to before; no decision */
     struct mw_policy *held;      /* what the kernel holds this whole process to since its start (mw_policy_hold); NULL: nothing */
 };

@@ -1,7 +1,7 @@
 /* The choke point: the first statement of whoever names an outside thing. Each call returns the thing, not a verdict.
  * Knows: policy, POSIX path calls (openat, openat2, fstat, readlinkat). Never: opens for more than O_PATH, save mw_permit_open,
  * mw_permit_module, and the first 256 bytes of a program (its #! line).
- * Every denial: MW_EDENIED, op and subject filled, hint "grant it with --allow-KIND=SUBJECT"; the same whether or not the
+ * Every denial: MW_EDENIED, op and subject filled, hint as mw_policy_grant has it; the same whether or not the
  * target exists. Strings with NUL cannot arrive (C strings); lengths are bounded here. Loop thread only. */
 #ifndef MW_POLICY_PERMIT_H
 #define MW_POLICY_PERMIT_H
@@ -73,5 +73,17 @@ void mw_program_close(struct mw_program *it);
 /* env, sys, share by name; ffi by path (for the file itself: mw_permit_path with 1u << MW_FFI). An unknown kind of sys, an empty
  * name or one that cannot be: MW_EINVAL. */
 int mw_permit_text(mw_policy *p, enum mw_kind kind, const char *name, const char *op, struct mw_err *err);
+
+/* What hints name: the flags of moonwire's command line (1, as in a new policy), or kinds and rules, for whoever makes the policy by
+ * mw_policy_add (0). Copied with the policy, not saved. */
+void mw_policy_name_flags(mw_policy *p, int flags);
+int mw_policy_names_flags(const mw_policy *p);
+/* The way out of a denial: "grant it with --allow-run=git", quoted for a shell, or: grant it in the host's policy: run "git". subject NULL:
+ * everything of the kind. Returns its length; what does not fit is cut. */
+size_t mw_policy_grant(const mw_policy *p, enum mw_kind kind, const char *subject, char *out, size_t size);
+/* That as err's hint, with `rest` behind it ("" or ", and ..."); of a long subject the kind alone. Returns err's code. */
+int mw_policy_grant_hint(const mw_policy *p, enum mw_kind kind, const char *subject, const char *rest, struct mw_err *err);
+/* The hint of what only everything grants. Returns err's code. */
+int mw_policy_grant_all_hint(const mw_policy *p, struct mw_err *err);
 
 #endif

@@ -130,13 +130,13 @@ local function may_connect(address)
   else
     return invalid('"ready.connect" is an address such as "unix:/path" or "tcp://host:port", got "' .. address .. '"')
   end
-  return err.raise(err.fail("EDENIED", OP, address, "denied", "grant it with " .. policy.flag("net", subject)))
+  return err.raise(err.fail("EDENIED", OP, address, "denied", policy.grant("net", subject)))
 end
 
 local function may_run(program, cwd)
   if cwd and program:find("^[^/].*/") then return end -- looked for there: the start will tell
   if policy.query("run", program) ~= "denied" or policy.query("trust", program) == "granted" then return end
-  return err.raise(err.fail("EDENIED", OP, program, "denied", "grant it with " .. policy.flag("run", program)))
+  return err.raise(err.fail("EDENIED", OP, program, "denied", policy.grant("run", program)))
 end
 
 --- The options for process.spawn: the program or script with its arguments, and what else the child says.

@@ -152,6 +152,23 @@ describe("plain Lua with the module", function()
       print(io.open("/etc/hostname") ~= nil or true)]])
   end)
 
+  it("has no flags: neither what it drops nor what its children lack is said to be granted by one", function()
+    local told = printed([[
+      mw.main(function()
+        mw.fs.write(DIR .. "/child.lua", "local _, err = pcall(require('moonwire').fs.stat, '/etc') io.write(err.message, ' ', err.hint)")
+        print(assert(mw.process.run { script = DIR .. "/child.lua", permissions = {} }).stdout)
+        local w <close> = assert(mw.worker.spawn(DIR .. "/worker.lua", { permissions = {} }))
+        print(w:recv())
+      end)
+      mw.permissions.drop("read")
+      print(select(2, pcall(mw.fs.stat, "/etc")))]], {
+      ["worker.lua"] = "local mw = require 'moonwire' mw.parent:send(tostring(select(2, pcall(mw.fs.stat, '/etc'))))",
+    }, "local DIR = " .. ("%q"):format(dir.path))
+    assert.equal(2, select(2, told:gsub("grant it with permissions = { read = ... } where this script is started", "")))
+    assert.matches("the right was dropped", told, 1, true)
+    assert.is_nil(told:find("--", 1, true))
+  end)
+
   it("ends a run when all is over, daemons too, and tells what a task failed with", function()
     assert.equal("task\ndaemon\nfalse\tin a task\n", printed [[
       mw.main(function()

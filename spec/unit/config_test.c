@@ -182,3 +182,52 @@ TEST(what_an_embedders_script_runs_into_names_the_field_and_a_command_lines_the_
         mw_host_free(h);
     }
 }
+
+/* The error that a script with a grant and a denial ends with. */
+static void told(const char *text, int command_line, struct mw_err *out) {
+    struct mw_config cfg;
+    struct mw_err err;
+    mw_policy *policy = NULL;
+    mw_host *h = NULL;
+    int status;
+
+    memset(out, 0, sizeof *out);
+    REQUIRE(mw_policy_new(&policy, &err) == 0);
+    REQUIRE(mw_policy_add(policy, MW_READ, MW_ALLOW, "/usr/share,/etc/passwd", &err) == 0);
+    REQUIRE(mw_policy_add(policy, MW_READ, MW_DENY, "/usr/share/doc", &err) == 0);
+    mw_config_init(&cfg);
+    cfg.policy = policy;
+    cfg.on_error = keep_error;
+    cfg.ud = out;
+    cfg.command_line = command_line;
+    REQUIRE(mw_host_new(&cfg, &h, &err) == 0);
+    mw_policy_free(policy);
+    REQUIRE(mw_host_load_string(h, text, strlen(text), "=script", &err) == 0);
+    CHECK(mw_host_run(h, &status, &err) == 0);
+    mw_host_free(h);
+}
+#define START "local mw = require 'moonwire' "
+TEST(what_an_embedders_script_is_denied_names_the_policys_rule_and_a_command_lines_the_flag) {
+    static const struct {
+        const char *text, *rule, *flag;
+    } rows[] = {
+        { START "mw.process.run({ 'git' })", "grant it in the host's policy: run \"git\"", "grant it with --allow-run=git" },
+        { START "mw.fs.read('/etc/a \\1b')", "grant it in the host's policy: read \"/etc/a \\x01b\"", "grant it with $'--allow-read=/etc/a \\x01b'" },
+        { START "mw.net.connect('tcp://127.0.0.1:9')", "grant it in the host's policy: net \"127.0.0.1:9\"", "grant it with --allow-net=127.0.0.1:9" },
+        { START "mw.fs.read('/usr/share/doc')", "the policy's denial of read \"/usr/share/doc\" forbids it", "--deny-read=/usr/share/doc forbids it" },
+        { START "mw.fs.read('/usr/share/doc/x')", "only something more specific than that can grant it, as read \"/usr/share/doc/x\"", "--allow-read=/usr/share/doc/x" },
+        { START "io.tmpfile()", "grant it in the host's policy: write \"", "grant it with --allow-write=" },
+        { START "mw.fs.tempdir()", "or set TMPDIR", "grant it with --allow-write=" },
+        { START "require('luv').fs_symlink('a', '/tmp/b')", "grant it in the host's policy: all of read and of write", "--allow-read --allow-write" },
+        { START "mw.worker.spawn('/etc/passwd', { permissions = { env = 'A' } })", "grant it in the host's policy: env \"A\"", "--allow-env=A" },
+        { START "mw.supervisor { { id = 'a', run = { 'git' } } }", "grant it in the host's policy: run \"git\"", "--allow-run=git" },
+    };
+    struct mw_err err;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        told(rows[i].text, 0, &err);
+        CHECK(strstr(err.message, rows[i].rule) != NULL && strstr(err.message, "--") == NULL);
+        told(rows[i].text, 1, &err);
+        CHECK(strstr(err.message, rows[i].flag) != NULL);
+    }
+}

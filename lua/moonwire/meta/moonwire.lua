@@ -146,7 +146,7 @@ function SignalHandler:close() end
 --- What `err.code` may be, beside the names that the system has for its errors ("ECONNREFUSED", "ENOENT", "EPIPE", ...; names of
 --- hosts that cannot be found: "EAI_NONAME" and its like).
 ---@alias moonwire.Code
----| "EDENIED"        # a right is missing; raised. err.hint names the flag that would grant it
+---| "EDENIED"        # a right is missing; raised. err.hint names the flag that would grant it (embedded: the policy's rule)
 ---| "ECANCELED"      # the task was cancelled; raised where it waits, and again should it be swallowed
 ---| "EINVAL"         # the call is wrong: a type, a range, an unknown option; raised at the caller's line
 ---| "ETIMEDOUT"      # a `timeout` ran out; nothing that arrived is lost

@@ -25,8 +25,8 @@ function policy.list() end
 
 ---@param kind moonwire.Kind
 ---@param subject string
----@return string flag  that grants it, quoted for a shell
-function policy.flag(kind, subject) end
+---@return string hint  what grants it: a flag quoted for a shell, or in an embedded host the policy's rule
+function policy.grant(kind, subject) end
 
 --- From here on nobody is asked for a right that the tasks of the innermost scope lack, however deep.
 function policy.unasked() end
