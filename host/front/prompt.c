@@ -31,6 +31,7 @@ static struct {
     int in, out;
     struct termios was;
     atomic_int changed;
+    unsigned breaks;            /* how many times a line was interrupted before the question */
     void (*before)(void *), (*after)(void *);
     void *ud;
 } terminal;
@@ -154,14 +155,16 @@ static void put_question(enum mw_kind kind, const char *subject, const char *whe
 
 /* ---- What is answered ----------------------------------------------------------------------------------------------------- */
 
-/* Waits for a key. 1: there is one; 0: time is up; -1: a signal wants the run to end, or the terminal is gone. */
+static int interrupted(void) { return mw_signals_seen() || mw_signals_breaks() != terminal.breaks; }
+
+/* Waits for a key. 1: there is one; 0: time is up; -1: a signal wants the run or the line to end, or the terminal is gone. */
 static int wait_key(int ms, const sigset_t *mask) {
     const struct timespec time = { 0, (ms >= 0 ? ms : SIGNAL_MS) * 1000000l };
     struct pollfd key = { terminal.in, POLLIN, 0 };
 
     for (;;) {
-        int n = mw_signals_seen() ? -1 : ppoll(&key, 1, &time, mask);
-        if ((n < 0 && errno == EINTR && !mw_signals_seen()) || (n == 0 && ms < 0)) continue;
+        int n = interrupted() ? -1 : ppoll(&key, 1, &time, mask);
+        if ((n < 0 && errno == EINTR && !interrupted()) || (n == 0 && ms < 0)) continue;
         if (n <= 0 || (key.revents & POLLIN) == 0) return n == 0 ? 0 : -1;
         return 1;
     }
@@ -226,6 +229,7 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
 
     (void)ud;
     if (!in_foreground() || tcgetattr(terminal.in, &terminal.was) < 0) return NO;
+    terminal.breaks = mw_signals_breaks();
     mw_signals_pause();
     mw_host_hold_children(h, 1);
     if (terminal.before != NULL) terminal.before(terminal.ud);

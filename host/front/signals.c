@@ -25,6 +25,7 @@ static struct {
     atomic_int bell;            /* 1 + the descriptor that tells a prompt of what was noted; 0: there is no prompt */
     atomic_uint noted;
     atomic_int line, asked;     /* a line runs; INT has asked it to end */
+    atomic_uint breaks;         /* INTs that the prompt took */
     atomic_int quiet;           /* the prompt is over */
 } watch;
 
@@ -51,6 +52,7 @@ static int is_for_prompt(int number, mw_host *h) {
     if (atomic_load(&watch.bell) == 0 || atomic_load(&watch.quiet) || number != SIGINT || h == NULL || atomic_load(&watch.seen) > 0) return 0;
     if (atomic_load(&watch.line) && atomic_exchange(&watch.asked, 1)) return -1;
     mw_host_break(h);
+    atomic_fetch_add(&watch.breaks, 1);
     note(MW_NOTED_CLEAR);
     return 1;
 }
@@ -202,6 +204,7 @@ void mw_signals_pause(void) {
 void mw_signals_resume(void) { setitimer(ITIMER_REAL, &watch.left, NULL); }
 
 int mw_signals_seen(void) { return atomic_load(&watch.seen) > 0; }
+unsigned mw_signals_breaks(void) { return atomic_load(&watch.breaks); }
 
 void mw_signals_hold(int on, sigset_t *was) {
     sigset_t ours;

@@ -22,6 +22,8 @@ void mw_signals_resume(void);
 /* 1 once a signal has asked the run to end. Blocks (on 1) or lets through (on 0) those that do, so that whoever waits for one in
  * ppoll(2) misses none; `was`: the mask before. */
 int mw_signals_seen(void);
+/* How many Ctrl-C a prompt has taken for the line that runs, or to clear the one that is typed. */
+unsigned mw_signals_breaks(void);
 void mw_signals_hold(int on, sigset_t *was);
 
 /* A prompt: from now on INT is no end of the run, but noted, and the Lua code that computes is stopped; so are TSTP, WINCH and CONT.

@@ -353,6 +353,24 @@ describe("the prompt on a terminal", function()
     screen:expect_line "> "
   end)
 
+  it("takes Ctrl-C at a question for no and the end of the line, and stays", function()
+    local screen <close> = start()
+    type_line(screen, "mw.fs.read '/data'")
+    screen:expect_line "          y once, a always until exit, n no: "
+    screen:write(CTRL_C)
+    screen:expect "denied"
+    screen:expect_line "> "
+    type_line(screen, "asker = mw.task.spawn(function() print(pcall(mw.fs.read, '/other')) end)")
+    screen:expect "read /other"
+    screen:expect_line "          y once, a always until exit, n no: "
+    screen:write(CTRL_C)
+    screen:expect "denied"
+    screen:expect_line "> "
+    type_line(screen, "'still ' .. 'there'")
+    screen:expect '"still there"'
+    assert.equal(0, leave(screen))
+  end)
+
   it("gives a child that takes the terminal its own modes, and has them back", function()
     local screen <close> = start { "-A" }
     type_line(screen, [[ask = "stty -a | tr ' ' '\\n' | grep -xE -- '-?(icanon|echo);?' | tr '\\n' ' '; stty raw -echo"]])
