@@ -87,6 +87,30 @@ int mw_uv_fail(lua_State *L, int code) {
     return 3;
 }
 
+/* Stands for a callback that comes from the thread pool; on_callback knows it.                        values... -> ; upvalue: the callback */
+static int from_pool(lua_State *L) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 0);
+    return 0;
+}
+
+void mw_uv_push_from_pool(lua_State *L) {
+    lua_pushcclosure(L, from_pool, 1);
+}
+
+int mw_uv_pooled(lua_State *L, struct uv_door *d, int cb, lua_CFunction raw) {
+    int n;
+
+    if (cb == 0 || lua_isnoneornil(L, cb)) return raw(L);
+    lua_pushvalue(L, cb);
+    mw_uv_push_from_pool(L);
+    lua_replace(L, cb);
+    n = raw(L);
+    if (n > 0 && !lua_isnil(L, -n)) mw_host_lend_work(d->host, 1);
+    return n;
+}
+
 /* luv's way to call a callback. [function args...] -> [] or [results...]. No task runs here: what would wait raises. */
 static int on_callback(lua_State *L, int nargs, int nresults, int flags) {
     mw_host *h = mw_host_of(L);
@@ -94,6 +118,7 @@ static int on_callback(lua_State *L, int nargs, int nresults, int flags) {
     struct mw_err err;
 
     (void)flags;
+    if (lua_tocfunction(L, base) == from_pool) mw_host_lend_work(h, 0);
     if (mw_host_closing(h) || !lua_checkstack(L, 4)) {
         lua_settop(L, base - 1);
         return 0;

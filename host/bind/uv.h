@@ -64,6 +64,9 @@ void mw_uv_callback(lua_State *L, int idx, const char *op, int optional);
 int mw_uv_callback_at(lua_State *L, int first, int last, const char *op);
 const char *mw_uv_path_at(lua_State *L, int idx, const char *op);
 const char *mw_uv_type_of(uint64_t mode);        /* "file", "directory", ... of a file's mode */
+/* Calls luv's function with the callback at cb (0, or nil: none), which comes from the thread pool: the host's end waits for it.  [-?, +?, e] */
+int mw_uv_pooled(lua_State *L, struct uv_door *d, int cb, lua_CFunction raw);
+void mw_uv_push_from_pool(lua_State *L);         /* the callback on top becomes what is counted back when it is called */
 /* luv's way to fail: nil, "NAME: words", "NAME".                                                    [-0, +3, m] */
 int mw_uv_fail(lua_State *L, int code);
 

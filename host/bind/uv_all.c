@@ -109,13 +109,12 @@ int mw_uv_path(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFu
 /* ---- Owners of files ------------------------------------------------------------------------------------------------------------------ */
 
 static int chown_at(lua_State *L, struct uv_door *d, const char *op, lua_CFunction raw) {
-    (void)d;
     mw_param_integer(L, 2, op, "uid", -1, ID_MAX);
     mw_param_integer(L, 3, op, "gid", -1, ID_MAX);
     lua_settop(L, 4);
     mw_uv_callback(L, 4, op, 1);
     if (lua_isnil(L, 4)) lua_settop(L, 3);
-    return raw(L);
+    return mw_uv_pooled(L, d, 4, raw);
 }
 
 int mw_uv_chown(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {

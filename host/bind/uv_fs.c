@@ -158,7 +158,7 @@ int mw_uv_fs_read(UV_ARGS) {
     uv_fs_t req;
     ssize_t n;
 
-    if (fd == OTHER) return raw(L);
+    if (fd == OTHER) return mw_uv_pooled(L, d, cb, raw);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     if (size > MW_UVFS_READ_MAX) size = MW_UVFS_READ_MAX;
     luaL_checkstack(L, 6, r->name);
@@ -205,7 +205,7 @@ int mw_uv_fs_write(UV_ARGS) {
     uv_fs_t req;
     ssize_t n;
 
-    if (fd == OTHER) return lua_settop(L, top), raw(L);
+    if (fd == OTHER) return lua_settop(L, top), mw_uv_pooled(L, d, cb, raw);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     n = uv_fs_write(mw_host_loop(d->host), &req, fd, bufs, count, offset, NULL);
     uv_fs_req_cleanup(&req);
@@ -218,7 +218,7 @@ int mw_uv_fs_fsync(UV_ARGS) {
     int fd = fd_at(L, d, 1, 0, r->name, &err);
     uv_fs_t req;
 
-    if (fd == OTHER) return raw(L);
+    if (fd == OTHER) return mw_uv_pooled(L, d, cb, raw);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     if (strcmp(r->name, "fs_fsync") == 0) rc = uv_fs_fsync(mw_host_loop(d->host), &req, fd, NULL);
     else rc = uv_fs_fdatasync(mw_host_loop(d->host), &req, fd, NULL);
@@ -237,7 +237,7 @@ int mw_uv_fs_ftruncate(UV_ARGS) {
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     uv_fs_t req;
 
-    if (fd == OTHER) return raw(L);
+    if (fd == OTHER) return mw_uv_pooled(L, d, cb, raw);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     rc = uv_fs_ftruncate(mw_host_loop(d->host), &req, fd, size, NULL);
     uv_fs_req_cleanup(&req);
@@ -251,7 +251,7 @@ int mw_uv_fs_fchmod(UV_ARGS) {
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     uv_fs_t req;
 
-    if (fd == OTHER) return raw(L);
+    if (fd == OTHER) return mw_uv_pooled(L, d, cb, raw);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     rc = uv_fs_fchmod(mw_host_loop(d->host), &req, fd, (int)mode, NULL);
     uv_fs_req_cleanup(&req);
@@ -273,7 +273,7 @@ int mw_uv_fs_futime(UV_ARGS) {
     int fd = fd_at(L, d, 1, MW_FD_WRITE, r->name, &err);
     uv_fs_t req;
 
-    if (fd == OTHER) return raw(L);
+    if (fd == OTHER) return mw_uv_pooled(L, d, cb, raw);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     rc = uv_fs_futime(mw_host_loop(d->host), &req, fd, atime, mtime, NULL);
     uv_fs_req_cleanup(&req);
@@ -289,7 +289,7 @@ int mw_uv_fs_sendfile(UV_ARGS) {
     uv_fs_t req;
     ssize_t n;
 
-    if (out == OTHER || in == OTHER) return raw(L);
+    if (out == OTHER || in == OTHER) return mw_uv_pooled(L, d, cb, raw);
     if (out < 0 || in < 0) return mw_uv_give_err(L, d, cb, &err);
     if (size > MW_UVFS_READ_MAX) size = MW_UVFS_READ_MAX;
     n = uv_fs_sendfile(mw_host_loop(d->host), &req, out, in, offset, (size_t)size, NULL);
@@ -373,7 +373,7 @@ int mw_uv_fs_fstat(UV_ARGS) {
     uv_stat_t st;
     uv_fs_t req;
 
-    if (fd == OTHER) return raw(L);
+    if (fd == OTHER) return mw_uv_pooled(L, d, cb, raw);
     if (fd < 0) return mw_uv_give_err(L, d, cb, &err);
     rc = uv_fs_fstat(mw_host_loop(d->host), &req, fd, NULL);
     st = req.statbuf;

@@ -143,6 +143,13 @@ static void closes(lua_State *L, struct uv_door *d, int idx) {
     if (++d->closing > 2 * d->closing_left + CLOSING_MIN) closing(L, d);
 }
 
+/* One that looks at its file just now is closed when the thread pool is done with that. */
+static void on_poll_closed(uv_handle_t *it) {
+    const luv_handle_t *data = it->data;
+
+    mw_host_lend_work(mw_host_of(data->ctx->L), 0);
+}
+
 void mw_uv_handles_shut(lua_State *L) {
     push_table(L, HANDLES);                                            /* [handles]: weak keys; luv anchors open ones */
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -150,7 +157,8 @@ void mw_uv_handles_shut(lua_State *L) {
 
         if (box == NULL || *box == NULL || uv_is_closing(*box)) continue;
         if ((*box)->type == UV_TTY) uv_tty_reset_mode();
-        uv_close(*box, NULL);
+        if ((*box)->type == UV_FS_POLL) mw_host_lend_work(mw_host_of(L), 1);
+        uv_close(*box, (*box)->type == UV_FS_POLL ? on_poll_closed : NULL);
     }
     lua_pop(L, 1);
 }

@@ -254,14 +254,13 @@ static void permit_env(lua_State *L, struct uv_door *d, const char *name, const 
 }
 
 int mw_uv_random(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    (void)d;
     mw_param_integer(L, 1, r->name, "size", 0, RANDOM_MAX);
     lua_settop(L, 3);
     if (!lua_isnil(L, 2) && !lua_istable(L, 2)) mw_param_integer(L, 2, r->name, "flags", 0, 0);
     lua_pushnil(L);
     lua_replace(L, 2); /* there are no flags yet */
     mw_uv_callback(L, 3, r->name, 1);
-    return raw(L);
+    return mw_uv_pooled(L, d, 3, raw);
 }
 
 int mw_uv_os_getenv(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {

@@ -354,7 +354,7 @@ int mw_uv_getaddrinfo(lua_State *L, struct uv_door *d, const struct uv_rule *r, 
     else if (!lua_isnil(L, 3)) return mw_raise_inval(L, r->name, "argument 3: a table expected");
     need_callback(L, d, 4, r->name);
     if (mw_permit_host(mw_host_policy(d->host), MW_CONNECT, host, 0, r->name, &err) < 0) return mw_raise(L, &err);
-    return raw(L);
+    return mw_uv_pooled(L, d, 4, raw);
 }
 
 int mw_uv_getnameinfo(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
@@ -378,5 +378,5 @@ int mw_uv_getnameinfo(lua_State *L, struct uv_door *d, const struct uv_rule *r, 
     if (uv_ip4_addr(ip, 0, (struct sockaddr_in *)&sa) != 0 && uv_ip6_addr(ip, 0, (struct sockaddr_in6 *)&sa) != 0)
         return mw_raise_inval(L, r->name, "ip: a numeric address expected");
     if (mw_permit_host(mw_host_policy(d->host), MW_CONNECT, ip, 0, r->name, &err) < 0) return mw_raise(L, &err);
-    return raw(L);
+    return mw_uv_pooled(L, d, 2, raw);
 }

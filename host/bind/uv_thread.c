@@ -201,8 +201,9 @@ void mw_uv_threads_shut(lua_State *L, struct uv_door *d) {
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         const uv_thread_t *it = lua_touserdata(L, -2);
 
-        if (pthread_timedjoin_np(*it, NULL, &until) != 0)
-            mw_host_log(d->host, 3, "uv.new_thread: a thread that nobody joined still runs %d s after the end: it is left behind", LEAVE_S);
+        if (pthread_timedjoin_np(*it, NULL, &until) == 0) continue;
+        mw_host_keep_state(d->host); /* luv's object of the thread lies in it */
+        mw_host_log(d->host, 3, "uv.new_thread: a thread that nobody joined still runs %d s after the end: it is left behind", LEAVE_S);
     }
     lua_pop(L, 1);
     lua_pushnil(L);
@@ -211,28 +212,23 @@ void mw_uv_threads_shut(lua_State *L, struct uv_door *d) {
 
 /* ---- Work ----------------------------------------------------------------------------------------------------------------------- */
 
-/* What luv calls after the work: luv's own call of it would end the process.                          values... -> ; upvalue: after */
-static int after_work(lua_State *L) {
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    mw_uv_call(L, lua_gettop(L) - 1);
-    return 0;
-}
-
 int mw_uv_new_work(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
     check_code(L, 1, r->name);
     mw_uv_callback(L, 2, r->name, 0);
     lua_settop(L, 2);
-    lua_pushcclosure(L, after_work, 1);                                /* [code after] */
+    mw_uv_push_from_pool(L);                                           /* [code after]; counted when it is queued */
     return raw(L);
 }
 
 int mw_uv_queue_work(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    (void)d;
+    int n;
+
     if (luaL_testudata(L, 1, "luv_work_ctx") == NULL) return mw_raise_inval(L, r->name, "argument 1: what uv.new_work gave expected, got %s", luaL_typename(L, 1));
     check_values(L, 2, r->name);
-    return raw(L);
+    n = raw(L);
+    if (n > 0 && !lua_isnil(L, -n)) mw_host_lend_work(d->host, 1);
+    return n;
 }
 
 /* ---- Asyncs --------------------------------------------------------------------------------------------------------------------- */

@@ -185,7 +185,14 @@ struct mw_measures *mw_host_measures(mw_host *h) {
     return &h->measures;
 }
 unsigned mw_host_works(const mw_host *h) {
-    return h->works;
+    return h->works - h->works_lent;
+}
+void mw_host_lend_work(mw_host *h, int begins) {
+    h->works += begins ? 1u : -1u;
+    h->works_lent += begins ? 1u : -1u;
+}
+void mw_host_keep_state(mw_host *h) {
+    h->keep_state = 1;
 }
 void mw_host_census(const mw_host *h, struct mw_host_census *out) {
     *out = (struct mw_host_census){h->task_count, h->handle_count, h->timers, h->buffered};
@@ -391,9 +398,12 @@ static void free_host(mw_host *h) {
 
     mw_step_begin(h);
     h->finishing = 1;
-    if (h->L != NULL && !h->lent) lua_close(h->L);
-    h->L = NULL;
-    mw_state_end(h);
+    if (h->works_lent > 0) h->keep_state = 1; /* stuck */
+    if (h->L != NULL && !h->lent && !h->keep_state) lua_close(h->L);
+    if (!h->keep_state) {
+        h->L = NULL;
+        mw_state_end(h);
+    }
     mw_tick_stop(h);
     close_adopted(h); /* what a finalizer opened */
     mw_timers_free(h);
@@ -420,7 +430,7 @@ static void wind_up(mw_host *h, unsigned grace_ms) {
     h->closing = 1;
     close_adopted(h);
     until = mw_host_now(h) + DRAIN_NS;
-    while (h->works > 0 && h->owns_loop && mw_host_now(h) < until) {
+    while (h->works > 0 && (h->owns_loop || h->works_lent > 0) && mw_host_now(h) < until) {
         mw_loop_bound(h, 50);
         uv_run(h->loop, UV_RUN_ONCE);
     }

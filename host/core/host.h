@@ -181,6 +181,11 @@ void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((for
 int mw_host_loop_run(mw_host *h);
 /* Jobs of its own that are in libuv's thread pool: as many of the loop's requests are nobody else's. */
 unsigned mw_host_works(const mw_host *h);
+/* A job of somebody else's in that pool, which comes back to the Lua state: the host's end waits for it as for its own. 1: it began; 0: it
+ * is back. */
+void mw_host_lend_work(mw_host *h, int begins);
+/* Something that does not come back still uses the memory of the Lua state: the end of the host leaves it as it is. */
+void mw_host_keep_state(mw_host *h);
 /* 1 while a turn of it is under way: the caller is one of its hooks, and may neither turn nor end it. */
 int mw_host_in_turn(const mw_host *h);
 /* Around a call of the embedder's that is made outside a turn too (a borrowed loop's callback, teardown): 1, then 0. They nest. */

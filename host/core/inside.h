@@ -170,6 +170,8 @@ struct mw_host {
     int at_once;                    /* mw_task_run_now: nothing waits, not even to let others go first */
     int first;                      /* MW_FIRST_BEGINS, ... */
     unsigned failures, works, open_handles, task_number;
+    unsigned works_lent;            /* of `works`: those that come back to the Lua state */
+    int keep_state;
     struct mw_trace *picture;       /* of its tasks; NULL: they are not drawn */
     mw_scope *root;
     uint64_t until;                 /* when this turn's time for tasks is spent; 0: no bound */
