@@ -72,7 +72,7 @@ TEST(a_denied_right_gives_status_77) {
     mw_host_run(h, &status, NULL);
     CHECK(status == 77);
     CHECK(s.code == MW_EDENIED);
-    CHECK(strstr(s.error, "--allow-sys=hostname") != NULL);
+    CHECK(strstr(s.error, "grant it in the host's policy: sys \"hostname\"") != NULL);
     mw_host_free(h);
 }
 

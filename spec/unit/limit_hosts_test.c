@@ -37,7 +37,7 @@ static void *run(void *ud) {
 
 /* The script of `s` ended by its limit. */
 static int ended(const struct seen *s) {
-    return s->rc == 0 && s->status == 1 && s->heard.errors == 1 && s->heard.code == MW_ELIMIT && strstr(s->heard.error, "--limit=step=") != NULL;
+    return s->rc == 0 && s->status == 1 && s->heard.errors == 1 && s->heard.code == MW_ELIMIT && strstr(s->heard.error, "mw_config.limits.step_ns") != NULL;
 }
 
 #define COUNTS "local mw = require 'moonwire' local n = 0 for i = 1, 50 do mw.task.sleep(0.001) n = n + i end print(n)"
