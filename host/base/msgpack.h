@@ -21,6 +21,7 @@ extern "C" {
  *     mw_buf_text(&b, "name"), mw_buf_text(&b, "Lua");
  *     rc = mw_host_post(h, "player.moved", b.at, b.len, &err);
  *     mw_buf_free(&b);
+ * A mw_buf is zeroed before its first use.
  * The first failure stays: what is written after it is not, so one look at `code` at the end is enough, and what was written half is not
  * sent: mw_host_post and its like refuse a value that is not whole. */
 typedef struct mw_buf {

@@ -1,14 +1,16 @@
 /* The door to the program around the host: mw.host. Letters become tasks, in the order in which they came.
- * Knows: bind/arg, share/mail, codec/pack, core, lua.h. Never: a function of the program's; what a value means. */
+ * Knows: bind/arg, bind/tap, share/mail, codec/pack, core, lua.h. Never: a function of the program's; what a value means. */
 #include "bind/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/msgpack.h"
 #include "bind/arg.h"
 #include "bind/codec.h"
 #include "bind/doors.h"
 #include "bind/scratch.h"
+#include "bind/tap.h"
 #include "codec/pack.h"
 #include "core/source.h"
 #include "core/task.h"
@@ -27,6 +29,7 @@ struct mw_engine {
     size_t keeps, keeps_max;                /* how many; half of all that may wait, so that they stand in nobody's way */
     int asked;                              /* somebody did since the last look: for what was kept perhaps */
     int settled;                            /* the first task is over: what nobody asks for is dropped */
+    mw_probe *probes;                       /* one, of the run's trace, once something was said while there is one */
 };
 
 struct handler {
@@ -72,6 +75,25 @@ int mw_engine_write(lua_State *L, int idx, struct mw_bytes *out, struct mw_codec
     if (mw_bytes_add(out, "\xc0", 1) == 0) return 0;
     *fault = (struct mw_codec_fault){0};
     return mw_err_set(err, MW_ENOMEM, NULL, NULL, NULL);
+}
+
+/* ---- The run's trace ------------------------------------------------------------------------------------------------------- */
+
+/* A message as the trace has it: its topic, and the values behind it, all MessagePack. A trace may begin and end while the host runs. */
+static void tell(mw_engine *e, enum mw_probe_dir dir, const char *topic, const char *at, size_t len) {
+    lua_State *L = mw_host_state(e->host);
+    mw_buf message = {0};
+
+    if (e->probes != NULL && mw_probe_trace(e->probes) != mw_host_head(L)->trace) mw_tap_end(&e->probes);
+    if (e->probes == NULL) mw_tap_run(L, &e->probes, MW_PROBE_QUEUE, "mw.host");
+    if (e->probes == NULL) return;
+    mw_buf_text(&message, topic);
+    if (len > 0) mw_buf_raw(&message, at, len);
+    mw_tap_tell(L, e->probes, dir, message.code == 0 ? message.at : topic, message.code == 0 ? message.len : strlen(topic));
+    mw_buf_free(&message);
+}
+static void traced(mw_engine *e, enum mw_probe_dir dir, const char *topic, const char *at, size_t len) {
+    if (e->probes != NULL || mw_tap_is_on(mw_host_state(e->host))) tell(e, dir, topic, at, len);
 }
 
 /* ---- Letters ------------------------------------------------------------------------------------------------------------- */
@@ -157,6 +179,7 @@ static int hand_over(mw_engine *e, struct mw_letter *it) {
     } else {
         asked = lua_toboolean(L, -1);
         lua_pop(L, 1);
+        if (asked) traced(e, MW_PROBE_RECV, it->topic, it->at, it->len);
     }
     mw_host_in_callback(e->host, 0);
     return asked;
@@ -439,6 +462,7 @@ static int engine_emit(lua_State *L) {
         if (rc < 0) mw_codec_path_index(&fault, i - 1);
     }
     if (rc == 0) {
+        traced(mw_host_slot(h, &slot_key), MW_PROBE_SEND, topic, mw_bytes_at(out), mw_bytes_len(out));
         mw_host_hooked(h, 1);
         mw_host_hooks(h)->message(mw_host_hooks(h)->ud, topic, mw_bytes_len(out) > 0 ? mw_bytes_at(out) : "", mw_bytes_len(out));
         mw_host_hooked(h, 0);
@@ -540,10 +564,12 @@ void mw_engine_end(mw_engine *e) {
     if (e == NULL) return;
     mw_host_unwatch(&e->source);
     sort(e, unkeep(e), DROP_ALL);
+    mw_tap_end(&e->probes);
     mw_mail_close(e->mail);
 }
 void mw_engine_free(mw_engine *e) {
     if (e == NULL) return;
+    mw_tap_end(&e->probes);
     mw_mail_free(e->mail);
     free(e);
 }
