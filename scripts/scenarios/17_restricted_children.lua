@@ -31,10 +31,10 @@ for _, server in ipairs { near, far } do
   mw.task.spawn_with({ daemon = true }, server.serve, server, function(conn) assert(conn:write("hello")) end)
 end
 
-local root = ("/tmp/moonwire-17-%x"):format((string.unpack("I8", mw.random.bytes(8))))
+local dir <close> = assert(mw.fs.tempdir()) -- removed however the script ends, also by Ctrl-C
+local root = dir.path
 local input, output, private = root .. "/input", root .. "/output", root .. "/private"
-for _, folder in ipairs { root, input, output, private } do assert(mw.fs.mkdir(folder)) end
-local _ <close> = setmetatable({}, { __close = function() mw.fs.remove(root, { tree = true }) end })
+for _, folder in ipairs { input, output, private } do assert(mw.fs.mkdir(folder)) end
 assert(mw.fs.write(input .. "/text", "a text\n"))
 assert(mw.fs.write(private .. "/secret", "a secret\n"))
 

@@ -1,5 +1,5 @@
--- What a run leaves behind, however it ends: nothing. Each scenario in a world of its own (its own processes, its own /dev/shm),
--- ended in every way. Knows: mw, unshare (root), /proc.
+-- What a run leaves behind, however it ends: nothing. Each scenario in a world of its own (its own processes, its own /dev/shm
+-- and, unless what is tested lies there, its own /tmp), ended in every way. Knows: mw, unshare (root), /proc.
 local mw = require "moonwire"
 local function names(path)
   local out = {}
@@ -9,7 +9,13 @@ end
 
 local program = assert(os.getenv "MOONWIRE", "MOONWIRE names the program under test")
 
-local world = 'mount -t tmpfs none /dev/shm && exec "$@"'
+local world = [[
+  mount -t tmpfs none /dev/shm || exit
+  case "$PWD/ $MOONWIRE" in
+    /tmp/* | *" /tmp/"*) ;;
+    *) mount -t tmpfs none /tmp && mkdir -p "${TMPDIR:-/tmp}" && export OWN_TMP=1 || exit ;;
+  esac
+  exec "$@"]]
 
 --- What the scenario left, a line each; the last line is how it ended.
 local function left_by(name, ending)

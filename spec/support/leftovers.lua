@@ -40,6 +40,8 @@ prepare(work)
 assert(mw.fs.mkdir(mw.env.TMPDIR .. "/tmp"))
 assert(mw.process.run { "true" }) -- our own warden is there from now on
 local before = processes()
+local had = {}
+for _, file in ipairs(names("/tmp")) do had[file] = true end
 
 local command = { program, "run" }
 for right in assert(mw.fs.read(work .. "/" .. name)):match("%-%- rights:([^\n]*)"):gmatch("%S+") do command[#command + 1] = right end
@@ -68,6 +70,9 @@ for pid, line in pairs(left) do print("process " .. pid .. " " .. line) end
 for _, file in ipairs(names("/dev/shm")) do print("shared memory " .. file) end
 if ending ~= "KILL" then -- README: a host that is killed leaves the temporary directories of its script behind
   for _, file in ipairs(names(mw.env.TMPDIR .. "/tmp")) do print("file " .. file) end
+  for _, file in ipairs(mw.env.OWN_TMP and names("/tmp") or {}) do
+    if not had[file] then print("file /tmp/" .. file) end
+  end
 end
 print("ended with " .. (result.signal or result.code))
 if #said < 2 or (ending == "well" and not result.ok) then io.stderr:write(table.concat(said, "\n"), "\n") end
