@@ -1,6 +1,7 @@
 /* Messages between an engine and its script: posted from any thread, kept in order, bounded; emitted to a hook.
  * Knows: moonwire.h, uv.h (for a borrowed loop), threads. Never: what is under moonwire.h. */
 #include "support/heard.h"
+#include "support/spin.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -415,7 +416,7 @@ static void *post_many(void *arg) {
     for (int i = 1; i <= EACH; i++) {
         mw_buf_clear(&b);
         mw_buf_integer(&b, p->id), mw_buf_integer(&b, i);
-        while (mw_host_post(p->h, "x", b.at, b.len, NULL) == MW_EAGAIN) sched_yield();
+        while (mw_host_post(p->h, "x", b.at, b.len, NULL) == MW_EAGAIN) spin_once();
     }
     mw_buf_free(&b);
     atomic_fetch_sub(p->left, 1);

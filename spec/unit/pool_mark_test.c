@@ -2,9 +2,9 @@
 #include "pool/page.h"
 
 #include <pthread.h>
-#include <sched.h>
 
 #include "support/check.h"
+#include "support/spin.h"
 
 enum { TASKS = 50000, AHEAD = 8 };
 
@@ -21,7 +21,7 @@ static void *worker(void *ud) {
     struct line *l = ud;
 
     for (uint32_t seq = 1; seq <= TASKS; seq++) {
-        while (atomic_load(&l->given) < seq) sched_yield();
+        while (atomic_load(&l->given) < seq) spin_once();
         if (mw_pool_mark_begin(&l->mark, l->epoch[seq], seq, seq)) l->begun[seq] = 1;
         atomic_store(&l->seen, seq);
     }
@@ -42,7 +42,7 @@ TEST(each_task_is_begun_or_taken_back_and_never_both) {
             l->epoch[++seq] = epoch;
             atomic_store(&l->given, seq);
         }
-        while (seq > atomic_load(&l->seen) + AHEAD) sched_yield(); /* neither runs away */
+        while (seq > atomic_load(&l->seen) + AHEAD) spin_once(); /* neither runs away */
         if (rnd & 0x300000) continue;
         last = mw_pool_mark_revoke(&l->mark, &epoch);
         for (uint32_t i = seq; i > last && !l->taken[i]; i--) l->taken[i] = 1;

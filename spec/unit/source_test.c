@@ -2,6 +2,7 @@
  * Knows: core. Never: a primitive. */
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 #ifdef __SANITIZE_THREAD__
 #define ITEMS 2000u     /* it does not see that a yield leaves C functions, and has room for so many */
 #else
-#define ITEMS 20000u
+#define ITEMS 5000u
 #endif
 
 /* A queue of numbers, of which only the count is kept, and its doorbell. */
@@ -29,6 +30,7 @@ struct queue {
     atomic_uint put, asleep;
     unsigned taken, looks, told, rung;
     atomic_uint seen;               /* by the consumer: the other thread waits for it */
+    sem_t saw;              /* posted after each change of it */
     unsigned told_twice;
     int said;                       /* to the source */
     int once;                       /* the other side rings once a sleep */
@@ -75,6 +77,7 @@ static int consume(lua_State *L, int status, lua_KContext ctx) {
     (void)status;
     q->taken = atomic_load_explicit(&q->put, memory_order_acquire);
     atomic_store(&q->seen, q->taken);
+    sem_post(&q->saw);
     if (q->taken >= ITEMS) return 0;
     return mw_wait_yield(L, &q->wait, MW_NEVER, ctx, consume);
 }
@@ -87,6 +90,7 @@ static void open_queue(struct queue *q, uv_loop_t *loop) {
 
     memset(q, 0, sizeof *q);
     REQUIRE(mw_host_create(loop, NULL, NULL, NULL, &q->host, &err) == 0);
+    REQUIRE(sem_init(&q->saw, 0, 0) == 0);
     mw_wait_init(&q->wait);
     q->source.look = look;
     q->source.sleeps = sleeps;
@@ -105,6 +109,7 @@ static void close_queue(struct queue *q) {
     uv_close((uv_handle_t *)&q->bell, NULL);
     mw_host_destroy(q->host, 1000);
     close(q->fd);
+    sem_destroy(&q->saw);
     CHECK_INT(q->told_twice, 0);
 }
 
@@ -114,7 +119,7 @@ static void *produce(void *ud) {
     for (unsigned i = 0; i < ITEMS; i++) {
         put(q);
         if (i % 3 == 0) /* often let it go to sleep, and often not */
-            while (atomic_load(&q->seen) <= i) sched_yield();
+            while (atomic_load(&q->seen) <= i) sem_wait(&q->saw);
         if (i % 64 == 0) usleep(50);
     }
     return NULL;
