@@ -6,7 +6,7 @@ local run, gsub = mw.process.run, string.gsub
 
 --- A program's own verdict: what it printed if it ended well; nil and why if not.
 local function child(argv) --luacheck: ignore
-  argv.timeout = argv.timeout or 15
+  argv.timeout = argv.timeout or 30
   local result, err = run(argv)
   if not result then return nil, err end
   local out, errors = result.stdout or "", result.stderr or ""

@@ -100,7 +100,7 @@ attack.class("handles, processes and output", bombs({
 attack.class("limits of a child", attack.each({ cage = true, flags = "--allow-run=$H", grant = "--trust-run=$H", takes = false }, {
   { "memory", "return child { H, 'memory', '256', limits = { memory = '64MiB' } }", refused = { "^ENOMEM", "^SIG", "^exit" }, grant = false },
   { "descriptors", "return child { H, 'files', '256', limits = { files = 32 } }", refused = "^EMFILE", grant = false },
-  { "processor time", "return child { H, 'spin', '20', limits = { cpu = 1 } }", refused = { "^SIGXCPU", "^SIGKILL" }, grant = false },
+  { "processor time", "return child { H, 'spin', '20', timeout = 90, limits = { cpu = 1 } }", refused = { "^SIGXCPU", "^SIGKILL" }, grant = false },
   { "processes, as a user", "return child { H, 'forks', '64', limits = { processes = 8 } }", refused = { "^EAGAIN", "^EOPNOTSUPP" }, only = "user", grant = false },
   { "one process alone", "return child { H, 'forks', '2', limits = { processes = 1 } }", refused = { "^EPERM", "^EAGAIN" }, grant = false },
   { "its own limit raised", "return child { H, 'raise-limit', '9', limits = { memory = '64MiB' } }", refused = { "^EPERM" }, grant = false },

@@ -212,7 +212,7 @@ end
 
 local function command(base, w, attempt, flags)
   local mode, known = w.mode, names(base, w)
-  local argv = { timeout = 40, kill_after = 0.1, cwd = attempt.cwd and w.dir .. attempt.cwd or w.dir, max_output = "4MiB",
+  local argv = { timeout = 120, kill_after = 0.1, cwd = attempt.cwd and w.dir .. attempt.cwd or w.dir, max_output = "4MiB",
     on_overflow = "truncate", stdin = attempt.stdin, env = { ASAN_OPTIONS = "detect_leaks=0", MOONWIRE_LOG = "error" } }
   for name, value in pairs(attempt.env or {}) do argv.env[name] = (value:gsub("%$(%u)", known)) end
   local function add(...) for _, word in ipairs { ... } do argv[#argv + 1] = word end end

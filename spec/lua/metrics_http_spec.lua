@@ -14,18 +14,18 @@ end
 
 --- One answer: its code, its headers, its body.
 local function answer(conn, no_body)
-  local line, why = conn:read("l", { timeout = 20 })
+  local line, why = conn:read("l", { timeout = 120 })
   if not line then return nil, why end
   local code = tonumber(line:match "^HTTP/1%.1 (%d%d%d) [%w ]+\r$")
   assert.truthy(code, line)
   local headers = {}
-  for h in conn:lines { timeout = 20 } do
+  for h in conn:lines { timeout = 120 } do
     if h == "\r" then break end
     local name, value = h:match "^([%w-]+): (.*)\r$"
     headers[name:lower()] = value
   end
   local n = math.tointeger(tonumber(headers["content-length"]))
-  local body = not no_body and n > 0 and assert(conn:read_exact(n, { timeout = 20 })) or ""
+  local body = not no_body and n > 0 and assert(conn:read_exact(n, { timeout = 120 })) or ""
   return code, headers, body
 end
 
@@ -134,7 +134,7 @@ describe("metrics.listen", function()
       local conn <close> = assert(net.connect(l:address()))
       conn:write(table.concat(text))
       conn:finish()
-      local all = conn:read("a", { timeout = 20 }) or ""
+      local all = conn:read("a", { timeout = 120 }) or ""
       assert.truthy(all == "" or all:find "^HTTP/1%.1 %d%d%d ", all)
     end
     assert.equal(200, (ask(l, GET)))
@@ -188,7 +188,7 @@ describe("metrics.listen", function()
     assert.equal(200, (ask(l, GET)))
     l:close()
     l:close()
-    assert.is_nil(conn:read("l", { timeout = 20 }))
+    assert.is_nil(conn:read("l", { timeout = 120 }))
     local none, err = net.connect(l:address())
     assert.same({ nil, "ECONNREFUSED" }, { none, err.code })
   end)
@@ -218,8 +218,8 @@ describe("metrics.listen", function()
     local l <close> = assert(metrics.listen("tls://127.0.0.1:0", { cert = cert.cert, key = cert.key }))
     local plain <close> = assert(net.connect((l:address():gsub("^tls", "tcp"))))
     plain:write(GET)
-    plain:read("a", { timeout = 20 })
-    local conn <close> = assert(net.connect(l:address(), { ca = ca.pem, timeout = 20 }))
+    plain:read("a", { timeout = 120 })
+    local conn <close> = assert(net.connect(l:address(), { ca = ca.pem, timeout = 120 }))
     conn:write(GET)
     local code, _, body = answer(conn)
     assert.equal(200, code)

@@ -16,7 +16,7 @@ local function streams()
   count = count + 1
   local server <close> = assert(mw.net.listen(("unix:@moonwire-rpc-spec-%d-%d"):format(count, math.random(1 << 40))))
   local a = assert(mw.net.connect(server:address()))
-  return a, assert(server:accept { timeout = 5 })
+  return a, assert(server:accept { timeout = 60 })
 end
 
 local function json_pair(options)
@@ -35,7 +35,7 @@ local function json_raw(options)
 end
 
 local function until_true(f)
-  for _ = 1, 5000 do
+  for _ = 1, 60000 do
     if f() then return true end
     task.sleep(0.001)
   end
@@ -49,7 +49,7 @@ for name, pair in pairs { ["JSON-RPC"] = json_pair, ["MessagePack-RPC"] = msgpac
       a:handle("add", function(p) return p[1] + p[2] end)
       b:handle("sub", function(p) return p[1] - p[2] end)
       assert.equal(3, a:call("sub", { 5, 2 }))
-      assert.equal(7, b:call("add", { 5, 2 }, { timeout = 5 }))
+      assert.equal(7, b:call("add", { 5, 2 }, { timeout = 60 }))
     end)
 
     it("gives null for nothing, and keeps false", function()
@@ -109,7 +109,7 @@ for name, pair in pairs { ["JSON-RPC"] = json_pair, ["MessagePack-RPC"] = msgpac
       local order = {}
       b:on("note", function() order[#order + 1] = b:call "name" end)
       for _ = 1, 5 do assert(a:notify "note") end
-      assert.equal("hello a", a:call("greet", nil, { timeout = 5 }))
+      assert.equal("hello a", a:call("greet", nil, { timeout = 60 }))
       until_true(function() return #order == 5 end)
     end)
 
@@ -125,7 +125,7 @@ for name, pair in pairs { ["JSON-RPC"] = json_pair, ["MessagePack-RPC"] = msgpac
       assert.equal("ECLOSED", select(2, b:call "x").code)
       assert.equal("ECLOSED", select(2, b:notify "x").code)
       assert.is_true(b:wait())
-      assert.is_true(a:wait { timeout = 5 })
+      assert.is_true(a:wait { timeout = 60 })
       assert.equal("ECLOSED", select(2, a:call "x").code)
       assert.equal(0, a:stats().pending)
     end)
@@ -139,7 +139,7 @@ for name, pair in pairs { ["JSON-RPC"] = json_pair, ["MessagePack-RPC"] = msgpac
             for i = 1, 10 do
               local n = lane * 100 + i
               local impatient = (lane + i) % 3 == 0
-              local v, err = a:call("after", { impatient and 0.02 or lane % 4 / 1000, n }, { timeout = impatient and 0.001 or 10 })
+              local v, err = a:call("after", { impatient and 0.02 or lane % 4 / 1000, n }, { timeout = impatient and 0.001 or 60 })
               if impatient then assert.same({ nil, "ETIMEDOUT" }, { v, err.code }) else assert.equal(n, v) end
             end
           end)
@@ -216,8 +216,8 @@ for name, pair in pairs { ["JSON-RPC"] = json_pair, ["MessagePack-RPC"] = msgpac
         assert(other:join())
       end)
       b:handle("ping", function() return "pong" end)
-      assert.equal("ERPC", select(2, a:call("join", nil, { timeout = 5 })).code)
-      assert.equal("pong", a:call("ping", nil, { timeout = 5 }))
+      assert.equal("ERPC", select(2, a:call("join", nil, { timeout = 60 })).code)
+      assert.equal("pong", a:call("ping", nil, { timeout = 60 }))
     end)
 
     it("is cancelled with its task, and ends with its scope", function()
@@ -252,7 +252,7 @@ end
 describe("JSON-RPC", function()
   local function exchange(raw, text)
     assert(raw:send(text))
-    return mw.json.decode(assert(raw:recv { timeout = 5 }))
+    return mw.json.decode(assert(raw:recv { timeout = 60 }))
   end
 
   it("answers as the specification's examples have it", function()
@@ -391,7 +391,7 @@ describe("JSON-RPC", function()
     local worker <close> = assert(mw.worker.spawn(dir.path .. "/worker.lua"))
     local rpc <close> = mw.rpc.json(worker)
     rpc:handle("half", function(p) return p[1] / 2 end)
-    assert.same({ 10, 2.5 }, rpc:call("twice", { x = 5 }, { timeout = 5 }))
+    assert.same({ 10, 2.5 }, rpc:call("twice", { x = 5 }, { timeout = 60 }))
   end)
 
   it("speaks over channels that carry values themselves", function()
@@ -401,8 +401,8 @@ describe("JSON-RPC", function()
       local b <close> = mw.rpc.json(sb:framed("u32le", { codec = codec }))
       b:handle("add", function(p) return p[1] + p[2] end)
       b:handle("null", function() end)
-      assert.equal(3, a:call("add", { 1, 2 }, { timeout = 5 }))
-      assert.equal(null, a:call("null", nil, { timeout = 5 }))
+      assert.equal(3, a:call("add", { 1, 2 }, { timeout = 60 }))
+      assert.equal(null, a:call("null", nil, { timeout = 60 }))
     end
     local sa, sb, _ <close> = both(streams())
     local rpc <close> = mw.rpc.json(sa:framed("lines", { codec = "json" }))
@@ -445,13 +445,13 @@ describe("JSON-RPC", function()
     local call = task.spawn(function() return rpc:call "x" end)
     local request = mw.json.decode(assert(raw:recv()))
     for i = 1, 30 do assert(raw:send(('{"jsonrpc":"2.0","method":"work","id":%d}'):format(i))) end
-    local r = mw.json.decode(assert(raw:recv { timeout = 5 }))
+    local r = mw.json.decode(assert(raw:recv { timeout = 60 }))
     assert.same({ -32000, "too many requests at the same time" }, { r.error.code, r.error.message })
     assert(raw:send(('{"jsonrpc":"2.0","id":%d,"result":"here"}'):format(request.id)))
     assert.equal("here", call:join())
     gate:set()
     local answers = 1
-    for text in raw:messages { timeout = 5 } do
+    for text in raw:messages { timeout = 60 } do
       assert.truthy(text)
       answers = answers + 1
       if answers == 30 then break end
@@ -465,7 +465,7 @@ describe("JSON-RPC", function()
       local rpc = mw.rpc.json(child:stream():framed "lines")
       rpc:on("x", print)
       print "over"
-    ]], timeout = 20 })
+    ]], timeout = 60 })
     assert.truthy(r.stdout:find("over", 1, true), r.stderr)
   end)
 end)
@@ -480,14 +480,14 @@ describe("MessagePack-RPC", function()
     local rpc, raw, _ <close> = raw_pair()
     rpc:handle("add", function(p) return p[1] + p[2] end)
     assert(raw:write(mw.msgpack.encode { 0, 7, "add", { 1, 2 } }))
-    assert.equal("\x94\x01\x07\xc0\x03", raw:read_exact(5, { timeout = 5 }))
+    assert.equal("\x94\x01\x07\xc0\x03", raw:read_exact(5, { timeout = 60 }))
     local call = task.spawn(function() return rpc:call("m", { 1 }) end)
-    assert.equal("\x94\x00\x01\xa1m\x91\x01", raw:read_exact(7, { timeout = 5 }))
+    assert.equal("\x94\x00\x01\xa1m\x91\x01", raw:read_exact(7, { timeout = 60 }))
     assert(raw:write(mw.msgpack.encode { 1, 1, "no", null }))
     local v, err = call:join()
     assert.same({ nil, "ERPC", "no", "no" }, { v, err.code, err.data.message, err.data.data })
     assert(rpc:notify "n")
-    assert.equal("\x93\x02\xa1n\x90", raw:read_exact(5, { timeout = 5 }))
+    assert.equal("\x93\x02\xa1n\x90", raw:read_exact(5, { timeout = 60 }))
     call = task.spawn(function() return rpc:call "m" end)
     raw:read_exact(6)
     assert(raw:write(mw.msgpack.encode { 1, 2, { 0, "Vim:E1" }, null }))
@@ -525,20 +525,20 @@ describe("MessagePack-RPC", function()
     for _, bytes in ipairs { "\xc1", "\x94\x00\x01\xc1\xc0", "\xdd\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff", ("\x91"):rep(200) } do
       local rpc, raw, _ <close> = raw_pair()
       assert(raw:write(bytes))
-      local ok, err = rpc:wait { timeout = 5 }
+      local ok, err = rpc:wait { timeout = 60 }
       assert.is_nil(ok)
       assert.truthy(err.code == "EPARSE" or err.code == "ELIMIT", tostring(err))
     end
     local rpc, raw, _ <close> = raw_pair { max = 100 }
     rpc:handle("len", function(p) return #p[1] end)
     assert(raw:write(mw.msgpack.encode { 0, 1, "len", { ("x"):rep(80) } }))
-    assert.equal("\x94\x01\x01\xc0\x50", raw:read_exact(5, { timeout = 5 }))
+    assert.equal("\x94\x01\x01\xc0\x50", raw:read_exact(5, { timeout = 60 }))
     assert(raw:write(mw.msgpack.encode { 0, 1, "len", { ("x"):rep(100) } }))
-    assert.equal("ELIMIT", select(2, rpc:wait { timeout = 5 }).code)
+    assert.equal("ELIMIT", select(2, rpc:wait { timeout = 60 }).code)
     local half, other = raw_pair()
     assert(other:write "\x94\x00")
     other:close()
-    assert.equal("EEOF", select(2, half:wait { timeout = 5 }).code)
+    assert.equal("EEOF", select(2, half:wait { timeout = 60 }).code)
   end)
 
   it("ignores and counts messages that are none", function()
@@ -548,7 +548,7 @@ describe("MessagePack-RPC", function()
       assert(raw:write(mw.msgpack.encode(v)))
     end
     assert(raw:write(mw.msgpack.encode { 0, 1, "ping", {} }))
-    assert.equal("\x94\x01\x01\xc0\xa4pong", raw:read_exact(9, { timeout = 5 }))
+    assert.equal("\x94\x01\x01\xc0\xa4pong", raw:read_exact(9, { timeout = 60 }))
     assert.same({ 7, 1 }, { rpc:stats().refused, rpc:stats().unknown })
   end)
 
