@@ -147,7 +147,7 @@ static int write_parts(lua_State *L, struct mw_stream_box *box) {
     }
     if (add_parts(s, parts, n, total)) {
         rc = 0;
-    } else if (mw_stream_crowded(s) && mw_wait_possible(L)) {
+    } else if (mw_stream_full(s) && mw_wait_possible(L)) {
         lua_settop(L, n + 1);
         return mw_wait_yield(L, mw_stream_writable(s), MW_NEVER, 0, room_k);
     } else {

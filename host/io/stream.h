@@ -127,6 +127,7 @@ int mw_stream_write(mw_stream *s, const struct mw_view *parts, int count, struct
 struct mw_wait *mw_stream_writable(mw_stream *s);        /* woken when below the soft mark, when empty, and on errors */
 size_t mw_stream_unsent(const mw_stream *s);
 int mw_stream_crowded(const mw_stream *s);               /* 1 while above the soft mark */
+int mw_stream_full(const mw_stream *s);          /* 1 when it is crowded, and will take more later: it is not closed, finished or broken */
 /* Half-close after all queued bytes are gone: shutdown(2) of a socket, close(2) of a pipe. 0: done; 1: still sending (it
  * happens by itself; wait on writable to see it); <0. Later writes: MW_ECLOSED. */
 int mw_stream_finish(mw_stream *s, struct mw_err *err);

@@ -21,6 +21,10 @@ int mw_stream_crowded(const mw_stream *s) {
     return mw_stream_waits(s) > s->limits.write_soft;
 }
 
+int mw_stream_full(const mw_stream *s) {
+    return mw_stream_crowded(s) && !s->closed && !s->retired && !s->finishing && s->werr == 0;
+}
+
 struct mw_wait *mw_stream_writable(mw_stream *s) {
     return &s->writable;
 }

@@ -165,6 +165,29 @@ describe("back-pressure", function()
     assert.truthy(most > 0 and most < 3 * PIECE, tostring(most))
   end)
 
+  it("ends the writes that wait for their turn when it is closed, or finished", function()
+    for _, way in ipairs { "close", "finish" } do
+      local srv <close> = assert(net.listen(abstract()))
+      local slow <close> = assert(net.connect(srv:address()))
+      local conn <close> = assert(srv:accept())
+      local codes = {}
+      task.scope(function(s)
+        for i = 1, 3 do
+          s:spawn(function()
+            local ok, err = conn:write(("x"):rep(4 * 1024 * 1024))
+            codes[i] = ok and "written" or err.code
+          end)
+        end
+        task.pass()
+        conn[way](conn)
+        if way == "finish" then
+          repeat local piece = slow:read_some() until not piece
+        end
+      end)
+      assert.same({ way == "close" and "ECLOSED" or "written", "ECLOSED", "ECLOSED" }, codes)
+    end
+  end)
+
   it("stops reading from a peer that is not listened to", function()
     local srv <close> = assert(net.listen(abstract()))
     local c <close> = assert(net.connect(srv:address(), { stall_timeout = 0 }))
