@@ -167,11 +167,11 @@ static void between_threads(uint64_t count, uint64_t count_max, uint64_t bytes_m
 }
 
 TEST(two_threads_pass_on_every_record_in_order) {
-    between_threads(300000, 1024, 1u << 26);
+    between_threads(100000, 1024, 1u << 26);
 }
 TEST(a_queue_of_one_passes_on_every_record) {
-    between_threads(20000, 1, 1u << 26);
+    between_threads(10000, 1, 1u << 26);
 }
 TEST(a_queue_of_few_bytes_passes_on_every_record) {
-    between_threads(20000, 1u << 20, 300);
+    between_threads(10000, 1u << 20, 300);
 }
