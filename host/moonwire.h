@@ -253,8 +253,9 @@ typedef void mw_host_watcher(mw_host *h, int fd, int events, void *ud);
 int mw_host_watch_fd(mw_host *h, int fd, int events, mw_host_watcher *fn, void *ud, struct mw_err *err);
 
 /* Has `fn` called inside a step after the process got signal `signum`: the one way in which a host installs a signal's handler (and
- * takes it away with fn NULL, or at its end; where several have watched it, and the first of them ends first, the default action is
- * what is left). KILL and STOP, and those that faults raise: MW_EINVAL. */
+ * takes it away with fn NULL, or at its end). Hosts of a process that watch one signal all get it. When the last of them stops, the handler
+ * that stood before the first began comes back if that first one is the last to stop; in any other order it is lost, and the default action
+ * is what is left: install yours again then. A script's mw.on_signal (mw_config.signals) counts as another host's watch. KILL and STOP, and those that faults raise: MW_EINVAL. */
 typedef void mw_host_signal(mw_host *h, int signum, void *ud);
 int mw_host_on_signal(mw_host *h, int signum, mw_host_signal *fn, void *ud, struct mw_err *err);
 

@@ -319,6 +319,35 @@ TEST(a_signal_that_two_hosts_took_is_swallowed_by_nobody_whoever_ends_first) {
     }
 }
 
+TEST(the_handler_that_stood_before_comes_back_when_the_host_that_watched_first_ends_last) {
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct sigaction now;
+
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        struct seen seen[3] = {{0}, {0}, {0}};
+        mw_host *hosts[3];
+
+        signal(SIGUSR2, own);
+        own_calls = 0;
+        for (int k = 0; k < 3; k++) {
+            hosts[k] = make_on(NULL);
+            REQUIRE(hosts[k] != NULL);
+            CHECK_INT(mw_host_on_signal(hosts[k], SIGUSR2, on_signal, &seen[k], NULL), 0);
+        }
+        for (int k = 0; k < 3; k++) { /* as long as one watches, it is that one's */
+            int which = orders[i][k];
+            raise(SIGUSR2);
+            step(hosts[which]);
+            CHECK(seen[which].calls > 0);
+            mw_host_free(hosts[which]);
+        }
+        CHECK_INT((int)own_calls, 0);
+        REQUIRE(sigaction(SIGUSR2, NULL, &now) == 0);
+        CHECK(now.sa_handler == (orders[i][2] == 0 ? own : SIG_DFL));
+    }
+    signal(SIGUSR2, SIG_DFL);
+}
+
 TEST(a_signal_may_end_its_own_watch) {
     struct seen s = {.limit = 1};
     mw_host *h = make_on(NULL);
