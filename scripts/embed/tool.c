@@ -208,6 +208,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     t.cfg.script_path = argv[at];
+    t.cfg.command_line = 1;                                       /* rights are given by flags: hints may name them */
     t.cfg.args = (const char *const *)argv;
     t.cfg.args_zero = (size_t)at;
     t.cfg.on_error = on_error;
