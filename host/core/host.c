@@ -91,7 +91,8 @@ const struct mw_limits *mw_host_limits_given(const mw_host *h) {
 }
 int mw_host_limit_reached(const mw_host *h, struct mw_err *err, const char *op, const char *subject, const char *name, const char *what) {
     mw_limits_reached(err, op, subject, name, what);
-    if (!h->hooks.command_line) mw_err_hint(err, h->lent ? "" : "the program sets it: mw_config.limits.%s", strcmp(name, "step") == 0 ? "step_ns" : name);
+    if (!h->hooks.command_line && h->lent) mw_err_hint(err, "%s", "");
+    else if (!h->hooks.command_line) mw_err_hint(err, "the program sets it: mw_config.limits.%s", strcmp(name, "step") == 0 ? "step_ns" : name);
     return MW_ELIMIT;
 }
 int mw_host_room(mw_host *h, const char *op, const char *subject, struct mw_err *err) {

@@ -207,7 +207,7 @@ end)
 
 describe("after many processes", function()
   it("no descriptor is left and no zombie", function()
-    collectgarbage()
+    assert(process.run { "true" }) -- the first brings the warden along
     local before = descriptors()
     for i = 1, 100 do
       assert(process.run { "echo", i })
@@ -216,9 +216,7 @@ describe("after many processes", function()
       child.stdin:close()
       child:wait()
     end
-    collectgarbage()
-    task.pass()
-    local after = descriptors()
+    local after = descriptors(before)
     assert.is_true(after <= before, ("%d descriptors, %d before"):format(after, before))
     local zombies = assert(process.run { "sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null | grep -c \") Z $PPID \"" })
     assert.equal("0\n", zombies.stdout)
