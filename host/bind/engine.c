@@ -462,9 +462,10 @@ static int engine_emit(lua_State *L) {
         if (rc < 0) mw_codec_path_index(&fault, i - 1);
     }
     if (rc == 0) {
-        traced(mw_host_slot(h, &slot_key), MW_PROBE_SEND, topic, mw_bytes_at(out), mw_bytes_len(out));
+        const char *at = mw_bytes_len(out) > 0 ? mw_bytes_at(out) : "";
+        traced(mw_host_slot(h, &slot_key), MW_PROBE_SEND, topic, at, mw_bytes_len(out));
         mw_host_hooked(h, 1);
-        mw_host_hooks(h)->message(mw_host_hooks(h)->ud, topic, mw_bytes_len(out) > 0 ? mw_bytes_at(out) : "", mw_bytes_len(out));
+        mw_host_hooks(h)->message(mw_host_hooks(h)->ud, topic, at, mw_bytes_len(out));
         mw_host_hooked(h, 0);
     }
     mw_scratch_give(L, n + 2);
