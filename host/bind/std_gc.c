@@ -11,6 +11,7 @@
 #include "bind/std.h"
 #include "core/host.h"
 #include "core/hook.h"
+#include "core/weak.h"
 
 static const char guards_key, meta_key, told_key;  /* registry: table -> guard; their metatable; some were left out, and it was said */
 
@@ -93,11 +94,7 @@ static int std_setmetatable(lua_State *L) {
 }
 
 void mw_std_open_gc(lua_State *L) {
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    mw_weak_push(L, "k");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &guards_key);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, on_garbage);

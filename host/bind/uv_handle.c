@@ -4,6 +4,7 @@
  * Registry: { handles, seen, closing }. handles: those that nobody has closed, weak, each with its number. seen: the one that was
  * last found to keep uv.run: it mostly still does, and no other is looked at. closing: those whose close callback is to come. */
 #include "bind/uv.h"
+#include "core/weak.h"
 
 #include <luv/lhandle.h>
 #include <stdlib.h>
@@ -23,11 +24,7 @@ static const char handles_key;   /* registry: by address */
 
 void mw_uv_handles_open(lua_State *L) {
     lua_createtable(L, 3, 0);                                          /* [all] */
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    mw_weak_push(L, "k");
     lua_rawseti(L, -2, HANDLES);
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, SEEN);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bind/uv.h"
+#include "core/weak.h"
 #include "policy/permit.h"
 
 #define MS_MAX ((lua_Integer)1 << 53)
@@ -153,18 +154,6 @@ struct mw_place *mw_uv_push_place(lua_State *L) {
     return at;
 }
 
-static void push_places(lua_State *L) {
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &places_key) != LUA_TNIL) return;
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &places_key);
-}
-
 int mw_uv_pipe_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     uv_pipe_t *p = (uv_pipe_t *)mw_uv_handle(L, 1, r->name, UV_KIND(NAMED_PIPE));
     const char *path = mw_param_text(L, 2, r->name, "path", 0, NULL);
@@ -174,7 +163,7 @@ int mw_uv_pipe_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lu
     int rc;
 
     (void)raw;
-    push_places(L);                                                    /* [places] */
+    mw_weak_at(L, &places_key, "k");                                   /* [places] */
     lua_pushvalue(L, 1);
     at = mw_uv_push_place(L);                                                /* [places handle place] */
     lua_pushvalue(L, 2);
@@ -194,7 +183,7 @@ int mw_uv_pipe_bind(lua_State *L, struct uv_door *d, const struct uv_rule *r, lu
 
 void mw_uv_pipe_closed(lua_State *L, int idx) {
     lua_pushvalue(L, idx);
-    push_places(L);                                                    /* [handle places] */
+    mw_weak_at(L, &places_key, "k");                                   /* [handle places] */
     lua_insert(L, -2);
     lua_pushvalue(L, -1);
     if (lua_rawget(L, -3) != LUA_TNIL) {                               /* [places handle place] */
@@ -208,7 +197,7 @@ void mw_uv_pipe_closed(lua_State *L, int idx) {
 
 int mw_uv_pipe_name(lua_State *L, int idx) {
     lua_pushvalue(L, idx);
-    push_places(L);
+    mw_weak_at(L, &places_key, "k");
     lua_insert(L, -2);
     if (lua_rawget(L, -2) != LUA_TUSERDATA) {                          /* [places place] */
         lua_pop(L, 2);

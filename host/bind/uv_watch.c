@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "bind/uv.h"
+#include "core/weak.h"
 #include "policy/permit.h"
 
 #define INTERVAL_MAX ((lua_Integer)1 << 31)
@@ -13,22 +14,10 @@ static const char names_key;     /* registry: fs_event handle (weak) -> the path
 
 /* ---- fs_event ------------------------------------------------------------------------------------------------------------------- */
 
-static void push_names(lua_State *L) {
-    luaL_checkstack(L, 6, "uv");
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) != LUA_TNIL) return;
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
-}
-
 /* The handle at idx watches what the value at the top names (popped); nil: nothing. */
 static void set_name(lua_State *L, int idx) {
-    push_names(L);                                                     /* [name names] */
+    luaL_checkstack(L, 6, "uv");
+    mw_weak_at(L, &names_key, "k");                                    /* [name names] */
     lua_pushvalue(L, idx);
     lua_rotate(L, -3, -1);                                             /* [names handle name] */
     lua_rawset(L, -3);
@@ -96,7 +85,7 @@ int mw_uv_fs_event_start(lua_State *L, struct uv_door *d, const struct uv_rule *
 int mw_uv_fs_event_getpath(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
     (void)d;
     if (!uv_is_active(mw_uv_handle(L, 1, r->name, UV_KIND(FS_EVENT)))) return raw(L);
-    push_names(L);
+    mw_weak_at(L, &names_key, "k");
     lua_pushvalue(L, 1);
     lua_rawget(L, -2);
     return 1;

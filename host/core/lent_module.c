@@ -13,6 +13,7 @@
 #endif
 
 #include "core/inside.h"
+#include "core/weak.h"
 
 static const char host_key, bits_key; /* registry: the host; coroutine -> its bits */
 
@@ -42,11 +43,7 @@ mw_host *mw_host_lookup(lua_State *L) {
 }
 
 void mw_host_introduce(lua_State *L, mw_host *h) {
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    mw_weak_push(L, "k");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &bits_key);
     lua_pushlightuserdata(L, h);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/inside.h"
+#include "core/weak.h"
 
 static const char seen, nothing; /* a registry key; what error(nil) is remembered by */
 
@@ -313,15 +314,7 @@ static void trim_frames(lua_State *L) {
  * table: the errors at 1, 3, ..., what was told of each behind it; at 0, how many there have been.      [-0, +1, m] */
 enum { ON_THE_WAY = 8 };
 static void push_seen(lua_State *L) {
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &seen) == LUA_TTABLE) return;
-    lua_pop(L, 1);
-    lua_createtable(L, 2 * ON_THE_WAY, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &seen);
+    mw_weak_at(L, &seen, "v");
 }
 
 /* Where the identity at -2 is in the table at -1; 0: nowhere. */
