@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/task.h"
+#include "core/work.h"
 #include "policy/permit.h"
 
 #define OP "uv"
@@ -100,9 +101,11 @@ void mw_uv_push_from_pool(lua_State *L) {
 }
 
 int mw_uv_pooled(lua_State *L, struct uv_door *d, int cb, lua_CFunction raw) {
-    int n;
+    int n, rc;
 
     if (cb == 0 || lua_isnoneornil(L, cb)) return raw(L);
+    rc = mw_work_prepare(d->host);
+    if (rc < 0) return mw_uv_fail(L, rc);
     lua_pushvalue(L, cb);
     mw_uv_push_from_pool(L);
     lua_replace(L, cb);

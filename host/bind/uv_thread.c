@@ -12,6 +12,7 @@
 
 #include "bind/uv.h"
 #include "core/wait.h"
+#include "core/work.h"
 
 #define VALUES_MAX 9             /* that go to another thread; luv's own bound, which it does not look at */
 #define STACK_MAX ((lua_Integer)1 << 30)
@@ -222,10 +223,12 @@ int mw_uv_new_work(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua
 }
 
 int mw_uv_queue_work(lua_State *L, struct uv_door *d, const struct uv_rule *r, lua_CFunction raw) {
-    int n;
+    int n, rc;
 
     if (luaL_testudata(L, 1, "luv_work_ctx") == NULL) return mw_raise_inval(L, r->name, "argument 1: what uv.new_work gave expected, got %s", luaL_typename(L, 1));
     check_values(L, 2, r->name);
+    rc = mw_work_prepare(d->host);
+    if (rc < 0) return mw_uv_fail(L, rc);
     n = raw(L);
     if (n > 0 && !lua_isnil(L, -n)) mw_host_lend_work(d->host, 1);
     return n;

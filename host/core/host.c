@@ -235,10 +235,12 @@ void mw_host_log(mw_host *h, int level, const char *fmt, ...) {
 
 /* ---- The beginning ------------------------------------------------------------------------------------------------------ */
 
-/* libuv 1.44.2 aborts when some descriptors of its own cannot be made: see first that there is room for them. */
+/* libuv 1.44.2 aborts when some descriptors of its own, a pipe among them, cannot be made: see first that they can. */
 static int room_for_loop(struct mw_err *err) {
     int fds[LOOP_DESCRIPTORS], n, rc = 0;
-    for (n = 0; n < LOOP_DESCRIPTORS; n++)
+
+    if (pipe2(fds, O_CLOEXEC) < 0) return mw_err_sys(err, "host", "loop");
+    for (n = 2; n < LOOP_DESCRIPTORS; n++)
         if ((fds[n] = eventfd(0, EFD_CLOEXEC)) < 0) {
             rc = mw_err_sys(err, "host", "loop");
             break;

@@ -171,6 +171,7 @@ struct mw_host {
     int first;                      /* MW_FIRST_BEGINS, ... */
     unsigned failures, works, open_handles, task_number;
     unsigned works_lent;            /* of `works`: those that come back to the Lua state */
+    int has_pool;                   /* the thread pool is there, or can be: see mw_work_prepare */
     int keep_state;
     struct mw_trace *picture;       /* of its tasks; NULL: they are not drawn */
     mw_scope *root;

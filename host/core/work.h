@@ -22,6 +22,9 @@ struct mw_work {
  * on cancel the same and ECANCELED is raised. ctx is usually (lua_KContext)w. */
 int mw_work_yield(lua_State *L, struct mw_work *w, uint64_t deadline, lua_KContext ctx, lua_KFunction k);
 
+/* Whatever else puts a job on the thread pool of libuv (luv's functions do) asks first. 0, or a code: no threads can be made. */
+int mw_work_prepare(mw_host *h);
+
 /* The same without a task to wait: free() is called when done. 0 or a code (then `w` has been freed). */
 int mw_work_detach(mw_host *h, struct mw_work *w);
 

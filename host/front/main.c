@@ -1,6 +1,7 @@
 /* The program: the command line in, the exit status out.
  * Knows: moonwire.h, front/.
  * Never: does a command's work itself. */
+#include <errno.h>
 #include <fcntl.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -28,7 +29,9 @@ static int hold_standard_streams(void) {
     static const int modes[] = { O_WRONLY, O_RDONLY, O_RDONLY };
 
     for (int fd = 0; fd < 3; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd) return -1;
+        if (fcntl(fd, F_GETFD) >= 0 || open("/dev/null", modes[fd]) == fd) continue;
+        mw_report_line("a standard stream is closed, and /dev/null cannot stand in for it: %s", strerror(errno));
+        return -1;
     }
     return 0;
 }
@@ -44,7 +47,11 @@ static void keep_freed_memory(void) {
 }
 
 /* Was everything printed really taken? */
-static int finish_stdout(void) { return fflush(stdout) == 0 && !ferror(stdout) ? 0 : STATUS_FAILED; }
+static int finish_stdout(void) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    if (errno != EBADF) mw_report_line("standard output: %s", strerror(errno));
+    return STATUS_FAILED;
+}
 
 static int usage(const struct mw_err *err) {
     if (err->code != MW_EINVAL) mw_report_failure(err);

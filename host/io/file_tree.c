@@ -221,7 +221,7 @@ int mw_tempdir_closed(const mw_tempdir *t) {
     return t->closed;
 }
 
-/* The host's own setting, as PATH is for programs; what a script may touch there is still the policy's to say. */
+/* The host's own setting, as PATH is for programs; what a script may touch there is still the policy's to say. NULL: errno says why. */
 static char *temp_path(const char *prefix) {
     const char *base = getenv("TMPDIR");
     unsigned char salt[8];
@@ -264,14 +264,15 @@ static void hint_of(const mw_policy *p, mw_tempdir *t, struct mw_err *err) {
 
 int mw_tempdir_open(mw_host *h, const char *prefix, mw_tempdir **out, struct mw_err *err) {
     mw_tempdir *t = calloc(1, sizeof *t);
-    int rc;
+    int rc, code;
 
     if (t == NULL) return mw_err_set(err, MW_ENOMEM, "fs tempdir", NULL, NULL);
     t->host = h;
     t->at.fd = -1;
     t->path = temp_path(prefix);
+    code = -errno;
     if (mw_host_room(h, "fs tempdir", NULL, err) < 0) rc = MW_ELIMIT;
-    else if (t->path == NULL) rc = mw_err_set(err, MW_ENOMEM, "fs tempdir", NULL, NULL);
+    else if (t->path == NULL) rc = mw_err_setf(err, code, "fs tempdir", NULL, "no name for it: %s", mw_err_words(code));
     else rc = make_temp(h, t, err);
     if (rc < 0) {
         if (rc == MW_EDENIED && t->path != NULL) hint_of(mw_host_policy(h), t, err);

@@ -36,6 +36,7 @@ struct mw_listener {
     struct mw_listener_options opt;
     struct mw_listener_stats stats;
     uint64_t logged_at, dropped_logged;
+    unsigned odd;                    /* refusals of accept4 in a row that name no cause of ours */
     char address[];
 };
 
@@ -105,14 +106,19 @@ static int watch(mw_listener *l) {
     return l->watching ? 0 : take_a_break(l);            /* the kernel has no memory for it now */
 }
 
-static void shut_out(mw_listener *l, int code) {
+static int may_log(mw_listener *l) {
     uint64_t now = mw_host_now(l->host);
 
+    if (l->logged_at != 0 && now - l->logged_at < LOG_EVERY_NS) return 0;
+    l->logged_at = now;
+    return 1;
+}
+
+static void shut_out(mw_listener *l, int code) {
     l->stats.dropped++;
-    if (l->logged_at != 0 && now - l->logged_at < LOG_EVERY_NS) return;
+    if (!may_log(l)) return;
     mw_host_log(l->host, MW_LOG_WARN, "net listen %s: %s; %llu connections dropped", l->address, mw_err_words(code),
                 (unsigned long long)(l->stats.dropped - l->dropped_logged));
-    l->logged_at = now;
     l->dropped_logged = l->stats.dropped;
 }
 
@@ -208,6 +214,14 @@ refuse:
     return rc;
 }
 
+/* The caller's own trouble (accept(2), "Error handling"): another one may have none. Not for ever: a filter or a firewall may refuse
+ * every call and leave the caller in the backlog, which would wake us at once. As `refused`. */
+static int odd_one(mw_listener *l, int code) {
+    if (l->odd++ < REFUSALS_MAX) return 1;
+    if (may_log(l)) mw_host_log(l->host, MW_LOG_WARN, "net listen %s: nobody can be accepted: %s", l->address, mw_err_words(code));
+    return take_a_break(l);
+}
+
 /* What accept4 refused with: 1: try again at once; 0: wait; <0: the socket itself is of no use any more. */
 static int refused(mw_listener *l, int code) {
     switch (code) {
@@ -224,8 +238,9 @@ static int refused(mw_listener *l, int code) {
     case EFAULT:
     case EINVAL:
     case ENOTSOCK:
-    case EOPNOTSUPP: return -code;
-    default: return 1; /* the caller's own trouble (accept(2), "Error handling") */
+    case EOPNOTSUPP:
+    case ENOSYS: return -code;
+    default: return odd_one(l, -code);
     }
 }
 
@@ -250,6 +265,7 @@ static int take_one(mw_listener *l, mw_stream **out, struct mw_peer_key *key, st
         rc = refused(l, errno);
         return rc < 0 ? mw_err_set(err, rc, OP, l->address, NULL) : rc == 0 ? 0 : MW_EAGAIN;
     }
+    l->odd = 0;
     rc = admit(l, fd, &from, key, out, err);
     if (rc > 0) return 1;
     if (rc < 0) shut_out(l, rc);

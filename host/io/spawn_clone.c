@@ -9,8 +9,10 @@
 
 #ifndef MW_SPAWN_UV
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -75,6 +77,27 @@ MW_BARE static int child_group(struct plan *p) {
     return 0;
 }
 
+/* Where close_range(2) cannot mark them (Linux before 5.11, a filter that does not know it): each one that proc(5) names, from `first` on. */
+MW_BARE static int mark_each(int first) {
+    _Alignas(struct dirent) char page[1024];
+    long n, at;
+    int error = errno, dir = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+    if (dir < 0) {
+        errno = error;
+        return STEP_FDS;
+    }
+    while ((n = syscall(SYS_getdents64, dir, page, sizeof page)) > 0) {
+        for (at = 0; at < n; at += ((struct dirent *)(page + at))->d_reclen) {
+            const char *name = ((struct dirent *)(page + at))->d_name;
+            int fd = 0;
+            while (*name >= '0' && *name <= '9') fd = fd * 10 + *name++ - '0';
+            if (*name == '\0' && fd >= first && syscall(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC) < 0) return STEP_FDS;
+        }
+    }
+    return n < 0 ? STEP_FDS : 0;
+}
+
 /* Lays out the descriptors 0..count-1; everything else closes at exec. */
 MW_BARE static int child_fds(struct plan *p) {
     int count = p->s->count, i;
@@ -100,7 +123,7 @@ MW_BARE static int child_fds(struct plan *p) {
             return STEP_FDS;
         }
     }
-    return syscall(SYS_close_range, (unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? STEP_FDS : 0;
+    return syscall(SYS_close_range, (unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? mark_each(count) : 0;
 }
 
 MW_BARE static int child_limits(struct plan *p) {
@@ -220,6 +243,11 @@ static int exec_error(const struct mw_spawn *s, int error, struct mw_err *err) {
     return mw_err_set(err, rc, s->op, s->path, NULL);
 }
 
+static int clone_error(const struct mw_spawn *s, int rc, struct mw_err *err) {
+    if (rc != -EINVAL) return mw_err_set(err, rc, s->op, s->path, NULL);
+    return mw_err_set(err, -ENOSYS, s->op, s->path, "this kernel gives no descriptor of a process (CLONE_PIDFD, Linux 5.4)");
+}
+
 static const char *step_words(int step, int error) {
     switch (step) {
     case STEP_TTY: return "its terminal";
@@ -291,12 +319,15 @@ static int take(struct mw_child *c, int block) {
     return 1;
 }
 
-/* 1: it is dead, or taken by somebody else; its number is its own until `take`. */
+/* 1: it is dead, or taken by somebody else; its number is its own until `take`. Where waitid does not know descriptors, or is refused,
+ * the descriptor itself tells. */
 static int dead(struct mw_child *c) {
+    struct pollfd end = { .fd = c->pidfd, .events = POLLIN };
     siginfo_t info;
 
     memset(&info, 0, sizeof info);
-    return waitid((idtype_t)P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 ? errno == ECHILD : info.si_pid != 0;
+    if (waitid((idtype_t)P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0) return info.si_pid != 0;
+    return errno == ECHILD || (errno != EINTR && poll(&end, 1, 0) > 0);
 }
 
 int mw_child_poll(struct mw_child *c) {
@@ -398,8 +429,13 @@ int mw_child_start(uv_loop_t *loop, const struct mw_spawn *s, struct mw_child *c
     }
 
     rc = clone_it(&plan, c);
-    if (rc < 0) return mw_err_set(err, rc, s->op, s->path, NULL);
+    if (rc < 0) return clone_error(s, rc, err);
     c->pid = rc;
+    if (c->pidfd < 0) {                                  /* the kernel took the flag for one that means nothing */
+        mw_group_signal(c->pid, SIGKILL);
+        waitpid(c->pid, NULL, __WALL);
+        return clone_error(s, -EINVAL, err);
+    }
     c->running = 1;
     c->untold = 0;
     if (plan.step != STEP_NONE) {

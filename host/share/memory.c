@@ -114,13 +114,11 @@ static int map(mw_host *h, int fd, const struct mw_memory_wish *w, uint64_t size
     return rc;
 }
 
-/* The size of what `fd` is, if it can be a memory at all. */
-static int measure(int fd, const char *op, const char *subject, uint64_t *size, struct mw_err *err) {
-    struct stat st;
-
-    if (fstat(fd, &st) < 0) return mw_err_sys(err, op, subject);
-    if (!S_ISREG(st.st_mode)) return mw_err_set(err, -ENXIO, op, subject, "neither a file nor a memory");
-    *size = (uint64_t)st.st_size;
+/* What `fd` is, and its size, if it can be a memory at all. */
+static int measure(int fd, const char *op, const char *subject, struct stat *st, uint64_t *size, struct mw_err *err) {
+    if (fstat(fd, st) < 0) return mw_err_sys(err, op, subject);
+    if (!S_ISREG(st->st_mode)) return mw_err_set(err, -ENXIO, op, subject, "neither a file nor a memory");
+    *size = (uint64_t)st->st_size;
     return 0;
 }
 
@@ -136,7 +134,7 @@ static int reserve(int fd, uint64_t size, const char *op, const char *subject, s
     return 0;
 }
 
-/* ---- Making and opening ------------------------------------------------------------------------------------------------------- */
+/* ---- Descriptors ------------------------------------------------------------------------------------------------------- */
 
 static int anonymous(const struct mw_memory_wish *w, int *fd, struct mw_err *err) {
     int it = memfd_create("moonwire-shm", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL), rc = 0;
@@ -160,36 +158,95 @@ static int by_name(mw_host *h, const char *name, int flags, const char *op, int 
     return *fd < 0 ? mw_err_sys(err, op, name) : 0;
 }
 
+/* ---- Names ---------------------------------------------------------------------------------------------------------------------- */
+
+static int same(const struct stat *ours, const struct stat *there) {
+    return ours->st_dev == there->st_dev && ours->st_ino == there->st_ino;
+}
+
+static int unlink_path(mw_host *h, const char *path, const struct stat *ours, struct mw_err *err) {
+    struct mw_place at = { .fd = -1 };
+    struct stat st;
+    int rc = mw_permit_path(mw_host_policy(h), 1u << MW_WRITE, path, MW_AT_NAME, "shm unlink", &at, err);
+
+    if (rc == 0 && fstatat(at.fd, at.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) rc = mw_err_sys(err, "shm unlink", path);
+    if (rc == 0 && !same(ours, &st)) rc = mw_err_set(err, -ESTALE, "shm unlink", path, "another file goes by that name now");
+    if (rc == 0 && unlinkat(at.fd, at.leaf, 0) < 0) rc = mw_err_sys(err, "shm unlink", path);
+    mw_place_close(&at);
+    return rc;
+}
+
+int mw_memory_unlink_name(mw_host *h, const char *name, struct mw_err *err) {
+    char full[MW_MEMORY_NAME + 2] = "/";
+    int rc = mw_permit_text(mw_host_policy(h), MW_SHARE, name, "shm unlink", err);
+
+    if (rc < 0) return rc;
+    strncat(full, name[0] == '/' ? name + 1 : name, MW_MEMORY_NAME);
+    return shm_unlink(full) < 0 ? mw_err_sys(err, "shm unlink", name) : 0;
+}
+
+static int unlink_named(mw_host *h, const char *name, const struct stat *ours, struct mw_err *err) {
+    struct stat st;
+    int fd = -1, rc = by_name(h, name, O_RDONLY, "shm unlink", &fd, err);
+
+    if (rc < 0) return rc;
+    rc = fstat(fd, &st) < 0 ? mw_err_sys(err, "shm unlink", name) : 0;
+    if (rc == 0 && !same(ours, &st)) rc = mw_err_set(err, -ESTALE, "shm unlink", name, "another memory goes by that name now");
+    close(fd);
+    return rc < 0 ? rc : mw_memory_unlink_name(h, name, err);
+}
+
+int mw_memory_unlink(mw_memory *m, mw_host *h, struct mw_err *err) {
+    struct stat ours;
+
+    if (m->fd < 0) return mw_err_set(err, MW_ECLOSED, "shm unlink", mw_memory_subject(m), NULL);
+    if (m->path == NULL && m->name == NULL) return mw_err_set(err, MW_EINVAL, "shm unlink", NULL, "this memory has no name");
+    if (fstat(m->fd, &ours) < 0) return mw_err_sys(err, "shm unlink", mw_memory_subject(m));
+    return m->path != NULL ? unlink_path(h, m->path, &ours, err) : unlink_named(h, m->name, &ours, err);
+}
+
+/* ---- Making and opening ------------------------------------------------------------------------------------------------------- */
+
 static int exists(struct mw_err *err, const struct mw_memory_wish *w) {
     const char *how = w->name != NULL ? "name" : "path";
     return mw_err_hint(err, "open it with mw.shm.open{ %s = ... }, or say exclusive = false", how);
 }
 
+/* What could not be made whole goes again: another try would find it there. Nobody is asked again for the right to. */
+static void take_back(mw_host *h, const struct mw_memory_wish *w, const struct stat *ours) {
+    const mw_policy *p = mw_host_policy(h);
+
+    if (!w->exclusive || ours->st_ino == 0) return;
+    if (w->path != NULL && mw_policy_query(p, MW_WRITE, w->path) == MW_GRANTED) unlink_path(h, w->path, ours, NULL);
+    if (w->path == NULL && mw_policy_query(p, MW_SHARE, w->name) == MW_GRANTED) unlink_named(h, w->name, ours, NULL);
+}
+
 int mw_memory_create(mw_host *h, const struct mw_memory_wish *w, mw_memory **out, struct mw_err *err) {
     const char *op = "shm create", *subject = w->path != NULL ? w->path : w->name;
     int flags = O_RDWR | O_CREAT | (w->exclusive ? O_EXCL : 0), fd = -1, rc;
+    struct stat made = { .st_ino = 0 };
     uint64_t there = 0;
 
     if (w->path != NULL) rc = mw_permit_open(mw_host_policy(h), w->path, flags, MODE, 1, op, &fd, err);
     else if (w->name != NULL) rc = by_name(h, w->name, flags, op, &fd, err);
     else rc = w->size > mw_host_limits(h)->shared ? 0 : anonymous(w, &fd, err);
     if (rc == -EEXIST) return exists(err, w);
-    if (rc == 0 && subject != NULL) rc = measure(fd, op, subject, &there, err);
+    if (rc == 0 && subject != NULL) rc = measure(fd, op, subject, &made, &there, err);
     if (rc == 0 && subject != NULL && there < w->size && w->size <= mw_host_limits(h)->shared / 4) rc = reserve(fd, w->size, op, subject, err);
-    if (rc < 0) {
-        if (fd >= 0) close(fd);
-        return rc;
-    }
-    return map(h, fd, w, w->size, op, subject, out, err);
+    if (rc < 0 && fd >= 0) close(fd);
+    if (rc == 0) rc = map(h, fd, w, w->size, op, subject, out, err);
+    if (rc < 0 && subject != NULL) take_back(h, w, &made);
+    return rc;
 }
 
 int mw_memory_open(mw_host *h, const struct mw_memory_wish *w, mw_memory **out, struct mw_err *err) {
     const char *op = "shm open", *subject = w->path != NULL ? w->path : w->name;
     int flags = w->readonly ? O_RDONLY : O_RDWR, fd = -1, rc;
+    struct stat st;
     uint64_t size = 0;
 
     rc = w->path != NULL ? mw_permit_open(mw_host_policy(h), w->path, flags, 0, 1, op, &fd, err) : by_name(h, w->name, flags, op, &fd, err);
-    if (rc == 0) rc = measure(fd, op, subject, &size, err);
+    if (rc == 0) rc = measure(fd, op, subject, &st, &size, err);
     if (rc == 0 && size == 0) rc = mw_err_set(err, -ENODATA, op, subject, "it is empty");
     if (rc < 0) {
         if (fd >= 0) close(fd);
@@ -201,11 +258,12 @@ int mw_memory_open(mw_host *h, const struct mw_memory_wish *w, mw_memory **out, 
 int mw_memory_adopt(mw_host *h, int fd, uint64_t size, int readonly, mw_memory **out, struct mw_err *err) {
     struct mw_memory_wish w = { 0 };
     int flags = fcntl(fd, F_GETFL), rc;
+    struct stat st;
     uint64_t there = 0;
 
     rc = flags < 0 ? mw_err_sys(err, "shm", "handle") : 0;
     if (rc == 0 && size == 0 && fcntl(fd, F_GET_SEALS) < 0) rc = mw_err_set(err, MW_EINVAL, "shm", "handle", "it is not of the kernel's memory");
-    if (rc == 0) rc = measure(fd, "shm", "handle", &there, err);
+    if (rc == 0) rc = measure(fd, "shm", "handle", &st, &there, err);
     if (rc == -ENXIO) rc = mw_err_set(err, MW_EINVAL, "shm", "handle", "it is no memory");
     if (rc == 0 && ((flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) != 0)) rc = mw_err_set(err, MW_EINVAL, "shm", "handle", "it cannot be read");
     if (rc == 0 && (there == 0 || there < size)) rc = mw_err_set(err, MW_EINVAL, "shm", "handle", "it is shorter than it should be");
@@ -226,45 +284,3 @@ int mw_memory_lend(const mw_memory *m, struct mw_err *err) {
     return fd < 0 ? mw_err_sys(err, "shm", mw_memory_subject(m)) : fd;
 }
 
-/* ---- Names ---------------------------------------------------------------------------------------------------------------------- */
-
-static int same(int fd, const struct stat *there) {
-    struct stat ours;
-    return fstat(fd, &ours) == 0 && ours.st_dev == there->st_dev && ours.st_ino == there->st_ino;
-}
-
-static int unlink_path(mw_memory *m, mw_host *h, struct mw_err *err) {
-    struct mw_place at = { .fd = -1 };
-    struct stat st;
-    int rc = mw_permit_path(mw_host_policy(h), 1u << MW_WRITE, m->path, MW_AT_NAME, "shm unlink", &at, err);
-
-    if (rc == 0 && fstatat(at.fd, at.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) rc = mw_err_sys(err, "shm unlink", m->path);
-    if (rc == 0 && !same(m->fd, &st)) rc = mw_err_set(err, -ESTALE, "shm unlink", m->path, "another file goes by that name now");
-    if (rc == 0 && unlinkat(at.fd, at.leaf, 0) < 0) rc = mw_err_sys(err, "shm unlink", m->path);
-    mw_place_close(&at);
-    return rc;
-}
-
-int mw_memory_unlink_name(mw_host *h, const char *name, struct mw_err *err) {
-    char full[MW_MEMORY_NAME + 2] = "/";
-    int rc = mw_permit_text(mw_host_policy(h), MW_SHARE, name, "shm unlink", err);
-
-    if (rc < 0) return rc;
-    strncat(full, name[0] == '/' ? name + 1 : name, MW_MEMORY_NAME);
-    return shm_unlink(full) < 0 ? mw_err_sys(err, "shm unlink", name) : 0;
-}
-
-int mw_memory_unlink(mw_memory *m, mw_host *h, struct mw_err *err) {
-    struct stat st;
-    int fd = -1, rc;
-
-    if (m->fd < 0) return mw_err_set(err, MW_ECLOSED, "shm unlink", mw_memory_subject(m), NULL);
-    if (m->path != NULL) return unlink_path(m, h, err);
-    if (m->name == NULL) return mw_err_set(err, MW_EINVAL, "shm unlink", NULL, "this memory has no name");
-    rc = by_name(h, m->name, O_RDONLY, "shm unlink", &fd, err);
-    if (rc < 0) return rc;
-    rc = fstat(fd, &st) < 0 ? mw_err_sys(err, "shm unlink", m->name) : 0;
-    if (rc == 0 && !same(m->fd, &st)) rc = mw_err_set(err, -ESTALE, "shm unlink", m->name, "another memory goes by that name now");
-    close(fd);
-    return rc < 0 ? rc : mw_memory_unlink_name(h, m->name, err);
-}

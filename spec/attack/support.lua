@@ -217,7 +217,7 @@ local function command(base, w, attempt, flags)
   for name, value in pairs(attempt.env or {}) do argv.env[name] = (value:gsub("%$(%u)", known)) end
   local function add(...) for _, word in ipairs { ... } do argv[#argv + 1] = word end end
   if mode.user then add("setpriv", "--reuid=" .. USER, "--regid=" .. USER, "--clear-groups", "--") end
-  if not mode.landlock then add(base.without) end
+  if not mode.landlock then add(base.without) add "landlock" end
   if attempt.through then add(base.helper, attempt.through) end
   add(base.program, "run")
   if not mode.locked and not flags:find("--confine", 1, true) then add("--confine=off") end      -- what holds then is the C half alone
@@ -335,7 +335,7 @@ local function has_control(attempt, mode)
 end
 
 local function make_base(mode)
-  local base = { program = program, helper = build .. "/attack/breakout", without = build .. "/attack/without_landlock",
+  local base = { program = program, helper = build .. "/attack/breakout", without = build .. "/attack/without",
     native = build .. "/attack/native.so" }
   base.closer = assert(mw.fs.tempdir())
   base.dir = base.closer.path

@@ -158,7 +158,7 @@ describe("where nothing can be confined", function()
   end
 
   it("nothing starts but what is trusted: by a kernel without Landlock", confined(function()
-    refuses { (os.getenv("MOONWIRE_BUILD") or program:match "^(.*)/") .. "/attack/without_landlock" }
+    refuses { (os.getenv("MOONWIRE_BUILD") or program:match "^(.*)/") .. "/attack/without", "landlock" }
   end))
 
   it("nothing starts but what is trusted: by a build that cannot", unconfined(function() refuses {} end))

@@ -224,6 +224,34 @@ describe("named shared memory", function()
   end)
 end)
 
+describe("a new memory that cannot be made whole", function()
+  before_each(function() dir = assert(fs.tempdir()) end)
+  after_each(function() dir:close() end)
+
+  it("leaves no file and no name behind, so that another try can succeed", function()
+    local word = "moonwire-spec-whole-" .. mw.sys.pid()
+    for _, where in ipairs { { path = dir:join "shared.bin" }, { name = word } } do
+      assert.equal("ELIMIT\ttrue\n", main({ "-A", "--limit=shared=1MiB" }, ([[
+        local where = %s
+        where.size, where.exclusive = "2MiB", true
+        local m, err = mw.shm.create(where)
+        assert(not m)
+        where.size = 4096
+        local m <close> = assert(mw.shm.create(where))
+        print(err.code, (m:unlink()))
+      ]]):format(mw.inspect(where))))
+    end
+  end)
+
+  it("leaves alone what was there before", function()
+    assert(fs.write(dir:join "kept", "kept"))
+    assert.equal("ELIMIT\n", main({ "-A", "--limit=shared=1MiB" }, ([[
+      print(select(2, mw.shm.create { path = %q, size = "2MiB", exclusive = false }).code)
+    ]]):format(dir:join "kept")))
+    assert.equal("kept", (assert(fs.read(dir:join "kept")):gsub("\0", "")))
+  end)
+end)
+
 describe("a mapped file", function()
   before_each(function() dir = assert(fs.tempdir()) end)
   after_each(function() dir:close() end)
