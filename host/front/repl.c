@@ -16,6 +16,7 @@
 #include "front/signals.h"
 
 #define TURN_NS 5000000u            /* keys that come faster than this share a turn of the loop */
+#define STATUS_FAILED 1
 #define STATUS_HUNG_UP 129
 
 /* ---- What the host says --------------------------------------------------------------------------------------------------------- */
@@ -247,15 +248,18 @@ static int begin(struct mw_repl *r, struct mw_err *err) {
 }
 
 int mw_repl_run(struct mw_repl *r, mw_host *h, int *status, struct mw_err *err) {
-    int rc, yes;
+    int rc, yes, failed;
 
     r->h = h;
     rc = begin(r, err);
     if (rc == 0) rc = r->edit != NULL ? mw_repl_edited(r, err) : mw_repl_plain(r, err);
-    if (rc < 0 && rc != -1) mw_report_failure(err);
-    if (!mw_signals_seen() && r->code < 0) (void)mw_repl_ask(r, "repl.leave", &yes, NULL);
+    failed = rc < 0 && rc != -1;
+    if (failed) mw_report_failure(err);
+    if (!mw_signals_seen() && r->code < 0 && mw_repl_ask(r, "repl.leave", &yes, NULL) < 0 && !r->over)
+        mw_host_interrupt(h, STATUS_FAILED, NULL); /* a session that cannot hear it would wait for ever */
     mw_signals_prompt_over();
     rc = mw_host_run(h, status, err);
     if (r->code >= 0 && !mw_signals_seen()) *status = r->code;
+    if (failed && *status == 0) *status = STATUS_FAILED;
     return rc;
 }

@@ -137,7 +137,6 @@ void mw_repl_on_message(mw_host *h, const char *topic, const void *msgpack, size
     if (mw_view_type(&v) != MW_TYPE_MAP) return;
     if (strcmp(topic, "done") == 0) {
         if (mw_view_find(&v, "prompt", &field) == 0) take_prompt(r, &field);
-        r->failed = mw_view_find(&v, "failed", &field) == 0 && mw_view_boolean(&field, &r->failed) == 0 && r->failed;
         r->running = 0;
     } else if (strcmp(topic, "exit") == 0) {
         if (mw_view_find(&v, "code", &field) == 0 && mw_view_integer(&field, &code) == 0) r->code = (int)(code & 0xff);

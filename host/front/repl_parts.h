@@ -19,7 +19,7 @@ struct mw_repl {
     int terminal;                           /* a person reads the output */
     int prompts;                            /* prompts are shown: somebody types */
     unsigned noted;                         /* signals that nobody has heeded yet */
-    int key, running, over, failed, code;   /* key: input can be read. running: a line is. code: -1: not told. failed: the last line */
+    int key, running, over, code;           /* key: input can be read. running: a line is. code: -1: not told */
     int stirred;                            /* something has happened in this turn that is looked at here */
     uint64_t turned_ns;                     /* the last turn of the loop */
     int64_t asked;                          /* the completion that will come later; 0: none */

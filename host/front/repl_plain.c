@@ -29,12 +29,12 @@ static enum kind kind_of(int fd) {
     return S_ISFIFO(st.st_mode) ? PIPE : S_ISSOCK(st.st_mode) ? SOCKET : OTHER;
 }
 
-/* What lies ahead in a pipe, without taking it: a copy of it in another one. */
+/* What lies ahead in a pipe, without taking it: a copy of it in another one. -1: see errno. */
 static ssize_t look_into_pipe(char *part) {
     int copy[2];
     ssize_t n;
 
-    if (pipe2(copy, O_CLOEXEC | O_NONBLOCK) < 0) return read(STDIN_FILENO, part, 1) == 1 ? -2 : -1;
+    if (pipe2(copy, O_CLOEXEC | O_NONBLOCK) < 0) return -1;
     n = tee(STDIN_FILENO, copy[1], PART, SPLICE_F_NONBLOCK);
     if (n > 0) n = read(copy[0], part, (size_t)n);
     close(copy[0]);
@@ -56,7 +56,7 @@ static ssize_t read_some(int fd, enum kind kind, char *part) {
         return whole;
     }
     n = kind == PIPE ? look_into_pipe(part) : recv(STDIN_FILENO, part, PART, MSG_PEEK);
-    if (n == -2) return 1;
+    if (n < 0 && kind == PIPE && errno != EAGAIN && errno != EINTR) return read(STDIN_FILENO, part, 1); /* no copy: byte by byte */
     if (n <= 0) return n;
     newline = memchr(part, '\n', (size_t)n);
     return read(STDIN_FILENO, part, newline != NULL ? (size_t)(newline + 1 - part) : (size_t)n);
@@ -71,7 +71,7 @@ static void on_input(mw_host *h, int fd, int events, void *ud) {
 
 enum { GOT_LINE, GOT_END, GOT_CLEAR, GOT_OVER };
 
-/* Adds one line to the input, without its newline. What has no descriptor to watch can be read at once. */
+/* Adds one line to the input, without its newline. What has no descriptor to watch can be read at once. A terminal that has gone is an end. */
 static int read_line(struct mw_repl *r, enum kind kind, struct mw_err *err) {
     static char part[PART];
     int fd = r->terminal ? r->in : STDIN_FILENO;
@@ -86,6 +86,7 @@ static int read_line(struct mw_repl *r, enum kind kind, struct mw_err *err) {
         if (got >= 0 || !r->key) continue;
         n = read_some(fd, kind, part);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+        if (n < 0 && !r->terminal) return mw_err_set(err, -errno, "repl", "standard input", NULL);
         if (n <= 0) got = r->len > began ? GOT_LINE : GOT_END;
         else if (r->len + (size_t)n > LINE_MAX_BYTES || mw_repl_add(r, part, (size_t)n) < 0)
             got = mw_err_set(err, MW_ELIMIT, "repl", "standard input", "a line of more than 64 MiB");
@@ -102,12 +103,6 @@ static void show_prompt(struct mw_repl *r) {
     if (!r->prompts) return;
     fputs(r->prompt, stdout);
     fflush(stdout);
-}
-
-/* The input ended inside a statement: what Lua says of that is the last line's failure. */
-static void refuse_rest(struct mw_repl *r) {
-    mw_report_line("the input ends inside a statement that began %zu bytes before", r->pending);
-    r->failed = 1;
 }
 
 int mw_repl_plain(struct mw_repl *r, struct mw_err *err) {
@@ -129,7 +124,7 @@ int mw_repl_plain(struct mw_repl *r, struct mw_err *err) {
         default: ended = 1;
         }
     }
-    if (r->pending > 0 && ended && !r->over) refuse_rest(r);
+    if (r->pending > 0 && ended && !r->over) mw_report_line("the input ends inside a statement that began %zu bytes before", r->pending);
     if (r->prompts && ended) fputs("\n", stdout);
     fflush(stdout);
     return rc < 0 ? rc : 0;

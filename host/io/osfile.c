@@ -87,9 +87,12 @@ int mw_os_tmpfile(mw_policy *p, int *fd, struct mw_err *err) {
     int rc = make_temporary(p, "io tmpfile", &at, name, fd, err);
 
     if (rc < 0) return rc;
-    (void)unlinkat(at.fd, at.leaf, 0);
+    if (unlinkat(at.fd, at.leaf, 0) < 0) {
+        rc = mw_err_sys(err, "io tmpfile", name);
+        close(*fd);
+    }
     mw_place_close(&at);
-    return 0;
+    return rc;
 }
 
 /* ---- The rest ---------------------------------------------------------------------------------------------------------------- */

@@ -119,6 +119,20 @@ describe("a cage that cannot be put on", function()
 end)
 
 describe("without its other helpers", function()
+  for _, how in ipairs(both) do
+    it("a prompt reads its pipe byte by byte, and no further than a line: " .. how, function()
+      local r = assert(mw.process.run { without, ask("tee", how), program, "repl", "-A", timeout = 60,
+        stdin = "1 + 1\n'two'\nprint(io.read())\nfor the line above\n" })
+      assert.same({ 0, '2\n"two"\nfor the line above\n', "" }, { r.code, r.stdout, r.stderr })
+    end)
+  end
+
+  it("a file for a while that would stay is none", function()
+    local dir <close> = assert(mw.fs.tempdir())
+    local out = run("unlinkat", "local f, why = io.tmpfile() print(f, why)", { "-A", env = { TMPDIR = dir.path } })
+    assert.truthy(out:find "^nil\t.*[Nn]ot implemented\n$", out)
+  end)
+
   it("a host that has no pipe for its signals does not start, and says so", function()
     local out, err, code = run("pipe2:EPERM", "print 'ran'")
     assert.equal("", out)

@@ -34,6 +34,11 @@ describe("the prompt without a terminal", function()
     assert.same({ 0, "", "" }, { repl("").code, repl("").stdout, repl("").stderr })
   end)
 
+  it("fails where its input cannot be read", function()
+    local r = assert(process.run { "sh", "-c", '"$0" repl </', program, timeout = 60 })
+    assert.same({ 1, "", "moonwire: repl standard input: is a directory\n" }, { r.code, r.stdout, r.stderr })
+  end)
+
   it("works with Lua's own functions, whatever becomes of the script's", function()
     for _, loss in ipairs { "for name in pairs(_G) do _G[name] = nil end",
       "for _, lib in ipairs { string, table, math, utf8, io, os, debug, coroutine } do for name in pairs(lib) do lib[name] = nil end end",

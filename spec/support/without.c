@@ -19,7 +19,7 @@ static const struct { const char *name; unsigned first, last; } known[] = {
     { "landlock", 444, 446 }, { "clone3", 435, 435 }, { "close_range", 436, 436 }, { "waitid", SYS_waitid, SYS_waitid },
     { "accept4", SYS_accept4, SYS_accept4 }, { "getrandom", SYS_getrandom, SYS_getrandom }, { "seccomp", SYS_seccomp, SYS_seccomp },
     { "memfd_create", SYS_memfd_create, SYS_memfd_create }, { "pidfd_send_signal", 424, 424 }, { "clone", SYS_clone, SYS_clone },
-    { "pipe2", SYS_pipe2, SYS_pipe2 },
+    { "pipe2", SYS_pipe2, SYS_pipe2 }, { "tee", SYS_tee, SYS_tee }, { "unlinkat", SYS_unlinkat, SYS_unlinkat },
 };
 
 static int find(const char *name) {
