@@ -57,7 +57,7 @@ void mw_config_init_size(struct mw_config *cfg, size_t size) {
     all.size = size;
     all.parent_fd = all.script_fd = all.home_fd = all.audit_fd = all.notify_fd = -1;
     all.warden = 1;
-    all.shutdown_ms = 5000;
+    all.shutdown_ms = all.cleanup_ms = 5000;
     memset(cfg, 0, size);
     memcpy(cfg, &all, size < sizeof all ? size : sizeof all);
 }
@@ -363,6 +363,7 @@ static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given,
     mw_host_set_trace(a->host, cfg->trace != NULL ? mw_sink_trace(cfg->trace) : cfg->traced);
     audit(a);
     mw_host_set_grace(a->host, cfg->shutdown_ms);
+    mw_host_set_cleanup(a->host, cfg->cleanup_ms);
     mw_host_set_spin(a->host, cfg->spin_us);
     mw_host_set_preempt(a->host, cfg->preempt, cfg->limits.step_ns == 0 && mw_policy_is_total(a->policy));
     L = mw_host_state(a->host);

@@ -79,6 +79,8 @@ struct mw_config {
                                       * script writes to standard error goes to on_print as well; 0 (default) */
     int command_line;                /* 1: the program has moonwire's command line, and hints name its flags (--limit=memory=..., --allow-run=git);
                                       * 0 (default): they name fields of this struct, and kinds and rules of the policy: run "git" */
+    unsigned cleanup_ms;             /* how long the `__close` functions of a cancelled task may wait, all together; default 5000; 0: not
+                                      * at all. At the end shutdown_ms is the limit of them as well */
 };
 /* Sets cfg->size, and each field to what is said above. `size` is what the program was built with, and may be less or more than the
  * library's: fields that a shorter one lacks have their defaults; one that a longer one has beyond the library's must stay 0. */

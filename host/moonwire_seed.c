@@ -151,6 +151,7 @@ int mw_seed_new(mw_host *maker, const struct mw_config *cfg, struct mw_seed_wish
     s->cfg.spin_us = cfg->spin_us;
     s->cfg.limits = wish->limits;
     s->cfg.shutdown_ms = MW_WORKER_GRACE;
+    s->cfg.cleanup_ms = cfg->cleanup_ms;
     s->cfg.no_script_modules = !wish->modules;
     s->cfg.policy = wish->policy;
     s->cfg.shares = wish->shares;

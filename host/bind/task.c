@@ -120,6 +120,11 @@ static int task_cancel(lua_State *L) {
     lua_settop(L, 1);
     return 1;
 }
+/* hurry(t): a cancelled task's __close functions wait for nothing any more                              [-0, +0, e] */
+static int task_hurry(lua_State *L) {
+    mw_task_hurry(check_task(L));
+    return 0;
+}
 static int task_done(lua_State *L) {
     lua_pushboolean(L, mw_task_done(check_task(L)));
     return 1;
@@ -174,13 +179,13 @@ static int push_cut(lua_State *L, mw_scope *s, const char *op) { /* nil, err: th
 static int call_done(lua_State *L, int code, lua_KContext ctx) { /* [box handler results... | error] */
     struct scope_box *box = lua_touserdata(L, 1);
     mw_scope *s = box->s;
-    int cut = mw_scope_timed_out(s) && !box->late;
+    int cut = mw_scope_timed_out(s) && !box->late, status;
     (void)code;
 
     mw_scope_shut(s);
     if (box->failed && !is_cancel(L, -1)) return lua_error(L);
     if (mw_scope_push_error(L, s)) return lua_error(L); /* a cancel does not hide what went wrong beside it */
-    if (box->failed && !box->own) return lua_error(L);
+    if (box->failed && (!box->own || mw_host_exit_code(mw_host_of(L), &status))) return lua_error(L);
     if (box->waits && mw_scope_was_cut_off(s)) return mw_wait_cancelled(L); /* what its tasks had to say is not there */
     if (box->failed || cut) return push_cut(L, s, (const char *)ctx);
     return lua_gettop(L) - 2;
@@ -218,14 +223,14 @@ static int call_in_scope(lua_State *L, const char *op, const struct mw_scope_opt
 /* timeout(seconds, f, ...) -> f's results | nil, ETIMEDOUT                                            [-0, +n, y] */
 static int task_timeout(lua_State *L) {
     uint64_t ns = mw_param_duration(L, 1, "task.timeout", "the timeout"), now = mw_host_now(mw_host_of(L));
-    struct mw_scope_options options = {0, ns >= FOREVER - now ? FOREVER : now + ns};
+    struct mw_scope_options options = {.deadline = ns >= FOREVER - now ? FOREVER : now + ns};
     lua_remove(L, 1);
     return call_in_scope(L, "task timeout", &options, 0);
 }
 /* shield(f, { timeout = }) -> f's results | nil, ETIMEDOUT: cancels from outside wait until f is through  [-0, +n, y] */
 static int task_shield(lua_State *L) {
     static const char *const known[] = {"timeout", NULL};
-    struct mw_scope_options options = {1, 0};
+    struct mw_scope_options options = {.shield = 1};
     lua_settop(L, 2);
     mw_opt_open(L, 2, "task.shield", known, 0);
     options.deadline = mw_opt_deadline(L, 2, "task.shield");
@@ -235,11 +240,12 @@ static int task_shield(lua_State *L) {
 /* scope(f) -> f(scope)'s results, when all its tasks are done | nil, ECANCELED after scope:cancel();
  * scope() -> scope, to be closed                                                                       [-0, +n, y] */
 static int task_scope(lua_State *L) {
-    struct mw_scope_options options = {0, 0};
+    struct mw_scope_options options = {0};
     struct scope_box *box;
     struct mw_err err;
 
     if (!lua_isnoneornil(L, 1)) return call_in_scope(L, "task scope", &options, 1);
+    options.level = 1;
     box = mw_box_new(L, sizeof *box, SCOPE);
     if (mw_scope_open(mw_host_of(L), &options, &box->s, &err) < 0) return mw_raise(L, &err);
     return 1;
@@ -447,7 +453,7 @@ static int task_number(lua_State *L) {
 }
 /* supervised(f) -> scope, to be closed, whose tasks' errors go to f(number, name, err, traceback)          [-0, +1, e] */
 static int task_supervised(lua_State *L) {
-    struct mw_scope_options options = {0, 0};
+    struct mw_scope_options options = {.level = 1};
     struct scope_box *box;
     struct mw_err err;
 
@@ -468,7 +474,7 @@ int mw_door_task(lua_State *L) {
     static const luaL_Reg cond_meta[] = {{"__gc", cond_gc}, {NULL, NULL}};
     static const luaL_Reg fns[] = {{"spawn", task_spawn}, {"spawn_with", task_spawn_with}, {"background", task_background}, {"timeout", task_timeout}, {"shield", task_shield}, {"scope", task_scope},
                                    {"sleep", task_sleep}, {"wait", task_wait}, {"pass", task_pass}, {"self", task_self}, {"now", task_now}, {"cond", cond_new}, {"list", task_list},
-                                   {"census", task_census}, {"cancel_number", task_cancel_number}, {"number", task_number}, {"supervised", task_supervised}, {NULL, NULL}};
+                                   {"census", task_census}, {"cancel_number", task_cancel_number}, {"number", task_number}, {"supervised", task_supervised}, {"hurry", task_hurry}, {NULL, NULL}};
     mw_type_new(L, TASK, task_methods, task_meta);
     mw_type_new(L, SCOPE, scope_methods, scope_meta);
     mw_type_new(L, COND, cond_methods, cond_meta);

@@ -217,6 +217,19 @@ int mw_coroutine_open(lua_State *L) {
     return 1;
 }
 
+lua_State *mw_co_inner(lua_State *co) {
+    lua_State *inner = NULL;
+    lua_Debug ar;
+
+    if (!lua_checkstack(co, 2) || !lua_getstack(co, 0, &ar)) return NULL;
+    lua_getinfo(co, "f", &ar);                                  /* [... f] */
+    if (lua_tocfunction(co, -1) == co_resume && lua_getlocal(co, &ar, 1) != NULL) inner = lua_tothread(co, -1);
+    else if (lua_tocfunction(co, -1) == wrapped_call && lua_getupvalue(co, -1, 1) != NULL) inner = lua_tothread(co, -1);
+    else lua_pushnil(co);
+    lua_pop(co, 2);
+    return inner == co ? NULL : inner;
+}
+
 /* What somebody has put in the place of Lua's own stays. */
 void mw_coroutine_amend(lua_State *L, lua_CFunction luas) {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

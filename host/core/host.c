@@ -128,6 +128,10 @@ void mw_host_set_grace(mw_host *h, unsigned grace_ms) {
     h->grace_ns = (uint64_t)grace_ms * 1000000u;
 }
 
+void mw_host_set_cleanup(mw_host *h, unsigned cleanup_ms) {
+    h->cleanup_ns = (uint64_t)cleanup_ms * 1000000u;
+}
+
 void mw_host_charge(mw_host *h, size_t before, size_t now) {
     h->buffered = h->buffered - before + now;
 }
@@ -331,7 +335,7 @@ static int create(uv_loop_t *loop, lua_State *lent, lua_Alloc alloc, void *alloc
         free(h);
         return mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     }
-    h->grace_ns = 5000000000u;
+    h->grace_ns = h->cleanup_ns = 5000000000u;
     h->buffered_max = (size_t)h->limits.buffered;
     h->preempt = MW_PREEMPT_NONE; /* until somebody says how */
     mw_list_init(&h->handles);

@@ -209,6 +209,8 @@ size_t mw_host_ready_count(mw_host *h);
 int mw_host_loop_timeout(mw_host *h);
 /* How long cleanup may take after an exit; default 5 s. */
 void mw_host_set_grace(mw_host *h, unsigned grace_ms);
+/* How long the `__close` functions of a cancelled task may wait, all together; default 5 s; 0: not at all. */
+void mw_host_set_cleanup(mw_host *h, unsigned cleanup_ms);
 /* How the limit of a step is held (core/hook.h); before the first turn. */
 void mw_host_set_preempt(mw_host *h, enum mw_preempt how, int unlimited);     /* unlimited: a step has no limit */
 /* Before the first turn: its own thread sees whether it must stop, by the timer or by counting, with or without a limit of a step; so

@@ -25,6 +25,7 @@
 enum { MW_CO_BASE = 1, MW_CO_WAITS = 2, MW_CO_BITS = 3 };
 uintptr_t mw_co_bits(lua_State *co);
 void mw_co_mark(lua_State *L, lua_State *co, uintptr_t bit, int on);                                       /* [-0, +0, m] */
+lua_State *mw_co_inner(lua_State *co);      /* the script's coroutine that co resumes, or waits in; NULL: none */
 void mw_host_introduce(lua_State *L, mw_host *h);   /* from now on mw_host_of finds it                           [-0, +0, m] */
 
 enum mw_task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_DONE };
@@ -50,6 +51,8 @@ struct mw_task {
     unsigned resumes;               /* of its own coroutines, once it must stop */
     unsigned raised;                /* cancels raised at its waits */
     unsigned number;                /* of all that the host has made */
+    unsigned cleanups;              /* shields in its scopes that core/cleanup.c has put there */
+    uint64_t cleanup_at;            /* when cleaning up after its cancel is over; 0: it has not begun */
     uint64_t since;                 /* uv_now when it ran last; 0: it has not */
     struct mw_task_picture *picture;        /* core/picture.c; NULL: not drawn */
     enum mw_task_state state : 8;
@@ -81,6 +84,9 @@ struct mw_scope {
     unsigned shield : 1, timed_out : 1, supervise : 1, open : 1;
     unsigned own : 1;               /* the one that its owner was promised */
     unsigned unasked : 1;           /* mw_scope_unasked */
+    unsigned cleanup : 1;           /* core/cleanup.c has put it around a `__close` */
+    uint64_t cleanup_at;            /* when cleaning up after its cancel is over; 0: it has not begun */
+    const void *frame, *function;   /* the call that opened it, as Lua knows it, and what is called there (NULL: whatever is) */
     char *why;
 };
 
@@ -179,6 +185,7 @@ struct mw_host {
     int tasks_first;                /* the last step's time went before they ran */
     int looks_taken;                /* at the descriptors, whole ones, in this step */
     uint64_t grace_ns, grace_at;    /* how long cleanup may take once the host exits */
+    uint64_t cleanup_ns;            /* the `__close` functions of a cancelled task */
     /* timers: a binary heap, heap[1..timers] */
     struct mw_timer **heap;
     unsigned timers, heap_size;
@@ -246,6 +253,11 @@ void mw_timers_arm(mw_host *h);                     /* sets the uv_timer, or the
 int mw_timers_due(mw_host *h);                      /* milliseconds until the earliest; -1: there is none */
 void mw_timers_slept(mw_host *h);                   /* the loop has slept */
 void mw_timers_close(mw_host *h);                   /* before the loop's end; safe to repeat */
+/* cleanup.c */
+void mw_cleanup_open(lua_State *L);                 /*                                                       [-0, +0, m] */
+int mw_cleanup_due(const mw_task *t);               /* 1: it is to be looked at */
+void mw_cleanup_look(mw_task *t);                   /* puts shields around its `__close` functions, and takes away those that are over */
+const void *mw_cleanup_frame(lua_State *co, int level, const void **function);  /* what a scope that is opened there remembers */
 /* scope.c */
 mw_scope *mw_scope_create(mw_host *h);
 void mw_scope_cancel_daemons(mw_scope *s);

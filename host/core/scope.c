@@ -61,6 +61,7 @@ int mw_scope_open(mw_host *h, const struct mw_scope_options *options, mw_scope *
         return mw_err_set(err, MW_ENOMEM, "task scope", NULL, NULL);
     }
     s->shield = options->shield != 0;
+    s->frame = mw_cleanup_frame(atomic_load_explicit(&h->co, memory_order_relaxed), options->level, &s->function);
     enter(s, t);
     *out = s;
     return 0;
@@ -108,6 +109,7 @@ void mw_scope_shut(mw_scope *s) {
     s->open = 0;
     if (s->deadline.slot != 0) mw_timer_stop(s->host, &s->deadline);
     if (t == NULL) return;
+    if (s->cleanup) t->cleanups--;
     for (mw_scope **at = &t->inner; *at != NULL; at = &(*at)->outer)
         if (*at == s) {
             *at = s->outer;
@@ -299,6 +301,7 @@ mw_scope *mw_scope_current(mw_host *h) {
     mw_task *t = h->running;
 
     if (t == NULL) return h->root;
+    mw_cleanup_look(t);
     if (t->inner != NULL) return t->inner;
     return t->promised ? keep_promise(h, t) : t->home;
 }

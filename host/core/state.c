@@ -60,6 +60,7 @@ void mw_state_open(lua_State *L) {
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
     lua_pop(L, 1);
+    mw_cleanup_open(L);
     if (h->lent) return; /* counted, not told what to do */
     lua_gc(L, LUA_GCINC, PAUSE, 0, STEP);
     h->pause = PAUSE;

@@ -149,6 +149,7 @@ static void cancel_members(mw_scope *s, struct mw_list *todo) {
 static void cancel_inner(mw_task *t, mw_scope *from, const char *why, struct mw_list *todo) {
     mw_scope *barrier = NULL, *s;
 
+    mw_cleanup_look(t);
     for (s = t->inner; s != NULL && s != from; s = s->outer)
         if (s->shield) barrier = s;
     s = t->inner;
@@ -227,6 +228,7 @@ static void abandon_scopes(mw_task *t) {
         t->inner = s->outer;
         s->owner = NULL;
         s->outer = NULL;
+        if (s->cleanup) t->cleanups--;
         mw_scope_cancel(s, "its task has ended");
         if (s->deadline.slot != 0) mw_timer_stop(t->host, &s->deadline);
         while (!mw_list_empty(&s->tasks)) {

@@ -39,8 +39,11 @@ unsigned mw_task_number(const mw_task *t);       /* from 1 in the order in which
 mw_task *mw_task_hold(mw_task *t);               /* one more reference */
 void mw_task_release(mw_task *t);
 
-/* Asks `t` to end: raises ECANCELED with `why` at its yield points until it has ended, save inside shields. */
+/* Asks `t` to end: raises ECANCELED with `why` at its yield points until it has ended, save inside shields
+ * and, for as long as mw_host_set_cleanup says, inside a script's `__close`. */
 void mw_task_cancel(mw_task *t, const char *why);
+/* The time of what cleans up there after a cancel is over now. */
+void mw_task_hurry(mw_task *t);
 int mw_task_done(const mw_task *t);
 
 /* ---- Scopes: each waits for its tasks. A task's open scopes form a stack; `task.spawn` goes into the innermost. ---- */
@@ -48,6 +51,7 @@ int mw_task_done(const mw_task *t);
 struct mw_scope_options {
     int shield;                     /* cancels from outside do not reach in */
     uint64_t deadline;              /* absolute ns; MW_NEVER: none. Reached: the scope is cancelled, mw_scope_timed_out */
+    int level;                      /* of the call on the stack that it ends with: 0, the door's; 1, its caller's */
 };
 /* Opens a scope in the running task. Counted: starts with one reference for the task's stack and one for the caller. */
 int mw_scope_open(mw_host *h, const struct mw_scope_options *options, mw_scope **out, struct mw_err *err);

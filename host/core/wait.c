@@ -73,6 +73,7 @@ int mw_wait_park(lua_State *L, struct mw_wait *w, uint64_t deadline, lua_KContex
     int cancelled;
 
     if (!mw_wait_possible(L)) return raw ? k(L, MW_ECANCELED, ctx) : cannot(L, h); /* raw: it undoes, then raises the same */
+    if (mw_cleanup_due(t)) mw_cleanup_look(t);
     cancelled = !uncancellable && mw_task_cancelling(t) != NULL;
     if (cancelled && ++t->raised <= RAISED_AT_ONCE) return raw ? k(L, MW_ECANCELED, ctx) : mw_wait_cancelled(L);
     if (cancelled && t->raised > RAISED_MAX) { /* it swallows them all: closed for good */
@@ -116,6 +117,7 @@ int mw_wait_exit(lua_State *L, int code, const char *why) {
     struct mw_err err;
 
     mw_host_exit(h, code, why);
+    if (h->running != NULL) mw_cleanup_look(h->running);
     if (mw_wait_possible(L) && mw_task_cancelling(h->running) != NULL) return mw_wait_park(L, NULL, MW_NEVER, 0, NULL, 0, 0);
     mw_err_set(&err, MW_ECANCELED, "task", h->running != NULL ? h->running->name : NULL, why);
     return mw_raise(L, &err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define CENTURY_NS (100ull * 366 * 24 * 3600 * 1000000000ull)
+#define CLEANUP_MAX_MS 86400000u
 
 /* A refusal: `what` for the person; the hint names where help is. */
 static int refuse(const struct mw_flags *flags, struct mw_err *err, const char *format, const char *word, const char *other) {
@@ -90,6 +91,16 @@ static int set_timeout(struct mw_flags *flags, const char *text, const char *sou
     return 0;
 }
 
+static int set_cleanup(struct mw_flags *flags, const char *text, struct mw_err *err) {
+    uint64_t ms = duration(text) / 1000000;
+
+    if (ms == 0 || ms > CLEANUP_MAX_MS) {
+        return refuse(flags, err, "--cleanup=%s is no duration between 1ms and 1d: write 500ms, 30s or 5m", text, "");
+    }
+    flags->cleanup_ms = (unsigned)ms;
+    return 0;
+}
+
 int mw_flags_timeout(struct mw_flags *flags, const char *text, const char *source, struct mw_err *err) {
     return flags->timeout_ns != 0 ? 0 : set_timeout(flags, text, source, err);
 }
@@ -136,7 +147,7 @@ static int check_value(const struct mw_flags *flags, const struct mw_flag_row *r
         if (row->does == MW_FLAG_SPIN) return refuse(flags, err, "%s needs a value: %s=off", row->name, row->name);
         if (row->does == MW_FLAG_DEBUG) return refuse(flags, err, "%s needs a value: %s=unix:/run/user/1000/app.sock", row->name, row->name);
         if (row->does == MW_FLAG_TRACE) return refuse(flags, err, "%s needs a value: %s=FILE.jsonl", row->name, row->name);
-        return refuse(flags, err, row->does == MW_FLAG_TIMEOUT ? "%s needs a value: %s=2s" : "%s needs a value: %s=FILE", row->name, row->name);
+        return refuse(flags, err, row->does == MW_FLAG_TIMEOUT || row->does == MW_FLAG_CLEANUP ? "%s needs a value: %s=2s" : "%s needs a value: %s=FILE", row->name, row->name);
     }
     if (row->does == MW_FLAG_RIGHT && value != NULL && *value == '\0') {
         return refuse(flags, err, "%s= names nothing; without the = it means everything", row->name, "");
@@ -170,6 +181,7 @@ static int apply(struct mw_flags *flags, const struct mw_flag_row *row, const ch
     case MW_FLAG_ALL: flags->all = 1; return 0;
     case MW_FLAG_NO_PROMPT: flags->no_prompt = 1; return 0;
     case MW_FLAG_TIMEOUT: return set_timeout(flags, value, "--timeout", err);
+    case MW_FLAG_CLEANUP: return set_cleanup(flags, value, err);
     case MW_FLAG_LIMIT: return set_limits(flags, value, row->name, err);
     case MW_FLAG_POLICY: return set_file(flags, &flags->policy, row, value, err);
     case MW_FLAG_CONFINE: return set_confine(flags, value, err);

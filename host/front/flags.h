@@ -24,6 +24,7 @@ struct mw_flags {
     int all;                        /* -A */
     int no_prompt;
     uint64_t timeout_ns;            /* 0: none */
+    unsigned cleanup_ms;            /* 0: the default */
     const char *timeout_text;       /* as it was written; NULL: none */
     struct mw_limits limits;        /* what --limit says; 0: nothing */
     const char **words;             /* args with the command's name before them */

@@ -214,6 +214,7 @@ int mw_run(const struct mw_flags *flags, const char *const *argv, uint64_t files
     cfg.on_stuck = mw_signals_stuck;
     cfg.limits = flags->limits;
     cfg.spin_us = flags->spin_us;
+    if (flags->cleanup_ms != 0) cfg.cleanup_ms = cfg.shutdown_ms = flags->cleanup_ms;
     set_args(&cfg, flags, argv);
     if (flags->command == MW_CMD_CHILD) {
         if (mw_config_from_parent(PARENT_FD, &cfg, &policy, &err) < 0) return failed(&err, STATUS_USAGE);

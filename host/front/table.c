@@ -41,6 +41,8 @@ static const struct mw_flag_row flags[] = {
       "never ask for a missing right; otherwise run, eval and repl do, on a terminal", RUNS },
     { "--timeout", NULL, MW_FLAG_TIMEOUT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "DURATION",
       "end the run after 250ms, 2s, 5m, 1h; exit status 124", RUNS },
+    { "--cleanup", NULL, MW_FLAG_CLEANUP, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "DURATION",
+      "what runs as __close after a cancel, or at the end, may wait so long (5s)", RUNS },
     { "--limit", NULL, MW_FLAG_LIMIT, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "NAME=VALUE,...",
       "what the script may use at most; the names are below", RUNS },
     { "--policy", NULL, MW_FLAG_POLICY, MW_READ, MW_ALLOW, MW_VALUE_NEEDED, "FILE",

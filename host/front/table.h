@@ -25,6 +25,7 @@ enum mw_flag_does {
     MW_FLAG_ALL,
     MW_FLAG_NO_PROMPT,
     MW_FLAG_TIMEOUT,
+    MW_FLAG_CLEANUP,
     MW_FLAG_LIMIT,
     MW_FLAG_POLICY,
     MW_FLAG_AUDIT,

@@ -38,6 +38,7 @@ local BALLAST = 512 << 10
 ---@field chunks moonwire.repl.Chunk[]
 ---@field name string     of its chunks: "line 3", "stdin"
 ---@field before integer  newlines before it in that
+---@field cancelled? boolean  by Ctrl-C
 
 ---@class moonwire.Session
 ---@field locals moonwire.repl.Locals
@@ -361,12 +362,14 @@ function Session:submit_behind(text)
   return line.number
 end
 
---- Ctrl-C: ends the line that runs. False when none does.
+--- Ctrl-C: ends the line that runs; the second, also what that line still cleans up. False when none does.
 ---@return boolean
 function Session:cancel()
   local line = self.foreground
   self.queue = {}
   if not line or not line.task then return false end
+  if line.cancelled then task.hurry(line.task) end
+  line.cancelled = true
   line.task:cancel("interrupted")
   return true
 end

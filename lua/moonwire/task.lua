@@ -10,7 +10,9 @@ local setmetatable, type, next, pairs = setmetatable, type, next, pairs
 ---
 --- A task belongs to a *scope*. The scope waits for its tasks; the first error that nobody takes cancels the others and is raised
 --- by whoever waits for the scope. A cancel is an error (ECANCELED) raised where the task waits, and again should it be swallowed;
---- `<close>` variables run, and may wait inside `task.shield`.
+--- `<close>` variables run, and what they wait for is waited for: a cancel that has been raised, or comes meanwhile, is held back from
+--- a `__close` written in Lua until it returns, for 5 s in all (`--cleanup=DURATION`); `task.shield` does so anywhere, for its own time.
+--- What moonwire makes closes as it is documented, at once where nothing is said. A second Ctrl-C, and the host's end, wait for nobody.
 ---
 --- The script itself is a scope: it ends when its last task has ended (`daemon` tasks are cancelled then).
 ---@class moonwire.task

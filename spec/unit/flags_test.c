@@ -114,6 +114,22 @@ TEST(a_trace_has_a_file) {
     mw_flags_free(&f);
 }
 
+TEST(cleanup_is_a_duration_of_a_millisecond_to_a_day) {
+    static const struct { const char *arg; unsigned ms; } good[] = { { "--cleanup=1ms", 1 }, { "--cleanup=30", 30000 }, { "--cleanup=1d", 86400000 } };
+    static const char *const bad[] = { "--cleanup", "--cleanup=", "--cleanup=0", "--cleanup=999us", "--cleanup=25h", "--cleanup=off" };
+    struct mw_flags f;
+    struct mw_err err;
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        CHECK(PARSE(f, err, "run", good[i].arg, "a.lua") == 0 && f.cleanup_ms == good[i].ms);
+        mw_flags_free(&f);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        CHECK(PARSE(f, err, "run", bad[i], "a.lua") == MW_EINVAL);
+        mw_flags_free(&f);
+    }
+}
+
 TEST(a_timeout_is_a_duration_above_zero) {
     static const struct { const char *arg; uint64_t ns; } good[] = {
         { "--timeout=2s", 2000000000ull }, { "--timeout=250ms", 250000000ull }, { "--timeout=1.5", 1500000000ull },

@@ -11,7 +11,8 @@ local Task = {}
 ---@return any ...  what the function returned; nil and an error: ECANCELED, somebody cancelled it; ETIMEDOUT, it runs on
 function Task:join(opts) end
 
---- Raises ECANCELED with `why` where it waits, again and again until it has ended; inside a shield it is left alone. Does not wait.
+--- Raises ECANCELED with `why` where it waits, again and again until it has ended. Inside a shield it is left alone, and inside a
+--- `__close` for as long as `--cleanup` (`mw_config.cleanup_ms`) says: 5 s for all that one cancel begins. Does not wait.
 ---@param why? string  told in the error
 ---@return moonwire.Task self
 function Task:cancel(why) end
@@ -106,7 +107,8 @@ function task.scope(f, ...) end
 ---@return any ...  f's results; nil, ETIMEDOUT
 function task.timeout(seconds, f, ...) end
 
---- Calls f(), and holds back cancels from outside until f is through, or `timeout` is over: for cleaning up that waits.
+--- Calls f(), and holds back cancels from outside until f is through, or `timeout` is over: for what must be said or done to its end.
+--- A `__close` written in Lua needs none: what it waits for is held back for 5 s (`--cleanup`); with one, for longer or shorter.
 ---
 --- ```lua
 --- mw.task.shield(function()
@@ -163,6 +165,10 @@ function door.cancel_number(number, why) end
 --- The number of the task that runs.
 ---@return integer
 function door.number() end
+
+--- What a cancelled task cleans up in its `__close` functions waits no longer.
+---@param t moonwire.Task
+function door.hurry(t) end
 
 --- A scope in which an error that nobody joins cancels nobody: it goes to `f`, which runs as a task of its own.
 ---@param f fun(number: integer, name: string?, err: any, traceback: string)
