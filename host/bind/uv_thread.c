@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/thread.h"
 #include "bind/uv.h"
 #include "core/wait.h"
 #include "core/work.h"
@@ -156,11 +157,8 @@ int mw_uv_thread_join(lua_State *L, struct uv_door *d, const struct uv_rule *r, 
     if (lua_rawget(L, 2) == LUA_TNIL) return mw_raise_inval(L, r->name, "the thread was joined before, or is not one that uv.new_thread gave");
     do {
         if (mw_host_ending(d->host)) return mw_wait_cancelled(L);
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += MW_UV_HELD_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        rc = pthread_timedjoin_np(*it, NULL, &until);
+        mw_thread_until(&until, MW_UV_HELD_MS);
+        rc = mw_thread_join(*it, &until);
     } while (rc == ETIMEDOUT);
     lua_pushvalue(L, 1);
     lua_pushnil(L);
@@ -197,12 +195,11 @@ void mw_uv_threads_shut(lua_State *L, struct uv_door *d) {
         lua_pop(L, 1);
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += LEAVE_S;
+    mw_thread_until(&until, LEAVE_S * 1000);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         const uv_thread_t *it = lua_touserdata(L, -2);
 
-        if (pthread_timedjoin_np(*it, NULL, &until) == 0) continue;
+        if (mw_thread_join(*it, &until) == 0) continue;
         mw_host_keep_state(d->host); /* luv's object of the thread lies in it */
         mw_host_log(d->host, 3, "uv.new_thread: a thread that nobody joined still runs %d s after the end: it is left behind", LEAVE_S);
     }

@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/thread.h"
 #include "core/task.h"
 
-#define GIVE_UP_S 10                /* seconds that a thread is waited for which was told to end */
+#define GIVE_UP_MS 10000            /* that a thread is waited for which was told to end */
 
 /* Of a host and all workers beneath it. */
 struct family {
@@ -410,19 +411,11 @@ int mw_worker_why(const mw_worker *w, struct mw_err *err, const char **traceback
     return w->err.code;
 }
 
-static struct timespec soon(void) {
-    struct timespec at;
-
-    clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_sec += GIVE_UP_S;
-    return at;
-}
-
 /* The thread's last instructions, once it has ended; else at most so long. */
 static void join(mw_worker *w, const struct timespec *until) {
     if (w->joined) return;
     w->joined = 1;
-    if (pthread_timedjoin_np(w->thread, NULL, until) != 0) pthread_detach(w->thread); /* it holds what it needs */
+    if (mw_thread_join(w->thread, until) != 0) pthread_detach(w->thread); /* it holds what it needs */
 }
 
 /* What it printed last is printed; answers have nobody left. */
@@ -436,9 +429,10 @@ static void drain(mw_worker *w) {
 }
 
 void mw_worker_leave(mw_worker *w) {
-    struct timespec until = soon();
+    struct timespec until;
 
     if (w == NULL) return;
+    mw_thread_until(&until, GIVE_UP_MS);
     mw_worker_stop(w);
     join(w, &until);
     mw_list_remove(&w->link);
@@ -464,8 +458,9 @@ void mw_worker_abandon(mw_worker *w) {
 /* The host goes, with all its workers: first all are told, then waited for. */
 static void close_home(struct mw_handle *it) {
     struct home *home = MW_LIST_ENTRY(it, struct home, adopted);
-    struct timespec until = soon();
+    struct timespec until;
 
+    mw_thread_until(&until, GIVE_UP_MS);
     mw_host_disown(&home->adopted);
     for (struct mw_list *at = home->workers.next; at != &home->workers; at = at->next) mw_worker_stop(MW_LIST_ENTRY(at, mw_worker, link));
     while (!mw_list_empty(&home->workers)) {
