@@ -319,6 +319,7 @@ static int begin(struct assembly *a, uv_loop_t *loop, lua_State *lent, struct mw
     int rc = cfg->policy != NULL ? mw_policy_copy(cfg->policy, &a->policy, err) : mw_policy_new(&a->policy, err);
 
     if (rc == 0) mw_policy_name_flags(a->policy, cfg->command_line);
+    if (rc == 0) rc = mw_policy_guard(a->policy, err);
     if (rc == 0) rc = free_modules(a->policy, cfg->no_script_modules ? NULL : cfg->script_path, err);
     if (rc == 0 && lent != NULL) rc = mw_host_create_in(lent, &cfg->limits, &a->host, err);
     else if (rc == 0) rc = mw_host_create(loop, cfg->alloc, cfg->alloc_ud, &cfg->limits, &a->host, err);

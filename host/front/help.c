@@ -101,6 +101,8 @@ static const char confinement_text[] =
     "at ports that are granted for all hosts (--allow-net=:443, or sandbox = { connect = {443} } below such a right); UDP only\n"
     "under --allow-net for everything; Unix sockets by name only with sandbox = { unix = true }. HOME and TMPDIR are a private\n"
     "folder that is removed at the end. --trust-run=PROGRAM starts a program without all that, with your own rights.\n"
+    "The script may not write that program, nor a native module that --allow-ffi names, whatever its rights; what it reads is yours to\n"
+    "keep: with a right to write everything, or its settings, it does what the script wants.\n"
     "\n"
     "A script child is held to its permissions: files and TCP ports by the kernel, hosts and socket paths by its own moonwire,\n"
     "and so is which name in a folder a right for a single file or socket means.\n"

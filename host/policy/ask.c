@@ -110,7 +110,8 @@ static int add_rule(mw_policy *p, enum mw_kind kind, const char *subject, const 
         mw_rule_free(r);
         return rc;
     }
-    return mw_layer_take_found(p, mw_layer_top(p), r, NULL);
+    rc = mw_layer_take_found(p, mw_layer_top(p), r, NULL);
+    return rc == 0 ? mw_policy_guard(p, NULL) : rc;
 }
 
 enum mw_said mw_ask(mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_target *t, const struct mw_decision *d, int later) {

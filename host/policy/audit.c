@@ -105,7 +105,7 @@ static int is_module_rule(const mw_policy *p, const struct mw_rule *rule) {
 /* The flag, or the part of the policy, that decided; NULL: nothing spoke of it. */
 static const char *decided_by(const mw_policy *p, const struct mw_decision *d, char *out, size_t size) {
     const struct mw_layer *l = layer_of(p, d->layer);
-    const struct mw_rule *r = d->rule;
+    const struct mw_rule *guarded = d->rule != NULL ? mw_guard_of(l, d->rule) : NULL, *r = guarded != NULL ? guarded : d->rule;
     const char *equals = r != NULL && r->text != NULL ? "=" : "", *text = r != NULL && r->text != NULL ? r->text : "";
 
     if (r != NULL && is_module_rule(p, r)) return "modules";

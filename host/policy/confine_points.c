@@ -219,13 +219,14 @@ static int add_special(struct mw_points *ps) {
     return rc;
 }
 
-/* was: the same list when our own cage was made: what came later stands behind. */
-static int add_rules(struct mw_points *ps, const struct mw_rule *r, const struct mw_rule *was) {
+/* was: the same list when our own cage was made: what came later stands behind. unheld: of this layer's guards the kernel knows nothing,
+ * since who may write everything can also write what a trusted program reads; NULL: of no layer. */
+static int add_rules(struct mw_points *ps, const struct mw_rule *r, const struct mw_rule *was, const struct mw_layer *unheld) {
     int rc = 0;
 
     for (; r != NULL && rc == 0; r = r->next) {
         ps->held = was != NULL;
-        rc = add_rule(ps, r);
+        if (unheld == NULL || mw_guard_of(unheld, r) == NULL) rc = add_rule(ps, r);
         was = was != NULL ? was->next : NULL;
     }
     ps->held = 0;
@@ -236,6 +237,7 @@ int mw_points_find(struct mw_points *ps) {
     const struct mw_policy *p = ps->b->policy;
     const struct mw_layer *was = p->held != NULL ? p->held->layers : NULL;
     struct mw_point root = {0};
+    int all = ps->kind == MW_WRITE && mw_layer_every(p, MW_WRITE);
     int rc = mw_points_ask(ps, "", 1, &root, NULL);
 
     free(root.text);
@@ -244,10 +246,10 @@ int mw_points_find(struct mw_points *ps) {
     rc = 0;
     for (const struct mw_layer *l = p->layers; l != NULL && rc == 0; l = l->next) {
         if (l->all && !ps->loading) rc = mw_points_add(ps, "", 0, 0);
-        if (rc == 0) rc = add_rules(ps, l->rules[ps->kind], was != NULL ? was->rules[ps->kind] : NULL);
+        if (rc == 0) rc = add_rules(ps, l->rules[ps->kind], was != NULL ? was->rules[ps->kind] : NULL, all ? l : NULL);
         was = was != NULL ? was->next : NULL;
     }
-    if (rc == 0) rc = add_rules(ps, p->drops.rules[ps->kind], p->held != NULL ? p->held->drops.rules[ps->kind] : NULL);
+    if (rc == 0) rc = add_rules(ps, p->drops.rules[ps->kind], p->held != NULL ? p->held->drops.rules[ps->kind] : NULL, NULL);
     if (rc == 0 && !ps->loading) rc = add_special(ps);
     if (rc == 0) mw_points_sort(ps);
     return rc;

@@ -149,11 +149,25 @@ static const struct mw_layer *layer_of(const mw_policy *p, unsigned n) {
     return l;
 }
 
+/* What is run or loaded with all rights. */
+static void hint_of_guard(struct mw_err *err, const mw_policy *p, const struct mw_layer *l, const struct mw_rule *r) {
+    const char *kind = mw_kind_name(r->kind), *why = r->kind == MW_TRUST ? "what runs unconfined is not to be written" : "native code is not to be written";
+
+    if (l->origin == MW_FROM_FILE) mw_err_hint(err, "%s = { %s } in the policy file forbids it: %s", kind, r->text, why);
+    else if (p->no_flags) mw_err_hint(err, "the policy's grant of %s \"%s\" forbids it: %s", kind, r->text, why);
+    else mw_err_hint(err, "%s=%s forbids it: %s", mw_rule_flag(r->kind, MW_ALLOW), r->text, why);
+}
+
 static void hint_of_denial(struct mw_err *err, const mw_policy *p, const struct mw_layer *l, const char *subject, const struct mw_rule *r,
                            const char *grant) {
     const char *equals = r->text != NULL ? "=" : "", *text = r->text != NULL ? r->text : "";
+    const struct mw_rule *guarded = mw_guard_of(l, r);
     char deny[MW_RULE_MAX + 32];
 
+    if (guarded != NULL && l->origin != MW_FROM_PERMISSIONS) {
+        hint_of_guard(err, p, l, guarded);
+        return;
+    }
     if (p->no_flags) snprintf(deny, sizeof deny, r->text != NULL ? "the policy's denial of %s \"%s\"" : "the policy's denial of %s", mw_kind_name(r->kind), text);
     else snprintf(deny, sizeof deny, "%s%s%s", mw_rule_flag(r->kind, MW_DENY), equals, text);
     if (l->origin == MW_FROM_FILE) mw_err_hint(err, "deny = { %s%s%s } in the policy file forbids it", mw_kind_name(r->kind), equals, text);

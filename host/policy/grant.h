@@ -92,7 +92,12 @@ int mw_spot_find(const struct mw_policy *p, struct mw_rule *r, struct mw_err *er
 /* Fills r->spot of a denied program that was not found: its place alone, by its text. 0 or MW_ENOMEM, ... */
 int mw_spot_unseen(struct mw_rule *r, struct mw_err *err);
 
-/* What was said once is not good for anything any more. */
+/* The grant that a denial of writing in its layer was made for (mw_policy_guard); NULL: for none (guard.c). */
+const struct mw_rule *mw_guard_of(const struct mw_layer *l, const struct mw_rule *d);
+
+/* Did the person refuse just this, so often that they are not asked again? t: what the subject leads to; NULL: nothing that a path is. */
+int mw_ask_refused(const struct mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_target *t);
+/* What was said, once or no, is not good for anything any more. */
 void mw_ask_forget(struct mw_policy *p);
 
 /* Walks to `path` and fills the target of `kind` from where it led (path.c); the target lends w. kinds: a set of bits, for "..".

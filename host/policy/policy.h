@@ -41,6 +41,10 @@ int mw_policy_add_json(mw_policy *p, const char *text, size_t len, const char *d
 int mw_policy_add_all(mw_policy *p, struct mw_err *err);
 int mw_policy_is_total(const mw_policy *p);      /* 1 when nothing was ever narrowed from mw_policy_add_all */
 
+/* Beside each grant of trust or of a native module for a file that could be written: a denial of writing it, in the same layer. A
+ * layer that grants everything gets none. Once all that a user said is added; again does no harm. */
+int mw_policy_guard(mw_policy *p, struct mw_err *err);
+
 /* Pushes a new, empty layer: a child's or worker's `permissions`. A kind that it does not mention is denied. */
 int mw_policy_narrow(mw_policy *p, struct mw_err *err);
 /* Adds a deny layer that nothing overrides: the whole kind (rule NULL), or the rule and all below it. For good. */

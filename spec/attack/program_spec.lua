@@ -5,6 +5,11 @@ local READ = "W .. '/secret'"
 local function tool(w) w.put("in/tool", "#!/bin/cat\n", 493) end
 local function shell(w) w.put("in/tool", "#!/bin/sh\ncat " .. w.dir .. "/secret\n", 493) end
 
+--- A trusted program in a folder that the script may write in.
+local TOOL_OUT, ANY_OUT = "--trust-run=$W/out/tool --allow-read=$W/out --allow-write=$W/out", "--trust-run --allow-read=$W/out --allow-write=$W/out"
+local REWRITE = "local function rewrite(path) local f <close> = assert(io.open(path, 'w')) return f:write('#!/bin/cat\\n') end "
+local function quiet(w) w.put("out/tool", "#!/bin/true\n", 493) end
+
 attack.class("programs", attack.each({ flags = "--trust-run=true", grant = "--trust-run", takes = true }, {
   { "another program by name", "return child { 'cat', " .. READ .. " }" },
   { "by its path", "return child { '/bin/cat', " .. READ .. " }" },
@@ -33,6 +38,18 @@ attack.class("programs", attack.each({ flags = "--trust-run=true", grant = "--tr
   { "by a file that replaced the granted one", "assert(os.rename(W .. '/out/other', W .. '/out/tool')) return child { W .. '/out/tool', " .. READ .. " }",
     flags = "--trust-run=$W/out/tool --allow-read=$W/out --allow-write=$W/out", grant = "--trust-run --allow-read=$W/out --allow-write=$W/out",
     takes = false, world = function(w) w.put("out/tool", "#!/bin/true\n", 493) w.put("out/other", "#!/bin/cat\n", 493) end },
+  { "by writing into the granted one", REWRITE .. "assert(rewrite(W .. '/out/tool')) return child { W .. '/out/tool', " .. READ .. " }", flags = TOOL_OUT,
+    grant = ANY_OUT, takes = false, world = quiet },
+  { "by writing into it under another name of it", REWRITE .. "assert(rewrite(W .. '/out/again')) return child { W .. '/out/tool', " .. READ .. " }",
+    flags = TOOL_OUT, grant = ANY_OUT, takes = false, world = function(w) quiet(w) assert(require("uv").fs_link(w.dir .. "/out/tool", w.dir .. "/out/again")) end },
+  { "by writing into it with the right to write everything", REWRITE .. "assert(rewrite(W .. '/out/tool')) return child { W .. '/out/tool', " .. READ .. " }",
+    flags = "--trust-run=$W/out/tool --allow-write", grant = "--trust-run --allow-write", takes = false, world = quiet },
+  { "by writing into the one that a policy file grants", REWRITE .. "assert(rewrite(W .. '/out/tool')) return child { W .. '/out/tool', " .. READ .. " }",
+    flags = "--policy=$W/in/policy", grant = ANY_OUT, takes = false, world = function(w)
+      quiet(w) w.put("in/policy", ('{ "trust": ["%s/out/tool"], "write": ["%s/out"] }'):format(w.dir, w.dir)) end },
+  { "by having a caged program write into it", "assert(mw.process.run { 'sh', '-c', 'echo \"#!/bin/cat\" > ' .. W .. '/out/tool' })"
+    .. " local out = child { W .. '/out/tool', " .. READ .. " } return out ~= '' and out", cage = true, flags = TOOL_OUT .. " --allow-run=sh", grant = ANY_OUT,
+    takes = false, world = quiet, refused = "absent" },
   { "by a link that was turned after the start", "os.remove(W .. '/out/tool') require('uv').fs_symlink('/bin/cat', W .. '/out/tool')"
     .. " return child { W .. '/out/tool', " .. READ .. " }", flags = "--trust-run=$W/out/tool --allow-read --allow-write=$W/out,/bin --deny-read=$W/secret",
     world = function(w) w.link("/bin/true", "out/tool") end, grant = false, refused = "EDENIED" },
