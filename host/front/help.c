@@ -124,7 +124,8 @@ static const char rights_text[] =
 
 static const char prompt_text[] =
     "\n    On a terminal `run` and `eval` ask for a right that is missing and that no flag denies: y grants it once, a until exit,\n"
-    "    n not at all. Nobody is asked otherwise, nor with --no-prompt; then it is denied.\n"
+    "    n not at all, and what was refused three times is not asked for again. Nobody is asked otherwise, nor with --no-prompt;\n"
+    "    then it is denied.\n"
     "    --policy=FILE is JSON: {\"read\": [\"data\", \"/etc/hosts\"], \"net\": true, \"deny\": {\"read\": [\"data/keys\"]}}. true means\n"
     "    everything; relative paths start at the file. What it does not grant no flag grants, -A included; a kind that flags\n"
     "    allow something of is cut down to both.\n";

@@ -23,7 +23,7 @@
 #define TRIES 10                /* answers that are none, then it is no */
 #define SHOWN_MAX (8 * 1024)    /* bytes of a line that is shown */
 
-enum { NO, ONCE, ALWAYS, AGAIN, ENDED };
+enum { NO, ONCE, ALWAYS, REFUSED, AGAIN, ENDED };
 
 /* The terminal by descriptors of our own: what a script makes of 0 and 2 answers no question. A signal that ends the process
  * finds its modes here. */
@@ -205,7 +205,7 @@ static int read_answer(const sigset_t *mask) {
     switch (line[0]) {
     case 'y': return ONCE;
     case 'a': return ALWAYS;
-    case 'n': return NO;
+    case 'n': return REFUSED;
     default: return AGAIN;
     }
 }
@@ -245,6 +245,7 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
     mw_host_hold_children(h, 0);
     mw_signals_hold(0, &mask);
     mw_signals_resume();
+    if (answer == REFUSED) return terminal.before != NULL ? NO : REFUSED; /* at a prompt it is the person who tries again */
     return answer == ONCE || answer == ALWAYS ? answer : NO;
 }
 

@@ -27,6 +27,36 @@ static void keep(mw_policy *p, enum mw_kind kind, const char *subject, int host)
 
 void mw_ask_forget(mw_policy *p) {
     for (unsigned i = 0; i < MW_ONCE_MAX; i++) forget(&p->once[i]);
+    for (unsigned i = 0; i < MW_REFUSED_MAX && p->refused != NULL; i++) forget(&p->refused[i]);
+    free(p->refused);
+    p->refused = NULL;
+}
+
+static struct mw_once *refusal_of(const mw_policy *p, enum mw_kind kind, const char *subject) {
+    for (unsigned i = 0; i < MW_REFUSED_MAX && p->refused != NULL; i++) {
+        struct mw_once *o = &p->refused[i];
+        if (o->subject != NULL && o->kind == kind && strcmp(o->subject, subject) == 0) return o;
+    }
+    return NULL;
+}
+
+/* Who said no to the same thing so often is not asked until they say yes. */
+static void keep_refusal(mw_policy *p, enum mw_kind kind, const char *subject) {
+    struct mw_once *o = refusal_of(p, kind, subject);
+
+    if (p->refused == NULL) p->refused = calloc(MW_REFUSED_MAX, sizeof *p->refused);
+    if (o == NULL && p->refused != NULL) {
+        o = &p->refused[p->refused_next++ % MW_REFUSED_MAX];
+        forget(o);
+        o->subject = strdup(subject);
+        o->kind = kind;
+    }
+    if (o != NULL) o->refusals++;
+}
+
+static int is_refused(const mw_policy *p, enum mw_kind kind, const char *subject) {
+    const struct mw_once *o = refusal_of(p, kind, subject);
+    return o != NULL && o->refusals >= MW_REFUSALS;
 }
 
 static struct mw_once *find(mw_policy *p, enum mw_kind kind, const char *subject, int host) {
@@ -79,6 +109,12 @@ static const char *real_subject(enum mw_kind kind, const char *subject, const st
     return t->program != NULL && strchr(subject, '/') != NULL ? t->program : subject;
 }
 
+int mw_ask_refused(const struct mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_target *t) {
+    char text[MW_TRAIL_TEXT + 8];
+
+    return is_refused(p, kind, subject == NULL ? EVERYTHING : real_subject(kind, subject, t, text, sizeof text));
+}
+
 /* Does the rule mean this one thing and no more? */
 static int exact(const struct mw_rule *r, const struct mw_target *t) {
     const struct mw_spot *s = &r->spot;
@@ -122,10 +158,12 @@ enum mw_said mw_ask(mw_policy *p, enum mw_kind kind, const char *subject, const 
     if (!mw_ask_possible(p, subject, d)) return MW_SAID_NOTHING;
     real = real_subject(kind, subject, t, text, sizeof text);
     if (real != NULL && strlen(real) > ASK_MAX) return MW_SAID_NOTHING;
+    if (is_refused(p, kind, real != NULL ? real : EVERYTHING)) return MW_SAID_NO;
     if (real == NULL || !said_before(p, kind, real, t)) {
         mw_policy_flag(kind, real, flag, sizeof flag);
         said = p->ask(p->ask_ud, kind, real, flag);
         if (said == 2 && add_rule(p, kind, real, t) == 0) return MW_SAID_ALWAYS;
+        if (said == 3) keep_refusal(p, kind, real != NULL ? real : EVERYTHING);
         if (said != 1 && said != 2) return MW_SAID_NO;
     }
     if (later) keep(p, kind, real != NULL ? real : EVERYTHING, 0);

@@ -26,11 +26,14 @@ struct mw_layer {
     struct mw_index *index[MW_KINDS];    /* of the list, when it is long; NULL: ask each rule */
 };
 
-/* What a person granted once, kept for the use that it was meant for. */
+/* What a person was asked about: granted once, kept for the use that it was meant for; or refused. */
 #define MW_ONCE_MAX 8u
+#define MW_REFUSED_MAX 256u
+#define MW_REFUSALS 3            /* of the same thing, then nobody is asked again */
 struct mw_once {
     enum mw_kind kind;
     int host;                    /* said of a host, and good for its addresses */
+    int refusals;                /* how often a person said no */
     char *subject;               /* NULL: free */
 };
 
@@ -46,6 +49,8 @@ struct mw_policy {
     int (*may_ask)(void *ud);    /* NULL: always */
     struct mw_once once[MW_ONCE_MAX];
     unsigned once_next;
+    struct mw_once *refused;     /* MW_REFUSED_MAX of them; NULL: nothing was */
+    unsigned refused_next;
     mw_policy_where *where;
     void *where_ud;
     int audit_fd;                /* lent; -1: no audit */

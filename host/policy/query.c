@@ -135,6 +135,27 @@ static int decide_text(const struct mw_policy *p, enum mw_kind kind, const char 
     return rc;
 }
 
+/* Asks about what the subject leads to, where it is a path or a program; or says only whether it was refused (d NULL). */
+static enum mw_said ask_about(mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
+    enum mw_said said = MW_SAID_NOTHING;
+    struct mw_rule *r = NULL;
+    struct mw_net_addr addr;
+    struct mw_target t, *to = &t;
+    char suffix[260];
+    struct mw_walk w;
+
+    if (mw_rule_parse(kind, MW_ALLOW, subject, subject != NULL ? strlen(subject) : 0, &r, NULL) < 0) return said;
+    w.fd = w.dir = -1;
+    if (!mw_rule_has_spot(r) || r->form == MW_FORM_SOCKETS) to = NULL;
+    else if (target_of(p, r, kind == MW_NET ? MW_CONNECT : kind, &addr, suffix, &w, &t) != 0) goto done;
+    if (d != NULL) said = mw_ask(p, kind, subject, to, d, 1);
+    else if (mw_ask_refused(p, kind, subject, to)) said = MW_SAID_NO;
+done:
+    mw_walk_end(&w);
+    mw_rule_free(r);
+    return said;
+}
+
 enum mw_answer mw_policy_query(const mw_policy *p, enum mw_kind kind, const char *subject) {
     struct mw_decision d;
     int rc = decide_text(p, kind, subject, &d, NULL);
@@ -142,25 +163,8 @@ enum mw_answer mw_policy_query(const mw_policy *p, enum mw_kind kind, const char
     /* A granted name that leads nowhere is granted: enforcement says that it is not there. */
     if (rc < 0 && !(kind == MW_RUN && subject != NULL && rc != MW_EINVAL && mw_program_told(rc))) return MW_DENIED;
     if (d.verdict == MW_YES) return MW_GRANTED;
-    return rc < 0 ? MW_DENIED : mw_ask_possible(p, subject, &d) ? MW_PROMPT : MW_DENIED;
-}
-
-/* Asks about what the subject leads to, where it is a path or a program. */
-static enum mw_said ask_about(mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
-    enum mw_said said = MW_SAID_NOTHING;
-    struct mw_rule *r = NULL;
-    struct mw_net_addr addr;
-    struct mw_target t;
-    char suffix[260];
-    struct mw_walk w;
-
-    if (mw_rule_parse(kind, MW_ALLOW, subject, subject != NULL ? strlen(subject) : 0, &r, NULL) < 0) return said;
-    w.fd = w.dir = -1;
-    if (!mw_rule_has_spot(r) || r->form == MW_FORM_SOCKETS) said = mw_ask(p, kind, subject, NULL, d, 1);
-    else if (target_of(p, r, kind == MW_NET ? MW_CONNECT : kind, &addr, suffix, &w, &t) == 0) said = mw_ask(p, kind, subject, &t, d, 1);
-    mw_walk_end(&w);
-    mw_rule_free(r);
-    return said;
+    if (rc < 0 || !mw_ask_possible(p, subject, &d)) return MW_DENIED;
+    return ask_about((struct mw_policy *)(uintptr_t)p, kind, subject, NULL) == MW_SAID_NO ? MW_DENIED : MW_PROMPT; /* asks nobody */
 }
 
 enum mw_answer mw_policy_request(mw_policy *p, enum mw_kind kind, const char *subject) {

@@ -36,7 +36,7 @@ local permissions = {}
 function permissions.query(kind, subject) return policy.query(kind, subject) end
 
 --- The same, but asks the person at the terminal if there is one. Their "always" lasts until the exit; their "once" is kept for the
---- next use of just that: ask, then use it.
+--- next use of just that: ask, then use it. Who said no to the same thing three times is not asked again.
 ---@param kind moonwire.Kind
 ---@param subject? string
 ---@return "granted"|"denied" state

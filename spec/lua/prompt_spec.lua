@@ -77,6 +77,25 @@ describe("a missing right on a terminal", function()
     assert.equal(77, select(2, rest(child)))
   end)
 
+  it("is not asked for again once it was refused three times, and a query says so", function()
+    local child <close> = start({}, read .. read .. [[
+      print(mw.permissions.request("read", arg[1]))]] .. read .. [[
+      local name = arg[1]
+      print(mw.permissions.query("read", name), mw.permissions.request("read", name), mw.permissions.query("write", name))
+      print(pcall(mw.fs.read, name .. "2"))]], path "data")
+    for _ = 1, 3 do
+      expect(child, END)
+      answer(child, "n\n")
+    end
+    local text = expect(child, "prompt\r\n")
+    assert.truthy(text:find("denied (grant it with", 1, true), text)
+    assert.truthy(text:find("denied\tdenied\t", 1, true), text)
+    assert.truthy(expect(child, END):find("data2", 1, true))
+    answer(child, "n\n")
+    local _, code = rest(child)
+    assert.equal(0, code)
+  end)
+
   it("is asked for again after anything that is no answer, and at last denied", function()
     local child <close> = start({}, read, path "data")
     for i, junk in ipairs { "\n", "yes\n", "Y\n", "yn\n", " y\n", "y \n", "\27[A\n", "ja\n", "y\ny\n" } do
