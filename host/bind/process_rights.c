@@ -51,14 +51,16 @@ static size_t read_rules(lua_State *L, int table, const char *op, const char *op
     struct mw_grant_wish *wishes = NULL;
     size_t room = 0, count = 0;
     char what[64];
-    int i;
+    int i, heirs = strcmp(option, "permissions") == 0;                /* "inherit" is a word there */
 
     *given = 0;
     for (i = 0; kinds[i] != NULL; i++) {
         int type = mw_opt_get(L, table, kinds[i]), value = lua_gettop(L);        /* [wishes? value] */
         lua_Integer n, k;
+        int inherit;
         snprintf(what, sizeof what, "option \"%s\": %s", option, kinds[i]);
         n = items(L, op, what, 1);
+        inherit = heirs && type == LUA_TSTRING && strcmp(lua_tostring(L, value), "inherit") == 0;
         if (type != LUA_TNIL) *given = 1;
         if (n > RULES_MAX - (lua_Integer)count) mw_raise_inval(L, op, "option \"%s\": at most %d rules are allowed", option, RULES_MAX);
         if (wishes != NULL) {
@@ -69,9 +71,10 @@ static size_t read_rules(lua_State *L, int table, const char *op, const char *op
             wishes = grow(L, wishes, count, &room);
             wishes[count].kind = (enum mw_kind)mw_kind_of(kinds[i]);
             wishes[count].rule = NULL;
+            wishes[count].inherit = inherit;
             if (type == LUA_TTABLE) lua_rawgeti(L, value, k);
             else lua_pushvalue(L, value);
-            if (type != LUA_TBOOLEAN) wishes[count].rule = mw_param_text(L, -1, op, what, TEXT_MAX, NULL);
+            if (type != LUA_TBOOLEAN && !inherit) wishes[count].rule = mw_param_text(L, -1, op, what, TEXT_MAX, NULL);
             lua_pop(L, 1);
             count++;
         }

@@ -56,6 +56,7 @@ struct mw_env {
 struct mw_grant_wish {
     enum mw_kind kind;
     const char *rule;
+    int inherit;              /* rule NULL: all that we have of the kind, however much that is */
 };
 /* sandbox = { ... }: narrows what the kernel lets a program do. Lists are borrowed; rules in the grammar of the flags. */
 struct mw_sandbox {

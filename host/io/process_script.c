@@ -42,6 +42,7 @@ int mw_process_narrow(mw_host *h, const char *op, const struct mw_grant_wish *wi
     int rc = mw_policy_copy(mw_host_policy(h), &p, err);
 
     for (i = 0; rc == 0 && !inherit && i < count; i++) {
+        if (wishes[i].inherit) continue;
         rc = mw_policy_covers(p, wishes[i].kind, wishes[i].rule, err);
         if (rc == MW_EDENIED) {
             const char *rule = wishes[i].rule != NULL ? wishes[i].rule : "everything";

@@ -329,7 +329,7 @@ int mw_permit_module(mw_policy *p, const char *path, const char *op, int *fd, st
     f.seen = 0;
     f.status = w.status;
     memcpy(f.leaf, w.leaf, sizeof f.leaf);
-    if (rc == 0 && f.status == 0 && !S_ISREG(f.st.st_mode)) f.status = MW_ENOENT; /* a directory called x.lua is no module */
+    if (rc == 0 && f.status == 0 && !S_ISREG(f.st.st_mode)) f.status = S_ISDIR(f.st.st_mode) ? -EISDIR : -EOPNOTSUPP; /* whatever its name, no module */
     if (rc == 0) rc = open_found(&f, O_RDONLY, 0, 1, op, err);
     mw_found_end(&f);
     if (rc < 0) return rc;

@@ -68,6 +68,22 @@ describe("a script child", function()
     assert.truthy(main(rights, text:format "'inherit'", child):find("^true\t.*true\ttrue\n$"))
   end))
 
+  it("can be given all that its parent has of a kind, and nothing of the others", confined(function()
+    local child = { ["child.lua"] = [[
+      local mw = require "moonwire"
+      local function may(f, name) return (pcall(f, name)) end
+      print(may(mw.fs.read, "/etc/passwd"), may(mw.fs.read, "/etc/group"), may(mw.fs.read, "/usr/lib/os-release"), may(os.getenv, "HOME"))
+    ]] }
+    local rights = { "--allow-read=/etc", "--deny-read=/etc/group", "--allow-env=HOME" }
+    local text = "io.write(mw.process.run { script = 'child.lua', permissions = %s }.stdout)"
+    assert.truthy(main(rights, text:format "{ read = 'inherit' }", child):find("^true\tfalse\tfalse\tfalse\n$"))
+    assert.truthy(main(rights, text:format "{ env = 'inherit' }", child):find("^false\tfalse\tfalse\ttrue\n$"))
+    assert.equal("false\tEDENIED\n", main(rights, [[
+      local ok, err = pcall(mw.process.run, { script = "child.lua", permissions = { env = { "inherit" } } })
+      print(ok, err.code)
+    ]], child))
+  end))
+
   it("cannot get more than its parent has: asking is an error that names it", function()
     assert.equal("false\tEDENIED\nfalse\tEDENIED\nfalse\tEINVAL\n", main({ "--allow-read=/etc" }, [[
       for _, p in ipairs { { read = { "/" } }, { run = true }, { reed = { "/etc" } } } do
@@ -153,7 +169,7 @@ describe("a script child", function()
 
   it("that is missing, a folder or broken is told of", confined(function()
     assert(fs.mkdir(dir.path .. "/folder.lua"))
-    assert.equal("nil\tENOENT\nnil\tENOENT\n1\n", main({}, [[
+    assert.equal("nil\tENOENT\nnil\tEISDIR\n1\n", main({}, [[
       local _, err = mw.process.run { script = "missing.lua" }
       print(_, err.code)
       _, err = mw.process.run { script = "folder.lua" }

@@ -43,7 +43,13 @@
 ---@field cols? integer  80
 
 --- Rights of a script child or a worker: each is a rule or a list of them, as behind the flags (`--allow-read=data` is
---- `read = "data"`), true for all that we have of the kind, or false. What we have not ourselves raises EDENIED.
+--- `read = "data"`), true for everything of the kind, or false. What we have not ourselves raises EDENIED; "inherit" is all that we
+--- have of the kind, however little (a file of that name is `{ "inherit" }`).
+---
+--- ```lua
+--- mw.process.run{ script = "fetch.lua",
+---   permissions = { net = "inherit", write = { "/tmp/in" } } }
+--- ```
 ---@class moonwire.process.Permissions
 ---@field read? string|string[]|boolean     files and folders
 ---@field write? string|string[]|boolean
