@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "front/lock.h"
 #include "front/prompt.h"
@@ -15,7 +16,7 @@
 #include "front/script.h"
 #include "front/signals.h"
 
-enum { STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_TIMED_OUT = 124, STATUS_UNREADABLE = 126, STATUS_MISSING = 127 };
+enum { STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_DENIED = 77, STATUS_TIMED_OUT = 124, STATUS_UNREADABLE = 126, STATUS_MISSING = 127 };
 enum { PARENT_FD = 3 };     /* where a script child finds what its parent decided */
 
 /* What a refused load means to the shell. */
@@ -113,6 +114,25 @@ static int load(mw_host *h, const struct mw_flags *flags, struct mw_err *err) {
     return mw_host_load_file(h, flags->args[0], err);
 }
 
+/* `moonwire x.lua --allow-read`: what stands behind the script is the script's. */
+static void show_misplaced(const struct mw_flags *flags) {
+    for (size_t i = 1; i < flags->arg_count; i++) {
+        const char *arg = flags->args[i];
+        if (strcmp(arg, "--") == 0) return;
+        if (strncmp(arg, "--allow-", 8) != 0 && strncmp(arg, "--trust-run", 11) != 0 && strcmp(arg, "-A") != 0) continue;
+        mw_report_line("%.200s stands behind %.200s and is its argument: rights come before it", arg, flags->command == MW_CMD_RUN ? flags->args[0] : "the code");
+        return;
+    }
+}
+
+/* `moonwire --allow-read data x.lua`: the list was taken for the script. */
+static void show_split(const struct mw_flags *flags) {
+    const struct mw_right *last = flags->right_count > 0 ? &flags->rights[flags->right_count - 1] : NULL;
+
+    if (flags->command != MW_CMD_RUN || last == NULL || last->rules != NULL || flags->arg_count < 2 || access(flags->args[1], F_OK) < 0) return;
+    mw_report_line("%.200s is for everything; for %.200s alone write %.200s=%.200s", last->text, flags->args[0], last->text, flags->args[0]);
+}
+
 /* The signals are ours before anything is made that must be taken away, the clock before the script's first line. */
 static int run_host(mw_host *h, const struct mw_flags *flags, const mw_policy *policy, struct mw_repl *repl) {
     struct timespec began, ended;
@@ -124,7 +144,11 @@ static int run_host(mw_host *h, const struct mw_flags *flags, const mw_policy *p
     status = mw_lock(h, flags, policy); /* before a task is there that could run */
     if (status != 0) return status;
     rc = repl != NULL ? 0 : load(h, flags, &err);
-    if (rc < 0 && !mw_signals_seen()) return failed(&err, load_status(&err));
+    if (rc < 0 && !mw_signals_seen()) {
+        status = failed(&err, load_status(&err));
+        if (status != STATUS_FAILED) show_split(flags);
+        return status;
+    }
     clock_gettime(CLOCK_MONOTONIC, &began);
     if (mw_prompt_possible(flags)) mw_prompt_watch(h);
     if (flags->timeout_ns > 0) mw_signals_deadline(flags->timeout_ns, STATUS_TIMED_OUT);
@@ -136,6 +160,7 @@ static int run_host(mw_host *h, const struct mw_flags *flags, const mw_policy *p
     if (status == STATUS_TIMED_OUT && flags->timeout_ns > 0 && took_ns >= flags->timeout_ns) {
         mw_report_line("%s: timed out after %s", flags->args[0] != NULL ? flags->args[0] : mw_table_command(flags->command)->name, flags->timeout_text);
     }
+    if (status == STATUS_DENIED) show_misplaced(flags);
     return status;
 }
 

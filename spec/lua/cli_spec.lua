@@ -95,6 +95,14 @@ deep()]] }
     assert.truthy(r.stderr:find("--allow-run=true", 1, true))
   end)
 
+  it("is 77 with a word about the right that stands behind the script", function()
+    local path = script "require('moonwire').process.run{ 'true' }"
+    local text = "moonwire: --allow-run stands behind " .. path .. " and is its argument: rights come before it\n"
+    assert.truthy(moonwire { path, "a", "--allow-run" }.stderr:find(text, 1, true))
+    assert.falsy(moonwire { path, "a", "--", "--allow-run" }.stderr:find("stands behind", 1, true))
+    assert.falsy(moonwire { script "print(...)", "--allow-run" }.stderr:find("stands behind", 1, true))
+  end)
+
   it("is 0 when the script deals with the denial itself", function()
     local r = moonwire { script "print(pcall(require('moonwire').process.run, { 'true' }))" }
     assert.equal(0, r.code)
@@ -184,6 +192,17 @@ describe("a wrong command line", function()
     local r = moonwire { "run", "--allow-net=tcp://127.0.0.1:80", "x.lua" }
     assert.equal(2, r.code)
     assert.truthy(r.stderr:find("a rule is HOST:PORT, without tcp://", 1, true), r.stderr)
+  end)
+
+  it("with a right's list behind a space says how it is written", function()
+    local path = script ""
+    local r = moonwire { "run", "--allow-read", folder, path }
+    assert.equal(126, r.code)
+    local text = ("--allow-read is for everything; for %s alone write --allow-read=%s\n"):format(folder, folder)
+    assert.truthy(r.stderr:find(text, 1, true), r.stderr)
+    r = moonwire { "run", "--allow-read", folder .. "/nothing.lua", "word" }
+    assert.equal(127, r.code)
+    assert.falsy(r.stderr:find("is for everything", 1, true))
   end)
 
   it("with a mistyped command names the nearest", function()
