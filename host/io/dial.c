@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +26,7 @@ struct attempt {
     uv_poll_t poll;
     struct mw_list link;             /* in dial->attempts */
     mw_dial *dial;
+    const struct mw_address *to;     /* in dial->lookup */
     int fd;
 };
 
@@ -38,6 +38,7 @@ struct mw_dial {
     unsigned refs;                   /* the caller, the lookup, each attempt until its close callback */
     enum state state;
     int fd, wfd;                     /* what was reached: the same for a socket; -1 */
+    int family;                      /* of that socket; 0: it was inherited */
     mw_stream *s;                    /* the same, when it is greeted; owned */
     mw_greet *greet;
     struct mw_lookup *lookup;        /* addresses; owned once no longer pending */
@@ -111,6 +112,14 @@ static void drop_stream(mw_dial *d) {
     mw_stream_release(s);
 }
 
+static int open_stream(mw_dial *d, mw_stream **out, struct mw_err *err) {
+    int fd = d->fd, wfd = d->wfd;
+
+    d->fd = d->wfd = -1;
+    if (d->family == 0) return mw_stream_open(d->host, fd, wfd, "net", d->subject, &d->opt.limits, out, err);
+    return mw_stream_open_socket(d->host, fd, d->family, "net", d->subject, &d->opt.limits, out, err);
+}
+
 static void on_greeted(void *ud, int code, const struct mw_err *err) {
     mw_dial *d = ud;
 
@@ -137,16 +146,16 @@ static void reached(mw_dial *d) {
         return;
     }
     settle(d, GREETING);
-    rc = mw_stream_open(d->host, d->fd, d->wfd, "net", d->subject, &d->opt.limits, &d->s, &d->err);
-    d->fd = d->wfd = -1;
+    rc = open_stream(d, &d->s, &d->err);
     if (rc == 0) rc = mw_greet_begin(d->s, &d->opt.greeting, 0, on_greeted, d, &d->greet, &d->err);
     if (rc == 0) return;
     drop_stream(d);
     d->state = FAILED;
 }
 
-static void connected(mw_dial *d, int fd) {
+static void connected(mw_dial *d, int fd, int family) {
     d->fd = d->wfd = fd;
+    d->family = family;
     reached(d);
 }
 
@@ -167,34 +176,43 @@ static void note(mw_dial *d, int code) {
     if (telling(code) > telling(d->err.code)) mw_err_set(&d->err, code, OP, d->subject, NULL);
 }
 
+static in_port_t port_of(const struct mw_address *a) {
+    return a->at.any.sa_family == AF_INET6 ? a->at.v6.sin6_port : a->at.v4.sin_port;
+}
+
 /* A port of our own that we reached by meeting ourselves (simultaneous open) is nobody listening. */
-static int met_itself(int fd) {
+static int met_itself(int fd, const struct mw_address *to) {
     struct mw_address a, b;
     socklen_t al = sizeof a.at, bl = sizeof b.at;
 
-    return getsockname(fd, &a.at.any, &al) == 0 && getpeername(fd, &b.at.any, &bl) == 0 && al == bl && memcmp(&a.at, &b.at, al) == 0;
+    if (getsockname(fd, &a.at.any, &al) < 0 || port_of(&a) != port_of(to)) return 0;
+    return getpeername(fd, &b.at.any, &bl) == 0 && al == bl && memcmp(&a.at, &b.at, al) == 0;
 }
 
-static int socket_error(int fd) {
-    int code = 0;
-    socklen_t len = sizeof code;
+/* Asks for a connection, or, of a socket that was asked before, what became of it. 0: it is there; -EINPROGRESS; or why not. */
+static int ask(int fd, const struct mw_address *to) {
+    int rc;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) < 0) return -errno;
-    return code != 0 ? -code : met_itself(fd) ? MW_ECONNREFUSED : 0;
+    do rc = connect(fd, &to->at.any, to->len) < 0 ? -errno : 0;
+    while (rc == -EINTR);
+    if (rc == -EALREADY) rc = -EINPROGRESS;
+    if (rc == -EISCONN) rc = 0;
+    return rc == 0 && met_itself(fd, to) ? MW_ECONNREFUSED : rc;
 }
 
 static void on_answer(uv_poll_t *poll, int status, int events) {
     struct attempt *a = poll->data;
     mw_dial *d = a->dial;
-    int fd, code = socket_error(a->fd);
+    int fd, family = a->to->at.any.sa_family, code = ask(a->fd, a->to);
 
     (void)events;
-    if (code == 0) code = status; /* libuv calls every error of the descriptor EBADF: what the socket says comes first */
+    if (code == -EINPROGRESS && status == 0) return;
+    if (code == 0 || code == -EINPROGRESS) code = status; /* libuv calls every error of the descriptor EBADF: what the socket says comes first */
     fd = a->fd;
     if (code == 0) a->fd = -1;
     attempt_end(a);
     if (code == 0) {
-        connected(d, fd);
+        connected(d, fd, family);
         return;
     }
     note(d, code);
@@ -203,7 +221,7 @@ static void on_answer(uv_poll_t *poll, int status, int events) {
 }
 
 /* Lets the loop watch a connect(2) under way. 0, or a code (fd stays the caller's). */
-static int watch(mw_dial *d, int fd) {
+static int watch(mw_dial *d, int fd, const struct mw_address *to) {
     struct attempt *a = calloc(1, sizeof *a);
     int rc;
 
@@ -215,6 +233,7 @@ static int watch(mw_dial *d, int fd) {
     }
     a->poll.data = a;
     a->dial = d;
+    a->to = to;
     a->fd = fd;
     mw_list_init(&a->link);
     mw_list_add(&d->attempts, &a->link);
@@ -237,9 +256,8 @@ static void tune(const mw_dial *d, int fd) {
 
 /* 1: connected; 0: under way; <0: failed. */
 static int try_one(mw_dial *d, const struct mw_address *to) {
-    struct pollfd now = {.events = POLLOUT};
     struct mw_err err;
-    int rc;
+    int rc, fd;
 
     mw_host_stand(d->host, d->where);
     rc = mw_permit_addr(mw_host_policy(d->host), MW_CONNECT, d->lookup->host, &to->at.any, to->len, OP, &err);
@@ -248,19 +266,17 @@ static int try_one(mw_dial *d, const struct mw_address *to) {
         if (telling(rc) > telling(d->err.code)) d->err = err;
         return rc;
     }
-    now.fd = socket(to->at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (now.fd < 0) return -errno;
-    tune(d, now.fd);
-    do rc = connect(now.fd, &to->at.any, to->len) < 0 ? -errno : 0;
-    while (rc == -EINTR);
-    /* On this machine the answer is there already: ask once before taking a turn of the loop. */
-    if (rc == -EINPROGRESS && poll(&now, 1, 0) == 1) rc = socket_error(now.fd);
-    if (rc == -EINPROGRESS && (rc = watch(d, now.fd)) == 0) return 0;
+    fd = socket(to->at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    tune(d, fd);
+    rc = ask(fd, to);
+    if (rc == -EINPROGRESS) rc = ask(fd, to); /* on this machine the answer is there already: once before taking a turn of the loop */
+    if (rc == -EINPROGRESS && (rc = watch(d, fd, to)) == 0) return 0;
     if (rc < 0) {
-        close(now.fd);
+        close(fd);
         return rc;
     }
-    connected(d, now.fd);
+    connected(d, fd, to->at.any.sa_family);
     return 1;
 }
 
@@ -340,7 +356,7 @@ static int try_unix(mw_dial *d) {
         close(fd);
         return rc == -EAGAIN ? 0 : rc;
     }
-    connected(d, fd);
+    connected(d, fd, AF_UNIX);
     return 1;
 }
 
@@ -453,7 +469,7 @@ int mw_dial_open(mw_host *h, const struct mw_endpoint *to, const struct mw_dial_
 }
 
 int mw_dial_take(mw_dial *d, mw_stream **out, struct mw_err *err) {
-    int fd = d->fd, wfd = d->wfd, rc;
+    int rc;
 
     if (d->state == BUSY || d->state == GREETING) return 0;
     if (d->state == TAKEN) return mw_err_set(err, MW_ECLOSED, OP, d->subject, NULL);
@@ -462,11 +478,10 @@ int mw_dial_take(mw_dial *d, mw_stream **out, struct mw_err *err) {
         return d->err.code;
     }
     d->state = TAKEN;
-    d->fd = d->wfd = -1;
     *out = d->s;
     d->s = NULL;
     if (*out != NULL) return 1;
-    rc = mw_stream_open(d->host, fd, wfd, "net", d->subject, &d->opt.limits, out, err);
+    rc = open_stream(d, out, err);
     return rc < 0 ? rc : 1;
 }
 

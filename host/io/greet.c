@@ -37,7 +37,7 @@ static void finish(mw_greet *g) {
 
 /* Nothing more comes, and a step waits for more: 0 while something is on its way out, else the code. */
 static int ended(mw_greet *g, int code) {
-    if (code == MW_EEOF && mw_stream_unsent(g->s) > 0) return 0;
+    if (code == MW_EEOF && mw_stream_flush(g->s, NULL) == 1) return 0;
     return mw_err_set(&g->err, code, OP, mw_stream_subject(g->s), code == MW_EEOF ? "the peer closed in the middle of it" : NULL);
 }
 

@@ -28,6 +28,9 @@ struct mw_listener {
     int spare;                       /* given up for a moment to shut a caller out when descriptors have run out */
     uv_poll_t poll;
     int watching, draining;
+    int quiet;                       /* while it is watched: whoever knocks next, the loop will tell; no use to ask before */
+    int rush;                        /* they come faster than one in a turn of the loop */
+    unsigned knocked_in;             /* the turn of the last knock */
     int crowded;                     /* `pause` is on because the lobby is full */
     struct mw_timer pause;
     struct mw_wait ready, changed;
@@ -76,6 +79,9 @@ static void on_knock(uv_poll_t *poll, int status, int events) {
     mw_listener *l = poll->data;
 
     (void)events;
+    l->rush = mw_host_turn(l->host) - l->knocked_in <= 1;
+    l->knocked_in = mw_host_turn(l->host);
+    l->quiet = 0;
     if (status < 0) unwatch(l);
     if (mw_greeting_any(&l->opt.greeting) && status == 0 && !mw_wait_empty(&l->ready)) {
         if (let_in(l, NULL) < 0) mw_wait_wake(&l->ready); /* accept will say what it is */
@@ -201,7 +207,7 @@ static int admit(mw_listener *l, int fd, const struct mw_address *from, struct m
         goto refuse;
     }
     name_of(l, from, subject, sizeof subject);
-    rc = mw_stream_open(l->host, fd, fd, "net", subject, &l->opt.limits, out, err);
+    rc = mw_stream_open_socket(l->host, fd, from->at.any.sa_family, "net", subject, &l->opt.limits, out, err);
     fd = -1;
     if (rc < 0) goto refuse;
     l->refs++;
@@ -225,7 +231,9 @@ static int odd_one(mw_listener *l, int code) {
 /* What accept4 refused with: 1: try again at once; 0: wait; <0: the socket itself is of no use any more. */
 static int refused(mw_listener *l, int code) {
     switch (code) {
-    case EAGAIN: return watch(l);
+    case EAGAIN:
+        l->quiet = 1;
+        return watch(l);
     case EMFILE:
     case ENFILE: {
         int rc = shed(l, -code);
@@ -258,6 +266,7 @@ static int take_one(mw_listener *l, mw_stream **out, struct mw_peer_key *key, st
     struct mw_address from;
     int fd, rc;
 
+    if (l->quiet && l->watching) return 0;
     from.len = sizeof from.at;
     from.at.any.sa_family = AF_UNIX;
     fd = accept4(l->socket.fd, &from.at.any, &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -266,6 +275,7 @@ static int take_one(mw_listener *l, mw_stream **out, struct mw_peer_key *key, st
         return rc < 0 ? mw_err_set(err, rc, OP, l->address, NULL) : rc == 0 ? 0 : MW_EAGAIN;
     }
     l->odd = 0;
+    l->quiet = !l->rush;             /* mostly it was the only one; if not, the loop says so in its next turn, and then all are taken */
     rc = admit(l, fd, &from, key, out, err);
     if (rc > 0) return 1;
     if (rc < 0) shut_out(l, rc);

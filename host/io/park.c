@@ -1,4 +1,5 @@
-/* A second set of descriptors: one epoll inside the loop's own, watched by it as long as somebody is in it.
+/* A second set of descriptors: one epoll inside the loop's own. The loop watches it from the first one on and for good, and lives on its
+ * account while somebody is in it: a connection that comes alone and goes again costs the loop's own set nothing.
  * Knows: io/park.h, core/poll. Never: keeps a loop from ending that has nobody here. */
 #include "io/park.h"
 
@@ -88,9 +89,9 @@ int mw_park_enter(mw_host *h, int fd, void *who, void (*on_event)(void *who, int
     if (p == NULL && (p = open_park(h, &rc)) == NULL) return rc;
     p->on_event = on_event;
     if (epoll_ctl(p->fd, EPOLL_CTL_ADD, fd, &e) < 0) return -errno;
-    if (p->count == 0) rc = mw_poll_start(&p->poll, UV_READABLE, on_poll);
+    if (!uv_is_active((const uv_handle_t *)&p->poll)) rc = mw_poll_start(&p->poll, UV_READABLE, on_poll);
     if (rc < 0) epoll_ctl(p->fd, EPOLL_CTL_DEL, fd, &e);
-    else p->count++;
+    else if (p->count++ == 0) uv_ref((uv_handle_t *)&p->poll);
     return rc;
 }
 
@@ -103,7 +104,7 @@ void mw_park_leave(mw_host *h, int fd, void *who) {
     for (int i = 1; p->events != NULL && i <= p->left; i++) {
         if (p->events[i].data.ptr == who) p->events[i].data.ptr = NULL;
     }
-    if (--p->count == 0) uv_poll_stop(&p->poll);
+    if (--p->count == 0) uv_unref((uv_handle_t *)&p->poll);
 }
 
 #else

@@ -133,7 +133,6 @@ ssize_t mw_secure_give(mw_stream *s, const struct iovec *iov, int count) {
     }
     if (rc < 0) return rc;
     rc = seal(s, joined, held);
-    if (rc == 0) rc = mw_secure_flush(s);
     return rc < 0 ? rc : (ssize_t)taken;
 }
 
@@ -184,14 +183,18 @@ static int over(mw_stream *s, int code) {
     return code;
 }
 
-/* Is the handshake done by now? Then what was written meanwhile can go. */
+/* Is the handshake done by now? Then what was written meanwhile can go. If nothing was, the end of the handshake (a client's last word,
+ * a server's ticket) goes with what the script says first. */
 static void note_shaken(mw_stream *s) {
     struct mw_secure *x = s->secure;
     int rc;
 
     if (x->shaken || x->calls->shake(x->tls, NULL) != 1) return;
     x->shaken = x->news = 1;
-    if (mw_bytes_len(&s->head.out) == 0 && !s->finishing) return;
+    if (mw_bytes_len(&s->head.out) == 0 && !s->finishing) {
+        if (mw_bytes_len(&x->sealed) > 0 && s->werr == 0 && !s->want_write) mw_stream_hold_off(s);
+        return;
+    }
     if (mw_stream_push_out(s) < 0 || !s->want_write) return;
     mw_stream_stuck(s);
     if ((rc = mw_stream_watch(s)) < 0) mw_stream_break(s, rc);
@@ -202,7 +205,7 @@ static int answer(mw_stream *s) {
     struct mw_secure *x = s->secure;
     int rc, wanted = s->want_write;
 
-    if (mw_bytes_len(&x->sealed) == 0 || s->werr != 0) return 0;
+    if (mw_bytes_len(&x->sealed) == 0 || s->werr != 0 || s->gathering) return 0;
     rc = mw_secure_flush(s);
     if (rc == 0 && mw_bytes_len(&x->sealed) > SEALED_MAX) {
         rc = mw_err_set(&x->err, MW_ETLS, "", NULL, "broken: the peer asks, and takes no answer");
@@ -419,6 +422,7 @@ struct greeter {
 struct step {
     struct mw_greet_step is;     /* first */
     struct greeter *of;
+    int server;
     mw_tls_context *context;     /* the one of the time when it began */
 };
 
@@ -426,7 +430,10 @@ static int advance(struct mw_greet_step *it, mw_stream *s, struct mw_err *err) {
     struct step *step = (struct step *)it;
     int rc = 0;
 
-    if (!mw_stream_is_secure(s)) rc = mw_stream_secure(s, step->context, step->of->name, step->of->port, err);
+    if (!mw_stream_is_secure(s)) {
+        rc = mw_stream_secure(s, step->context, step->of->name, step->of->port, err);
+        if (rc == 0 && !step->server) return 0;  /* its answer is not there yet */
+    }
     return rc < 0 ? rc : mw_stream_secured(s, err);
 }
 
@@ -442,12 +449,12 @@ static int make(struct mw_greeter *it, mw_stream *s, int server, struct mw_greet
     struct greeter *g = (struct greeter *)it;
     struct step *step = calloc(1, sizeof *step);
 
-    (void)server;
     if (step == NULL) return mw_stream_fail(s, MW_ENOMEM, "starttls", NULL, err);
     step->is.advance = advance;
     step->is.end = step_end;
     mw_greeter_keep(it);
     step->of = g;
+    step->server = server;
     step->context = g->context;
     g->calls->context_keep(g->context);
     *out = &step->is;

@@ -155,8 +155,9 @@ static void close_both(int rfd, int wfd) {
     if (wfd >= 0 && wfd != rfd) close(wfd);
 }
 
-int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *subject, const struct mw_stream_limits *limits,
-                   mw_stream **out, struct mw_err *err) {
+/* kind: of a socket, where it is known: nobody is asked. */
+static int open_kind(mw_host *h, int rfd, int wfd, enum mw_fd_kind kind, const char *noun, const char *subject,
+                     const struct mw_stream_limits *limits, mw_stream **out, struct mw_err *err) {
     size_t len = subject != NULL ? strlen(subject) : 0;
     mw_stream *s = calloc(1, sizeof *s + len + 1);
     int rc;
@@ -182,7 +183,8 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
     mw_wait_init(&s->writable);
     mw_turn_init(&s->head.reader);
 
-    rc = kind_of(rfd, &s->rkind);
+    s->rkind = kind;
+    rc = kind == MW_FD_NONE ? kind_of(rfd, &s->rkind) : 0;
     if (rfd == wfd) s->wkind = s->rkind;
     else if (rc == 0) rc = kind_of(wfd, &s->wkind);
     if (rc < 0) {
@@ -201,6 +203,16 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
     mw_host_measures(h)->streams++;
     *out = s; /* given */
     return 0;
+}
+
+int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *subject, const struct mw_stream_limits *limits,
+                   mw_stream **out, struct mw_err *err) {
+    return open_kind(h, rfd, wfd, MW_FD_NONE, noun, subject, limits, out, err);
+}
+
+int mw_stream_open_socket(mw_host *h, int fd, int family, const char *noun, const char *subject, const struct mw_stream_limits *limits,
+                          mw_stream **out, struct mw_err *err) {
+    return open_kind(h, fd, fd, family == AF_UNIX ? MW_FD_UNIX : MW_FD_SOCKET, noun, subject, limits, out, err);
 }
 
 mw_stream *mw_stream_hold(mw_stream *s) {
@@ -230,6 +242,7 @@ static void abandon(const mw_stream *s) {
 void mw_stream_close(mw_stream *s) {
     if (s->closed) return;
     mw_stream_settle(s);
+    s->parting = 1;
     if (mw_stream_waits(s) > 0 && s->werr == 0) mw_stream_push_out(s);
     if (!mw_list_empty(&s->held)) mw_stream_lost(s, "what was held back could not be sent");
     while (!mw_list_empty(&s->held)) mw_list_remove(s->held.next);
@@ -290,6 +303,7 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
     int rc;
 
     if (s->closed || s->retired) return !s->closed;
+    s->parting = 1;
     rc = s->told ? 0 : mw_stream_flush(s, err); /* a failure that no call has told yet is this one's */
     if (s->secure != NULL && rc >= 0 && s->werr == 0) {
         mw_secure_part(s);

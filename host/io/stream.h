@@ -50,6 +50,9 @@ void mw_stream_limits_init(struct mw_stream_limits *l);      /* the defaults */
  * text. subject: copied. limits: copied; NULL: the defaults. *out: given, one reference, end it with mw_stream_release. */
 int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *subject, const struct mw_stream_limits *limits,
                    mw_stream **out, struct mw_err *err);
+/* The same of one socket whose family is known: AF_UNIX, AF_INET, AF_INET6. */
+int mw_stream_open_socket(mw_host *h, int fd, int family, const char *noun, const char *subject, const struct mw_stream_limits *limits,
+                          mw_stream **out, struct mw_err *err);
 mw_stream *mw_stream_hold(mw_stream *s);
 void mw_stream_release(mw_stream *s);            /* drops a reference; the last one closes; NULL is fine */
 void mw_stream_close(mw_stream *s);              /* now; unsent bytes get one last try, then they are dropped */

@@ -175,7 +175,7 @@ void mw_stream_on_readable(mw_stream *s) {
     }
     if (s->secure != NULL && mw_secure_news(s)) came = 1;
     if (!came) mw_stream_give_back(s, &s->head.in);
-    if (came && !full && rc == 1) s->drained_in = mw_host_turn(s->host); /* the task that is woken now need not ask again */
+    if (came && !full && rc >= 0) s->drained_in = mw_host_turn(s->host); /* the task that is woken now need not ask again */
     if (came || rc < 0) s->stirred = 1;
     if (rc == MW_ENOMEM) s->want_read = 0; /* the reader tries again and reports it */
     if (mw_wait_empty(&s->readable)) return;

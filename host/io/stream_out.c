@@ -134,7 +134,7 @@ static int push_secure(mw_stream *s) {
         mw_bytes_consume(&s->head.out, (size_t)sent);
         if ((size_t)sent < held) break;
     }
-    if (held == 0 && (s->finishing || s->retired)) mw_secure_part(s);
+    if (held == 0 && (s->finishing || s->retired || s->parting)) mw_secure_part(s);
     rc = mw_secure_flush(s);
     if (rc < 0) return mw_stream_break(s, rc);
     if (!mw_secure_shaken(s) && mw_secure_unsent(s) == 0) s->want_write = 0; /* what waits, waits for the handshake */
@@ -216,10 +216,17 @@ static void gather(mw_stream *s, size_t len) {
     else mw_host_at_rest(s->host, &s->dusk, on_rest);
 }
 
+void mw_stream_hold_off(mw_stream *s) {
+    if (s->gathering) return;
+    s->first_piece = 0;
+    s->gathering = 1;
+    mw_host_at_rest(s->host, &s->dusk, on_rest);
+}
+
 /* Is a piece to be written at once, where nothing waits? The first of a turn is, so that a failure is told by the call that it
- * belongs to; unless others followed it the last time: then it goes with them. */
+ * belongs to; unless others followed it the last time, or TLS has something to say: then it goes with them. */
 static int is_prompt(mw_stream *s) {
-    if (s->bursts || s->put_in == mw_host_turn(s->host)) return 0;
+    if (s->bursts || s->gathering || s->put_in == mw_host_turn(s->host)) return 0;
     s->put_in = mw_host_turn(s->host);
     return 1;
 }
@@ -285,7 +292,7 @@ static int sum(const struct mw_view *parts, int count, size_t *total) {
 static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) {
     struct iovec iov[PIECES];
     size_t done = 0, ahead = mw_bytes_len(&s->head.out), block;
-    int i = 0;
+    int i = 0, rc;
 
     s->gathering = 0;
     do {
@@ -308,6 +315,7 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
         done += (size_t)sent - (held - ahead);
         if ((size_t)sent < block) break;
     } while (i < count);
+    if (s->secure != NULL && (rc = mw_secure_flush(s)) < 0) return rc;
     return (ssize_t)done;
 }
 
@@ -451,7 +459,9 @@ int mw_stream_finish(mw_stream *s, struct mw_err *err) {
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "finish", NULL, err);
     if (s->wfd < 0 && !s->finishing) return mw_stream_fail(s, MW_EINVAL, "finish", "this stream is for reading only", err);
+    s->parting = 1;
     rc = mw_stream_flush(s, err);
+    s->parting = rc >= 0;
     if (rc < 0) return rc;
     if (s->finishing) return rc;
     s->finishing = 1;

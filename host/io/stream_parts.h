@@ -61,6 +61,7 @@ struct mw_stream {
     unsigned told : 1;           /* a caller has seen werr */
     unsigned idled : 1;          /* closed because nothing moved */
     unsigned finishing : 1;      /* half-close when the out queue is empty */
+    unsigned parting : 1;        /* nothing more will be written: TLS says its last word with the rest */
     unsigned parked : 1;         /* the reading descriptor is in the host's quiet set (io/park) */
     unsigned busy : 1;           /* it is not to be parked: it has much to say */
     unsigned hits : 3;           /* events since it was parked */
@@ -108,7 +109,7 @@ int mw_secure_read(mw_stream *s, size_t want, int *full);      /* as read_once (
 int mw_secure_holds(const mw_stream *s);                       /* 1: it has something to read without the descriptor's help */
 int mw_secure_news(mw_stream *s);                              /* 1, once: the handshake is done */
 void mw_secure_look(mw_stream *s);                             /* takes what the descriptor has, for who asks whether anything came */
-ssize_t mw_secure_give(mw_stream *s, const struct iovec *iov, int count);    /* as mw_stream_give; bytes of plaintext */
+ssize_t mw_secure_give(mw_stream *s, const struct iovec *iov, int count);    /* bytes of plaintext that it took: mw_secure_flush sends them */
 int mw_secure_flush(mw_stream *s);                             /* to the descriptor: 0 (some may wait), or a code */
 void mw_secure_part(mw_stream *s);                             /* says the last word, once all plaintext has gone */
 int mw_secure_shaken(const mw_stream *s);
@@ -186,6 +187,8 @@ void mw_stream_half_close(mw_stream *s);
 void mw_stream_on_writable(mw_stream *s);
 /* Sends what was gathered: somebody is about to wait. An error sticks, and the next writer is told. */
 void mw_stream_send_gathered(mw_stream *s);
+/* TLS has something to say that can wait for what the script says next: both go together, when its task waits at the latest. */
+void mw_stream_hold_off(mw_stream *s);
 /* Sends what is queued until the descriptor refuses. 0, or the code that broke it. */
 int mw_stream_push_out(mw_stream *s);
 /* Queues one part behind what is queued, and has it sent when the descriptor takes it. As mw_stream_write. */

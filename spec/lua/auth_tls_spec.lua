@@ -46,6 +46,14 @@ describe("a shared secret on TLS", function()
     assert.equal(0, srv:stats().accepted)
   end)
 
+  it("is refused at once to who ends with the last word of his handshake", function()
+    local srv <close> = serving { auth = secrets(), auth_timeout = 60 }
+    local c <close> = assert(net.connect(srv:address(), { ca = own.pem }))
+    assert(c:finish())
+    c:read("a") -- until the server has closed
+    assert.same({ 1, 0 }, { srv:stats().refused, srv:stats().timed_out })
+  end)
+
   it("is refused to somebody who hands proofs on from one session to another", function()
     local srv <close> = serving { auth = secrets() }
     local mid <close> = serving({}, function(client) -- he has a certificate that the client trusts

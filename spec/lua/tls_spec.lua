@@ -61,6 +61,41 @@ describe("tls://", function()
     close(here, srv)
   end)
 
+  it("says the end of the handshake and what is written first in one go, at both ends", function()
+    local srv = listen()
+    local served = task.spawn(function()
+      local here = assert(srv:accept { timeout = 10 })
+      local said = here:read_some(3)
+      assert(here:write(said))
+      return here
+    end)
+    local there = assert(net.connect(srv:address(), { ca = own.pem }))
+    assert(there:write "all")
+    assert.equal("all", there:read(3))
+    local here = assert(served:join())
+    assert.same({ 2, 2 }, { there:stats().writes, here:stats().writes })
+    close(here, there, srv)
+  end)
+
+  it("says the end of the handshake also when nothing is written", function()
+    local srv = listen()
+    local here, there = meet(srv)
+    here:close()
+    assert.equal("", there:read "a")
+    close(there, srv)
+  end)
+
+  it("says what was written in pieces and that it ends in one go", function()
+    local srv = listen()
+    local here, there = meet(srv)
+    local before = there:stats().writes
+    for i = 1, 5 do assert(there:write(tostring(i))) end
+    assert(there:finish())
+    assert.equal("12345", here:read "a")
+    assert.is_true(there:stats().writes - before <= 2)
+    close(here, there, srv)
+  end)
+
   it("takes PEM text in place of paths", function()
     local srv = listen { cert = mw.fs.read(cert.cert), key = mw.fs.read(cert.key) }
     close(srv, meet(srv, { ca = mw.fs.read(own.pem) }))
