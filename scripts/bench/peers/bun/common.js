@@ -1,19 +1,5 @@
 // What the Bun programs share.
-export const HEAD = 5; // kind u8, length u32
-
-export function must(what, text) {
-  if (what) return;
-  console.error(text); // an error thrown in a socket's handler would not end the program
-  process.exit(1);
-}
-
-export function result(numbers) {
-  console.log("result " + Object.entries(numbers).map(([key, value]) => `${key}=${value}`).join(" "));
-}
-
-export const seconds = () => Bun.nanoseconds() / 1e9;
-
-export const lengthOf = (b, at) => (b[at + 1] | (b[at + 2] << 8) | (b[at + 3] << 16) | (b[at + 4] << 24)) >>> 0;
+import { HEAD, lengthOf } from "../javascript/base.mjs";
 
 export function joined(a, b) {
   const all = new Uint8Array(a.length + b.length);

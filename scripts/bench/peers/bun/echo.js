@@ -1,7 +1,8 @@
 // echo serve SOCKET: answers each frame with itself.   echo ask SOCKET COUNT: asks so often, one at a time.   Frames of 64 bytes.
-import { HEAD, Inbox, lengthOf, must, Outbox, result, seconds } from "./common.js";
+import { Inbox, Outbox } from "./common.js";
+import { args, HEAD, lengthOf, must, result, seconds } from "../javascript/base.mjs";
 
-const [what, unix, times] = process.argv.slice(2), count = Number(times), DATA = 64 - HEAD;
+const [what, unix, times] = args, count = Number(times), DATA = 64 - HEAD;
 
 function serve() {
   Bun.listen({

@@ -1,7 +1,9 @@
 // frames send SOCKET COUNT SIZE.   frames take SOCKET COUNT SIZE objects|in-place: a view for each frame's data, or none.
-import { HEAD, Inbox, must, result, seconds } from "./common.js";
+import { Inbox } from "./common.js";
+import { args, HEAD, result, seconds } from "../javascript/base.mjs";
+import { check, fill, FRAMES } from "../javascript/frames.mjs";
 
-const [what, unix, ...rest] = process.argv.slice(2), [count, size] = rest.map(Number), how = rest[2];
+const [what, unix, ...rest] = args, [count, size] = rest.map(Number), how = rest[2];
 const FRAME = HEAD + size;
 
 function take() {
@@ -27,9 +29,7 @@ function take() {
       },
       close() {
         const all = seconds() - since;
-        let want = 0;
-        for (let i = 0; i < count; i++) want += 1 + i % 100 + (i & 255);
-        must(frames === count && bytes === count * size && sum === want, "other frames came than were sent");
+        check(count, size, frames, bytes, sum);
         result({ count, seconds: all });
         server.stop(true);
       },
@@ -39,21 +39,15 @@ function take() {
 }
 
 function send() {
-  const perBatch = Math.max(1, Math.floor(131072 / FRAME)), data = new Uint8Array(size).fill(120);
+  const perBatch = Math.max(1, Math.floor(FRAMES / FRAME)), data = new Uint8Array(size).fill(120);
   const buffer = new Uint8Array(perBatch * FRAME);
   let made = 0, at = 0, length = 0;
 
   function batch() {
-    at = length = 0;
-    for (const stop = Math.min(count, made + perBatch); made < stop; made++, length += FRAME) {
-      buffer[length] = 1 + made % 100;
-      buffer[length + 1] = size;
-      buffer[length + 2] = size >> 8;
-      buffer[length + 3] = size >> 16;
-      buffer[length + 4] = size >> 24;
-      buffer.set(data, length + HEAD);
-      buffer[length + HEAD] = made;
-    }
+    const stop = Math.min(count, made + perBatch);
+    at = 0;
+    length = fill(buffer, data, made, stop);
+    made = stop;
   }
   function feed(conn) {
     for (;;) {

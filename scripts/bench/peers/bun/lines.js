@@ -1,7 +1,8 @@
 // lines SOCKET echo|count: answers each line with itself, or all of them with their number at the end.
 import { Outbox } from "./common.js";
+import { args } from "../javascript/base.mjs";
 
-const [unix, how] = process.argv.slice(2), echo = how === "echo";
+const [unix, how] = args, echo = how === "echo";
 const encoder = new TextEncoder();
 
 Bun.listen({

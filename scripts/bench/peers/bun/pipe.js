@@ -1,5 +1,5 @@
 // pipe MIB: so much through `cat`, in blocks of 64 KiB, read back while it is written.
-import { must, result, seconds } from "./common.js";
+import { must, result, seconds } from "../javascript/base.mjs";
 
 const BLOCK = 65536;
 const mib = Number(process.argv[2]), total = mib * 2 ** 20;

@@ -1,8 +1,9 @@
 // pool COUNT SIZE DEPTH HOW: so many tasks to so many processes, DEPTH in flight for each. A task: a number and 32 bytes.
 // HOW: "ipc" (Bun's own messages, as JSON), "framed" (frames of our own over standard input and output).
-import { Inbox, must, result, seconds } from "./common.js";
+import { Inbox } from "./common.js";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const args = process.argv.slice(2), payload = "x".repeat(32), UP = 0, TASK = 1, DONE = 2;
+const payload = "x".repeat(32), UP = 0, TASK = 1, DONE = 2;
 const u32 = (b, at) => (b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24)) >>> 0;
 
 // ---- A worker ---------------------------------------------------------------------------------------------------------------

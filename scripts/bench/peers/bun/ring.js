@@ -1,9 +1,9 @@
 // ring COUNT: so many records of 64 bytes, one way through shared memory (a mapped file) to another process.
 import { unlinkSync } from "node:fs";
-import { must, result, seconds } from "./common.js";
-import { BYTES, give, take } from "./ring_core.js";
+import { BYTES, give, take } from "../javascript/ring.mjs";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const [number, other] = process.argv.slice(2), count = Number(number);
+const [number, other] = args, count = Number(number);
 const path = other ?? `/dev/shm/ring-${process.pid}`;
 if (!other) await Bun.write(path, new Uint8Array(BYTES));
 const memory = Bun.mmap(path, { shared: true });

@@ -1,7 +1,7 @@
 // spawn COUNT LANES HEAP_MIB: runs /bin/echo so often, so many at a time, and reads what each says.
-import { must, result, seconds } from "./common.js";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const [count, lanes, mib] = process.argv.slice(2).map(Number);
+const [count, lanes, mib] = args.map(Number);
 const heap = Array.from({ length: mib }, () => new Uint8Array(1 << 20).fill(120));
 const blocked = new Float64Array(count);
 const command = ["/bin/echo", "hello"], options = { stdin: "ignore", stdout: "pipe", stderr: "ignore" };

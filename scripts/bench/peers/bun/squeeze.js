@@ -1,7 +1,8 @@
 // squeeze send|take SOCKET COUNT: messages of 200 bytes of JSON text, gathered to 64 KiB and squeezed with zstd at level 1, one way.
-import { joined, must, result, seconds } from "./common.js";
+import { joined } from "./common.js";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const [what, unix, n] = process.argv.slice(2), count = Number(n), SIZE = 200, PER_BATCH = Math.floor(65536 / (4 + SIZE));
+const [what, unix, n] = args, count = Number(n), SIZE = 200, PER_BATCH = Math.floor(65536 / (4 + SIZE));
 
 function take() {
   let kept = new Uint8Array(0), messages = 0, bytes = 0, since = 0, wire = 0;

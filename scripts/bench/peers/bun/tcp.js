@@ -1,5 +1,6 @@
 // tcp: echoes frames on a port that it prints; kind 255 is answered with its own account.
-import { HEAD, joined, lengthOf, Outbox } from "./common.js";
+import { joined, Outbox } from "./common.js";
+import { HEAD, lengthOf } from "../javascript/base.mjs";
 
 let frames = 0, sum = 0;
 

@@ -1,18 +1,4 @@
 // What the Deno programs share.
-export const HEAD = 5; // kind u8, length u32
-
-export function must(what, text) {
-  if (!what) throw new Error(text);
-}
-
-export function result(numbers) {
-  console.log("result " + Object.entries(numbers).map(([key, value]) => `${key}=${value}`).join(" "));
-}
-
-export const seconds = () => performance.now() / 1000;
-
-export const lengthOf = (b, at) => (b[at + 1] | (b[at + 2] << 8) | (b[at + 3] << 16) | (b[at + 4] << 24)) >>> 0;
-
 export async function put(conn, bytes) {
   let n = await conn.write(bytes);
   while (n < bytes.length) n += await conn.write(bytes.subarray(n));

@@ -1,7 +1,8 @@
 // echo serve SOCKET: answers each frame with itself.   echo ask SOCKET COUNT: asks so often, one at a time.   Frames of 64 bytes.
-import { HEAD, Inbox, lengthOf, must, put, result, seconds } from "./common.js";
+import { Inbox, put } from "./common.js";
+import { args, HEAD, lengthOf, must, result, seconds } from "../javascript/base.mjs";
 
-const [what, path, times] = Deno.args, count = Number(times), DATA = 64 - HEAD;
+const [what, path, times] = args, count = Number(times), DATA = 64 - HEAD;
 
 async function serve(conn) {
   const inbox = new Inbox(conn, 65536);

@@ -1,7 +1,9 @@
 // frames send SOCKET COUNT SIZE.   frames take SOCKET COUNT SIZE objects|in-place: a view for each frame's data, or none.
-import { HEAD, Inbox, lengthOf, must, put, result, seconds } from "./common.js";
+import { Inbox, put } from "./common.js";
+import { args, HEAD, lengthOf, result, seconds } from "../javascript/base.mjs";
+import { check, fill, FRAMES } from "../javascript/frames.mjs";
 
-const [what, path, ...rest] = Deno.args, [count, size] = rest.map(Number), objects = rest[2] === "objects";
+const [what, path, ...rest] = args, [count, size] = rest.map(Number), objects = rest[2] === "objects";
 const FRAME = HEAD + size;
 
 let frames = 0, bytes = 0, sum = 0;
@@ -38,29 +40,19 @@ async function take(conn) {
     inbox.drop(parse(inbox.bytes, inbox.length));
   }
   const all = seconds() - since;
-  let want = 0;
-  for (let i = 0; i < count; i++) want += 1 + i % 100 + (i & 255);
-  must(frames === count && bytes === count * size && sum === want, "other frames came than were sent");
+  check(count, size, frames, bytes, sum);
   result({ count, seconds: all });
   conn.close();
 }
 
 async function send(conn) {
-  const perBatch = Math.max(1, Math.floor(131072 / FRAME)), data = new Uint8Array(size).fill(120);
+  const perBatch = Math.max(1, Math.floor(FRAMES / FRAME)), data = new Uint8Array(size).fill(120);
   let made = 0;
 
   function batch(buffer) {
-    let at = 0;
-    for (const stop = Math.min(count, made + perBatch); made < stop; made++, at += FRAME) {
-      buffer[at] = 1 + made % 100;
-      buffer[at + 1] = size;
-      buffer[at + 2] = size >> 8;
-      buffer[at + 3] = size >> 16;
-      buffer[at + 4] = size >> 24;
-      buffer.set(data, at + HEAD);
-      buffer[at + HEAD] = made;
-    }
-    return at;
+    const from = made;
+    made = Math.min(count, made + perBatch);
+    return fill(buffer, data, from, made);
   }
   // While one buffer is being written, the other is filled.
   let filled = new Uint8Array(perBatch * FRAME), flying = new Uint8Array(perBatch * FRAME), written = null;

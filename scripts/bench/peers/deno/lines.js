@@ -1,7 +1,8 @@
 // lines SOCKET echo|count: answers each line with itself, or all of them with their number at the end.
 import { put } from "./common.js";
+import { args } from "../javascript/base.mjs";
 
-const [path, how] = Deno.args, echo = how === "echo";
+const [path, how] = args, echo = how === "echo";
 const encoder = new TextEncoder();
 
 async function serve(conn) {

@@ -1,8 +1,8 @@
 // pipe MIB: so much through `cat`, in blocks of 64 KiB, read back while it is written.
-import { must, result, seconds } from "./common.js";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
 const BLOCK = 65536;
-const mib = Number(Deno.args[0]), total = mib * 2 ** 20;
+const mib = Number(args[0]), total = mib * 2 ** 20;
 const block = Uint8Array.from({ length: BLOCK }, (_, i) => i * 7 + (i >> 8));
 let heard = 0;
 

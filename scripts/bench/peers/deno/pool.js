@@ -1,6 +1,7 @@
 // pool COUNT SIZE DEPTH: so many tasks to so many processes, DEPTH in flight for each. A task: a number and 32 bytes.
 // Deno has no messages between processes of its own: frames over standard input and output. (Those of Node's fork(): peers/node.)
-import { HEAD, Inbox, lengthOf, must, put, result, seconds } from "./common.js";
+import { Inbox, put } from "./common.js";
+import { args, HEAD, lengthOf, must, result, seconds } from "../javascript/base.mjs";
 
 const payload = "x".repeat(32), UP = 0, TASK = 1, DONE = 2, encoder = new TextEncoder();
 
@@ -103,5 +104,5 @@ async function pool(count, size, depth) {
   result({ count, seconds: all });
 }
 
-if (Deno.args[0] === "worker") await answer();
-else await pool(...Deno.args.map(Number));
+if (args[0] === "worker") await answer();
+else await pool(...args.map(Number));

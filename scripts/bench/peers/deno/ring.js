@@ -1,8 +1,8 @@
 // ring COUNT: so many records of 64 bytes, one way through shared memory to another process. Deno has none; its FFI maps a file.
-import { BYTES, give, take } from "../bun/ring_core.js";
-import { must, result, seconds } from "./common.js";
+import { BYTES, give, take } from "../javascript/ring.mjs";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const [number, other] = Deno.args, count = Number(number), path = other ?? `/dev/shm/ring-${Deno.pid}`;
+const [number, other] = args, count = Number(number), path = other ?? `/dev/shm/ring-${Deno.pid}`;
 if (!other) Deno.writeFileSync(path, new Uint8Array(BYTES));
 const libc = Deno.dlopen("libc.so.6", {
   open: { parameters: ["buffer", "i32"], result: "i32" },

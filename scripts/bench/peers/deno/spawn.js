@@ -1,7 +1,7 @@
 // spawn COUNT LANES HEAP_MIB: runs /bin/echo so often, so many at a time, and reads what each says.
-import { must, result, seconds } from "./common.js";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const [count, lanes, mib] = Deno.args.map(Number);
+const [count, lanes, mib] = args.map(Number);
 const heap = Array.from({ length: mib }, () => new Uint8Array(1 << 20).fill(120));
 const blocked = new Float64Array(count);
 const command = new Deno.Command("/bin/echo", { args: ["hello"], stdin: "null", stdout: "piped", stderr: "null" });

@@ -1,8 +1,9 @@
 // tcp ROOM: echoes frames on a port that it prints; kind 255 is answered with its own account. Each connection's pending read owns
 // a buffer of ROOM bytes.
-import { HEAD, Inbox, lengthOf, put } from "./common.js";
+import { Inbox, put } from "./common.js";
+import { args, HEAD, lengthOf } from "../javascript/base.mjs";
 
-const room = Number(Deno.args[0] ?? 4096);
+const room = Number(args[0] ?? 4096);
 let frames = 0, sum = 0;
 
 function account() {

@@ -1,8 +1,9 @@
 // echo serve SOCKET: answers each frame with itself.   echo ask SOCKET COUNT: asks so often, one at a time.   Frames of 64 bytes.
 import net from "node:net";
-import { HEAD, Inbox, lengthOf, must, result, seconds } from "./common.mjs";
+import { Inbox } from "./common.mjs";
+import { args, HEAD, lengthOf, must, result, seconds } from "../javascript/base.mjs";
 
-const [what, path, times] = process.argv.slice(2), count = Number(times), DATA = 64 - HEAD;
+const [what, path, times] = args, count = Number(times), DATA = 64 - HEAD;
 
 function serve(conn) {
   const inbox = new Inbox((bytes, from, to) => conn.write(bytes.subarray(from, to)));

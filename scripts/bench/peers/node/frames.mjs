@@ -1,8 +1,10 @@
 // frames send SOCKET COUNT SIZE.   frames take SOCKET COUNT SIZE objects|in-place: a view for each frame's data, or none.
 import net from "node:net";
-import { HEAD, Inbox, must, result, seconds } from "./common.mjs";
+import { Inbox } from "./common.mjs";
+import { args, HEAD, result, seconds } from "../javascript/base.mjs";
+import { check, fill, FRAMES } from "../javascript/frames.mjs";
 
-const [what, path, ...rest] = process.argv.slice(2), [count, size] = rest.map(Number), how = rest[2];
+const [what, path, ...rest] = args, [count, size] = rest.map(Number), how = rest[2];
 const FRAME = HEAD + size, AHEAD = 4;
 
 function take(conn, server) {
@@ -25,9 +27,7 @@ function take(conn, server) {
   });
   conn.on("end", () => {
     const all = seconds() - since;
-    let want = 0;
-    for (let i = 0; i < count; i++) want += 1 + i % 100 + (i & 255);
-    must(frames === count && bytes === count * size && sum === want, "other frames came than were sent");
+    check(count, size, frames, bytes, sum);
     result({ count, seconds: all });
     conn.destroy();
     server.close();
@@ -35,21 +35,13 @@ function take(conn, server) {
 }
 
 function send(conn) {
-  const perBatch = Math.max(1, Math.floor(131072 / FRAME)), data = Buffer.alloc(size, "x"), free = [];
+  const perBatch = Math.max(1, Math.floor(FRAMES / FRAME)), data = Buffer.alloc(size, "x"), free = [];
   let made = 0, flying = 0;
 
   function batch(buffer) {
-    let at = 0;
-    for (const stop = Math.min(count, made + perBatch); made < stop; made++, at += FRAME) {
-      buffer[at] = 1 + made % 100;
-      buffer[at + 1] = size;
-      buffer[at + 2] = size >> 8;
-      buffer[at + 3] = size >> 16;
-      buffer[at + 4] = size >> 24;
-      buffer.set(data, at + HEAD);
-      buffer[at + HEAD] = made;
-    }
-    return at;
+    const from = made;
+    made = Math.min(count, made + perBatch);
+    return fill(buffer, data, from, made);
   }
   function feed() {
     while (flying < AHEAD && made < count) {

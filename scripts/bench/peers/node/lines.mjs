@@ -1,7 +1,8 @@
 // lines SOCKET echo|count: answers each line with itself, or all of them with their number at the end.
 import net from "node:net";
+import { args } from "../javascript/base.mjs";
 
-const [path, how] = process.argv.slice(2), echo = how === "echo";
+const [path, how] = args, echo = how === "echo";
 
 net.createServer({ allowHalfOpen: true }, (conn) => {
   let kept = "", lines = 0, bytes = 0;

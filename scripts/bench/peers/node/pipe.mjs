@@ -1,6 +1,6 @@
 // pipe MIB: so much through `cat`, in blocks of 64 KiB, read back while it is written.
 import { spawn } from "node:child_process";
-import { must, result, seconds } from "./common.mjs";
+import { must, result, seconds } from "../javascript/base.mjs";
 
 const BLOCK = 65536, AHEAD = 8;
 const mib = Number(process.argv[2]), total = mib * 2 ** 20;

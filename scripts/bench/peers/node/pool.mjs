@@ -3,9 +3,10 @@
 import { fork, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { Inbox, must, result, seconds } from "./common.mjs";
+import { Inbox } from "./common.mjs";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const args = process.argv.slice(2), payload = "x".repeat(32), UP = 0, TASK = 1, DONE = 2;
+const payload = "x".repeat(32), UP = 0, TASK = 1, DONE = 2;
 const here = fileURLToPath(import.meta.url);
 const u32 = (b, at) => (b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24)) >>> 0;
 

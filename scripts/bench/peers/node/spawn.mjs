@@ -1,17 +1,17 @@
 // spawn COUNT LANES HEAP_MIB: runs /bin/echo so often, so many at a time, and reads what each says.
 import { spawn } from "node:child_process";
-import { must, result, seconds } from "./common.mjs";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const [count, lanes, mib] = process.argv.slice(2).map(Number);
+const [count, lanes, mib] = args.map(Number);
 const heap = Array.from({ length: mib }, () => Buffer.alloc(1 << 20, "x"));
 const blocked = new Float64Array(count);
-const args = ["hello"], options = { stdio: ["ignore", "pipe", "ignore"] };
+const hello = ["hello"], options = { stdio: ["ignore", "pipe", "ignore"] };
 let started = 0;
 
 function run() {
   return new Promise((done, fail) => {
     const since = seconds();
-    const child = spawn("/bin/echo", args, options);
+    const child = spawn("/bin/echo", hello, options);
     blocked[started++] = seconds() - since;
     let said = "";
     child.stdout.setEncoding("latin1").on("data", (text) => (said += text));

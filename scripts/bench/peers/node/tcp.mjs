@@ -1,6 +1,6 @@
 // tcp: echoes frames on a port that it prints; kind 255 is answered with its own account.
 import net from "node:net";
-import { HEAD, lengthOf } from "./common.mjs";
+import { HEAD, lengthOf } from "../javascript/base.mjs";
 
 let frames = 0, sum = 0;
 

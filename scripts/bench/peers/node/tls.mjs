@@ -1,9 +1,9 @@
 // tls serve|ask stream|handshakes DIR COUNT [PORT]: blocks of 64 KiB one way, or handshakes one after another. DIR has the certificate.
 import { readFileSync } from "node:fs";
 import tls from "node:tls";
-import { must, result, seconds } from "./common.mjs";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
-const [side, what, dir, ...rest] = process.argv.slice(2), [count, port] = rest.map(Number), BLOCK = 65536, total = count * BLOCK;
+const [side, what, dir, ...rest] = args, [count, port] = rest.map(Number), BLOCK = 65536, total = count * BLOCK;
 const cert = readFileSync(dir + "/tls.pem");
 
 function serve() {

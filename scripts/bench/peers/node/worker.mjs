@@ -1,10 +1,10 @@
 // worker ask COUNT: asks a worker so often, one message at a time.   worker send COUNT: sends it so many, one way.
 // A message: { type, id, payload }, the payload 64 bytes.
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
-import { must, result, seconds } from "./common.mjs";
+import { args, must, result, seconds } from "../javascript/base.mjs";
 
 if (isMainThread) {
-  const [what, number] = process.argv.slice(2), count = Number(number), payload = "p".repeat(64);
+  const [what, number] = args, count = Number(number), payload = "p".repeat(64);
   const worker = new Worker(new URL(import.meta.url), { workerData: count });
   await new Promise((resolve) => worker.once("message", resolve));
   const begun = seconds();

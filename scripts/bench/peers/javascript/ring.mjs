@@ -1,6 +1,6 @@
 // A ring of records of 64 bytes in memory that two processes share; used by Bun and by Deno. JavaScript cannot wait on such memory,
 // so both ends spin.
-import { must } from "./common.js";
+import { must } from "./base.mjs";
 
 const SLOTS = 8192, STRIDE = 72, DATA = 4096, SIZE = 64; // a record: its length, u32, and so many bytes
 const HEAD = 0, TAIL = 16, SUM = 32, DONE = 48;         // on lines of their own
