@@ -555,6 +555,7 @@ static int channel_gc(lua_State *L) {
     if (ch->clock != NULL) mw_timer_stop(mw_stream_host(ch->stream), &ch->clock->timer);
     free(ch->clock);
     ch->clock = NULL;
+    mw_tapped_remove(&ch->tapped);
     mw_tap_end(&ch->probes);
     mw_channel_release(ch);
     mw_coat_end(ch->coat);

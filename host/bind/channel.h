@@ -7,6 +7,7 @@
 #include <lua.h>
 
 #include "bind/frame.h"
+#include "bind/tap.h"
 #include "core/timer.h"
 #include "observe/trace.h"
 #include "io/stream.h"
@@ -31,6 +32,7 @@ struct mw_channel_clock {
 struct mw_channel {
     mw_stream *stream;            /* one reference of our own */
     struct mw_list link;          /* in the host's channels */
+    struct mw_tapped tapped;
     const struct mw_frame_format *format;   /* of all channels that speak the same */
     struct mw_frame frame;        /* what the parser knows of the frame at the head of the queue */
     size_t wake_at;               /* bytes held before which the parser need not look again */

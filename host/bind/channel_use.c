@@ -35,11 +35,19 @@ int mw_channel_use(lua_State *L) {
     return 1;
 }
 
+/* The run's trace begins, or ends. */
+static void turn(lua_State *L, struct mw_tapped *it, const mw_trace *over) {
+    struct mw_channel *ch = MW_LIST_ENTRY(it, struct mw_channel, tapped);
+
+    if (over == NULL) mw_tap_run(L, &ch->probes, MW_PROBE_CHANNEL, mw_stream_subject(ch->stream));
+    else mw_tap_leave(&ch->probes, over);
+    ch->watched = ch->probes != NULL;
+}
+
 void mw_channel_watch(lua_State *L, struct mw_channel *ch, struct mw_stream_box *box) {
     const char *name = mw_stream_subject(ch->stream);
 
-    if (box->more == NULL) return;
-    if (!box->more->run) mw_tap_inherit(box->more->probes, &ch->probes, MW_PROBE_CHANNEL, name);
-    else mw_tap_run(L, &ch->probes, MW_PROBE_CHANNEL, name);
+    if (box->more != NULL) mw_tap_inherit(L, box->more->probes, &ch->probes, MW_PROBE_CHANNEL, name);
     ch->watched = ch->probes != NULL;
+    mw_tapped_add(L, &ch->tapped, turn);
 }

@@ -24,18 +24,27 @@ struct box {
     unsigned streak;
     unsigned uses;               /* middleware functions */
     mw_probe *probes;            /* of taps */
+    struct mw_tapped tapped;
 };
 
 enum { RING_MORE = 2 };          /* user value: nil, or a table: functions at 1.., taps as keys */
 
 static void open_type(lua_State *L);
 
+/* The run's trace begins, or ends. */
+static void turn(lua_State *L, struct mw_tapped *it, const mw_trace *over) {
+    struct box *box = MW_LIST_ENTRY(it, struct box, tapped);
+
+    if (over == NULL) mw_tap_run(L, &box->probes, MW_PROBE_RING, "ring");
+    else mw_tap_leave(&box->probes, over);
+}
+
 mw_ring **mw_ring_box(lua_State *L) {
     struct box *box;
 
     open_type(L);
     box = mw_box_new(L, sizeof *box, MW_RING_TYPE);
-    mw_tap_run(L, &box->probes, MW_PROBE_RING, "ring");
+    mw_tapped_add(L, &box->tapped, turn);
     return &box->r;
 }
 
@@ -386,6 +395,7 @@ static int ring_gc(lua_State *L) {
     mw_ring *r = box->r;
 
     box->r = NULL;
+    if (box->tapped.turn != NULL) mw_tapped_remove(&box->tapped);
     mw_tap_end(&box->probes);
     if (r != NULL && !mw_ring_closed(r)) mw_box_warn(L, 1, "ring");
     mw_ring_free(r);

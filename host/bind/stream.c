@@ -31,7 +31,7 @@ mw_stream **mw_stream_box(lua_State *L) {
 
     open_type(L);
     box = mw_box_new(L, sizeof *box, MW_STREAM_TYPE);
-    if (mw_tap_is_on(L)) mw_stream_more_run(L, box);
+    mw_stream_more_run(L, box);
     return &box->s;
 }
 
@@ -257,6 +257,7 @@ static int stream_gc(lua_State *L) {
     struct mw_stream_box *box = lua_touserdata(L, 1);
     mw_stream *s = box->s;
 
+    mw_tapped_remove(&box->tapped);
     mw_stream_more_end(box);
     if (s == NULL) return 0;
     box->s = NULL;

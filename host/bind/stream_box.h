@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "bind/stream.h"
+#include "bind/tap.h"
 #include "observe/trace.h"
 
 enum mw_read_kind {
@@ -45,6 +46,7 @@ struct mw_stream_more {
 
 struct mw_stream_box {
     mw_stream *s;                /* first: mw_stream_box gives its address. NULL: never filled */
+    struct mw_tapped tapped;
     unsigned owned : 1;          /* by another object, which closes it and warns for it */
     unsigned streak : 31;        /* reads from the kernel since the task last waited */
     unsigned writes;             /* writes (or KiB) since a task last waited or passed */
@@ -74,7 +76,7 @@ int mw_stream_guard_close(lua_State *L);
 mw_probe *mw_stream_probes(lua_State *L, struct mw_stream_box *box);   /* of its taps; NULL: none */
 void mw_stream_tell(lua_State *L, struct mw_stream_box *box, int dir, const void *at, size_t len);
 int mw_stream_write_raw(lua_State *L);                                 /* stream.c: write past all that    [-0, +1|2, y] */
-void mw_stream_more_run(lua_State *L, struct mw_stream_box *box);      /* of a new box in a traced run     [-0, +0, m] */
+void mw_stream_more_run(lua_State *L, struct mw_stream_box *box);      /* of a new box                     [-0, +0, -] */
 void mw_stream_more_end(struct mw_stream_box *box);
 
 /* The reading methods, for the door. */

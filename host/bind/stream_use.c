@@ -25,11 +25,19 @@ static struct mw_stream_more *more_of(struct mw_stream_box *box) {
     return box->more;
 }
 
-void mw_stream_more_run(lua_State *L, struct mw_stream_box *box) {
-    struct mw_stream_more *more = more_of(box);
+/* The run's trace begins, or ends. */
+static void turn(lua_State *L, struct mw_tapped *it, const mw_trace *over) {
+    struct mw_stream_box *box = MW_LIST_ENTRY(it, struct mw_stream_box, tapped);
+    struct mw_stream_more *more = over == NULL ? more_of(box) : box->more;
 
     (void)L;
-    if (more != NULL) more->run = 1;
+    if (more == NULL) return;
+    more->run = over == NULL;
+    if (over != NULL) mw_tap_leave(&more->probes, over);
+}
+
+void mw_stream_more_run(lua_State *L, struct mw_stream_box *box) {
+    mw_tapped_add(L, &box->tapped, turn);
 }
 
 void mw_stream_more_end(struct mw_stream_box *box) {

@@ -20,8 +20,8 @@ static inline int mw_tap_is_on(lua_State *L) {
     return mw_host_head(L)->trace != NULL;
 }
 void mw_tap_run(lua_State *L, mw_probe **list, enum mw_probe_kind kind, const char *name);
-/* The taps of one object are to be another's too, under another kind.                                 [-0, +0, -] */
-void mw_tap_inherit(mw_probe *from, mw_probe **list, enum mw_probe_kind kind, const char *name);
+/* The script's taps of one object are to be another's too, under another kind.                        [-0, +0, -] */
+void mw_tap_inherit(lua_State *L, mw_probe *from, mw_probe **list, enum mw_probe_kind kind, const char *name);
 
 /* Tells all of the list. The first trouble of a file is logged.                                       [-0, +0, -] */
 void mw_tap_tell(lua_State *L, mw_probe *list, enum mw_probe_dir dir, const void *at, size_t len);
@@ -34,5 +34,18 @@ static inline void mw_tap_value(lua_State *L, mw_probe *list, enum mw_probe_dir 
     if (list != NULL) mw_tap_tell_value(L, list, dir, idx);
 }
 void mw_tap_end(mw_probe **list);        /* safe to repeat */
+/* Those of one trace go. */
+void mw_tap_leave(mw_probe **list, const mw_trace *over);
+
+/* Part of an object that has probes: a trace that begins, or ends, while the script runs finds it there. */
+struct mw_tapped {
+    struct mw_list link;
+    void (*turn)(lua_State *L, struct mw_tapped *it, const mw_trace *over);     /* over NULL: mw_tap_run; else mw_tap_leave. No Lua memory */
+};
+/* From now on; and from a trace that runs already.                                                    [-0, +0, -] */
+void mw_tapped_add(lua_State *L, struct mw_tapped *it, void (*turn)(lua_State *, struct mw_tapped *, const mw_trace *));
+static inline void mw_tapped_remove(struct mw_tapped *it) {
+    mw_list_remove(&it->link);
+}
 
 #endif

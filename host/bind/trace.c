@@ -72,9 +72,9 @@ void mw_tap_run(lua_State *L, mw_probe **list, enum mw_probe_kind kind, const ch
     if (p != NULL) add(list, p);
 }
 
-void mw_tap_inherit(mw_probe *from, mw_probe **list, enum mw_probe_kind kind, const char *name) {
+void mw_tap_inherit(lua_State *L, mw_probe *from, mw_probe **list, enum mw_probe_kind kind, const char *name) {
     for (; from != NULL; from = *mw_probe_next(from)) {
-        mw_probe *p = mw_probe_new(mw_probe_trace(from), kind, name);
+        mw_probe *p = mw_probe_trace(from) == mw_host_head(L)->trace ? NULL : mw_probe_new(mw_probe_trace(from), kind, name);
         if (p != NULL) add(list, p);
     }
 }
@@ -116,6 +116,33 @@ void mw_tap_end(mw_probe **list) {
         mw_probe *p = *list;
         *list = *mw_probe_next(p);
         mw_probe_free(p);
+    }
+}
+
+void mw_tap_leave(mw_probe **list, const mw_trace *over) {
+    while (*list != NULL) {
+        mw_probe *p = *list;
+        if (mw_probe_trace(p) != over) {
+            list = mw_probe_next(p);
+            continue;
+        }
+        *list = *mw_probe_next(p);
+        mw_probe_free(p);
+    }
+}
+
+void mw_tapped_add(lua_State *L, struct mw_tapped *it, void (*turn)(lua_State *, struct mw_tapped *, const mw_trace *)) {
+    it->turn = turn;
+    mw_list_add(&mw_host_head(L)->tapped, &it->link);
+    if (mw_tap_is_on(L)) turn(L, it, NULL);
+}
+
+static void turn_all(lua_State *L, const mw_trace *over) {
+    struct mw_list *all = &mw_host_head(L)->tapped;
+
+    for (struct mw_list *at = all->next; at != all; at = at->next) {
+        struct mw_tapped *it = MW_LIST_ENTRY(at, struct mw_tapped, link);
+        it->turn(L, it, over);
     }
 }
 
@@ -322,6 +349,7 @@ static int end_run(lua_State *L, mw_sink **at, struct mw_err *err) {
 
     if (sink == NULL) return 0;
     *at = NULL;
+    turn_all(L, mw_sink_trace(sink));
     mw_host_set_trace(mw_host_of(L), NULL);
     return mw_sink_close(sink, err);
 }
@@ -352,11 +380,12 @@ static int begin_run(lua_State *L, mw_sink **at, const char *path) {
     }
     if (rc < 0) return mw_push_err(L, &err);
     mw_host_set_trace(mw_host_of(L), mw_sink_trace(*at));
+    turn_all(L, NULL);
     lua_pushboolean(L, 1);
     return 1;
 }
 
-/* run(path) -> true | nil, err: what is made from now on is traced; run(nil) -> whether it was | nil, err     [-0, +1|2, e] */
+/* run(path) -> true | nil, err: what there is is traced from now on; run(nil) -> whether it was | nil, err     [-0, +1|2, e] */
 static int trace_run(lua_State *L) { /* upvalues: the door, the box of the sink */
     mw_sink **at = lua_touserdata(L, lua_upvalueindex(2));
     struct mw_err err;

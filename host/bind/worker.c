@@ -24,6 +24,18 @@ struct mw_worker_box *mw_worker_self(lua_State *L, const char *type) {
     return mw_box_self(L, type);
 }
 
+/* The run's trace begins, or ends. */
+static void turn(lua_State *L, struct mw_tapped *it, const mw_trace *over) {
+    struct mw_worker_box *box = MW_LIST_ENTRY(it, struct mw_worker_box, tapped);
+
+    if (over != NULL) mw_tap_leave(&box->probes, over);
+    else if (box->end != NULL) mw_tap_run(L, &box->probes, MW_PROBE_WORKER, box->worker != NULL ? mw_worker_name(box->worker) : "parent");
+}
+static void end_taps(struct mw_worker_box *box) {
+    if (box->tapped.turn != NULL) mw_tapped_remove(&box->tapped);
+    mw_tap_end(&box->probes);
+}
+
 /* ---- What a worker is made of --------------------------------------------------------------------------------------------- */
 
 /* Pushes the script's name, from the folder of ours, unless it begins with that already (mw.script.path).     [-0, +1, m] */
@@ -140,7 +152,7 @@ static int worker_spawn(lua_State *L) {
     box->end = mw_worker_outer(box->worker);
     box->end->ud = box;
     box->end->on_news = mw_worker_on_news;
-    mw_tap_run(L, &box->probes, MW_PROBE_WORKER, mw_worker_name(box->worker));
+    mw_tapped_add(L, &box->tapped, turn);
     lua_settop(L, 3);
     return 1;
 }
@@ -274,7 +286,7 @@ static int worker_close_meta(lua_State *L) { /* __close(self, err) */
 static int worker_gc(lua_State *L) {
     struct mw_worker_box *box = lua_touserdata(L, 1);
 
-    mw_tap_end(&box->probes);
+    end_taps(box);
     if (box->worker == NULL) return 0;
     if (!mw_worker_ended(box->worker)) mw_box_warn(L, 1, "worker");
     mw_worker_abandon(empty(box));
@@ -318,11 +330,11 @@ static int worker_parent(lua_State *L) {
     box = mw_box_new(L, sizeof *box, MW_PARENT_TYPE);
     mw_list_init(&box->calls);
     box->end = mw_worker_inner(w);
-    mw_tap_run(L, &box->probes, MW_PROBE_WORKER, "parent");
+    mw_tapped_add(L, &box->tapped, turn);
     return 1;
 }
 static int parent_gc(lua_State *L) {
-    mw_tap_end(&((struct mw_worker_box *)lua_touserdata(L, 1))->probes);
+    end_taps(lua_touserdata(L, 1));
     return 0;
 }
 static int parent_tostring(lua_State *L) {

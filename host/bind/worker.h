@@ -7,6 +7,7 @@
 
 #include "bind/arg.h"
 #include "bind/parcel.h"
+#include "bind/tap.h"
 #include "codec/value.h"
 #include "observe/trace.h"
 #include "share/worker.h"
@@ -24,6 +25,7 @@ struct mw_worker_box {
     struct mw_list calls;           /* that wait for their answer */
     uint64_t last_id;
     mw_probe *probes;               /* of taps */
+    struct mw_tapped tapped;        /* once it is there */
     unsigned uses;                  /* middleware functions */
 };
 

@@ -188,7 +188,8 @@ commands.trace = {
   usage = ".trace on FILE | off",
   about = "writes down what is said, from now on",
   help = [[
-Taps every stream and channel that is made from now on, as `moonwire run --trace=FILE` does. The ending says the format:
+Taps every stream, channel, ring and worker, those that are open already too, as `moonwire run --trace=FILE` does; of task
+channels those that are made from now on. The ending says the format:
 .pcapng (Wireshark), .jsonl, .trace.json (Perfetto); "stderr" is for a person. The file needs the write right. Secrets by the
 usual names are hidden. "off", or the end of the session, ends the file.]],
   run = function(session, rest)
@@ -197,7 +198,7 @@ usual names are hidden. "off", or the end of the session, ends the file.]],
       local ok, why = core.trace.run(file)
       if not ok then err.raise(why) end
       session.traces = true
-      session:note("what is opened from now on is written to " .. file)
+      session:note("what is said from now on is written to " .. file)
     elseif verb == "off" and file == "" then
       local ok, why = core.trace.run(nil)
       session.traces = nil

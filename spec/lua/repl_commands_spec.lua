@@ -165,6 +165,36 @@ describe(".trace", function()
   end))
 end)
 
+describe(".trace on", function()
+  it("finds the streams, channels, rings and workers that are open already", with(nil, function(s)
+    local dir <close> = mw.fs.tempdir()
+    assert(mw.fs.write(dir.path .. "/w.lua", "for m in require'moonwire'.parent:messages() do require'moonwire'.parent:send(m) end"))
+    right(s, "local srv = mw.net.listen('unix:@moonwire-trace-" .. mw.sys.pid() .. "')")
+    right(s, "local a = mw.net.connect(srv:address()) local b = srv:accept()")
+    right(s, "local c = mw.net.connect(srv:address()):framed('u32le') local d = srv:accept():framed('u32le')")
+    right(s, "local r = mw.shm.ring() local w = mw.worker.spawn('" .. dir.path .. "/w.lua')")
+    right(s, "a:write('before\\n') c:send('before') r:push('before') w:send('before')")
+    right(s, "b:read() d:recv() r:pop() w:recv()")
+    for round = 1, 2 do
+      local file = dir.path .. "/t" .. round .. ".jsonl"
+      right(s, ".trace on " .. file)
+      right(s, "a:write('stream\\n') c:send('framed') r:push('ring') w:send('worker')")
+      right(s, "b:read() d:recv() r:pop() w:recv()")
+      assert.equal("", right(s, ".trace off"))
+      right(s, "a:write('after\\n') c:send('after') r:push('after') w:send('after')")
+      right(s, "b:read() d:recv() r:pop() w:recv()")
+      local text = assert(mw.fs.read(file))
+      for _, what in ipairs { "stream", "framed", "ring", "worker" } do
+        local _, times = text:gsub('"data":"' .. what, "")
+        assert.same({ what, 2 }, { what, times })
+      end
+      assert.is_nil(text:find("before", 1, true))
+      assert.is_nil(text:find("after", 1, true))
+    end
+    right(s, "w:close() srv:close()")
+  end))
+end)
+
 describe(".perm", function()
   it("lists, asks and drops as mw.permissions does", with(nil, function(s)
     contains(right(s, ".perm"), "layer  effect  kind")
