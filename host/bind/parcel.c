@@ -117,6 +117,7 @@ static int pack_stream(lua_State *L, int idx, struct mw_parcel *out, struct mw_e
     unread = mw_bytes_len(mw_stream_in(s)) - given;
     if (rc == 0 && unread > 0) rc = mw_bytes_add(&out->unread, mw_bytes_at(mw_stream_in(s)) + given, unread);
     if (rc < 0) return err->code == rc ? rc : mw_err_set(err, rc, "parcel", mw_stream_subject(s), NULL);
+    mw_stream_share(s);
     mw_stream_close(s);
     return 0;
 }

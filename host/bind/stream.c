@@ -289,6 +289,7 @@ static int passable(lua_State *L, int idx, struct mw_err *err) {
                           "it holds unread bytes, which would be lost: read them first");
     }
     if (mw_stream_flush(s, err) < 0) return err->code;
+    mw_stream_share(s);
     return rfd >= 0 ? rfd : wfd;
 }
 

@@ -15,7 +15,7 @@ struct mw_greet {
     struct mw_dusk dusk;             /* tells what was known inside mw_greet_open */
     void (*done)(void *ud, int code, const struct mw_err *err);
     void *ud;
-    int over, heard, code;
+    int over, code;
     struct mw_err err;
 };
 
@@ -63,7 +63,6 @@ static void on_drive(mw_stream *s, void *ud) {
     if (mw_stream_closed(s)) {
         rc = mw_err_set(&g->err, MW_ECLOSED, OP, mw_stream_subject(s), NULL);
     } else {
-        g->heard = mw_bytes_len(mw_stream_in(s)) > 0 || g->heard;
         rc = advance(g);
     }
     if (rc == 0) return;
@@ -105,10 +104,6 @@ int mw_greet_open(mw_stream *s, struct mw_greet_step *steps, uint64_t deadline, 
     mw_timer_stop(mw_stream_host(s), &g->timer);
     mw_host_at_dusk(mw_stream_host(s), &g->dusk, on_dusk);
     return 0;
-}
-
-int mw_greet_heard(const mw_greet *g) {
-    return g->heard;
 }
 
 void mw_greet_deny(mw_greet *g) {

@@ -63,7 +63,6 @@ int mw_greet_open(mw_stream *s, struct mw_greet_step *steps, uint64_t deadline, 
 /* The same with the steps of `g`, server or client, and a deadline auth_ns from now. */
 int mw_greet_begin(mw_stream *s, const struct mw_greeting *g, int server, void (*done)(void *ud, int code, const struct mw_err *err), void *ud,
                    mw_greet **out, struct mw_err *err);
-int mw_greet_heard(const mw_greet *g);           /* 1: the peer has said something */
 /* After done with a failure: the step that was under way says its denial. */
 void mw_greet_deny(mw_greet *g);
 void mw_greet_close(mw_greet *g);                /* before done: gives up. NULL is fine */

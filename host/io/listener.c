@@ -18,6 +18,8 @@
 #define REFUSALS_MAX 64              /* connections shut out in one call before others get their turn */
 #define PAUSE_NS 100000000u          /* before another try when the system has no memory or descriptors at all */
 #define LOG_EVERY_NS 1000000000u
+#define AUTHENTICATING 64            /* in the lobby at once, unless told: where somebody has to prove who it is, */
+#define SHAKING 1024                 /* and where TLS alone is to be agreed on: a burst of as many clients is everyday */
 #define AHEAD_MAX 64                 /* connections that have passed the greeting and wait for an accept */
 
 struct mw_listener {
@@ -48,7 +50,6 @@ void mw_listener_options_init(struct mw_listener_options *opt) {
     opt->socket = (struct mw_socket_options){.backlog = 4096, .reuse = 1, .nodelay = 1, .stall_ms = 30000, .mode = -1};
     opt->max_conns = 10000;
     opt->max_conns_per_peer = 1024;
-    opt->max_unauthenticated = 64;
     opt->greeting.auth_ns = MW_GREET_NS;
     mw_stream_limits_init(&opt->limits);
     opt->limits.idle_ns = 600000000000u;
@@ -291,8 +292,10 @@ static int look_later(mw_listener *l, struct mw_err *err) {
  * places are taken, the lobby's are given anew. 0: the others have them all. */
 static unsigned lobby_places(const mw_listener *l) {
     uint64_t others = l->stats.open - l->lobby.waiting, left = l->opt.max_conns > others ? l->opt.max_conns - others : 0;
+    unsigned most = l->opt.max_unauthenticated;
 
-    return left < l->opt.max_unauthenticated ? (unsigned)left : l->opt.max_unauthenticated;
+    if (most == 0) most = l->opt.greeting.auth != NULL ? AUTHENTICATING : SHAKING;
+    return left < most ? (unsigned)left : most;
 }
 
 /* Is there room in the lobby? 0: no, and what will wake us is arranged. */

@@ -21,7 +21,7 @@ struct mw_listener_options {
     unsigned max_conns_per_peer;         /* of one uid or address; above: closed at once and counted; 1,024 */
     struct mw_stream_limits limits;      /* of each connection */
     struct mw_greeting greeting;         /* what each must pass; the listener keeps its greeters, the caller's references stay his */
-    unsigned max_unauthenticated;        /* connections in the lobby at once; a newcomer displaces the oldest: 64 */
+    unsigned max_unauthenticated;        /* connections in the lobby at once; a newcomer displaces one; 0: 64 with `auth`, 1024 without */
 };
 #define MW_UNAUTHENTICATED_MAX 4096      /* its bound */
 void mw_listener_options_init(struct mw_listener_options *opt);      /* the defaults */

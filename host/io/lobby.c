@@ -14,8 +14,9 @@ struct guest {
     mw_stream *s;                    /* owned */
     mw_greet *greet;                 /* NULL once passed */
     struct mw_timer pause;           /* before the answer */
+    uint64_t bytes;                  /* that it had said when it was looked at last */
     struct mw_peer_key key;
-    uint64_t since;
+    uint64_t since, heard;           /* ns: when it came; when its words were seen to be more than before, 0: none yet */
     const char *listener;
 };
 
@@ -94,36 +95,44 @@ static void on_done(void *ud, int code, const struct mw_err *err) {
 }
 
 /* Until when it may stay although others wait. */
-static uint64_t stays(const struct guest *g) {
+static uint64_t stays(struct guest *g, uint64_t now) {
+    uint64_t until, last = g->since + MW_LOBBY_LONG_NS, bytes;
+
     if (g->pause.slot != 0) return 0;
-    return g->since + (mw_greet_heard(g->greet) ? MW_LOBBY_SLOW_NS : MW_LOBBY_MUTE_NS);
+    bytes = mw_stream_said(g->s);
+    if (bytes != g->bytes) g->heard = now;
+    g->bytes = bytes;
+    until = g->heard != 0 ? g->heard + MW_LOBBY_SLOW_NS : g->since + MW_LOBBY_MUTE_NS;
+    return until < last ? until : last;
 }
 
-/* Who goes first, if anybody must. NULL: nobody is there. */
-static struct guest *next_to_go(const struct mw_lobby *l, uint64_t now) {
+/* Who goes first, if anybody must, and when. NULL: nobody is there. */
+static struct guest *next_to_go(const struct mw_lobby *l, uint64_t now, uint64_t *when) {
     struct guest *first = NULL;
 
     for (struct mw_list *at = l->greeting.next; at != &l->greeting; at = at->next) {
         struct guest *g = MW_LIST_ENTRY(at, struct guest, link);
-        if (first == NULL || stays(g) < stays(first)) first = g;
-        if (stays(first) <= now) break;
+        uint64_t until = stays(g, now);
+        if (first == NULL || until < *when) {
+            first = g;
+            *when = until;
+        }
+        if (*when <= now) break;
     }
     return first;
 }
 
 int mw_lobby_room(struct mw_lobby *l, unsigned max, uint64_t *again) {
     uint64_t now = mw_host_now(l->host);
-    struct guest *first;
 
     if (l->waiting < max) return 1;
-    first = next_to_go(l, now);
-    if (first != NULL && stays(first) <= now) return 1;
-    *again = first != NULL ? stays(first) : now + MW_LOBBY_SLOW_NS;
-    return 0;
+    *again = now + MW_LOBBY_SLOW_NS;
+    return next_to_go(l, now, again) != NULL && *again <= now;
 }
 
 static void displace(struct mw_lobby *l) {
-    struct guest *g = next_to_go(l, mw_host_now(l->host));
+    uint64_t when;
+    struct guest *g = next_to_go(l, mw_host_now(l->host), &when);
 
     if (g == NULL) return;
     if (g->pause.slot == 0) {                /* one that waits for its answer has been counted */

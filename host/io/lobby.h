@@ -7,9 +7,12 @@
 #include "io/peers.h"
 #include "io/strikes.h"
 
-/* Why a newcomer finds room, or must wait. Who has not said a word for MUTE, or is not done after SLOW, goes when others wait. */
-#define MW_LOBBY_MUTE_NS 20000000u
-#define MW_LOBBY_SLOW_NS 250000000u
+/* Why a newcomer finds room, or must wait. Who has not said a word for MUTE, has said nothing more for SLOW, or is not done after LONG,
+ * goes when others wait. A program that makes a thousand connections at once takes a while to say its first word on each, and we take
+ * one to hear it: whose word has come and was not heard yet has said it. */
+#define MW_LOBBY_MUTE_NS 250000000u
+#define MW_LOBBY_SLOW_NS 1000000000u
+#define MW_LOBBY_LONG_NS 3000000000u
 #define MW_LOBBY_PAUSE_NS 1000000000u    /* before the answer to a peer that fails again and again */
 #define MW_LOBBY_PATIENCE 5              /* failures of a peer within a minute; from this one on the answer comes after the pause */
 

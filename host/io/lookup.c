@@ -117,7 +117,11 @@ static int add_number(struct mw_lookup *it, const struct mw_endpoint *e, const c
             unsigned long n = strtoul(e->zone, &end, 10);
             index = *end == 0 && n <= 0x7fffffff ? (unsigned)n : 0;
         }
-        if (index == 0) return mw_err_setf(err, -ENODEV, op, e->host, "no network interface is called \"%s\"", e->zone);
+        if (index == 0) {
+            char text[MW_ENDPOINT_TEXT];
+            mw_endpoint_text(e, text);
+            return mw_err_setf(err, -ENODEV, op, text, "no network interface is called \"%s\"", e->zone);
+        }
         ((struct sockaddr_in6 *)&sa)->sin6_scope_id = index;
     }
     add(it, (struct sockaddr *)&sa, e->sa_len);

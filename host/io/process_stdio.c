@@ -88,6 +88,7 @@ static int given(struct launch *l, const struct mw_stdio *io, int i) {
         if (anew < 0) return mw_err_sys(l->err, l->o->op, subject(l));
         fcntl(anew, F_SETFL, fcntl(anew, F_GETFL) & ~O_NONBLOCK);    /* undone where the start fails */
         l->moved[i] = io->given;
+        mw_stream_share(io->given);
         return mw_launch_own(l, anew);
     }
     if (!S_ISFIFO(st.st_mode)) return fd;

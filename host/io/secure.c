@@ -26,6 +26,7 @@ struct mw_secure {
     unsigned news : 1;           /* shaken, and nobody was told */
     unsigned parted : 1;         /* the last word was said */
     unsigned lingers : 1;
+    unsigned answered : 1;       /* while it lingered */
     unsigned about_known : 1;
     struct mw_tls_about about;   /* kept when it closes */
     struct mw_err err;           /* what broke it */
@@ -274,12 +275,18 @@ void mw_secure_part(mw_stream *s) {
     if (mw_secure_flush(s) < 0) mw_secure_broken(s);     /* the peer has gone: it will not miss it */
 }
 
+int mw_secure_awaits(const mw_stream *s) {
+    const struct mw_secure *x = s->secure;
+
+    return x->tls != NULL && !x->answered && x->calls->unanswered(x->tls);
+}
+
 int mw_secure_linger(mw_stream *s) {
     struct mw_secure *x = s->secure;
 
     if (x->lingers) return 1;
     if (x->tls == NULL || s->eof || s->rerr != 0 || s->werr != 0 || s->rkind == MW_FD_OTHER) return 0;
-    if (mw_host_closing(s->host) || !x->calls->unanswered(x->tls)) return 0;
+    if (mw_host_closing(s->host) || !mw_secure_awaits(s)) return 0;
     mw_stream_half_close(s);
     x->lingers = 1;
     s->limits.stall_ns = LINGER_NS;
@@ -289,25 +296,16 @@ int mw_secure_linger(mw_stream *s) {
     return 1;
 }
 
-/* Takes away what came and nobody will read: closing over it would reset the connection, and the peer might lose our last bytes. */
-static void drain(mw_stream *s) {
-    char away[4096];
-    int i;
-
-    if (s->rkind == MW_FD_OTHER || s->rfd < 0 || s->eof || s->rerr != 0) return;
-    for (i = 0; i < 16 && mw_stream_take(s, away, sizeof away) == (ssize_t)sizeof away; i++) continue;
-}
-
 void mw_secure_heard(mw_stream *s) {
     s->secure->lingers = 0;
-    mw_stream_close(s);
+    s->secure->answered = 1;
+    if (!mw_stream_leave(s)) mw_stream_close(s);
 }
 
 void mw_secure_end(mw_stream *s) {
     struct mw_secure *x = s->secure;
 
     mw_secure_part(s);
-    drain(s);
     x->lingers = 0;
     if (!x->about_known && x->shaken) {
         x->calls->about(x->tls, &x->about);
@@ -321,26 +319,40 @@ void mw_secure_end(mw_stream *s) {
 
 /* ---- The beginning -------------------------------------------------------------------------------------------------------- */
 
-/* Can TLS begin here and now? */
-static int admit(mw_stream *s, struct mw_err *err) {
+/* Can TLS begin here and now? heard: what came already is its own. */
+static int admit(mw_stream *s, int heard, struct mw_err *err) {
     int rc;
 
     if (s->closed || s->retired || s->finishing) return mw_stream_fail(s, MW_ECLOSED, "starttls", NULL, err);
     if (s->secure != NULL) return mw_stream_fail(s, MW_EINVAL, "starttls", "it speaks TLS already", err);
     if (s->rfd < 0 || s->wfd < 0) return mw_stream_fail(s, MW_EINVAL, "starttls", "this stream has one direction only", err);
     if (s->rerr != 0) return mw_stream_fail(s, s->rerr, "starttls", NULL, err);
-    if (mw_bytes_len(&s->head.in) > 0 || s->kept > 0 || s->head.passed != NULL) {
+    if ((mw_bytes_len(&s->head.in) > 0 && !heard) || s->kept > 0 || s->head.passed != NULL) {
         return mw_stream_fail(s, MW_ETLS, "starttls", "injection: bytes came in the clear before TLS began; anybody might have sent them", err);
     }
-    if (s->eof) return mw_stream_fail(s, MW_EEOF, "starttls", "the end", err);
+    if (s->eof && !heard) return mw_stream_fail(s, MW_EEOF, "starttls", "the end", err);
     rc = mw_stream_flush(s, err);
     if (rc == 1) return mw_stream_fail(s, -EBUSY, "starttls", "bytes wait unsent: flush first", err);
     return rc;
 }
 
-int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, int port, struct mw_err *err) {
+/* What came in the clear is TLS's. 0 or MW_ENOMEM. */
+static int take_over(mw_stream *s, struct mw_secure *x) {
+    size_t held = mw_bytes_len(&s->head.in);
+    int rc = held > 0 ? mw_bytes_add(&x->raw, mw_bytes_at(&s->head.in), held) : 0;
+
+    if (rc < 0) return rc;
+    mw_bytes_consume(&s->head.in, held);
+    s->stats.bytes_in = s->head.came;
+    s->head.came = 0;
+    if (s->eof) x->calls->end(x->tls);
+    s->eof = 0;                  /* in the middle of TLS, which says so */
+    return 0;
+}
+
+static int begin(mw_stream *s, mw_tls_context *c, const char *server_name, int port, int heard, struct mw_err *err) {
     struct mw_secure *x;
-    int rc = admit(s, err);
+    int rc = admit(s, heard, err);
 
     if (rc < 0) return rc;
     x = calloc(1, sizeof *x);
@@ -354,7 +366,8 @@ int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, i
     s->secure = x;
     s->drained_in = mw_host_turn(s->host) - 1;
     mw_stream_charge(s);
-    rc = x->calls->shake(x->tls, &x->err);
+    rc = heard ? take_over(s, x) : 0;
+    if (rc == 0) rc = x->calls->shake(x->tls, &x->err);
     note_shaken(s);
     if (rc >= 0) rc = answer(s);
     if (rc < 0) {
@@ -362,6 +375,10 @@ int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, i
         return mw_stream_fail(s, rc, "starttls", NULL, err);
     }
     return 0;
+}
+
+int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, int port, struct mw_err *err) {
+    return begin(s, c, server_name, port, 0, err);
 }
 
 int mw_stream_secured(mw_stream *s, struct mw_err *err) {
@@ -431,7 +448,10 @@ static int advance(struct mw_greet_step *it, mw_stream *s, struct mw_err *err) {
     int rc = 0;
 
     if (!mw_stream_is_secure(s)) {
-        rc = mw_stream_secure(s, step->context, step->of->name, step->of->port, err);
+        /* Who says nothing yet costs next to nothing. */
+        if (step->server && mw_bytes_len(mw_stream_in(s)) == 0) rc = mw_stream_fill(s, 0, err);
+        if (step->server && mw_bytes_len(mw_stream_in(s)) == 0 && rc != MW_EEOF) return rc;
+        rc = begin(s, step->context, step->of->name, step->of->port, step->server, err);
         if (rc == 0 && !step->server) return 0;  /* its answer is not there yet */
     }
     return rc < 0 ? rc : mw_stream_secured(s, err);

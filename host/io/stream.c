@@ -64,7 +64,7 @@ static void on_timer(struct mw_timer *t) {
     }
     if (s->limits.stall_ns != 0 && mw_stream_waits(s) > 0) {
         if (now - s->stuck >= s->limits.stall_ns) {
-            if (s->retired && !(s->secure != NULL && mw_secure_lingers(s))) mw_stream_lost(s, "the peer took nothing");
+            if (s->retired && !s->leaving && !(s->secure != NULL && mw_secure_lingers(s))) mw_stream_lost(s, "the peer took nothing");
             close_after(s, "the peer took nothing", s->limits.stall_ns);
             return;
         }
@@ -212,7 +212,10 @@ int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *s
 
 int mw_stream_open_socket(mw_host *h, int fd, int family, const char *noun, const char *subject, const struct mw_stream_limits *limits,
                           mw_stream **out, struct mw_err *err) {
-    return open_kind(h, fd, fd, family == AF_UNIX ? MW_FD_UNIX : MW_FD_SOCKET, noun, subject, limits, out, err);
+    int rc = open_kind(h, fd, fd, family == AF_UNIX ? MW_FD_UNIX : MW_FD_SOCKET, noun, subject, limits, out, err);
+
+    if (rc == 0) (*out)->sole = 1;
+    return rc;
 }
 
 mw_stream *mw_stream_hold(mw_stream *s) {
@@ -230,13 +233,13 @@ void mw_stream_release(mw_stream *s) {
     free(s);
 }
 
-/* What is unsent will not come: the peer is told by a reset (TCP), for a plain end would say that this was all. */
-static void abandon(const mw_stream *s) {
+/* What is unsent will not come: the peer is told by a reset (TCP), for a plain end would say that this was all. 1: there is such. */
+static int abandon(const mw_stream *s) {
     struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
-    if (s->secure == NULL && s->werr == 0 && mw_bytes_len(&s->head.out) > 0) {
-        setsockopt(s->wfd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);    /* another kind of descriptor refuses it */
-    }
+    if (s->secure != NULL || s->werr != 0 || mw_bytes_len(&s->head.out) == 0) return 0;
+    setsockopt(s->wfd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);        /* another kind of descriptor refuses it */
+    return 1;
 }
 
 void mw_stream_close(mw_stream *s) {
@@ -254,7 +257,7 @@ void mw_stream_close(mw_stream *s) {
     if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);
     mw_host_forget_dusk(&s->dusk);
     mw_stream_watch_end(s);
-    abandon(s);
+    if (!abandon(s)) mw_stream_take_away(s);
     close_both(s->rfd, s->wfd);
     s->rfd = s->wfd = -1;
     mw_stream_parcels_end(s);
@@ -309,13 +312,14 @@ int mw_stream_retire(mw_stream *s, struct mw_err *err) {
         mw_secure_part(s);
         rc = mw_secure_shaken(s) && (mw_stream_waits(s) > 0 || mw_secure_linger(s));
     }
+    if (rc == 0) rc = mw_stream_leave(s);
     if (rc <= 0 || mw_host_closing(s->host)) {
         mw_stream_close(s);
         return rc < 0 ? rc : 0;
     }
     s->retired = 1;
     s->head.add_max = 0;
-    s->want_read = s->secure != NULL && mw_secure_lingers(s);
+    s->want_read = mw_stream_retires_reading(s);
     s->limits.idle_ns = 0;
     if (s->limits.stall_ns == 0) s->limits.stall_ns = LINGER;
     mw_stream_stuck(s);

@@ -50,11 +50,13 @@ void mw_stream_limits_init(struct mw_stream_limits *l);      /* the defaults */
  * text. subject: copied. limits: copied; NULL: the defaults. *out: given, one reference, end it with mw_stream_release. */
 int mw_stream_open(mw_host *h, int rfd, int wfd, const char *noun, const char *subject, const struct mw_stream_limits *limits,
                    mw_stream **out, struct mw_err *err);
-/* The same of one socket whose family is known: AF_UNIX, AF_INET, AF_INET6. */
+/* The same of one socket that we made or accepted: its family is known (AF_UNIX, AF_INET, AF_INET6), and nobody else has it. Where it is
+ * closed over bytes that were not read, these are taken away, so that the peer gets what was written, and an end, not a reset. */
 int mw_stream_open_socket(mw_host *h, int fd, int family, const char *noun, const char *subject, const struct mw_stream_limits *limits,
                           mw_stream **out, struct mw_err *err);
 mw_stream *mw_stream_hold(mw_stream *s);
 void mw_stream_release(mw_stream *s);            /* drops a reference; the last one closes; NULL is fine */
+void mw_stream_share(mw_stream *s);              /* others are given its descriptor too: what comes is theirs as well */
 void mw_stream_close(mw_stream *s);              /* now; unsent bytes get one last try, then they are dropped */
 /* A host that ends by itself sends first what is unsent (mw_host_loop_run), unless it is for somebody who ends with it. */
 void mw_stream_fleeting(mw_stream *s);
@@ -206,6 +208,8 @@ int mw_stream_alive(mw_stream *s);
 /* 1 while it is alive and nothing of it is under way: no reader, nothing unread (here or with the system), nothing unsent (what was
  * gathered is sent first). */
 int mw_stream_quiet(mw_stream *s);
+/* Bytes that the peer has sent so far, those that wait with the system too; before TLS as they are on the wire. */
+uint64_t mw_stream_said(const mw_stream *s);
 
 struct mw_peer {
     int family;                  /* AF_UNIX: uid, gid, pid; AF_INET, AF_INET6: host, port */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -326,6 +327,13 @@ int mw_stream_quiet(mw_stream *s) {
     return n == 0;
 }
 
+uint64_t mw_stream_said(const mw_stream *s) {
+    int n = 0;
+
+    if (s->rfd < 0 || ioctl(s->rfd, FIONREAD, &n) < 0 || n < 0) n = 0;
+    return (s->secure != NULL ? s->stats.bytes_in : s->head.came) + (uint64_t)n;
+}
+
 int mw_stream_peer(const mw_stream *s, struct mw_peer *out, struct mw_err *err) {
     struct sockaddr_storage sa;
     socklen_t len = sizeof sa;
@@ -353,10 +361,14 @@ int mw_stream_peer(const mw_stream *s, struct mw_peer *out, struct mw_err *err) 
     return 0;
 }
 
-static void unix_url(const struct sockaddr_un *un, socklen_t len, char *out, size_t size) {
+/* A listener binds by its folder's descriptor (io/socket), which says nothing outside of its process: what it listens on says more. */
+static void unix_url(const mw_stream *s, const struct sockaddr_un *un, socklen_t len, char *out, size_t size) {
+    static const char by_descriptor[] = "/proc/self/fd/";
     size_t n = len > offsetof(struct sockaddr_un, sun_path) ? len - offsetof(struct sockaddr_un, sun_path) : 0;
 
     if (n > 0 && un->sun_path[0] == '\0') snprintf(out, size, "unix:@%.*s", (int)n - 1, un->sun_path + 1);
+    else if (n > sizeof by_descriptor && strncmp(un->sun_path, by_descriptor, sizeof by_descriptor - 1) == 0 && strncmp(s->subject, "unix:", 5) == 0)
+        snprintf(out, size, "%s", s->subject);
     else snprintf(out, size, "unix:%.*s", (int)n, un->sun_path);
 }
 
@@ -374,7 +386,7 @@ int mw_stream_address(const mw_stream *s, char *out, size_t size, struct mw_err 
         return mw_stream_fail(s, -errno, "address", errno == ENOTSOCK ? "this stream is no socket" : NULL, err);
     }
     if (sa.any.ss_family == AF_UNIX) {
-        unix_url(&sa.un, len, out, size);
+        unix_url(s, &sa.un, len, out, size);
         return 0;
     }
     port = mw_endpoint_sockaddr_host((struct sockaddr *)&sa, host, sizeof host);

@@ -159,11 +159,11 @@ void mw_stream_on_readable(mw_stream *s) {
     int i, full = 1, rc = 1, came = 0;
 
     if (s->drive != NULL && high > MW_STREAM_DRIVEN) high = MW_STREAM_DRIVEN;
-    if (s->secure != NULL && mw_secure_lingers(s)) {
-        mw_secure_heard(s);
+    if (s->retired && !s->closed) {
+        mw_stream_on_retired(s);
         return;
     }
-    if (s->closed || s->retired || s->eof || s->rerr != 0) s->want_read = 0;
+    if (s->closed || s->eof || s->rerr != 0) s->want_read = 0;
     for (i = 0; s->want_read && full && rc == 1; i++) {
         if (i >= READS && (s->secure == NULL || !mw_secure_holds(s))) break;   /* what TLS holds, nobody else tells of */
         if (mw_bytes_len(&s->head.in) >= high || crowded_out(s) || (s->head.passed != NULL && s->head.passed->count >= MW_STREAM_FDS)) {

@@ -175,7 +175,7 @@ void mw_stream_on_writable(mw_stream *s) {
     if (mw_stream_waits(s) == 0) s->stirred = 1;
     if (!s->retired || mw_stream_waits(s) > 0) return;
     if (s->werr != 0) mw_stream_lost(s, mw_err_words(s->werr));
-    else if (s->secure != NULL && mw_secure_linger(s)) return;
+    else if ((s->secure != NULL && mw_secure_linger(s)) || mw_stream_leave(s)) return;
     mw_stream_close(s);
 }
 

@@ -1,5 +1,5 @@
-/* The inside of a stream, shared by the files that make it: stream.c (life, watching, deadlines), stream_in.c, stream_out.c,
- * stream_fds.c (descriptors over Unix sockets, who is at the other end).
+/* The inside of a stream, shared by the files that make it: stream.c (life, deadlines), stream_watch.c, stream_in.c, stream_out.c,
+ * stream_leave.c (the end), stream_fds.c (descriptors over Unix sockets, who is at the other end).
  * Knows: io/stream, core/timer, uv.h. Never: included by anybody else. */
 #ifndef MW_IO_STREAM_PARTS_H
 #define MW_IO_STREAM_PARTS_H
@@ -66,6 +66,9 @@ struct mw_stream {
     unsigned busy : 1;           /* it is not to be parked: it has much to say */
     unsigned hits : 3;           /* events since it was parked */
     unsigned stirred : 1;        /* something happened that `drive` is to be told */
+    unsigned sole : 1;           /* a socket that nobody else has */
+    unsigned emptied : 1;        /* all that came was taken away just now */
+    unsigned leaving : 1;        /* retired, all sent and half closed: takes away what comes, until the peer has taken ours */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
     int rerr, werr;              /* sticky codes */
     unsigned chunk;              /* bytes of the next read, MW_CHUNK_MIN to MW_CHUNK_MAX (a pipe's: MW_CHUNK_PIPE) */
@@ -115,15 +118,16 @@ void mw_secure_part(mw_stream *s);                             /* says the last 
 int mw_secure_shaken(const mw_stream *s);
 int mw_secure_linger(mw_stream *s);                            /* retired, all sent. 1: it waits until the peer has answered */
 int mw_secure_lingers(const mw_stream *s);
+int mw_secure_awaits(const mw_stream *s);                      /* 1: a client that must hear from the server before it closes */
 void mw_secure_heard(mw_stream *s);                            /* lingers, and something came: away with it, and closes */
 void mw_secure_broken(mw_stream *s);                           /* what is unsent is dropped */
 void mw_secure_trim(mw_stream *s);
 void mw_secure_end(mw_stream *s);                              /* the stream closes: a last word, if it can go at once */
 const char *mw_secure_why(const mw_stream *s, int code);       /* words for what broke it; or NULL */
 
-/* Bytes that were written and that the system has not. */
+/* Bytes that were written and that the system has not; at least 1 while it leaves. */
 static inline size_t mw_stream_waits(const mw_stream *s) {
-    return mw_bytes_len(&s->head.out) + (s->secure != NULL ? mw_secure_unsent(s) : 0);
+    return mw_bytes_len(&s->head.out) + s->leaving + (s->secure != NULL ? mw_secure_unsent(s) : 0);
 }
 /* Tells the loop what want_read and want_write ask for. 0 or a code. */
 int mw_stream_watch(mw_stream *s);
@@ -195,6 +199,13 @@ int mw_stream_push_out(mw_stream *s);
 int mw_stream_enqueue(mw_stream *s, const struct mw_view *part, struct mw_err *err);
 /* Breaks the writing side: what is queued is dropped, writers are woken. Returns code. */
 int mw_stream_break(mw_stream *s, int code);
+
+/* stream_leave.c */
+void mw_stream_take_away(mw_stream *s);                        /* it is about to close: bytes that nobody will read go first */
+int mw_stream_leave(mw_stream *s);                             /* retired, all sent: 1: it closes by itself, in a while; 0: close it */
+int mw_stream_retires_reading(const mw_stream *s);             /* retired: 1: what comes is to be taken away meanwhile */
+/* Called by the loop: something came, and it is retired. */
+void mw_stream_on_retired(mw_stream *s);
 
 /* stream_fds.c */
 ssize_t mw_stream_recvmsg(mw_stream *s, char *at, size_t n);   /* as recv(2), keeps descriptors with their place */

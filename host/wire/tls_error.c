@@ -17,7 +17,7 @@ static const struct { int code; const char *what; } certs[] = {
     { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "unknown authority: nobody that is trusted here vouches for the peer's certificate" },
     { X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "unknown authority: nobody that is trusted here vouches for the peer's certificate" },
     { X509_V_ERR_CERT_SIGNATURE_FAILURE, "unknown authority: the signature under the peer's certificate is not the authority's" },
-    { X509_V_ERR_HOSTNAME_MISMATCH, "wrong name: the certificate is for another server" },
+    { X509_V_ERR_HOSTNAME_MISMATCH, "wrong name: the certificate is for another server (its subjectAltName counts, not its CN)" },
     { X509_V_ERR_IP_ADDRESS_MISMATCH, "wrong name: the certificate is not for this address" },
     { X509_V_ERR_CERT_REVOKED, "revoked: its authority has taken the peer's certificate back" },
     { X509_V_ERR_INVALID_PURPOSE, "wrong purpose: the peer's certificate is for other uses" },

@@ -60,7 +60,7 @@ local net = {}
 ---@field nodelay? boolean  TCP: send small writes at once; default true
 ---@field auth? moonwire.Auth|moonwire.Auth[]  what a client must prove before it is accepted; all of an array
 ---@field auth_timeout? number|string  for that, from the moment it was connected; default 5 s, at most 60 s
----@field max_unauthenticated? integer  connections that have not proved it yet, at once; a newcomer displaces one; default 64
+---@field max_unauthenticated? integer  connections that have not passed yet, at once; a newcomer displaces one; default 64, TLS alone 1,024
 
 --- Options of `listener:serve`; what `listen` was given may be given here, too.
 ---@class moonwire.ServeOptions: moonwire.ListenOptions
@@ -140,7 +140,7 @@ end
 local function secured(address, opts, server, op)
   tls = tls or core.module("moonwire.tls")
   local mine, rest = tls.split(opts, server, op)
-  local context, why = tls.context(mine, server, op)
+  local context, why = tls.context(mine, server, op, address)
   if not context then return nil, why end
   rest.tls_context = context
   if not server then rest.tls_name = mine.server_name or tls.host(address) end
@@ -254,7 +254,7 @@ function Listener:reload(opts)
   local mine = {}
   for k, v in next, now do mine[k] = v end
   for k, v in next, opts or {} do mine[k] = v end
-  local context, why = tls.context(mine, true, "net reload")
+  local context, why = tls.context(mine, true, "net reload", self:address())
   if not context then return nil, why end
   door.renew(self, context)
   served[self] = mine

@@ -116,9 +116,10 @@ end
 ---@param opts table
 ---@param server boolean
 ---@param op string
+---@param subject? string  whose it is, for errors
 ---@return userdata? context
 ---@return moonwire.Err? err
-function tls.context(opts, server, op)
+function tls.context(opts, server, op, subject)
   local c, why = read(checked(opts, server, op), server, op)
   if not c then return nil, why end
   local name, now = name_of(c), core.net.now()
@@ -126,7 +127,7 @@ function tls.context(opts, server, op)
   if found and (server or c.ca or now - found.made < STALE) then return found.context end
   local context
   context, why = door.context(c)
-  if not context then return nil, why end
+  if not context then return nil, err.fail(why.code, op, subject, why.message, why.hint, why.data) end
   if not kept[name] then
     order[#order + 1] = name
     if #order > CONTEXTS then kept[table.remove(order, 1)] = nil end
@@ -155,7 +156,7 @@ function tls.starttls(stream, options)
   if not server and not name and not mine.insecure_skip_verify then
     wrong(op, "server_name is needed: nothing says whom the certificate is to name")
   end
-  local context, why = tls.context(mine, server, op)
+  local context, why = tls.context(mine, server, op, host)
   if not context then return nil, why end
   return door.start(stream, context, not server and name or nil, port or 0, timeout)
 end

@@ -51,6 +51,14 @@ describe("a Unix socket", function()
     assert.equal(0, child:wait().code)
   end)
 
+  it("says at both ends of a connection what is listened on", function()
+    local srv <close> = assert(net.listen(url "ends"))
+    local there <close> = assert(net.connect(srv:address()))
+    local here <close> = assert(srv:accept())
+    assert.equal(url "ends", here:address())
+    assert.equal("unix:", there:address()) -- it has no name
+  end)
+
   it("may have an abstract name", function()
     local srv <close> = assert(net.listen("unix:@mw-spec-abstract-" .. mw.sys.pid()))
     local there <close> = assert(net.connect(srv:address()))

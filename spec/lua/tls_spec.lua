@@ -189,6 +189,34 @@ describe("tls://", function()
     serving:join()
   end)
 
+  it("loses none of many clients that come at once", function()
+    local srv <close> = listen()
+    task.spawn_with({ daemon = true }, srv.serve, srv, function(conn) conn:write(conn:read "L") end)
+    local all = {}
+    for i = 1, 300 do
+      all[i] = task.spawn(function()
+        local c <close> = assert(net.connect(srv:address(), { ca = own.pem }))
+        assert(c:write("line ", i, "\n"))
+        return assert(c:read "l")
+      end)
+    end
+    for i, t in ipairs(all) do assert.equal("line " .. i, t:join()) end
+    assert.equal(0, srv:stats().displaced)
+  end)
+
+  it("lets clients in beside many who say nothing", function()
+    local srv <close> = listen { max_unauthenticated = 32 }
+    task.spawn_with({ daemon = true }, srv.serve, srv, function(conn) conn:write "in\n" end)
+    local silent = {}
+    for i = 1, 100 do silent[i] = assert(net.connect((srv:address():gsub("^tls", "tcp")))) end
+    for _ = 1, 10 do
+      local c <close> = assert(net.connect(srv:address(), { ca = own.pem }))
+      assert.equal("in", c:read "l")
+    end
+    assert.truthy(srv:stats().displaced >= 68)
+    close(table.unpack(silent))
+  end)
+
   it("resumes sessions of earlier connections with the same options", function()
     local srv = listen()
     local seen = {}
@@ -239,6 +267,7 @@ describe("tls://", function()
     local none, err = srv:reload()
     assert.is_nil(none)
     assert.same({ "ECERT", "wrong key" }, { err.code, err.data.reason })
+    assert.truthy(tostring(err):find("net reload " .. srv:address() .. ": wrong key", 1, true), tostring(err))
     local h2, t2 = meet(srv)
     assert.equal(first, t2:peer().fingerprint)
     mw.fs.write(key, mw.fs.read(anew.key))

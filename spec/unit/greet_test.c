@@ -165,7 +165,7 @@ TEST(a_word_may_come_byte_by_byte) {
     peer_says("o");
     turn_wait();
     CHECK_INT(done_calls, 0);
-    CHECK_INT(mw_greet_heard(greet), 1);
+    CHECK_INT(mw_stream_said(stream), 1);
     peer_says("k");
     turn_wait();
     CHECK_INT(done_calls, 0);

@@ -96,7 +96,8 @@ function Stream:flush(options) end
 function Stream:finish() end
 
 --- Closes; who waits gets ECLOSED. Does not wait: what is unsent still goes out before the program ends, or is dropped when the
---- peer takes nothing for 30 s. Use flush() first to know. Idempotent; also `local s <close>`.
+--- peer takes nothing for 30 s. What came and was not read is dropped; the peer gets an end, not a reset. Use flush() first to know.
+--- Idempotent; also `local s <close>`.
 ---@return true? ok
 ---@return moonwire.Err? err  closed, but bytes written before were lost, and no call has said so yet
 function Stream:close() end
