@@ -10,6 +10,8 @@
 #include "core/raise.h"
 
 #define GRACE 3000000       /* instructions that code may run between two strikes: some 30 ms of cleanup */
+#define GRACE_LOOK 2000     /* instructions between two looks whether */
+#define GRACE_NS 100000000u /* they took more than that: each may be a call that works long, such as an allocation that fails */
 #define RESUMES 2000        /* coroutines it may resume meanwhile */
 #define STRIKES 5           /* raised so often, then its coroutine is closed */
 #define LOOK 10000          /* COUNT: instructions between two looks at the clock */
@@ -191,15 +193,29 @@ static int raise_step(lua_State *L, mw_host *h) {
     return mw_raise(L, &err);
 }
 
-static void strike_again(lua_State *L, int strikes) { /* 1: no pcall in a loop outlasts it */
-    lua_sethook(L, strike, LUA_MASKCOUNT, strikes > STRIKES ? 1 : GRACE);
+static void rest_begin(mw_host *h, lua_State *L, uint64_t now) {
+    h->rest_of = L;
+    h->rest_left = GRACE;
+    h->rest_until = now + GRACE_NS;
+}
+/* Who was struck may still clean up. One that takes turns with others begins anew; its resumes are counted. */
+static int rests(mw_host *h, lua_State *L) {
+    uint64_t now = processor_time();
+
+    if (h->rest_of != L) rest_begin(h, L, now);
+    h->rest_left -= GRACE_LOOK;
+    return h->rest_left > 0 && now < h->rest_until;
+}
+static void strike_again(mw_host *h, lua_State *L, int strikes) { /* 1: no pcall in a loop outlasts it */
+    if (strikes <= STRIKES) rest_begin(h, L, processor_time());
+    lua_sethook(L, strike, LUA_MASKCOUNT, strikes > STRIKES ? 1 : GRACE_LOOK);
 }
 
 /* A finalizer, whichever task was running: it ends. */
 static void strike_apart(mw_host *h, lua_State *L) {
     if (!mw_hook_due(h)) return;
     take_interrupt(h);
-    strike_again(L, ++h->apart_strikes);
+    strike_again(h, L, ++h->apart_strikes);
     if (atomic_load(&h->overdue)) raise_step(L, h);
     else raise_cancel(L, h, "finalizer", NULL);
 }
@@ -208,7 +224,7 @@ static void strike_apart(mw_host *h, lua_State *L) {
 static void strike_callback(mw_host *h, lua_State *L, int broken) {
     if (h->callbacks == 0 || !(broken || mw_hook_due(h))) return;
     take_interrupt(h);
-    strike_again(L, ++h->callback_strikes);
+    strike_again(h, L, ++h->callback_strikes);
     if (broken || atomic_load(&h->stop_lua)) raise_cancel(L, h, "callback", NULL);
     else raise_step(L, h);
 }
@@ -223,7 +239,7 @@ static void strike_task(mw_host *h, lua_State *L, mw_task *t, int may_yield) {
         lua_yield(L, 0); /* to the scheduler, which closes it */
         return;
     }
-    strike_again(L, t->strikes);
+    strike_again(h, L, t->strikes);
     cancel = atomic_load(&h->stop_lua) || t->killed || t->broken;
     if (cancel && (mw_task_cancelling(t) != NULL || t->strikes > 2 || t->killed)) raise_cancel(L, h, "task", t->name);
     if (atomic_load(&h->overdue)) raise_step(L, h);
@@ -233,6 +249,7 @@ static void strike(lua_State *L, lua_Debug *ar) {
     mw_host *h = mw_host_of(L);
     int broken;
 
+    if (ar != NULL && ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == GRACE_LOOK && rests(h, L)) return;
     atomic_store_explicit(&h->struck_at, atomic_load_explicit(&h->ticks, memory_order_relaxed), memory_order_relaxed);
     h->spent = 0;
     h->last_strike = atomic_load_explicit(&h->ticks, memory_order_relaxed);
@@ -252,7 +269,7 @@ void mw_hook_arm(lua_State *co) {
 
     if (lua_gethook(co) == strike && lua_gethookmask(co) != 0) return; /* arming again would begin its count anew */
     if (atomic_load_explicit(&h->breaking, memory_order_relaxed)) lua_sethook(co, strike, LUA_MASKCOUNT, BREAK_LOOK);
-    else if (h->apart > 0) strike_again(co, h->apart_strikes);
+    else if (h->apart > 0) strike_again(h, co, h->apart_strikes);
     else if (h->running != NULL && h->running->strikes == 0) lua_sethook(co, strike, LUA_MASKCOUNT, GRACE);
     else lua_sethook(co, strike, LUA_MASKCOUNT, 100000);
 }

@@ -427,6 +427,7 @@ static void wind_up(mw_host *h, unsigned grace_ms) {
     uint64_t until;
 
     if (h->root != NULL) {
+        h->leaves = 0;
         if (!h->exiting) {
             mw_host_exit(h, 0, "the host is shutting down");
             h->grace_at = 0;

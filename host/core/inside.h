@@ -163,6 +163,9 @@ struct mw_host {
     timer_t alarm;
     atomic_int overdue;             /* the step has taken too long: cleared when the next one begins */
     unsigned spent;                 /* by C functions since the last strike (mw_budget) */
+    lua_State *rest_of;             /* it was struck, and has so many instructions, */
+    int rest_left;
+    uint64_t rest_until;            /* at most until that processor time, before it is again */
     int apart, apart_strikes;       /* finalizers: one is running; strikes they took */
     struct { const void *key; void *_Atomic value; } slots[MW_SLOTS];
     mw_task *running;
@@ -170,7 +173,8 @@ struct mw_host {
     int unprotected, callbacks;     /* see mw_host_set_unprotected */
     int callback_strikes;
     int yielding;                   /* a primitive's yield is on its way to the scheduler */
-    int draining, turning, hooked, closing, finishing, exiting, exit_code;
+    int draining, turning, hooked, closing, finishing, exiting, exit_code,
+        leaves;                     /* it exits because the script itself said so */
     int listeners;                  /* who may give it work though no task is left */
     int told;                       /* whoever turns it was told something in this turn, and wants to come back for it */
     int at_once;                    /* mw_task_run_now: nothing waits, not even to let others go first */

@@ -92,7 +92,7 @@ void mw_host_again(mw_host *h) {
     free(root->why);
     root->why = NULL;
     root->cancelled = CANCEL_NONE;
-    h->exiting = h->exit_code = 0;
+    h->exiting = h->exit_code = h->leaves = 0;
     h->grace_at = 0;
     h->failures = 0;
     h->apart_strikes = h->callback_strikes = 0;

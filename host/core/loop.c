@@ -145,6 +145,7 @@ int mw_loop_open(mw_host *h) {
 }
 
 void mw_host_exit(mw_host *h, int code, const char *why) {
+    h->leaves = 0;
     if (h->exiting) return;
     h->exiting = 1;
     h->exit_code = code;
@@ -283,12 +284,24 @@ static int any_busy(mw_host *h) {
     return busy;
 }
 
-/* The tasks have ended; what they handed over may still be on its way. An interrupt ends the wait. */
+void mw_host_quit(mw_host *h, int code, const char *why) {
+    int leaves = h->leaves || !h->exiting;
+
+    mw_host_exit(h, code, why);
+    h->leaves = leaves;
+}
+
+static int may_finish(mw_host *h) {
+    return !h->exiting || (h->leaves && atomic_load(&h->interrupted) == 0);
+}
+
+/* The tasks have ended; what they handed over may still be on its way. One that the script itself has ended has the time that there
+ * is for cleanup. An interrupt ends the wait. */
 static void finish_handles(mw_host *h) {
-    uint64_t now, until = mw_host_now(h) + LAST_WORDS_NS;
+    uint64_t now = mw_host_now(h), until = !h->exiting ? now + LAST_WORDS_NS : h->grace_at != 0 ? h->grace_at : now + h->grace_ns;
 
     h->turning = 1;
-    while (!h->exiting && any_busy(h) && (now = mw_host_now(h)) < until) {
+    while (may_finish(h) && any_busy(h) && (now = mw_host_now(h)) < until) {
         mw_loop_bound(h, (until - now) / 1000000 + 1);
         block(h);
     }

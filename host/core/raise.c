@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hook.h"
 #include "core/inside.h"
 #include "core/weak.h"
 
@@ -226,12 +227,8 @@ static const char *told(lua_State *L, int idx) {
     }
     lua_pushcfunction(L, try_text);
     lua_pushvalue(L, idx);
-    switch (lua_pcall(L, 1, 1, 0)) {
-    case LUA_OK: return lua_tostring(L, -1);
-    case LUA_ERRMEM: return lua_error(L), NULL;
-    default: break;
-    }
-    return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, idx)); /* its own __tostring failed */
+    if (mw_call_apart(L, 1) == 0) return lua_tostring(L, -1);
+    return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, idx)); /* its own __tostring failed, or went on for ever */
 }
 
 void mw_err_from(lua_State *L, int idx, struct mw_err *err) {

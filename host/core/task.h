@@ -126,6 +126,8 @@ void mw_scope_supervise(mw_scope *s, lua_State *L);
 
 /* Cancels the root scope; the host's run then ends with `code`. The first call wins. Loop thread only. */
 void mw_host_exit(mw_host *h, int code, const char *why);
+/* The same, asked for by the script itself: what it has written still goes out, as far as the time for cleanup allows. */
+void mw_host_quit(mw_host *h, int code, const char *why);
 /* 1 and *code if mw_host_exit was called. */
 int mw_host_exit_code(mw_host *h, int *code);
 /* How many errors reached the error hook because nobody joined their task. */

@@ -116,7 +116,7 @@ int mw_wait_exit(lua_State *L, int code, const char *why) {
     mw_host *h = mw_host_of(L);
     struct mw_err err;
 
-    mw_host_exit(h, code, why);
+    mw_host_quit(h, code, why);
     if (h->running != NULL) mw_cleanup_look(h->running);
     if (mw_wait_possible(L) && mw_task_cancelling(h->running) != NULL) return mw_wait_park(L, NULL, MW_NEVER, 0, NULL, 0, 0);
     mw_err_set(&err, MW_ECANCELED, "task", h->running != NULL ? h->running->name : NULL, why);

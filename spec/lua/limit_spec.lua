@@ -44,6 +44,14 @@ describe("a step", function()
     works("local ok, err = pcall(function() while true do end end) print(ok, err.code, err)", "false\tELIMIT\t" .. STEP .. "\n")
   end)
 
+  it("that gives an uncaught error its text is one like any other", function()
+    local endless = "error(setmetatable({}, { __tostring = function() while true do end end }))"
+    fails(endless, "(error object is a table value)")
+    fails("mw.task.spawn(function() " .. endless .. " end)", "(error object is a table value)")
+    fails("error(setmetatable({}, { __tostring = function() while true do pcall(function() while true do end end) end end }))",
+      "(error object is a table value)")
+  end)
+
   it("leaves what is closed on the way out time for it", function()
     local r = fails("local x <close> = setmetatable({}, { __close = function() print 'closed' end }) while true do end", STEP)
     assert.equal("closed\n", r.stdout)

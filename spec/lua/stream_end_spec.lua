@@ -31,6 +31,25 @@ describe("a script that ends", function()
     assert.equal(0, child:wait().code)
   end)
 
+  it("has everything sent when it leaves by mw.exit or os.exit, too", function()
+    for status, leave in ipairs { "mw.exit(1)", "os.exit(2)", "pcall(mw.exit, 3)" } do
+      local child <close>, conn = writer("assert(c:write(big)) io.stderr:write('written\\n') " .. leave)
+      assert.equal("written", child.stderr:read "l")
+      assert.equal(SIZE, #assert(conn:read("a", { max = "2MiB", timeout = 60 })), leave)
+      assert.equal("", child.stderr:read "a")
+      assert.equal(status, child:wait().code)
+      conn:close()
+    end
+  end)
+
+  it("has left, and is interrupted while a peer takes nothing, and says what was lost", function()
+    local child <close>, conn = writer "assert(c:write(big)) io.stderr:write('written\\n') mw.exit(4)"
+    assert.equal("written", child.stderr:read "l")
+    child:kill "INT"
+    assert.truthy(child.stderr:read("a"):find("not all was sent before it closed: the host ended", 1, true))
+    conn:close()
+  end)
+
   it("says what was lost when it is interrupted while a peer takes nothing", function()
     local child <close>, conn = writer "assert(c:write(big)) io.stderr:write('written\\n')"
     assert.equal("written", child.stderr:read "l")

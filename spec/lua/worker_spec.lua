@@ -266,6 +266,12 @@ describe("closing a worker", function()
     closes_soon "local t = setmetatable({}, { __gc = function() while true do end end }) t = nil collectgarbage()"
     closes_soon "local x <close> = setmetatable({}, { __close = function() while true do end end }) while true do end"
     closes_soon "mw.task.shield(function() while true do end end)"
+    closes_soon "error(setmetatable({}, { __tostring = function() while true do end end }))"
+  end)
+
+  it("ends one that spends its time in calls that fail for want of memory", function()
+    closes_soon("while true do pcall(string.rep, 'x', 1 << 30) end", { memory_limit = "16MiB" })
+    closes_soon("local t = {} while true do pcall(function() t[#t + 1] = ('x'):rep(1 << 20) end) end", { memory_limit = "16MiB" })
   end)
 
   it("ends those that send without end, and those that were never read", function()

@@ -82,7 +82,7 @@ function mw.inspect(v, opts) end
 function mw.main(fn, ...) end
 
 --- Ends the script: cancels everything, runs what `<close>` and the shields have to do, then leaves with the status. Raises
---- ECANCELED in its caller, so nothing behind it runs. `os.exit` is the same.
+--- ECANCELED in its caller, so nothing behind it runs. What was written still goes out, for 5 s at most. `os.exit` is the same.
 ---@param code? integer|boolean  0 to 255; 0 unless told; true is 0, false is 1
 function mw.exit(code) end
 
