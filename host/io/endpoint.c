@@ -117,6 +117,15 @@ static int read_v6(struct reader *r, size_t at, size_t end) {
     return 0;
 }
 
+/* The dot that may end a host name, as rules may have it, is no part of it. After a number it is a slip. */
+static size_t without_dot(const struct reader *r, size_t at, size_t end) {
+    size_t label = end - 1;
+
+    if (end - at < 2 || r->text[end - 1] != '.') return end;
+    while (label > at && r->text[label - 1] != '.') label--;
+    return digit(r->text[label]) ? end : end - 1;
+}
+
 /* A host name or an IPv4 address in text[at..end). */
 static int read_host(struct reader *r, size_t at, size_t end) {
     struct mw_endpoint *e = r->out;
@@ -127,6 +136,7 @@ static int read_host(struct reader *r, size_t at, size_t end) {
         put_v4(e, &v4);
         return 0;
     }
+    end = without_dot(r, at, end);
     if (end - at > HOST_MAX) return bad(r, at, "a host name has at most %d characters", HOST_MAX);
     for (size_t i = at; i <= end; i++) {
         char c = i < end ? r->text[i] : '.';

@@ -77,6 +77,17 @@ TEST(a_name_is_kept_in_lower_case_and_is_no_socket_address) {
     CHECK_INT(at.sa_len, 0);
 }
 
+TEST(a_dot_may_end_a_name_and_is_no_part_of_it) {
+    CHECK_INT(parse("tls://www.Example.com.:443"), 0);
+    CHECK_STR(at.host, "www.example.com");
+    CHECK_INT(at.port, 443);
+    CHECK_INT(parse("tcp://localhost.:80"), 0);
+    CHECK_STR(at.host, "localhost");
+    refused("tcp://.:80", "an empty part");
+    refused("tcp://localhost..:80", "an empty part");
+    refused("tcp://example.127.:80", "an empty part");
+}
+
 TEST(a_zone_is_kept_apart_from_its_address) {
     CHECK_INT(parse("tcp://[fe80::1%25eth0]:80"), 0);
     CHECK_STR(at.host, "fe80::1");
