@@ -389,10 +389,9 @@ static int pool_members(lua_State *L) {
 static int pool_signal(lua_State *L) {
     struct mw_pool_set *s = mw_pool_check(L, 1);
     lua_Integer id = luaL_checkinteger(L, 2);
-    int number = mw_process_signal_number(mw_param_text(L, 3, "pool worker kill", "the signal", 32, NULL)), rc = -ESRCH;
+    int number = mw_process_signal_read(L, 3, "pool worker kill", "the signal"), rc = -ESRCH;
     struct mw_err err;
 
-    if (number == 0) return mw_raise_inval(L, "pool worker kill", "there is no signal \"%s\"", lua_tostring(L, 3));
     for (struct mw_list *at = s->pool.members.next; at != &s->pool.members; at = at->next) {
         struct mw_pool_worker *w =
             MW_LIST_ENTRY(MW_LIST_ENTRY(at, struct mw_pool_member, link), struct mw_pool_worker, member);

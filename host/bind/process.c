@@ -342,9 +342,7 @@ static int process_kill(lua_State *L) {
     struct mw_err err;
     int number = mw_process_signal_number("TERM"), rc;
 
-    if (lua_type(L, 2) == LUA_TNUMBER) number = (int)mw_param_integer(L, 2, "process.kill", "the signal", 1, 64);
-    else if (!lua_isnoneornil(L, 2)) number = mw_process_signal_number(mw_param_text(L, 2, "process.kill", "the signal", 32, NULL));
-    if (number == 0) return mw_raise_inval(L, "process.kill", "there is no signal \"%s\"", lua_tostring(L, 2));
+    if (!lua_isnoneornil(L, 2)) number = mw_process_signal_read(L, 2, "process.kill", "the signal");
     rc = mw_process_signal(p, number);
     if (rc < 0) {
         mw_err_set(&err, rc, "process kill", subject(L, 1), rc == -ESRCH ? "it has ended" : NULL);

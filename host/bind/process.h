@@ -49,5 +49,7 @@ int mw_process_wishes_read(lua_State *L, int idx, const char *op, struct mw_gran
 /* "TERM" for 15; NULL for a number without a name. / The number of "TERM", "SIGTERM", or 0. */
 const char *mw_process_signal_name(int number);
 int mw_process_signal_number(const char *name);
+/* The signal that the value is a name or a number of; anything else raises, and says which names there are.     [-0, +0, e] */
+int mw_process_signal_read(lua_State *L, int idx, const char *op, const char *what);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "bind/arg.h"
 #include "bind/fs.h"
@@ -37,6 +38,7 @@ static const struct { const char *name; int number; } signals[] = {
 #ifdef SIGSTKFLT
     { "STKFLT", SIGSTKFLT },
 #endif
+    { "IOT", SIGABRT }, { "POLL", SIGIO }, { "CLD", SIGCHLD }, /* other names, which come in and never out */
 };
 
 const char *mw_process_signal_name(int number) {
@@ -56,6 +58,30 @@ int mw_process_signal_number(const char *name) {
         if (strcmp(signals[i].name, name) == 0) return signals[i].number;
     }
     return 0;
+}
+
+int mw_process_signal_read(lua_State *L, int idx, const char *op, const char *what) {
+    const char *name, *plain, *of = strncmp(what, "option", 6) == 0 ? what : "";
+    luaL_Buffer b;
+    int number;
+    size_t i;
+
+    if (lua_type(L, idx) == LUA_TNUMBER) return (int)mw_param_integer(L, idx, op, what, 1, 64);
+    name = mw_param_text(L, idx, op, what, 32, NULL);
+    number = mw_process_signal_number(name);
+    if (number != 0) return number;
+    plain = strncasecmp(name, "SIG", 3) == 0 ? name + 3 : name;
+    for (i = 0; i < sizeof signals / sizeof *signals; i++) {
+        if (strcasecmp(signals[i].name, plain) == 0)
+            return mw_raise_inval(L, op, "%s%sthere is no signal \"%s\"; did you mean \"%s\"?", of, *of != '\0' ? ": " : "", name, signals[i].name);
+    }
+    luaL_buffinit(L, &b);
+    for (i = 0; i < sizeof signals / sizeof *signals; i++) {
+        if (i > 0) luaL_addstring(&b, " ");
+        luaL_addstring(&b, signals[i].name);
+    }
+    luaL_pushresult(&b);
+    return mw_raise_inval(L, op, "%s%sthere is no signal \"%s\"; there are: %s", of, *of != '\0' ? ": " : "", name, lua_tostring(L, -1));
 }
 
 /* ---- Arguments -------------------------------------------------------------------------------------------------------------- */
@@ -223,9 +249,7 @@ static void read_pty(lua_State *L, int idx, struct mw_process_options *o) {
 static int read_signal(lua_State *L, int idx, const char *op) {
     int type = mw_opt_get(L, idx, "kill_signal"), number = SIGTERM;
 
-    if (type == LUA_TNUMBER) number = (int)mw_param_integer(L, -1, op, "option \"kill_signal\"", 1, 64);
-    else if (type != LUA_TNIL) number = mw_process_signal_number(mw_param_text(L, -1, op, "option \"kill_signal\"", 32, NULL));
-    if (number == 0) mw_raise_inval(L, op, "option \"kill_signal\": there is no signal \"%s\"", lua_tostring(L, -1));
+    if (type != LUA_TNIL) number = mw_process_signal_read(L, lua_gettop(L), op, "option \"kill_signal\"");
     lua_pop(L, 1);
     return number;
 }

@@ -89,6 +89,16 @@ describe("a spawned program", function()
     assert.equal("EINVAL", raised(other.kill, other, "NOPE").code)
   end)
 
+  it("takes a signal by its other names, and says which there are", function()
+    local child <close> = assert(process.spawn { "sleep", "1000" })
+    assert.equal('there is no signal "term"; did you mean "TERM"?', raised(child.kill, child, "term").message)
+    assert.truthy(raised(child.kill, child, "GONE").message:find('there is no signal "GONE"; there are: HUP INT ', 1, true))
+    local text = raised(process.run, { "true", kill_signal = "SIGkill" }).message
+    assert.truthy(text:find('option "kill_signal": there is no signal "SIGkill"; did you mean "KILL"?', 1, true), text)
+    assert.is_true(child:kill "SIGIOT")
+    assert.equal("ABRT", child:wait().signal)
+  end)
+
   it("is ended with its group when it is closed", function()
     local child = assert(process.spawn {
       "sh", "-c", "trap '' TERM; sleep 1000 & echo ready; wait; sleep 1000", stdout = "pipe", kill_after = "50ms",
