@@ -131,12 +131,12 @@ static int take_object(struct reading *in, enum mw_effect effect) {
 int mw_policy_add_json(mw_policy *p, const char *text, size_t len, const char *dir, struct mw_err *err) {
     struct reading in = {.p = p, .dir = dir, .err = err};
     enum mw_json_token token;
-    int rc;
+    int rc, mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0; /* of an editor's, as scripts may have it */
 
     if (p->layers->next != NULL || p->layers->count > 0 || p->layers->all)
         return mw_err_set(err, MW_EINVAL, "policy", NULL, "a policy file is the lowest layer: it comes before every other rule");
     p->layers->origin = MW_FROM_FILE;
-    mw_json_begin(&in.json, text, len, DEPTH);
+    mw_json_begin(&in.json, text + 3 * mark, len - 3u * (unsigned)mark, DEPTH);
     rc = take_object(&in, MW_ALLOW);
     if (rc < 0) return rc;
     token = mw_json_next(&in.json);

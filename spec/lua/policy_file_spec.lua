@@ -32,6 +32,10 @@ describe("a policy file", function()
   end)
   after_each(function() dir:close() end)
 
+  it("may begin with the mark that some editors write", function()
+    says("granted", "\xef\xbb\xbf" .. [[{"env": ["HOME"]}]], {}, query, "env", "HOME")
+  end)
+
   it("grants what it lists and nothing else", function()
     local text = [[{"read": ["data.txt"], "net": ["10.0.0.0/8:80"], "env": ["HOME", "APP_*"], "sys": ["cpus"]}]]
     says("data", text, {}, "io.open(arg[1]):read('a')", path "data.txt")
