@@ -71,6 +71,27 @@ static int mistyped(const struct mw_flags *flags) {
     return 1;
 }
 
+/* `moonwire --timeout=1s eval 1`: a command behind its options is taken for a script. */
+static int late_command(const struct mw_flags *flags, const char *first) {
+    const char *word = flags->args[0];
+
+    if (first[0] != '-' || word == NULL || mw_table_command_of(word) < 0 || access(word, F_OK) == 0) return 0;
+    mw_report_line("no file is called %.200s; the command comes before its options: moonwire %.200s %.200s ...", word, word, first);
+    return 1;
+}
+
+/* What mw.log is told by the environment: a word that it does not know would go unheard. */
+static int bad_level(void) {
+    static const char *const levels[] = { "debug", "info", "warn", "error", "off" };
+    const char *level = getenv("MOONWIRE_LOG");
+
+    if (level == NULL || *level == '\0') return 0;
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(level, levels[i]) == 0) return 0;
+    mw_report_line("MOONWIRE_LOG=%.200s: debug, info, warn, error or off is expected", level);
+    return 1;
+}
+
 static int dispatch(struct mw_flags *flags, const char *const *argv, uint64_t files, struct mw_err *err) {
     const char *timeout = getenv("MOONWIRE_TIMEOUT"), *limits = getenv("MOONWIRE_LIMIT");
 
@@ -85,7 +106,7 @@ static int dispatch(struct mw_flags *flags, const char *const *argv, uint64_t fi
         mw_completions_print(stdout, flags->args[0]);
         return finish_stdout();
     case MW_CMD_RUN:
-        if (mistyped(flags)) return STATUS_USAGE;
+        if (mistyped(flags) || late_command(flags, argv[1])) return STATUS_USAGE;
         break;
     default: break;
     }
@@ -93,6 +114,7 @@ static int dispatch(struct mw_flags *flags, const char *const *argv, uint64_t fi
         mw_flags_timeout(flags, timeout, "MOONWIRE_TIMEOUT", err) < 0) return usage(err);
     if (limits != NULL && *limits != '\0' && flags->command != MW_CMD_CHILD && flags->command != MW_CMD_CHECK &&
         mw_flags_limits(flags, limits, "MOONWIRE_LIMIT", err) < 0) return usage(err);
+    if (flags->command != MW_CMD_CHILD && flags->command != MW_CMD_CHECK && bad_level()) return STATUS_USAGE;
     return mw_run(flags, argv, files);
 }
 

@@ -194,6 +194,22 @@ describe("a wrong command line", function()
     assert.truthy(r.stderr:find("a rule is HOST:PORT, without tcp://", 1, true), r.stderr)
   end)
 
+  it("with a command behind its options says where it belongs", function()
+    local r = moonwire { "--timeout=1s", "eval", "1" }
+    assert.equal(2, r.code)
+    local text = "no file is called eval; the command comes before its options: moonwire eval --timeout=1s ..."
+    assert.truthy(r.stderr:find(text, 1, true), r.stderr)
+    assert.equal(127, moonwire { "run", "--timeout=1s", "eval" }.code)
+    assert(mw.fs.write(folder .. "/repl", "print 'a file'"))
+    assert.equal("a file\n", moonwire { "--timeout=60s", "repl", cwd = folder }.stdout)
+  end)
+
+  it("with a level of MOONWIRE_LOG that there is not is refused", function()
+    local r = moonwire { script "", env = { MOONWIRE_LOG = "verbose" } }
+    assert.same({ 2, "moonwire: MOONWIRE_LOG=verbose: debug, info, warn, error or off is expected\n" }, { r.code, r.stderr })
+    assert.equal(0, moonwire { script "", env = { MOONWIRE_LOG = "" } }.code)
+  end)
+
   it("with a right's list behind a space says how it is written", function()
     local path = script ""
     local r = moonwire { "run", "--allow-read", folder, path }
