@@ -31,6 +31,12 @@
 /* The child is no sanitizer's: its stack is unknown to them, and it must not call into them. */
 #define MW_BARE __attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread"), noinline))
 
+/* Its interceptor takes the child for a process of its own, and undoes in our memory twice what it did once before. */
+#ifdef __SANITIZE_THREAD__
+int __clone(int (*)(void *), void *, int, void *, ...);
+#define clone __clone
+#endif
+
 #define STACK_SIZE 16384      /* bytes; the child uses a few hundred */
 #define SIGNALS 64            /* the kernel's; its sigset is one 64-bit word */
 #define SIGSET_BYTES 8

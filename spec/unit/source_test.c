@@ -14,11 +14,7 @@
 #include "core/task.h"
 #include "support/check.h"
 
-#ifdef __SANITIZE_THREAD__
-#define ITEMS 2000u     /* it does not see that a yield leaves C functions, and has room for so many */
-#else
 #define ITEMS 5000u
-#endif
 
 /* A queue of numbers, of which only the count is kept, and its doorbell. */
 struct queue {

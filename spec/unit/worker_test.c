@@ -8,15 +8,6 @@
 
 #include "moonwire.h"
 
-#ifdef __SANITIZE_THREAD__
-/* libuv closes descriptors by the bare system call, which ThreadSanitizer does not see: the next thread that is given the number is told
- * of as a race. These are the places where numbers are given out. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void) {
-    return "race:uv__epoll_init\nrace:uv_async_init\nrace:uv_pipe\nrace:room_for_loop\nrace:mw_walk_end\nrace:to_root\n";
-}
-#endif
-
 struct seen {
     pthread_t thread;
     int elsewhere, lines, logs, errors;
