@@ -168,11 +168,13 @@ int mw_host_backend_fd(mw_host *h);
 int mw_host_timeout_ms(mw_host *h);
 
 /* Cancels the root scope; the run ends with `status`. Async-signal-safe and from any thread. A running Lua loop is
- * interrupted too. `why`: static text ("interrupted"). */
+ * interrupted too: from another thread than the host's at its next look at the clock; where it takes none (MW_PREEMPT_NONE, or steps
+ * without a limit) by SIGVTALRM to that thread, if the process has no handler of its own for it and the thread does not hold it back;
+ * else when it next waits. `why`: static text ("interrupted"). */
 void mw_host_interrupt(mw_host *h, int status, const char *why);
 /* For a prompt's Ctrl-C: cancels the task whose code runs at this moment, if it goes on for some 10 ms more without waiting: it gets
  * ECANCELED, and is ended if it swallows that. Nothing else is touched: not the run, no other task, none that waits (that is the
- * prompt's own to cancel). Async-signal-safe and from any thread; wakes the loop, so that mw_host_run_once comes back.
+ * prompt's own to cancel). Async-signal-safe and from any thread, by the same means; wakes the loop, so that mw_host_run_once comes back.
  * Returns 1 when code runs, 0 when none does. */
 int mw_host_break(mw_host *h);
 /* The same after a time; the run ends with `status`. 0 ns is off. */

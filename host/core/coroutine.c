@@ -38,8 +38,7 @@ static int shut(lua_State *L, lua_State *co) {
     lua_State *was = atomic_load_explicit(&h->co, memory_order_relaxed);
     int status;
 
-    if (mw_hook_due(h)) mw_hook_arm(co);
-    atomic_store_explicit(&h->co, co, memory_order_relaxed);
+    mw_hook_run(h, co);
     status = lua_resetthread(co);
     atomic_store_explicit(&h->co, was, memory_order_relaxed);
     if (mw_hook_due(h)) mw_hook_resumed(L);
@@ -53,8 +52,7 @@ static int go(lua_State *L, lua_State *co, int nargs, int *passed) {
 
     *passed = 0;
     for (;;) {
-        if (mw_hook_due(h)) mw_hook_arm(co);
-        atomic_store_explicit(&h->co, co, memory_order_relaxed);
+        mw_hook_run(h, co);
         status = lua_resume(co, L, nargs, &nres);
         atomic_store_explicit(&h->co, L, memory_order_relaxed);
         if (h->preempt == MW_PREEMPT_COUNT) mw_hook_came_back(L);

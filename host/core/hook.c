@@ -4,6 +4,7 @@
 #include "core/hook.h"
 
 #include <lauxlib.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "core/inside.h"
@@ -147,9 +148,11 @@ static void look(lua_State *L, lua_Debug *ar) {
 }
 
 void mw_hook_watch(lua_State *L) {
-    const mw_host *h = mw_host_of(L);
+    mw_host *h = mw_host_of(L);
+    int counts = h->preempt == MW_PREEMPT_COUNT && (h->limits.step_ns != MW_LIMIT_OFF || h->watchful || h->slices);
 
-    if (h->preempt == MW_PREEMPT_COUNT && (h->limits.step_ns != MW_LIMIT_OFF || h->watchful || h->slices))
+    if (counts != atomic_load_explicit(&h->counts, memory_order_relaxed)) atomic_store(&h->counts, counts);
+    if (counts)
         lua_sethook(L, look, LUA_MASKCOUNT, h->slices ? LOOK_SLICE : LOOK);
     else if (!h->lent || lua_gethook(L) == strike || lua_gethook(L) == look) lua_sethook(L, NULL, 0, 0); /* another is somebody else's */
 }
@@ -274,6 +277,13 @@ void mw_hook_arm(lua_State *co) {
     else lua_sethook(co, strike, LUA_MASKCOUNT, 100000);
 }
 
+/* In this order: a handler that comes before it finds the one that runs no more, but its word is found; one that comes after finds `co`. */
+void mw_hook_run(mw_host *h, lua_State *co) {
+    atomic_store_explicit(&h->co, co, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (mw_hook_due(h)) mw_hook_arm(co);
+}
+
 void mw_hook_resumed(lua_State *L) {
     mw_task *t = mw_host_of(L)->running;
 
@@ -308,37 +318,46 @@ void mw_host_set_watchful(mw_host *h) {
     mw_hook_watch(h->L);
 }
 
-/* Async-signal-safe, as lua.c's own use of lua_sethook is. */
+/* On the host's own thread, between any two of its instructions. */
+static void stop_here(mw_host *h) {
+    lua_State *co = atomic_load(&h->co);
+
+    if (co == NULL) return; /* whoever begins to run Lua code looks */
+    if (atomic_load(&h->stop_lua)) lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+    else if (atomic_load(&h->breaking) && !h->watchful) lua_sethook(co, strike, LUA_MASKCOUNT, BREAK_LOOK);
+}
+
+void mw_hook_prodded(mw_host *h) {
+    if (pthread_equal(atomic_load(&h->thread), pthread_self())) stop_here(h);
+}
+
+/* lua_sethook is for the thread that runs the state, and for a handler that interrupts it there, as lua.c's own does: from elsewhere it
+ * would write into a call that has become another one meanwhile. */
+static void stop(mw_host *h) {
+    if (pthread_equal(atomic_load(&h->thread), pthread_self())) stop_here(h);
+    else if (!atomic_load(&h->counts)) mw_tick_prod(h);
+}
+
+/* Async-signal-safe. */
 void mw_host_interrupt_at(mw_host *h, int status, const char *why) {
-    lua_State *co;
     int none = 0;
 
     atomic_store(&h->interrupt_why, why);
     atomic_compare_exchange_strong(&h->interrupted, &none, 1 + status);
     atomic_store(&h->stop_lua, 1);
-    if (!h->watchful) {
-        atomic_fetch_add(&h->pins, 1);
-        co = atomic_load(&h->co);
-        if (co != NULL) lua_sethook(co, strike, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-        atomic_fetch_sub(&h->pins, 1);
-    }
+    stop(h);
     mw_host_wake(h);
 }
 
-/* Async-signal-safe, as lua.c's own use of lua_sethook is. */
+/* Async-signal-safe. */
 int mw_host_break_at(mw_host *h) {
-    lua_State *co;
-    int runs;
+    int runs = atomic_load(&h->co) != NULL || atomic_load(&h->standing);
 
-    atomic_fetch_add(&h->pins, 1);
-    co = atomic_load(&h->co);
-    runs = co != NULL || atomic_load(&h->standing);
     if (runs) {
         if (!atomic_load(&h->breaking)) atomic_store(&h->break_at, uv_hrtime());
         atomic_store(&h->breaking, 1);
-        if (co != NULL && !h->watchful) lua_sethook(co, strike, LUA_MASKCOUNT, BREAK_LOOK);
+        stop(h);
     }
-    atomic_fetch_sub(&h->pins, 1);
     mw_host_wake(h);
     return runs;
 }
@@ -378,8 +397,7 @@ int mw_call_apart_within(lua_State *L, int nargs, int instructions) {
     lua_pushcfunction(co, apart);
     lua_xmove(L, co, nargs + 1);
     h->apart++;
-    if (mw_hook_due(h)) mw_hook_arm(co);
-    atomic_store_explicit(&h->co, co, memory_order_relaxed);
+    mw_hook_run(h, co);
     status = lua_resume(co, L, nargs + 1, &n);
     atomic_store_explicit(&h->co, was, memory_order_relaxed);
     h->apart--;

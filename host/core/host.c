@@ -499,6 +499,7 @@ static void close_stage(uv_idle_t *it) {
 
     if (h->turning) return; /* a step in which a hook asked for the end: nothing goes from beneath it */
     if (h->close_stage == 0) { /* tasks may still clean up */
+        mw_tick_start(h);
         mw_task_drain(h, 0);
         mw_loop_dusk(h);
         if (mw_loop_alive(h) && mw_host_now(h) < h->grace_at) return; /* again on the next turn */

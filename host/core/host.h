@@ -213,8 +213,8 @@ void mw_host_set_grace(mw_host *h, unsigned grace_ms);
 void mw_host_set_cleanup(mw_host *h, unsigned cleanup_ms);
 /* How the limit of a step is held (core/hook.h); before the first turn. */
 void mw_host_set_preempt(mw_host *h, enum mw_preempt how, int unlimited);     /* unlimited: a step has no limit */
-/* Before the first turn: its own thread sees whether it must stop, by the timer or by counting, with or without a limit of a step; so
- * another thread that interrupts it does not touch its Lua state. */
+/* Before the first turn: Lua code sees whether it must stop, by the timer or by counting, with or without a limit of a step: for a
+ * thread that takes no signals. */
 void mw_host_set_watchful(mw_host *h);
 /* From any thread and from signal handlers: the run ends with `status`; running Lua code is stopped too. why: static. */
 void mw_host_interrupt_at(mw_host *h, int status, const char *why);

@@ -146,7 +146,9 @@ struct mw_host {
     int watchful;                   /* see mw_host_set_watchful */
     int ticking;                    /* the timer is there */
     timer_t ticker;
-    pthread_t thread;               /* whose processor time it counts */
+    _Atomic pthread_t thread;       /* that runs the host, or did last */
+    pid_t tid;                      /* the kernel's number of it, which no other takes over as long as it lives */
+    atomic_int counts;              /* 1: Lua code sees for itself that it must stop: it counts */
     atomic_uint ticks;              /* that it has counted */
     unsigned step_ticks;            /* as many are a step at most */
     unsigned again_ticks;           /* after so many without a strike the hook is set again */
@@ -213,7 +215,8 @@ struct mw_host {
     atomic_int breaking;            /* the task that runs now must, if it goes on much longer (mw_host_break_at) */
     atomic_uint_least64_t break_at; /* ns of uv_hrtime: when that was said */
     atomic_int rung;                /* the async was, and its callback has not run */
-    atomic_int pins;                /* another thread is setting the hook: nothing of the Lua state may be freed meanwhile */
+    atomic_int prod_made, prodding; /* the timer is there; threads that are about to set it */
+    timer_t prod;
     /* a borrowed loop's asynchronous end */
     void (*close_cb)(void *);
     void *close_ud;
@@ -270,10 +273,12 @@ void mw_scope_drop_task(mw_scope *s, mw_task *t);   /* a member ended */
 /* hook.c */
 int mw_hook_due(const mw_host *h);                  /* 1: Lua code must stop */
 void mw_hook_arm(lua_State *co);
+void mw_hook_run(mw_host *h, lua_State *co);        /* co is what runs now */
 void mw_hook_resumed(lua_State *L);                 /* its coroutine came back; both when Lua code must stop */
 void mw_hook_watch(lua_State *L);                   /* COUNT: looks at the clock now and then; a coroutine takes it over from its maker */
 void mw_hook_came_back(lua_State *L);               /* COUNT: a script's coroutine did */
 void mw_hook_tick(mw_host *h);                      /* TIMER: from the signal's handler */
+void mw_hook_prodded(mw_host *h);                   /* on its thread: somebody says that Lua code must stop */
 void mw_step_begin(mw_host *h);
 void mw_step_error(mw_host *h, struct mw_err *err);
 void mw_step_hold(mw_host *h, mw_task *t);          /* what it has used of its limit is remembered */
@@ -288,7 +293,8 @@ void mw_slice_shut(mw_host *h);
 /* tick.c */
 void mw_tick_alarm(mw_host *h, uint64_t at);        /* TIMER: mw_slice_alarm is called then, and again and again; 0: no more */
 void mw_tick_start(mw_host *h);                     /* on the thread that runs the host; again after it moved to another */
-void mw_tick_stop(mw_host *h);
+void mw_tick_stop(mw_host *h);                      /* no signal of its timers or of a prod comes any more */
+void mw_tick_prod(mw_host *h);                      /* from any thread: mw_hook_prodded is called soon, on the one that runs it */
 /* state.c */
 int mw_state_prepare(mw_host *h, lua_Alloc alloc, void *ud);    /* 0 or MW_ENOMEM; h->limits are known */
 lua_State *mw_state_new(mw_host *h);                /* or NULL */

@@ -61,6 +61,7 @@ static void drain_timed(mw_host *h) {
 }
 
 void mw_loop_drain(mw_host *h) {
+    if (!h->turning && !mw_list_empty(&h->ready)) mw_tick_start(h); /* a borrowed loop is turned by whatever thread has it */
     if (h->until != 0 && !mw_list_empty(&h->ready)) mw_tick_alarm(h, h->until - MW_SLICE_LEAD);
     if (h->measures.times[MW_TIME_LAG] != NULL && !mw_list_empty(&h->ready)) {
         drain_timed(h);
@@ -213,7 +214,6 @@ static int turn(mw_host *h, int timeout_ms, int may_spin) {
 
     h->turning = 1;
     h->told = 0;
-    mw_tick_start(h);
     take_interrupt(h);
     mw_loop_drain(h);
     if (h->told && !may_spin) timeout_ms = 0;
@@ -235,6 +235,7 @@ int mw_host_loop_turn(mw_host *h, int timeout_ms) {
     int alive;
 
     if (h->owns_loop) mw_sources_up(h);
+    mw_tick_start(h);
     alive = turn(h, timeout_ms, 0);
     if (h->owns_loop && mw_sources_down(h)) alive = mw_loop_alive(h); /* what it finds makes tasks ready, and the caller is told */
     return alive;
@@ -312,6 +313,7 @@ int mw_host_loop_run(mw_host *h) {
     int timeout_ms = -1;
 
     mw_sources_up(h);
+    mw_tick_start(h);
     do {
         uint64_t now;
         if (!h->exiting) continue;

@@ -5,7 +5,6 @@
  * and sweep all of that for each few hundred messages. So there may be garbage of GARBAGE bytes at least, which stays in the
  * processor's second cache, before the next collection begins; a state that holds more than that doubles, as Lua has it. */
 #include <lauxlib.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include "core/heap_block.h"
@@ -100,7 +99,6 @@ static void *counted_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     size_t was = ptr != NULL ? osize : 0, used = h->used - was + nsize;
     void *p;
 
-    while (ptr != NULL && atomic_load_explicit(&h->pins, memory_order_acquire) > 0) sched_yield(); /* see mw_host_interrupt_at */
     if (nsize > was && used > h->mark && beyond(h, used)) return NULL;
     p = h->alloc(h->alloc_ud, ptr, osize, nsize);
     if (p != NULL || nsize == 0) h->used = used;
@@ -118,7 +116,7 @@ static void *heap_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
         h->used += nsize;
         return block;
     }
-    if (nsize == 0 && ptr != NULL && osize <= MW_HEAP_SMALL && atomic_load_explicit(&h->pins, memory_order_acquire) == 0) {
+    if (nsize == 0 && ptr != NULL && osize <= MW_HEAP_SMALL) {
         h->used -= osize;
         mw_heap_give(h->memory, ptr, osize);
         return NULL;

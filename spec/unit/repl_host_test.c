@@ -49,8 +49,10 @@ static int begin(struct front *f, int terminal) {
     cfg.on_error = on_error;
     cfg.on_message = on_message;
     cfg.ud = f;
+#ifndef __SANITIZE_THREAD__ /* which keeps signals back from a loop */
     cfg.preempt = MW_PREEMPT_TIMER;
     cfg.limits.step_ns = MW_LIMIT_OFF;
+#endif
     cfg.limits.memory = 32 << 20;
     if (mw_host_new(&cfg, &f->h, &err) != 0) return printf("# %s\n", err.message), 0;
     mw_buf_map(&f->args, 2);
