@@ -43,14 +43,14 @@ static int values_of(lua_State *co, lua_Debug *ar) {
     return low;
 }
 
-/* 1 if the value on top of co (popped) has the function beneath it as its `__close`; any: or any function.      [-1, +0, -] */
+/* 1 if the value on top of co (popped) has the function beneath it as its `__close`; any: or any of Lua's.      [-1, +0, -] */
 static int closes(lua_State *co, int any) {
     int yes = 0;
 
     if (lua_getmetatable(co, -1)) {                                 /* [f v mt] */
         lua_rawgetp(co, LUA_REGISTRYINDEX, &CLOSE);
         lua_rawget(co, -2);                                         /* [f v mt close] */
-        yes = any ? lua_isfunction(co, -1) : lua_rawequal(co, -1, -4);
+        yes = any ? lua_isfunction(co, -1) && !lua_iscfunction(co, -1) : lua_rawequal(co, -1, -4);
         lua_pop(co, 2);
     }
     lua_pop(co, 1);

@@ -100,6 +100,23 @@ describe("the __close of a cancelled task", function()
     end))
   end)
 
+  it("is not what a body calls at its end, whatever is called so", function()
+    local slept = {}
+    local function ending(name)
+      local function last() slept[name] = pcall(task.sleep, 1) end
+      return function() return last() end
+    end
+    task.timeout(0.001, ending "timeout")
+    task.shield(ending "shield", { timeout = 0.001 })
+    task.scope(function(s) s:cancel() return ending("scope")() end)
+    task.scope(function(s)
+      s:spawn(ending "task")
+      task.pass()
+      s:cancel()
+    end)
+    assert.same({ timeout = false, shield = false, scope = false, task = false }, slept)
+  end)
+
   it("leaves its task cancelled behind it", function()
     assert.same({ "cleaned", "raised again" }, cancelled(function(tell)
       pcall(function()
