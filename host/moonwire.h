@@ -97,7 +97,8 @@ int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err)
 
 /* Opens `path` for cfg->trace: emptied, made with mode 0600 if it is not there; its ending says the format: .pcapng, .jsonl, .trace.json;
  * "-" or "stderr" is standard error, for a person. Keep it out of the script's write rights. Messages of mw_host_post (when a handler gets
- * them) and mw.host.emit are in it as those of "mw.host", each its topic and then its values, in MessagePack; calls are not. */
+ * them) and mw.host.emit are in it as those of "mw.host", each its topic and then its values, in MessagePack; calls, in both directions,
+ * as those of "mw.host calls": the name and the arguments, then the name and the results, or { error = }. */
 int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err);
 
 /* Opens a debug endpoint at `url`, "unix:/path", for cfg->debug: whoever attaches there has a prompt in the script that is loaded into the

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/engine_tap.h"
 #include "bind/scratch.h"
 #include "codec/codec.h"
 #include "codec/pack.h"
@@ -77,7 +78,7 @@ static int call_function(lua_State *L) {
     const struct function *f = lua_touserdata(L, lua_upvalueindex(1));
     mw_host *h = mw_host_of(L);
     mw_call call = {.L = L, .name = f->name, .count = lua_gettop(L)};
-    int rc;
+    int rc, n;
 
     call.err.code = 0;
     if (!f->it.live || mw_host_finishing(h)) {
@@ -85,12 +86,18 @@ static int call_function(lua_State *L) {
                    f->it.live ? "the host is shutting down" : "the program has taken this function away");
         return mw_raise(L, &call.err);
     }
+    mw_engine_tell_values(L, mw_engine_taps_of(h), MW_PROBE_SEND, f->name, 1, call.count);
     mw_host_hooked(h, 1);
     rc = f->fn(h, &call, f->ud);
     mw_host_hooked(h, 0);
-    if (rc >= 0) return lua_gettop(L) - call.count - call.lent;
+    if (rc >= 0) {
+        n = lua_gettop(L) - call.count - call.lent;
+        mw_engine_tell_values(L, mw_engine_taps_of(h), MW_PROBE_RECV, f->name, lua_gettop(L) - n + 1, n);
+        return n;
+    }
     if (call.err.code != rc) mw_err_set(&call.err, rc, "host", f->name, NULL);
     luaL_checkstack(L, LUA_MINSTACK, NULL);
+    mw_engine_tell_failure(L, mw_engine_taps_of(h), MW_PROBE_RECV, f->name, call.err.message);
     return mw_push_err(L, &call.err);
 }
 
@@ -364,7 +371,9 @@ static int start_call(lua_State *L) { /* in a protected call: calling */
     }
     n = mw_engine_push_values(L, c->args.at, c->args.len, "host call", c->name, c->err);
     c->rc = n < 0 ? n : mw_task_start(mw_host_root(c->host), L, n, c->name, 0, &c->task, c->err);
-    if (c->rc == 0) mw_task_hold(c->task);
+    if (c->rc < 0) return 0;
+    mw_task_hold(c->task);
+    mw_engine_tell(L, mw_engine_taps_of(c->host), MW_ENGINE_CALLS, MW_PROBE_RECV, c->name, c->args.at, c->args.len);
     return 0;
 }
 
@@ -384,6 +393,7 @@ static int take_results(lua_State *L) { /* in a protected call: calling */
             c->rc = mw_err_setf(c->err, w.err.code, "host call", c->name, "result %d: %.200s", i - 1, why);
             return 0;
         }
+    mw_engine_tell_values(L, mw_engine_taps_of(c->host), MW_PROBE_SEND, c->name, 2, n);
     if (mw_bytes_len(out) > 0 && mw_buf_raw(c->out, mw_bytes_at(out), mw_bytes_len(out)) < 0)
         c->rc = mw_err_set(c->err, c->out->code, "host call", c->name, NULL);
     mw_scratch_give(L, n + 2);
@@ -422,6 +432,7 @@ int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, 
         c.rc = mw_err_set(err, MW_EAGAIN, "host call", name, "it waits, and is cancelled");
         mw_err_hint(err, "mw_host_post starts what may wait");
     }
+    if (c.rc < 0) mw_engine_tell_failure(mw_host_state(h), mw_engine_taps_of(h), MW_PROBE_SEND, name, err != NULL ? err->message : mw_err_words(c.rc));
     mw_task_release(c.task);
     return c.rc;
 }

@@ -10,7 +10,7 @@
 #include "bind/codec.h"
 #include "bind/doors.h"
 #include "bind/scratch.h"
-#include "bind/tap.h"
+#include "bind/engine_tap.h"
 #include "codec/pack.h"
 #include "core/source.h"
 #include "core/task.h"
@@ -29,7 +29,7 @@ struct mw_engine {
     size_t keeps, keeps_max;                /* how many; half of all that may wait, so that they stand in nobody's way */
     int asked;                              /* somebody did since the last look: for what was kept perhaps */
     int settled;                            /* the first task is over: what nobody asks for is dropped */
-    mw_probe *probes;                       /* one, of the run's trace, once something was said while there is one */
+    struct mw_engine_taps taps;
 };
 
 struct handler {
@@ -75,25 +75,6 @@ int mw_engine_write(lua_State *L, int idx, struct mw_bytes *out, struct mw_codec
     if (mw_bytes_add(out, "\xc0", 1) == 0) return 0;
     *fault = (struct mw_codec_fault){0};
     return mw_err_set(err, MW_ENOMEM, NULL, NULL, NULL);
-}
-
-/* ---- The run's trace ------------------------------------------------------------------------------------------------------- */
-
-/* A message as the trace has it: its topic, and the values behind it, all MessagePack. A trace may begin and end while the host runs. */
-static void tell(mw_engine *e, enum mw_probe_dir dir, const char *topic, const char *at, size_t len) {
-    lua_State *L = mw_host_state(e->host);
-    mw_buf message = {0};
-
-    if (e->probes != NULL && mw_probe_trace(e->probes) != mw_host_head(L)->trace) mw_tap_end(&e->probes);
-    if (e->probes == NULL) mw_tap_run(L, &e->probes, MW_PROBE_QUEUE, "mw.host");
-    if (e->probes == NULL) return;
-    mw_buf_text(&message, topic);
-    if (len > 0) mw_buf_raw(&message, at, len);
-    mw_tap_tell(L, e->probes, dir, message.code == 0 ? message.at : topic, message.code == 0 ? message.len : strlen(topic));
-    mw_buf_free(&message);
-}
-static void traced(mw_engine *e, enum mw_probe_dir dir, const char *topic, const char *at, size_t len) {
-    if (e->probes != NULL || mw_tap_is_on(mw_host_state(e->host))) tell(e, dir, topic, at, len);
 }
 
 /* ---- Letters ------------------------------------------------------------------------------------------------------------- */
@@ -179,7 +160,7 @@ static int hand_over(mw_engine *e, struct mw_letter *it) {
     } else {
         asked = lua_toboolean(L, -1);
         lua_pop(L, 1);
-        if (asked) traced(e, MW_PROBE_RECV, it->topic, it->at, it->len);
+        if (asked) mw_engine_tell(L, &e->taps, MW_ENGINE_MESSAGES, MW_PROBE_RECV, it->topic, it->at, it->len);
     }
     mw_host_in_callback(e->host, 0);
     return asked;
@@ -440,6 +421,13 @@ static int handler_tostring(lua_State *L) {
     return 1;
 }
 
+/* use(tap): messages and calls                                                                                [-0, +0, e] */
+static int engine_use(lua_State *L) {
+    engine_here(L, "host.use");
+    mw_engine_tap(L, mw_engine_taps_of(mw_host_of(L)));
+    return 0;
+}
+
 /* ---- To the program ------------------------------------------------------------------------------------------------------------ */
 
 /* emit(topic, ...) -> true | nil, err: nobody listens; raises for what cannot be sent                         [-0, +1|2, e] */
@@ -463,7 +451,7 @@ static int engine_emit(lua_State *L) {
     }
     if (rc == 0) {
         const char *at = mw_bytes_len(out) > 0 ? mw_bytes_at(out) : "";
-        traced(mw_host_slot(h, &slot_key), MW_PROBE_SEND, topic, at, mw_bytes_len(out));
+        mw_engine_tell(L, mw_engine_taps_of(h), MW_ENGINE_MESSAGES, MW_PROBE_SEND, topic, at, mw_bytes_len(out));
         mw_host_hooked(h, 1);
         mw_host_hooks(h)->message(mw_host_hooks(h)->ud, topic, at, mw_bytes_len(out));
         mw_host_hooked(h, 0);
@@ -474,7 +462,7 @@ static int engine_emit(lua_State *L) {
     return 1;
 }
 
-static const char *const own[] = {"emit", "functions", "handle", "on", NULL};
+static const char *const own[] = {"emit", "functions", "handle", "on", "use", NULL};
 
 int mw_engine_may_name(const char *name) {
     if (*name == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(name)) return 0;
@@ -565,14 +553,17 @@ void mw_engine_end(mw_engine *e) {
     if (e == NULL) return;
     mw_host_unwatch(&e->source);
     sort(e, unkeep(e), DROP_ALL);
-    mw_tap_end(&e->probes);
+    mw_engine_taps_end(&e->taps);
     mw_mail_close(e->mail);
 }
 void mw_engine_free(mw_engine *e) {
     if (e == NULL) return;
-    mw_tap_end(&e->probes);
+    mw_engine_taps_end(&e->taps);
     mw_mail_free(e->mail);
     free(e);
+}
+struct mw_engine_taps *mw_engine_taps_of(mw_host *h) {
+    return &((mw_engine *)mw_host_slot(h, &slot_key))->taps;
 }
 mw_mail *mw_engine_mail(mw_engine *e) {
     return e->mail;
@@ -581,7 +572,7 @@ mw_mail *mw_engine_mail(mw_engine *e) {
 /* core.engine                                                                                                 [-0, +1, m] */
 int mw_door_engine(lua_State *L) {
     static const luaL_Reg door[] = {{"on", engine_on}, {"emit", engine_emit}, {"handle", engine_handle}, {"find", engine_find},
-                                    {"functions", engine_functions}, {NULL, NULL}};
+                                    {"functions", engine_functions}, {"use", engine_use}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", handler_close}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", handler_gc}, {"__close", handler_close}, {"__tostring", handler_tostring}, {NULL, NULL}};
 

@@ -13,6 +13,7 @@ int mw_engine_open(mw_host *h, size_t queue, mw_engine **out, struct mw_err *err
 void mw_engine_end(mw_engine *e);
 void mw_engine_free(mw_engine *e);
 mw_mail *mw_engine_mail(mw_engine *e);                      /* any thread */
+struct mw_engine_taps *mw_engine_taps_of(mw_host *h);       /* not before mw_engine_open, nor in a worker */
 
 /* 1 if `name` is a name for a function of the engine's: letters, digits and _, and not one that mw.host has itself. */
 int mw_engine_may_name(const char *name);

@@ -114,9 +114,10 @@ static void overdue(struct mw_timer *timer) {
     mw_host *h = s->host;
     const char *name = s->owner != NULL ? s->owner->name : NULL;
 
-    mw_host_log(h, MW_LOG_WARN, "%s%s: what its __close functions wait for is cut off after %g s (%s sets how long they may take)",
+    mw_host_log(h, MW_LOG_WARN, "%s%s: what its __close functions wait for is cut off after %g s%s",
                 name != NULL ? "task " : "a cancelled task", name != NULL ? name : "", (double)h->cleanup_ns / 1e9,
-                h->hooks.command_line ? "--cleanup=DURATION" : "mw_config.cleanup_ms");
+                h->hooks.command_line ? " (--cleanup=DURATION sets how long they may take)"
+                : h->lent ? "" : " (mw_config.cleanup_ms says how long they may take)");
     mw_scope_cancel(s, "its cleanup took too long");
 }
 

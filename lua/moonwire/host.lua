@@ -7,7 +7,9 @@ local _, core = ...
 local door = core.engine
 
 ---@class moonwire.host
-local host = { on = door.on, emit = door.emit, handle = door.handle, functions = door.functions } -- described in meta/engine.lua
+local host = { -- described in meta/engine.lua
+  on = door.on, emit = door.emit, handle = door.handle, functions = door.functions, use = door.use,
+}
 
 return setmetatable(host, {
   __index = function(_, name) return door.find(name) end,

@@ -211,7 +211,7 @@ TEST(a_name_is_letters_digits_and_underscores_and_none_of_mw_hosts_own) {
     CHECK_INT(mw_host_call(h, NULL, NULL, 0, NULL, NULL), MW_EINVAL);
     CHECK_INT(mw_host_register(h, "_1a", types, NULL, NULL), 0);
     run(h, MW "local n = {} for k in pairs(mw.host) do n[#n + 1] = k end table.sort(n) print(table.concat(n, ' '))");
-    CHECK_STR(s.print, "_1a emit functions handle on\n");
+    CHECK_STR(s.print, "_1a emit functions handle on use\n");
     mw_host_free(h);
 }
 

@@ -80,6 +80,68 @@ TEST(messages_both_ways_are_in_the_trace_of_a_run_without_its_secrets) {
     unlink(path);
 }
 
+static int twice(mw_host *h, mw_call *call, void *ud) {
+    int64_t n = 0;
+
+    (void)h;
+    (void)ud;
+    if (mw_arg_integer(call, 1, &n) < 0) return mw_call_fail(call, MW_EINVAL, "no number");
+    return mw_return_integer(call, n * 2);
+}
+#define TWICE "a57477696365"
+#define HALF "a468616c66"
+#define ERROR "81a56572726f72"
+
+TEST(calls_both_ways_are_in_the_trace_of_a_run_and_in_the_scripts_taps) {
+    char path[] = "/tmp/moonwire-test-XXXXXX.jsonl", own[] = "/tmp/moonwire-test-XXXXXX.jsonl", script[512];
+    const char *const files[] = {path, own};
+    struct heard s;
+    struct mw_config cfg = heard_config(&s, 200);
+    mw_policy *p = NULL;
+    struct mw_err err;
+    mw_buf b = {0}, out = {0};
+    mw_host *h;
+
+    memset(&s, 0, sizeof s);
+    for (int i = 0; i < 2; i++) {
+        int fd = mkstemps(i == 0 ? path : own, 6);
+        REQUIRE(fd >= 0);
+        close(fd);
+    }
+    cfg.on_message = on_message;
+    REQUIRE(mw_policy_new(&p, &err) == 0 && mw_policy_add(p, MW_WRITE, MW_ALLOW, own, &err) == 0);
+    cfg.policy = p;
+    REQUIRE(mw_config_trace(&cfg, path, &err) == 0);
+    h = heard_host(&cfg, NULL);
+    mw_policy_free(p);
+    REQUIRE(h != NULL);
+    CHECK_INT(mw_host_register(h, "twice", twice, NULL, NULL), 0);
+    snprintf(script, sizeof script, "local mw = require 'moonwire' mw.host.use(assert(mw.trace.tap{ to = '%s' })) mw.host.emit('note', 1)\n"
+             "assert(mw.host.twice(21) == 42) pcall(mw.host.twice, print) assert(not pcall(mw.host.use, print))\n"
+             "function half(n) if n == 7 then error('odd', 0) end return n // 2 end", own);
+    heard_load(h, script);
+    steps(h, 2);
+    mw_buf_integer(&b, 84);
+    CHECK_INT(mw_host_call(h, "half", b.at, b.len, &out, &err), 0);
+    mw_buf_free(&b);
+    b = (mw_buf){0};
+    mw_buf_integer(&b, 7);
+    CHECK(mw_host_call(h, "half", b.at, b.len, NULL, NULL) < 0);
+    mw_buf_free(&b);
+    mw_buf_free(&out);
+    mw_host_free(h);
+    CHECK_STR(s.error, "");
+    for (int i = 0; i < 2; i++) {
+        const char *text = whole_file(files[i]);
+        CHECK_INT(times(text, "\"name\":\"mw.host calls\",\"dir\":\"send\"") + times(text, "\"name\":\"mw.host calls\",\"dir\":\"recv\""), 8);
+        CHECK(strstr(text, TWICE "15\"") != NULL && strstr(text, TWICE "2a\"") != NULL);          /* 21, 42 */
+        CHECK(strstr(text, TWICE "a866756e6374696f6e\"") != NULL && strstr(text, TWICE ERROR) != NULL);   /* "function" */
+        CHECK(strstr(text, HALF "54\"") != NULL && strstr(text, HALF "2a\"") != NULL && strstr(text, HALF ERROR) != NULL);
+        CHECK(strstr(text, "\"name\":\"mw.host\"") != NULL);
+        unlink(files[i]);
+    }
+}
+
 static mw_trace *lines(void) {
     const struct mw_trace_options o = {.format = MW_TRACE_LINES, .payload = 100};
     mw_trace *t = NULL;

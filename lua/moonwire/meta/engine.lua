@@ -42,6 +42,11 @@ function host.handle(name, fn) end
 ---@return table<string, function> functions  by name
 function host.functions() end
 
+--- Has a tap tell of the messages both ways ("mw.host": the topic, then its values, all MessagePack) and of the calls ("mw.host
+--- calls": the name and its arguments, then the name and its results). A trace of the whole run has them without.
+---@param tap moonwire.Tap
+function host.use(tap) end
+
 ---@class moonwire.core.engine
 local engine = {}
 
