@@ -173,7 +173,7 @@ static int add_object(struct mw_points *ps, const struct mw_rule *r) {
     if (s->fd < 0) return add_sought(ps, &s->node, NULL, UINT64_MAX); /* not pinned: it was gone when this policy was read */
     if (fstat(s->fd, &st) < 0) return mw_err_sys(ps->b->err, op, r->text);
     if (st.st_nlink == 0) return 0;
-    if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) rc = add_sought(ps, &s->node, NULL, st.st_nlink);
+    if (!S_ISDIR(st.st_mode) && st.st_nlink > 1 && !ps->guarding) rc = add_sought(ps, &s->node, NULL, st.st_nlink);
     if (rc == 0 && !name_now(s->fd, path)) return add_sought(ps, &s->node, NULL, st.st_nlink);
     if (rc == 0 && strcmp(path, s->place.text) != 0) rc = mw_points_add(ps, path, 0, 0);
     return rc;
@@ -219,17 +219,18 @@ static int add_special(struct mw_points *ps) {
     return rc;
 }
 
-/* was: the same list when our own cage was made: what came later stands behind. unheld: of this layer's guards the kernel knows nothing,
- * since who may write everything can also write what a trusted program reads; NULL: of no layer. */
-static int add_rules(struct mw_points *ps, const struct mw_rule *r, const struct mw_rule *was, const struct mw_layer *unheld) {
+/* was: the same list when our own cage was made: what came later stands behind. l: its layer; NULL: the drops. Of guards the kernel knows
+ * nothing where everything may be written (`all`): then what a trusted program reads may be, too. */
+static int add_rules(struct mw_points *ps, const struct mw_rule *r, const struct mw_rule *was, const struct mw_layer *l, int all) {
     int rc = 0;
 
     for (; r != NULL && rc == 0; r = r->next) {
         ps->held = was != NULL;
-        if (unheld == NULL || mw_guard_of(unheld, r) == NULL) rc = add_rule(ps, r);
+        ps->guarding = l != NULL && mw_guard_of(l, r) != NULL;
+        if (!ps->guarding || !all) rc = add_rule(ps, r);
         was = was != NULL ? was->next : NULL;
     }
-    ps->held = 0;
+    ps->held = ps->guarding = 0;
     return rc;
 }
 
@@ -246,10 +247,10 @@ int mw_points_find(struct mw_points *ps) {
     rc = 0;
     for (const struct mw_layer *l = p->layers; l != NULL && rc == 0; l = l->next) {
         if (l->all && !ps->loading) rc = mw_points_add(ps, "", 0, 0);
-        if (rc == 0) rc = add_rules(ps, l->rules[ps->kind], was != NULL ? was->rules[ps->kind] : NULL, all ? l : NULL);
+        if (rc == 0) rc = add_rules(ps, l->rules[ps->kind], was != NULL ? was->rules[ps->kind] : NULL, l, all);
         was = was != NULL ? was->next : NULL;
     }
-    if (rc == 0) rc = add_rules(ps, p->drops.rules[ps->kind], p->held != NULL ? p->held->drops.rules[ps->kind] : NULL, NULL);
+    if (rc == 0) rc = add_rules(ps, p->drops.rules[ps->kind], p->held != NULL ? p->held->drops.rules[ps->kind] : NULL, NULL, 0);
     if (rc == 0 && !ps->loading) rc = add_special(ps);
     if (rc == 0) mw_points_sort(ps);
     return rc;

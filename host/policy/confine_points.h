@@ -28,6 +28,7 @@ struct mw_points {
     enum mw_kind kind;
     int loading;                 /* 1: granted is what no denial by path refuses (the loading table) */
     int held;                    /* the rule at hand binds our own cage already: other names of what it denies were looked for then */
+    int guarding;                /* the rule at hand is a guard (mw_policy_guard): hard links to what it denies are not looked for */
     int everything;              /* 1: what no rule can name is granted, too */
     struct mw_point *at;
     size_t count, room;

@@ -79,6 +79,17 @@ describe("a program that a script may run", function()
     assert.equal("", main({ "-A", "--deny-read=DIR/in" }, "io.write(run { 'cat', 'DIR/in/file' }.stdout)"))
   end))
 
+  it("cannot write a trusted program, and finds its folder opened up; hard links to that are not looked for", confined(function()
+    assert(process.run { "sh", "-c", "cp /bin/true $0/in/tool; ln $0/in/tool $0/out/again", dir.path })
+    local rights = { "--trust-run=DIR/in/tool", "--allow-run=sh", "--allow-write=DIR/in,DIR/out" }
+    assert.equal("false\tfalse\ttrue\ttrue\n", main(rights, [[
+      print(sh("echo x >DIR/in/tool").ok, sh("echo x >DIR/in/new").ok, sh("echo x >DIR/in/file").ok, sh("echo x >DIR/out/new").ok)
+    ]]))
+    assert.equal("true\ttrue\n", main({ "--trust-run=DIR/in/tool", "--allow-run=sh", "--allow-write" }, [[
+      print(sh("echo x >DIR/in/new").ok, not pcall(io.open, "DIR/in/tool", "a"))
+    ]]))
+  end))
+
   it("is confined by uv.spawn as well", confined(function()
     assert.equal("1\n", main(both, [[
       local uv = require "uv"
