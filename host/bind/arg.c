@@ -138,7 +138,7 @@ static int unknown_key(lua_State *L, const char *op, const char *noun, const cha
             best = known[i];
         }
     }
-    if (best != NULL && least <= 2 + strlen(best) / 4) return mw_raise_inval(L, op, "unknown %s \"%s\"; did you mean \"%s\"?", noun, key, best);
+    if (best != NULL && least <= 2 + strlen(best) / 4 && least * 2 <= strlen(key)) return mw_raise_inval(L, op, "unknown %s \"%s\"; did you mean \"%s\"?", noun, key, best);
     luaL_buffinit(L, &b);
     for (size_t i = 0; known[i] != NULL; i++) {
         if (i > 0) luaL_addstring(&b, ", ");
@@ -310,8 +310,12 @@ void *mw_box_check(lua_State *L, int idx, const char *type) {
     if (known) return box;
     box = luaL_testudata(L, idx, type);     /* the same name may stand at several places of the program */
     if (box == NULL) {
-        const char *noun = strncmp(type, "mw.", 3) == 0 ? type + 3 : type;
-        mw_raise_inval(L, noun, "%s expected, got %s%s", noun, luaL_typename(L, idx), idx == 1 ? " (call methods with a colon)" : "");
+        const char *noun = strncmp(type, "mw.", 3) == 0 ? type + 3 : type, *got = luaL_typename(L, idx);
+        if (lua_type(L, idx) == LUA_TUSERDATA && luaL_getmetafield(L, idx, "__name") == LUA_TSTRING) {
+            got = lua_tostring(L, -1);
+            if (strncmp(got, "mw.", 3) == 0) got += 3;
+        }
+        mw_raise_inval(L, noun, "%s expected, got %s%s", noun, got, idx == 1 ? " (call methods with a colon)" : "");
     }
     return box;
 }

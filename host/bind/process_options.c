@@ -110,7 +110,7 @@ static void read_argv(lua_State *L, int idx, struct mw_process_options *o) {
         lua_rawseti(L, -3, i + first);
     }
     argv[n + first] = NULL;
-    if (argv[0][0] == '\0') mw_raise_inval(L, o->op, "the program's name is empty");
+    if (argv[0][0] == '\0') mw_raise_inval(L, o->op, "the %s name is empty", script != NULL ? "script's" : "program's");
     o->argv = argv;
     o->argc = (int)(n + first);
     o->script = script != NULL;

@@ -134,8 +134,9 @@ function process.lines(options)
   local child, err = start("lines", options)
   if not child then return raise(err) end
   local stdout, check = child.stdout, rawget(options, "check")
+  local longest = { max = rawget(options, "max_output") }
   local function following()
-    local line, why = stdout:read("l")
+    local line, why = stdout:read("l", longest)
     if line then return line end
     if why then return raise(why) end
     local result = child:wait()

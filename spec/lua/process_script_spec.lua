@@ -153,6 +153,12 @@ describe("a script child", function()
     }))
   end))
 
+  it("without a name is told of as a script", function()
+    local _, err = pcall(process.run, { script = "" })
+    assert.equal("EINVAL", err.code)
+    assert.truthy(tostring(err):find("the script's name is empty", 1, true))
+  end)
+
   it("outside our folder needs a read right, also by a link", confined(function()
     local other <close> = assert(fs.tempdir())
     assert(fs.write(other.path .. "/far.lua", "print('far')"))

@@ -135,6 +135,15 @@ describe("the lines of a program", function()
     assert.is_true(r.ok)
   end)
 
+  it("may be as long as max_output says", function()
+    for line in process.lines { "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x", max_output = "4MiB" } do
+      assert.equal(3000000, #line)
+    end
+    assert.equal("EFRAME", raised(function()
+      for _ in process.lines { "echo", "four", max_output = 3 } do end
+    end).code)
+  end)
+
   it("raise when the program cannot start, and with check when it fails", function()
     assert.equal("ENOENT", raised(function() for _ in process.lines { "no-such-program" } do end end).code)
     for _ in process.lines { "sh", "-c", "exit 3" } do end

@@ -4,7 +4,8 @@
 --- What a child is, and what it gets. The program and its arguments come first, as an array, so nothing is ever split or quoted:
 --- `{ "git", "log", "-1", cwd = dir, timeout = 5 }`. With `script` the array is the script's arguments. An unknown option raises.
 ---@class moonwire.process.Options
----@field [integer] string|number           the program, found along PATH unless it has a slash, and its arguments
+---@field [integer] string|number           the program, found along our PATH (not one in `env`) unless it has a slash, and its
+---  arguments
 ---@field script? string                    in place of a program: a script beside ours, run by this program; needs no run right
 ---@field permissions? moonwire.process.Permissions|"none"|"inherit"  of a script child: what it may do, within what we may; "none" unless
 ---  told,
@@ -21,7 +22,7 @@
 ---@field stdout? "pipe"|"inherit"|"null"|moonwire.Stream           run: "pipe" (captured), spawn: "inherit" (ours) unless told; a stream
 ---  or file
 ---@field stderr? "pipe"|"inherit"|"null"|"stdout"|moonwire.Stream  likewise; "stdout": where its stdout goes
----@field max_output? integer|string        bytes that are captured of each stream; "8MiB"
+---@field max_output? integer|string        bytes that are captured of each stream; "8MiB". lines: of one line; "1MiB", at most "64MiB"
 ---@field on_overflow? "fail"|"truncate"    beyond max_output: the child is ended and ELIMIT given (default), or the rest is read and
 ---  dropped
 ---@field timeout? number|string            how long it may run: then TERM to its group, KILL after kill_after; result.timed_out. No end
