@@ -143,8 +143,12 @@ static void look(lua_State *L, lua_Debug *ar) {
         h->looks = 0;
         look_at_clock(h);
     }
-    if (mw_hook_due(h)) strike(L, ar);
-    else (void)mw_slice_over(L);
+    if (mw_hook_due(h)) {
+        strike(L, ar);
+    } else if (h->slices && !mw_slice_over(L)) {
+        int count = mw_slice_count(h, LOOK_SLICE);
+        if (count != lua_gethookcount(L)) lua_sethook(L, look, LUA_MASKCOUNT, count);
+    }
 }
 
 void mw_hook_watch(lua_State *L) {

@@ -286,6 +286,7 @@ int mw_step_spent(lua_State *L);                    /* TIMER, in a count hook: 1
 void mw_step_go_on(mw_host *h, mw_task *t);         /* in place of mw_step_begin: with what it had used */
 /* slice.c */
 int mw_slice_over(lua_State *L);                    /* in a count hook; 1: the budget is spent, the task stands still: return at once */
+int mw_slice_count(mw_host *h, int count);          /* COUNT: instructions until the next look, `count` while the end is not near */
 void mw_slice_look(lua_State *L);                   /* outside a hook: L is stopped at its next instruction if the budget is spent */
 void mw_slice_alarm(mw_host *h);                    /* TIMER: from the signal's handler */
 void mw_slice_open(mw_host *h, uint64_t at);

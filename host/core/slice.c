@@ -3,7 +3,8 @@
  * Knows: core, lua.h. Never: a budget outside mw_host_loop_step; code that cannot be suspended (it goes on, and is looked at again). */
 #include "core/inside.h"
 
-#define AGAIN 500               /* instructions between two looks then */
+#define AGAIN 100               /* instructions between two looks then: some make a string of a thousand bytes each, and collect as much */
+#define NEAR (2 * MW_SLICE_LEAD)    /* COUNT: ns before the end from which on it is looked so often */
 
 /* Whether the budget will be spent within so many ns. */
 static int is_over(mw_host *h, uint64_t within) {
@@ -28,6 +29,10 @@ static void hook(lua_State *L, lua_Debug *ar) {
     if (mw_slice_over(L)) return; /* the hook stays: the first one after it has yielded is passed over */
     if (is_over(mw_host_of(L), MW_SLICE_LEAD)) lua_sethook(L, hook, LUA_MASKCOUNT, AGAIN);
     else mw_hook_watch(L);
+}
+
+int mw_slice_count(mw_host *h, int count) {
+    return is_over(h, NEAR) ? AGAIN : count;
 }
 
 void mw_slice_look(lua_State *L) {
