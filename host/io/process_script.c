@@ -272,6 +272,18 @@ static int odd(struct mw_err *err, const char *what) {
     return mw_err_set(err, MW_EINVAL, "child-script", NULL, what);
 }
 
+/* 1: all `len` bytes from `from` on. */
+static int read_whole(int fd, void *at, size_t len, size_t from) {
+    size_t had = 0;
+
+    while (had < len) {
+        ssize_t n = pread(fd, (char *)at + had, len - had, (off_t)(from + had));
+        if (n == 0 || (n < 0 && errno != EINTR)) return 0;
+        if (n > 0) had += (size_t)n;
+    }
+    return 1;
+}
+
 /* The rest of the file: what is shared, and the policy. */
 static int read_rest(int fd, const struct header *head, struct mw_process_shares **shares, mw_policy **policy, struct mw_err *err) {
     struct mw_bytes in = { 0 };
@@ -283,7 +295,7 @@ static int read_rest(int fd, const struct header *head, struct mw_process_shares
     at = mw_bytes_reserve(&in, (size_t)st.st_size, NULL);
     if (at == NULL) return mw_err_set(err, MW_ENOMEM, "child-script", NULL, NULL);
     mw_bytes_commit(&in, (size_t)st.st_size - sizeof(struct header));
-    if (pread(fd, at, mw_bytes_len(&in), sizeof(struct header)) != (ssize_t)mw_bytes_len(&in)) rc = odd(err, "what the parent decided cannot be read");
+    if (!read_whole(fd, at, mw_bytes_len(&in), sizeof(struct header))) rc = odd(err, "what the parent decided cannot be read");
     if (rc == 0 && head->share_bytes > mw_bytes_len(&in)) rc = odd(err, "what is shared is longer than all of it");
     if (rc == 0) rc = mw_shares_parse(mw_bytes_at(&in), head->share_bytes, head->share_count, shares, err);
     if (rc == 0) rc = mw_policy_parse(mw_bytes_at(&in) + head->share_bytes, mw_bytes_len(&in) - head->share_bytes, policy, err);
@@ -303,7 +315,7 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
 
     if (seals < 0 || (seals & SEALS) != SEALS) return odd(err, "what the parent decided is not sealed: this command is for moonwire's own children");
 #endif
-    if (lseek(fd, 0, SEEK_SET) < 0 || read(fd, &head, sizeof head) != (ssize_t)sizeof head) return odd(err, "what the parent decided cannot be read");
+    if (!read_whole(fd, &head, sizeof head, 0)) return odd(err, "what the parent decided cannot be read");
     if (memcmp(head.magic, magic, sizeof magic) != 0 || head.version != VERSION) return odd(err, "parent and child are of different versions");
     out->script_fd = head.script_fd;
     out->limits = head.limits;

@@ -57,17 +57,20 @@ extern const unsigned char mw_warden_blob[], mw_warden_blob_end[];
 
 /* A descriptor of the program, or -errno. */
 static int program(void) {
-    size_t size = (size_t)(mw_warden_blob_end - mw_warden_blob);
+    const unsigned char *at = mw_warden_blob;
     int fd = memfd_create("moonwire-warden", MFD_CLOEXEC | MFD_EXEC), error;
-    ssize_t n;
 
     if (fd < 0 && errno == EINVAL) fd = memfd_create("moonwire-warden", MFD_CLOEXEC);
     if (fd < 0) return -errno;
-    n = write(fd, mw_warden_blob, size);
-    if (n == (ssize_t)size) return fd;
-    error = n < 0 ? -errno : -ENOSPC;
-    close(fd);
-    return error;
+    while (at < mw_warden_blob_end) {
+        ssize_t n = write(fd, at, (size_t)(mw_warden_blob_end - at));
+        if (n > 0) at += n;
+        if (n > 0 || (n < 0 && errno == EINTR)) continue;
+        error = n < 0 ? -errno : -ENOSPC;
+        close(fd);
+        return error;
+    }
+    return fd;
 }
 
 static void on_end(struct mw_child *c) {

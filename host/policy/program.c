@@ -183,18 +183,22 @@ int mw_program_named(const struct mw_policy *p, const char *name) {
 
 /* ---- The #! line --------------------------------------------------------------------------------------------------------- */
 
-/* Reads the first line of a #! file. 1: it is one, interpreter and arg (either may be lent from line); 0: it is none, or cannot be read. */
+/* Reads the first line of a #! file. 1: it is one, interpreter and arg (either may be lent from line); 0: it is none, or may not be read. */
 static int read_line(int fd, char line[LINE_MAX_BYTES + 1], char **interpreter, char **arg) {
     char self[32], *p, *end;
-    ssize_t n;
-    int in;
+    ssize_t n = 0, more;
+    int in, error;
 
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
     in = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (in < 0) return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0; /* not readable: the kernel looks */
-    do n = pread(in, line, LINE_MAX_BYTES, 0);
-    while (n < 0 && errno == EINTR);
+    do {
+        more = pread(in, line + n, (size_t)(LINE_MAX_BYTES - n), n);
+        if (more > 0) n += more;
+    } while ((more > 0 && n < LINE_MAX_BYTES) || (more < 0 && errno == EINTR));
+    error = errno;
     close(in);
+    if (more < 0) return -error; /* its interpreter is not known, nor whether that is denied */
     if (n < 2 || line[0] != '#' || line[1] != '!') return 0;
     line[n] = 0;
     end = memchr(line, '\n', (size_t)n);
