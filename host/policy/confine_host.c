@@ -37,7 +37,8 @@ static int parent_of(const char *path, char dir[PATH_MAX]) {
     return 1;
 }
 
-/* What a folder gets that something is made in, replaced in, or will come to be in. Our own check keeps that to the name. */
+/* What a folder gets that something is made in, replaced in, or will come to be in. Our own check keeps that to the name. What can be read
+ * in it can be listed, too: what a script cannot list, its cage is taken to hold for the script's children (mw_points_held_below). */
 int mw_cage_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, int missing) {
     uint64_t replace = LL_WRITE_FILE | LL_TRUNCATE | LL_MAKE_REG | LL_REMOVE_FILE | LL_READ_DIR, access;
     char dir[PATH_MAX];
@@ -46,8 +47,7 @@ int mw_cage_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, i
     if (kind == MW_WRITE) {
         access = missing ? LL_WRITE | LL_READ_DIR : replace;
     } else {
-        access = may(b, MW_WRITE, path) ? LL_READ : missing && strcmp(dir, "/") != 0 && !mw_cage_is_home(dir) ? LL_READ_FILE : 0;
-        if (strcmp(dir, "/") == 0) access &= LL_READ_FILE;
+        access = may(b, MW_WRITE, path) || (missing && strcmp(dir, "/") != 0 && !mw_cage_is_home(dir)) ? LL_READ : 0;
     }
     if (access == 0) return 0;
     mw_cage_note(b, "%s: to %s %s, the folder is open to the %s own kernel half; its own check holds the name", dir,
@@ -143,7 +143,7 @@ static int temporary(struct mw_cage_build *b) {
     uint64_t access = b->wish->who == MW_CAGE_HOST && b->wish->home != NULL ? LL_REMOVE_DIR : 0;
 
     if (dir == NULL || dir[0] != '/') dir = "/tmp";
-    if (may(b, MW_WRITE, dir)) access |= LL_READ_FILE;
+    if (may(b, MW_WRITE, dir)) access |= LL_READ;
     return access != 0 ? mw_cage_allow_path(b, dir, access, 0) : 0;
 }
 

@@ -58,7 +58,8 @@ int mw_points_says(const struct mw_points *ps, const char *text);
 const struct mw_point *mw_points_at(const struct mw_points *ps, const char *text);
 /* 1 if something below `text` is refused or fixed. */
 int mw_points_refuse_below(const struct mw_points *ps, const char *text);
-/* 1 if all that is refused below `text` is so by the cage that this process wears already (mw_policy_hold). Or a code. */
+/* 1 if all that is refused below `text`, which cannot be listed, is so by the cage that this process wears already (mw_policy_hold): a
+ * cage opens no folder to be read that it does not open to be listed. Or a code. */
 int mw_points_held_below(struct mw_points *ps, const char *text);
 /* 1 if it is what a denial means. */
 int mw_points_is_bad(const struct mw_points *ps, const struct stat *st);

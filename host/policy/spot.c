@@ -49,6 +49,12 @@ static int fill(struct mw_rule *r, struct mw_walk *w) {
     return 0;
 }
 
+/* What is denied must be known by more than its name where it is there: 1 if the walk ended for another reason than that it is not, or
+ * that nobody gets there. */
+static int unclear(const struct mw_rule *r, int status) {
+    return r->effect == MW_DENY && status != 0 && status != -ENOENT && status != -ENOTDIR && status != -EACCES && status != -ELOOP && status != -ENAMETOOLONG;
+}
+
 static int find_path(struct mw_rule *r, struct mw_err *err) {
     char path[MW_TRAIL_TEXT];
     const char *flag = mw_rule_flag(r->kind, r->effect);
@@ -61,6 +67,10 @@ static int find_path(struct mw_rule *r, struct mw_err *err) {
     len = strlen(path);
     while (len > 1 && path[len - 1] == '/') path[--len] = 0;
     rc = mw_walk(path, 0, MW_WALK_FOLLOW, NULL, &w);
+    if (rc == 0 && unclear(r, w.status)) {
+        rc = w.status;
+        mw_walk_end(&w);
+    }
     if (rc < 0) return mw_err_set(err, rc, flag, r->text, NULL);
     rc = fill(r, &w);
     mw_walk_end(&w);

@@ -192,4 +192,28 @@ describe("a script child", function()
     assert.equal(2, r.code)
     assert.truthy(r.stderr:find("not sealed", 1, true), r.stderr)
   end)
+
+  for _, lock in ipairs { "strict", "off" } do
+    it("starts programs that are held to what is denied in a folder that came later: --confine=" .. lock, confined(function()
+      local app = dir:join "app"
+      assert(fs.write(dir:join "kid.lua", ([[
+        local run = require("moonwire").process.run
+        print "up"
+        io.read()
+        local app = %q
+        print(run { "cat", app .. "/token", timeout = 20 }.ok, run { "cat", app .. "/open", timeout = 20 }.stdout)
+      ]]):format(app)))
+      assert(fs.write(dir:join "main.lua", [[
+        local mw = require "moonwire"
+        mw.process.run { script = "kid.lua", permissions = "inherit", stdin = "inherit", stdout = "inherit", timeout = 50 }]]))
+      local host <close> = assert(process.spawn { program, "run", "--confine=" .. lock, "--allow-run=cat", "--allow-read=" .. app,
+        "--allow-read=" .. dir:join "kid.lua", "--deny-read=" .. app .. "/token", dir:join "main.lua", stdin = "pipe", stdout = "pipe" })
+      assert.equal("up", (assert(host.stdout:read("l", { timeout = 50 }))))
+      assert(fs.mkdir(app))
+      assert(fs.write(app .. "/token", "secret\n"))
+      assert(fs.write(app .. "/open", "open\n"))
+      assert(host.stdin:write "go\n")
+      assert.equal("false\topen\n\n", (assert(host.stdout:read("a", { timeout = 50 }))))
+    end))
+  end
 end)
