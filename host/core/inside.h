@@ -19,7 +19,8 @@
 #define MW_BLOCKS_KEPT 64           /* blocks that a host keeps for the next who needs one */
 #define MW_ERROR_PLACES 16
 #define MW_SLICE_LEAD 100000u       /* ns: alarms come late by some tens of microseconds, so this one comes early and the rest is counted */
-#define MW_TURN_MAX 1024            /* tasks resumed in one drain before the loop looks at its descriptors again */
+#define MW_TURN_MAX 1024            /* tasks resumed in one drain before the loop looks at its descriptors again, */
+#define MW_TURN_NS 2000000u         /* or fewer, when they take longer than this */
 
 /* The low bits of the host's pointer in a coroutine's extra space: a task's base; a script's coroutine in which a primitive waits. */
 enum { MW_CO_BASE = 1, MW_CO_WAITS = 2, MW_CO_BITS = 3 };

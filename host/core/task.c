@@ -375,6 +375,7 @@ static void step(mw_host *h, mw_task *t) {
 }
 
 int mw_task_drain(mw_host *h, uint64_t until) {
+    uint64_t began = mw_host_now(h);
     int count = 0;
 
     if (h->grace_at != 0 && (until == 0 || until > h->grace_at)) until = h->grace_at;
@@ -384,6 +385,7 @@ int mw_task_drain(mw_host *h, uint64_t until) {
         step(h, MW_LIST_ENTRY(h->ready.next, mw_task, queue));
         count++;
         if (until != 0 && mw_host_now(h) >= until) break;
+        if (count % 4 == 0 && mw_host_now(h) - began >= MW_TURN_NS) break;     /* tasks that go on and on keep nobody from a descriptor */
     }
     h->draining = 0;
     return count;

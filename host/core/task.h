@@ -133,8 +133,8 @@ int mw_host_exit_code(mw_host *h, int *code);
 /* How many errors reached the error hook because nobody joined their task. */
 unsigned mw_host_failures(mw_host *h);
 
-/* Runs ready tasks: at least one, and others until `until` (absolute ns; 0: no bound) or until MW_TURN_MAX have run. Called by
- * core/host only. */
+/* Runs ready tasks: at least one, and others until `until` (absolute ns; 0: no bound), until MW_TURN_MAX have run, or for MW_TURN_NS.
+ * Called by core/host only. */
 int mw_task_drain(mw_host *h, uint64_t until);
 
 #endif

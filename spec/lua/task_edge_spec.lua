@@ -9,6 +9,32 @@ local function cancelled(f)
   return t:cancel("stop"):join()
 end
 
+describe("a task that works and passes, again and again", function()
+  it("lets others at their connections in between, not after a thousand passes", function()
+    local srv <close> = assert(mw.net.listen "tcp://127.0.0.1:0")
+    task.spawn_with({ daemon = true }, srv.serve, srv, function(conn)
+      for line in conn:lines() do conn:write(line, "\n") end
+    end)
+    local conn <close> = assert(mw.net.connect(srv:address()))
+    local passes, over = 0, false
+    local busy = task.spawn(function()
+      while not over do
+        local till = mw.time.now() + 0.0002
+        repeat until mw.time.now() >= till
+        passes = passes + 1
+        task.pass()
+      end
+    end)
+    for _ = 1, 10 do
+      assert(conn:write "ping\n")
+      assert.equal("ping", conn:read "l")
+    end
+    over = true
+    busy:join()
+    assert.truthy(passes < 2000, passes)
+  end)
+end)
+
 describe("the messages of a channel", function()
   it("end with an error when nothing comes in time, and refuse unknown options", function()
     local ch = require("moonwire").task.channel(2)
