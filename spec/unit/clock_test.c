@@ -81,6 +81,7 @@ TEST(what_waits_waits_as_long_as_it_was_told_to) {
     CHECK(atomic_load(&jumps) > 0);
 }
 
+#ifndef __SANITIZE_THREAD__ /* it knows of no join by another clock: base/thread.c */
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
 
 static void *stay(void *ud) {
@@ -91,7 +92,6 @@ static void *stay(void *ud) {
 }
 
 TEST(a_thread_that_does_not_end_is_not_waited_for_until_the_clock_is_right_again) {
-#ifndef __SANITIZE_THREAD__
     struct timespec until;
     pthread_t thread;
 
@@ -104,5 +104,5 @@ TEST(a_thread_that_does_not_end_is_not_waited_for_until_the_clock_is_right_again
     mw_thread_until(&until, 60000);
     CHECK_INT(mw_thread_join(thread, &until), 0);
     ahead = 0;
-#endif
 }
+#endif
