@@ -2,7 +2,8 @@
  * Knows: POSIX threads, mmap. Never: frees an entry before the end.
  *
  * The thread that faults is in the middle of an access to its own mapping, whose entry therefore stands still: only the entries of
- * others change under the walk. They are cleared before their memory is unmapped, and `at` is written last and cleared first. */
+ * others change under the walk. They are cleared before their memory is unmapped, and `at` is written last and cleared first: where it
+ * is the same before and after the length was read, they belong together. */
 #include "share/faults.h"
 
 #include <pthread.h>
@@ -93,7 +94,7 @@ int mw_faults_mend(mw_faults *f, const void *address) {
             uintptr_t begin = atomic_load(&at->it[i].at);
             size_t len = atomic_load(&at->it[i].len);
             void *there;
-            if (begin == 0 || wanted < begin || wanted - begin >= len) continue;
+            if (begin == 0 || wanted < begin || wanted - begin >= len || atomic_load(&at->it[i].at) != begin) continue;
             there = mmap((void *)begin, len, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             if (there == MAP_FAILED) return 0;
             atomic_store(&at->it[i].lost, 1);

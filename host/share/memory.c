@@ -37,8 +37,8 @@ void mw_memory_close(mw_memory *m) {
 
     mw_host_disown(&m->handle);
     if (m->fd < 0) return;
-    if (m->fault != NULL) mw_faults_remove(m->held->faults, m->fault);
     if (m->held->futexes != NULL && m->at != NULL) mw_futexes_forget(m->held->futexes, m->at, size);
+    if (m->fault != NULL) mw_faults_remove(m->held->faults, m->fault); /* when no helper looks at it any more */
     m->fault = NULL;
     m->size = 0;
     if (m->at != NULL) munmap(m->at, size);
