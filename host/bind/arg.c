@@ -263,8 +263,7 @@ uint64_t mw_opt_deadline(lua_State *L, int idx, const char *op) {
 
 /* ---- Boxes -------------------------------------------------------------------------------------------------------------- */
 
-void *mw_box_new(lua_State *L, size_t size, const char *type) {
-    lua_Debug ar;
+static void *new_box(lua_State *L, size_t size, int values, const char *type) {
     void *box;
 
     if (mw_host_finishing(mw_host_of(L))) { /* a finalizer at the very end: Lua would not collect the box */
@@ -273,9 +272,20 @@ void *mw_box_new(lua_State *L, size_t size, const char *type) {
         mw_raise(L, &err);
     }
     luaL_checkstack(L, 6, type);
-    box = lua_newuserdatauv(L, size, 2);                /* 1: where it was made; 2: its type's own */
+    box = lua_newuserdatauv(L, size, values);
     memset(box, 0, size);
     luaL_setmetatable(L, type);
+    return box;
+}
+
+void *mw_box_plain(lua_State *L, size_t size, const char *type) {
+    return new_box(L, size, 0, type);
+}
+
+void *mw_box_new(lua_State *L, size_t size, const char *type) {
+    void *box = new_box(L, size, 2, type);              /* 1: where it was made; 2: its type's own */
+    lua_Debug ar;
+
     for (int level = 0; lua_getstack(L, level, &ar); level++) { /* the script's line that made it */
         lua_getinfo(L, "Sl", &ar);
         if (ar.currentline <= 0 || strncmp(ar.source, "=[moonwire", 10) == 0) continue;

@@ -47,6 +47,9 @@ uint64_t mw_opt_deadline(lua_State *L, int idx, const char *op);
  * value 2 is the type's own); pushed.
  * Push the box first, then make what goes into it. */
 void *mw_box_new(lua_State *L, size_t size, const char *type);
+/* The same without user values, for what may be collected at any time: nobody asks where it was made, and to find that out takes more
+ * than all the rest. */
+void *mw_box_plain(lua_State *L, size_t size, const char *type);
 /* For __gc of a box whose resource is still open: one warning through the host's log, naming the line that made it. */
 void mw_box_warn(lua_State *L, int idx, const char *noun);
 /* The box at idx, or an EINVAL error object ("stream expected, got table"). */

@@ -101,7 +101,7 @@ static int json_decode(lua_State *L) {
     size_t len;
     const char *text = mw_param_bytes(L, 1, "json.decode", "text", &len);
 
-    if (!lua_isnoneornil(L, 2)) {
+    if (!lua_isnoneornil(L, 2) && !mw_codec_limited(L, 2, &o)) {
         mw_opt_open(L, 2, "json.decode", known, 0);
         mw_codec_opt(L, 2, "json.decode", &o);
     }

@@ -16,7 +16,7 @@ static const char *const STRINGS[] = {"auto", "str", "bin", NULL};
 static struct mw_codec_options limits(lua_State *L, int idx, const char *op, const char *const *known) {
     struct mw_codec_options o = {0};
 
-    if (lua_isnoneornil(L, idx)) return o;
+    if (lua_isnoneornil(L, idx) || (known == READ_OPTIONS && mw_codec_limited(L, idx, &o))) return o;
     mw_opt_open(L, idx, op, known, 0);
     mw_codec_opt(L, idx, op, &o);
     return o;
@@ -131,7 +131,8 @@ static int msgpack_is_ext(lua_State *L) {
 
 int mw_door_msgpack(lua_State *L) {
     static const luaL_Reg door[] = {{"encode", msgpack_encode}, {"decode", msgpack_decode}, {"unpack", msgpack_unpack},
-                                    {"ext", msgpack_ext}, {"is_ext", msgpack_is_ext},   {"scan", msgpack_scan},     {NULL, NULL}};
+                                    {"ext", msgpack_ext}, {"is_ext", msgpack_is_ext},   {"scan", msgpack_scan},     {"limits", mw_codec_limits},
+                                    {NULL, NULL}};
 
     luaL_newlib(L, door);
     return 1;

@@ -38,7 +38,7 @@ static int start(lua_State *L, mw_scope *s, int first, const char *name, int dae
     }
     if (!lua_isfunction(L, first)) return mw_raise_inval(L, "task.spawn", "a function is expected, got %s", luaL_typename(L, first));
     if (!mw_scope_is_open(s)) return mw_raise_inval(L, "task.spawn", "this scope has ended");
-    box = mw_box_new(L, sizeof *box, TASK);
+    box = mw_box_plain(L, sizeof *box, TASK);
     lua_insert(L, first); /* [... box f args...] */
     rc = mw_task_start(s, L, lua_gettop(L) - first - 1, name, daemon, &box->t, &err);
     if (rc < 0) return mw_raise(L, &err); /* memory: nobody looks at what spawn gives */
@@ -258,6 +258,11 @@ static int scope_spawn(lua_State *L) {
 static int scope_spawn_with(lua_State *L) {
     return spawn_with(L, check_scope(L), 2);
 }
+/* spawn_in(scope, name, f, ...) -> task: of our own modules, for each message                               [-0, +1, e] */
+static int task_spawn_in(lua_State *L) {
+    mw_scope *s = check_scope(L);
+    return start(L, s, 3, luaL_checkstring(L, 2), 0);
+}
 /* s:cancel(why): ends its tasks and its body                                                            [-0, +0, e] */
 static int scope_cancel(lua_State *L) {
     mw_scope *s = check_scope(L);
@@ -338,7 +343,7 @@ static int task_self(lua_State *L) {
     mw_task *t = mw_task_current(mw_host_of(L));
     struct task_box *box;
     if (t == NULL) return 0;
-    box = mw_box_new(L, sizeof *box, TASK);
+    box = mw_box_plain(L, sizeof *box, TASK);
     box->t = mw_task_hold(t);
     return 1;
 }
@@ -351,7 +356,7 @@ static int task_now(lua_State *L) {
 
 /* cond() -> a condition: what channels, semaphores and events are made of                                 [-0, +1, m] */
 static int cond_new(lua_State *L) {
-    struct cond_box *box = mw_box_new(L, sizeof *box, COND);
+    struct cond_box *box = mw_box_plain(L, sizeof *box, COND);
     mw_wait_init(&box->wait);
     return 1;
 }
@@ -472,7 +477,7 @@ int mw_door_task(lua_State *L) {
     static const luaL_Reg scope_meta[] = {{"__gc", scope_gc}, {"__close", scope_close}, {NULL, NULL}};
     static const luaL_Reg cond_methods[] = {{"wait", cond_wait}, {"wake", cond_wake}, {"wake_one", cond_wake_one}, {NULL, NULL}};
     static const luaL_Reg cond_meta[] = {{"__gc", cond_gc}, {NULL, NULL}};
-    static const luaL_Reg fns[] = {{"spawn", task_spawn}, {"spawn_with", task_spawn_with}, {"background", task_background}, {"timeout", task_timeout}, {"shield", task_shield}, {"scope", task_scope},
+    static const luaL_Reg fns[] = {{"spawn", task_spawn}, {"spawn_with", task_spawn_with}, {"spawn_in", task_spawn_in}, {"background", task_background}, {"timeout", task_timeout}, {"shield", task_shield}, {"scope", task_scope},
                                    {"sleep", task_sleep}, {"wait", task_wait}, {"pass", task_pass}, {"self", task_self}, {"now", task_now}, {"cond", cond_new}, {"list", task_list},
                                    {"census", task_census}, {"cancel_number", task_cancel_number}, {"number", task_number}, {"supervised", task_supervised}, {"hurry", task_hurry}, {NULL, NULL}};
     mw_type_new(L, TASK, task_methods, task_meta);

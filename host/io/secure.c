@@ -10,7 +10,6 @@
 #include "core/part.h"
 #include "io/stream_parts.h"
 
-#define RAW_MIN ((size_t)MW_TLS_RECORD + MW_TLS_OVERHEAD)      /* bytes of the least read: one record */
 #define SEALED_GOAL ((size_t)64 * 1024)  /* bytes: then they are sent before more is encrypted */
 #define SEALED_MAX ((size_t)512 * 1024)  /* a peer that makes us answer, and takes no answer */
 #define SESSION ((size_t)16 * 1024)      /* bytes that OpenSSL holds for a connection, about */
@@ -61,6 +60,17 @@ const char *mw_secure_why(const mw_stream *s, int code) {
     return s->secure->err.code != 0 && s->secure->err.code == code ? s->secure->err.what : NULL;
 }
 
+/* A queue that is empty goes back, if it was a block; a larger one once nothing moves, also where nobody reads. */
+static void tidy(mw_stream *s) {
+    struct mw_secure *x = s->secure;
+
+    mw_stream_give_back(s, &x->raw);
+    mw_stream_give_back(s, &x->sealed);
+    if (s->trim || (x->raw.size == 0 && x->sealed.size == 0)) return;
+    s->trim = 1;
+    mw_stream_mind(s);
+}
+
 /* ---- Writing -------------------------------------------------------------------------------------------------------------- */
 
 /* What the kernel gets. Watched for more where some waits. */
@@ -79,7 +89,7 @@ int mw_secure_flush(mw_stream *s) {
             return 0;
         }
     }
-    mw_stream_give_back(s, &x->sealed);
+    tidy(s);
     return 0;
 }
 
@@ -143,14 +153,17 @@ void mw_secure_broken(mw_stream *s) {
 
 /* ---- Reading -------------------------------------------------------------------------------------------------------------- */
 
-/* Descriptor to `raw`, once. 1: something came, or the end; 0: nothing now; or a code. */
+/* Descriptor to `raw`, once. 1: something came, or the end; 0: nothing now; or a code. The first read is small: a handshake, and most
+ * that is said by those who say little, fits into a block that is given back at once; those who send much are read in larger pieces. */
 static int pull(mw_stream *s, int *more) {
     struct mw_secure *x = s->secure;
-    size_t ask = s->chunk > RAW_MIN ? s->chunk : RAW_MIN, room;
-    char *at = mw_bytes_reserve(&x->raw, ask, &room);
+    size_t ask = s->chunk, room;
     ssize_t got;
+    char *at;
 
     *more = 0;
+    if (ask <= MW_BLOCK) mw_stream_lend(s, &x->raw);
+    at = mw_bytes_reserve(&x->raw, ask, &room);
     if (at == NULL) return MW_ENOMEM;
     if (room > ask) room = ask;
     got = mw_stream_take(s, at, room);
@@ -227,6 +240,7 @@ int mw_secure_read(mw_stream *s, size_t want, int *full) {
 
     *full = 0;
     if (at == NULL) return MW_ENOMEM;
+    if (!x->shaken) mw_stream_lend(s, &x->sealed);       /* an answer is likely */
     for (i = 0; done < room; ) {
         n = x->calls->read(x->tls, at + done, room - done, &x->err);
         if (n < 0) break;
@@ -243,6 +257,7 @@ int mw_secure_read(mw_stream *s, size_t want, int *full) {
     note_shaken(s);
     if (rc >= 0 && (n >= 0 || n == MW_EEOF)) rc = answer(s);
     if (rc >= 0 && n < 0) rc = (int)n;
+    tidy(s);
     mw_stream_charge(s);
     if (rc < 0 && rc != MW_ENOMEM) rc = over(s, rc);
     if (done == 0) return rc < 0 ? rc : 0;

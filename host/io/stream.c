@@ -48,6 +48,11 @@ static void sooner(uint64_t *next, uint64_t at) {
     if (*next == 0 || at < *next) *next = at;
 }
 
+/* Are there bytes that the kernel did not take? What is gathered was not offered yet. */
+static int may_stall(const mw_stream *s) {
+    return s->limits.stall_ns != 0 && !s->gathering && mw_stream_waits(s) > 0;
+}
+
 /* One timer a stream, looked at rarely: it is not moved when bytes move, but looks again when it fires. */
 static void on_timer(struct mw_timer *t) {
     mw_stream *s = MW_LIST_ENTRY(t, mw_stream, timer);
@@ -62,7 +67,7 @@ static void on_timer(struct mw_timer *t) {
         }
         sooner(&next, s->moved + s->limits.idle_ns);
     }
-    if (s->limits.stall_ns != 0 && mw_stream_waits(s) > 0) {
+    if (may_stall(s)) {
         if (now - s->stuck >= s->limits.stall_ns) {
             if (s->retired && !s->leaving && !(s->secure != NULL && mw_secure_lingers(s))) mw_stream_lost(s, "the peer took nothing");
             close_after(s, "the peer took nothing", s->limits.stall_ns);
@@ -89,7 +94,7 @@ void mw_stream_mind(mw_stream *s) {
     uint64_t next = 0;
 
     if (s->limits.idle_ns != 0) sooner(&next, s->moved + s->limits.idle_ns);
-    if (s->limits.stall_ns != 0 && mw_stream_waits(s) > 0) sooner(&next, s->stuck + s->limits.stall_ns);
+    if (may_stall(s)) sooner(&next, s->stuck + s->limits.stall_ns);
     if (s->trim) {
         s->calls_seen = (unsigned)(s->stats.reads + s->stats.writes);
         sooner(&next, mw_host_now(s->host) + TRIM);

@@ -48,6 +48,7 @@ static long take(mw_tls *t, char *at, size_t n, struct mw_err *err) {
     rc = SSL_get_error(t->ssl, ret);
     if (rc == SSL_ERROR_ZERO_RETURN) return done > 0 ? (long)done : MW_EEOF;
     rc = verdict(t, ret, done > 0 ? NULL : err); /* told now or never: OpenSSL has forgotten it by the next call */
+    if (rc == 0) SSL_free_buffers(t->ssl);       /* a ticket or new keys had it make one to write, 16 KiB that it kept until it was used */
     return done > 0 ? (long)done : rc;
 }
 

@@ -23,7 +23,6 @@ typedef struct mw_tls mw_tls;
 
 enum {
     MW_TLS_RECORD = 16 * 1024,   /* bytes of plaintext in one record, at most */
-    MW_TLS_OVERHEAD = 256,       /* bytes that a record may add */
     MW_TLS_NAME_MAX = 255,       /* of a server's name, and of one protocol's */
     MW_TLS_SESSIONS = 256,       /* sessions that a client's context keeps for resumption */
     MW_TLS_BINDING = 32,         /* bytes of what names one session (RFC 9266) */

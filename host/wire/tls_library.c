@@ -1,11 +1,13 @@
-/* The library context that TLS works in: OpenSSL's default provider, but of its decoders only those that read a certificate's key, and
- * of its ciphers only those of modes that TLS has. OpenSSL 3.0 reads each certificate that a peer shows with all decoders it knows,
- * some forty, put in a chain anew each time, and goes through all it has fetched, more than a hundred ciphers among it: that was a quarter
- * of a client's handshake. The algorithms are the default provider's own, called as it would call them.
+/* The library context that TLS works in: OpenSSL's default provider, but of its decoders only those that read a certificate's key, of
+ * its kinds of keys only those that TLS has, and of its ciphers only those of modes that TLS has. OpenSSL 3.0 reads each certificate that
+ * a peer shows with all decoders it knows, some forty, put in a chain anew each time with all kinds of keys, and goes through all it has
+ * fetched, more than a hundred ciphers among it: that was a quarter of a client's handshake. The algorithms are the default provider's
+ * own, called as it would call them.
  * Knows: wire/tls_parts, OpenSSL. Never: a provider from a file, OpenSSL's settings.
  *
  * There is one for the process, made once and never freed, as OpenSSL's own is: threads keep what they draw random numbers from by
- * its address, and give it back when they end. */
+ * its address, and give it back when they end. Nothing in it is anybody's: hosts share algorithms, and each has contexts, sessions and
+ * authorities of its own. One for each host would be 260 KB and 1.2 ms for every worker. */
 #include "wire/tls_parts.h"
 
 #include <openssl/core_dispatch.h>
@@ -14,12 +16,12 @@
 #include <openssl/provider.h>
 #include <string.h>
 
-enum { DECODERS = 8, CIPHERS = 64 };
+enum { DECODERS = 8, KEYS = 16, CIPHERS = 64 };
 
 static struct {
     CRYPTO_ONCE once;
     OSSL_PROVIDER *whole;                        /* the default provider, in a context of its own: the process's may hold others */
-    OSSL_ALGORITHM decoders[DECODERS + 1], ciphers[CIPHERS + 1];
+    OSSL_ALGORITHM decoders[DECODERS + 1], keys[KEYS + 1], ciphers[CIPHERS + 1];
     OSSL_LIB_CTX *context;                       /* NULL, which means OpenSSL's own: it could not be made */
 } library = { .once = CRYPTO_ONCE_STATIC_INIT };
 
@@ -29,6 +31,7 @@ static const OSSL_ALGORITHM *on_query(void *provider, int operation, int *no_cac
     (void)provider;
     *no_cache = 0;
     if (operation == OSSL_OP_DECODER) return library.decoders;
+    if (operation == OSSL_OP_KEYMGMT) return library.keys;
     if (operation == OSSL_OP_CIPHER) return library.ciphers;
     return OSSL_PROVIDER_query_operation(library.whole, operation, no_cache);
 }
@@ -63,6 +66,17 @@ static int reads_keys(const OSSL_ALGORITHM *a) {
     return 0;
 }
 
+/* Its names stand one after another, with colons between them. */
+static int is_key_of_tls(const OSSL_ALGORITHM *a) {
+    static const char *const kinds[] = { "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "X25519", "X448", "DH", "HMAC" };
+    size_t len = strcspn(a->algorithm_names, ":");
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strlen(kinds[i]) == len && memcmp(kinds[i], a->algorithm_names, len) == 0) return 1;
+    }
+    return 0;
+}
+
 static int is_of_tls(const OSSL_ALGORITHM *a) {
     static const char *const modes[] = { "GCM", "CCM", "CBC", "Poly1305" };
 
@@ -92,7 +106,7 @@ static void make(void) {
 
     library.whole = its != NULL ? OSSL_PROVIDER_load(its, "default") : NULL;
     ok = library.whole != NULL && pick(OSSL_OP_DECODER, reads_keys, library.decoders, DECODERS) &&
-         pick(OSSL_OP_CIPHER, is_of_tls, library.ciphers, CIPHERS);
+         pick(OSSL_OP_KEYMGMT, is_key_of_tls, library.keys, KEYS) && pick(OSSL_OP_CIPHER, is_of_tls, library.ciphers, CIPHERS);
     if (ok) made = OSSL_LIB_CTX_new();
     if (made != NULL && OSSL_PROVIDER_add_builtin(made, "moonwire", on_open) == 1 && OSSL_PROVIDER_load(made, "moonwire") != NULL) {
         library.context = made;

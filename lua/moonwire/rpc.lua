@@ -7,13 +7,13 @@
 local _, core = ...
 local err, arg, task = core.err, core.arg, core.task
 local setmetatable, type, pcall, xpcall, error, tostring, next = setmetatable, type, pcall, xpcall, error, tostring, next
-local max = math.max
+local spawn_in, max = task.spawn_in, math.max
 
 local OVERFLOW = 8
 local SHOWN = 1000     -- bytes of a peer's error text in ours
 local MAX_BATCH = 1000 -- messages of a batch, which JSON-RPC has
 local CONDS = 100      -- kept for the calls to come: each is an object with a finalizer
-local HANDLER, CALL = { name = "rpc handler" }, { timeout = "duration" }
+local CALL = { timeout = "duration" }
 
 ---@class moonwire.RpcOptions
 ---@field concurrent? integer       handlers that run at the same time; default 100
@@ -162,7 +162,7 @@ end
 local function begin(p, q, job, most)
   if q.running < most then
     q.running = q.running + 1
-    p.scope:spawn_with(HANDLER, work, p, q, job)
+    spawn_in(p.scope, "rpc handler", work, p, q, job)
     return true
   end
   if held(p.requests) + held(p.notes) >= p.queue * OVERFLOW then return false end
@@ -522,7 +522,7 @@ local function attach(p, channel, op)
       if not p.wire.values then
         return invalid(op, 'JSON-RPC needs to know where a message ends: stream:framed("content-length") or "lines"')
       end
-      p.channel, p.decode, p.raw, p.owned = p.wire.values(channel, p.limits), nil, true, true
+      p.channel, p.decode, p.raw, p.owned = p.wire.values(channel, p.limits, p.max), nil, true, true
       p.encode = p.wire.encode
       return
     end
@@ -541,12 +541,13 @@ local function new(wire, channel, options, op)
   local p = {
     wire = wire, concurrent = at_least(o, op, "concurrent", 1, 100), queue = at_least(o, op, "queue", 1, 1000),
     max_pending = at_least(o, op, "max_pending", 1, 1000), timeout = o.timeout,
-    limits = { max_bytes = at_least(o, op, "max", 1, 16 << 20), max_depth = o.max_depth },
+    max = at_least(o, op, "max", 1, 16 << 20),
     id = 0, pending = {}, pending_count = 0, conds = {}, handlers = {}, listeners = {},
     requests = { first = 1, last = 0, running = 0 }, notes = { first = 1, last = 0, running = 0 },
     room = task.cond(), finished = task.cond(), closed = false, ended = false, over = false, made = err.where(),
     calls = 0, received = 0, failed = 0, refused = 0, ignored = 0, unknown = 0,
   }
+  p.limits = core.msgpack.limits({ max_bytes = p.max, max_depth = o.max_depth }, op) -- JSON's reader takes them as well
   attach(p, channel, op)
   local rpc = setmetatable({ p = p }, Rpc)
   p.reader = task.spawn_with({ daemon = true, name = "rpc" }, reader, p)

@@ -88,8 +88,8 @@ local FRAME_TIMEOUT = 30 -- seconds from the first byte of a message to its last
 local Values = {}
 Values.__index = Values
 
-function wire.values(stream, limits)
-  return setmetatable({ stream = stream, buffer = "", at = 1, limits = limits, max = limits.max_bytes }, Values)
+function wire.values(stream, limits, max_bytes)
+  return setmetatable({ stream = stream, buffer = "", at = 1, limits = limits, max = max_bytes }, Values)
 end
 
 --- The bytes of a value that began with `rest` and did not come in one piece.

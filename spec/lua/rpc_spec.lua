@@ -52,6 +52,11 @@ for name, pair in pairs { ["JSON-RPC"] = json_pair, ["MessagePack-RPC"] = msgpac
       assert.equal(7, b:call("add", { 5, 2 }, { timeout = 60 }))
     end)
 
+    it("refuses limits that make no sense before anything is said", function()
+      assert.has_error(function() pair { max_depth = 0 } end)
+      assert.has_error(function() pair { max = 0 } end)
+    end)
+
     it("gives null for nothing, and keeps false", function()
       local a, b, _ <close> = pair()
       b:handle("nothing", function() end)

@@ -96,6 +96,23 @@ describe("tls://", function()
     close(here, there, srv)
   end)
 
+  it("holds no buffers while it waits", function()
+    local function held() return tonumber(mw.metrics.text():match "\nmoonwire_buffered_bytes (%d+)") end
+    local srv = listen()
+    local before = held()
+    local here, there = meet(srv)
+    assert(there:write "there")
+    assert.equal("there", here:read(5))
+    assert(here:write "here")
+    assert.equal("here", there:read(4))
+    local read = task.spawn(function() return here:read(1), there:read(1) end)
+    task.pass()
+    local holds = held() - before
+    read:cancel()
+    close(here, there, srv)
+    assert.is_true(holds <= 40000, "two sessions of OpenSSL, and " .. holds - 2 * 16384 .. " bytes")
+  end)
+
   it("takes PEM text in place of paths", function()
     local srv = listen { cert = mw.fs.read(cert.cert), key = mw.fs.read(cert.key) }
     close(srv, meet(srv, { ca = mw.fs.read(own.pem) }))

@@ -59,6 +59,12 @@ function msgpack.is_ext(v) end
 ---@class moonwire.core.msgpack
 local door = {}
 
+--- For our own modules: what they give to decode (JSON's too) and unpack in place of the options, when they read many messages by the same.
+---@param options moonwire.MsgpackReading
+---@param op string  who is told what is wrong with them
+---@return userdata limits
+function door.limits(options, op) end
+
 --- For our own modules: where a value ends, piece by piece. Begin with wanted = 1, skip = 0; need is 0 when it ended.
 ---@param bytes string
 ---@param wanted integer

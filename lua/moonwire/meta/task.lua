@@ -150,6 +150,14 @@ local door = {}
 ---@return moonwire.Task
 function door.background(name, f, ...) end
 
+--- `scope:spawn_with({ name = name }, f, ...)`, without a table to look through: for each message.
+---@param scope moonwire.Scope
+---@param name string
+---@param f function
+---@param ... any
+---@return moonwire.Task
+function door.spawn_in(scope, name, f, ...) end
+
 --- What every live task is about. `what`: the function that it waits in; `where`: the script's line that called
 --- it; `base`: the function that it began with; `seconds`: since it ran last.
 ---@return { number: integer, name?: string, state: string, what?: string, where?: string, base?: string, daemon: boolean, cancelled:
