@@ -18,7 +18,7 @@ static inline size_t mw_bytes_len(const struct mw_bytes *q) {
     return q->tail - q->head;
 }
 static inline const char *mw_bytes_at(const struct mw_bytes *q) {
-    return q->base + q->head;
+    return q->base != NULL ? q->base + q->head : ""; /* never NULL: with no bytes it goes to memchr and its like */
 }
 
 /* mw_bytes_reserve when there is too little room. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/std.h"
 #include "core/host.h"
 
 const char *mw_param_bytes(lua_State *L, int idx, const char *op, const char *name, size_t *len) {
@@ -341,11 +342,70 @@ void *mw_box_self(lua_State *L, const char *type) {
     return known ? box : mw_box_check(L, 1, type);
 }
 
+/* What a box is once its finalizer has run: Lua runs those of one cycle, and of a state that ends, in the reverse order of their making,
+ * so that a script's may still have the box in its hands. Whatever type it was, there is nothing to be done with it any more. */
+static const char ended_key; /* registry */
+
+static int ended_close(lua_State *L) {
+    lua_pushboolean(L, 1);
+    return 1;
+}
+static int ended_use(lua_State *L) {
+    return mw_raise_inval(L, "object", "it was collected already, and can only be closed");
+}
+static int ended_index(lua_State *L) {
+    int closes = lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "close") == 0;
+
+    lua_pushcfunction(L, closes ? ended_close : ended_use);
+    return 1;
+}
+static int ended_tostring(lua_State *L) {
+    lua_pushliteral(L, "object (collected)");
+    return 1;
+}
+static void ended_open(lua_State *L) {
+    static const luaL_Reg meta[] = {{"__index", ended_index}, {"__close", ended_close}, {"__tostring", ended_tostring}, {NULL, NULL}};
+
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ended_key) == LUA_TNIL) {
+        lua_createtable(L, 0, 4);
+        luaL_setfuncs(L, meta, 0);
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &ended_key);
+    }
+    lua_pop(L, 1);
+}
+
+/* The __gc of every box: its type's own, the upvalue, when those that became garbage before it have had theirs.   [box]  [-0, +0, e] */
+static int box_gc(lua_State *L) {
+    if (!mw_std_puts_off(L)) mw_box_end(L);
+    return 0;
+}
+void mw_box_end(lua_State *L) {
+    lua_CFunction own;
+
+    lua_settop(L, 1);
+    luaL_checkstack(L, 6, "__gc");
+    if (!lua_getmetatable(L, 1) || lua_getfield(L, -1, "__gc") != LUA_TFUNCTION || lua_getupvalue(L, -1, 1) == NULL) return;
+    own = lua_tocfunction(L, -1);
+    lua_settop(L, 1);
+    if (own != NULL) own(L);                /* in this frame: mw_box_warn looks at those beneath it */
+    lua_settop(L, 1);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ended_key) == LUA_TTABLE) lua_setmetatable(L, 1);
+}
+
 void mw_type_new(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta) {
     luaL_newmetatable(L, type);             /* [mt] */
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, type);    /* found by the address of its name, which costs less than by the name */
     luaL_setfuncs(L, meta, 0);
+    if (lua_getfield(L, -1, "__gc") != LUA_TNIL) {
+        ended_open(L);
+        lua_pushcclosure(L, box_gc, 1);
+        lua_setfield(L, -2, "__gc");
+    } else {
+        lua_pop(L, 1);
+    }
     lua_newtable(L);                        /* [mt methods] */
     lua_pushvalue(L, -2);
     luaL_setfuncs(L, methods, 1);

@@ -75,6 +75,8 @@ static inline void mw_box_forget(lua_State *L, const void *box) {
     struct mw_known *known = mw_box_place(L, box);
     if (known->box == box) known->box = NULL;
 }
+/* Finalizes the box at 1, which then belongs to no type any more; all else is taken from the stack. For finalizers that were put off. */
+void mw_box_end(lua_State *L);
 /* Makes a metatable: methods in __index, meta functions, name, __metatable = false, __close and __gc as in `meta`.
  * Leaves nothing. The methods table stays reachable by mw_type_methods (pushes it), so that Lua modules can add methods. */
 void mw_type_new(lua_State *L, const char *type, const luaL_Reg *methods, const luaL_Reg *meta);

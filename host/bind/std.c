@@ -253,6 +253,7 @@ static int std_collectgarbage(lua_State *L) {
         lua_pushvalue(L, lua_upvalueindex(1));
         lua_insert(L, 1);
         lua_call(L, lua_gettop(L) - 1, 1);
+        mw_std_finalize(L);
         return 1;
     }
     return mw_raise_inval(L, "collectgarbage", "'%s' is not for scripts (collect, count, step, isrunning, incremental and generational are)", what);

@@ -22,6 +22,11 @@ int mw_std_load_text(lua_State *L, const char *text, size_t len, const char *nam
 void mw_std_check_format(lua_State *L, int idx, const char *op);
 /* Replaces the global setmetatable.                                                                     [-0, +0, e] */
 void mw_std_open_gc(lua_State *L);
+/* Runs the finalizers of scripts that were put off: for C functions that a script calls, before they begin or when they are done.
+ *                                                                                                                [-0, +0, e] */
+void mw_std_finalize(lua_State *L);
+/* The box at 1 has become garbage: 1, and it waits for its turn, if finalizers of scripts that may use it were put off; else 0. */
+int mw_std_puts_off(lua_State *L);
 /* The parts, for mw_std_open: each pushes its table. */
 int mw_std_open_io(lua_State *L);
 int mw_std_open_string(lua_State *L);      /* these two are opened before it, as plain libraries are */

@@ -105,13 +105,15 @@ static void add_element(lua_State *L, luaL_Buffer *b, lua_Integer i) {
 static int tab_concat(lua_State *L) { /* concat(t [, separator [, first [, last]]]) -> string                         [-0, +1, e] */
     struct mw_budget budget = MW_BUDGET_OF(L);
     lua_Integer size = length(L, READS), i, last;
+    lua_Unsigned count;
     size_t len;
     const char *sep = luaL_optlstring(L, 2, "", &len);
     luaL_Buffer b;
 
     i = luaL_optinteger(L, 3, 1);
     last = luaL_optinteger(L, 4, size);
-    mw_host_make_room(L, last - i < 1 << 24 && last > i ? 24 * (size_t)(last - i) : 1 << 20); /* a guess */
+    count = last > i ? (lua_Unsigned)last - (lua_Unsigned)i : 0;
+    mw_host_make_room(L, count > 0 && count < 1 << 24 ? 24 * (size_t)count : 1 << 20); /* a guess */
     luaL_buffinit(L, &b);
     for (; i < last; i++) {
         add_element(L, &b, i);

@@ -168,6 +168,74 @@ describe("a finalizer", function()
     works(code, "5,4,3,2,1\nr\nagain\tr\nnil\tkey\nnil\nlate\ntrue\ttrue\nfalse\tcannot change a protected metatable\n")
   end)
 
+  it("never runs inside a function of ours that makes Lua collect", function()
+    local dir <close> = assert(mw.fs.tempdir())
+    local path = dir.path .. "/lines"
+    assert(mw.fs.write(path, (("l"):rep(100) .. "\n"):rep(300)))
+    works(([[
+      local path, target, ran, inside = %q, nil, 0, 0
+      local mt = { __gc = function() ran = ran + 1 if target then inside = inside + 1 target:close() end end }
+      local formats, read = {}, nil
+      for i = 1, 200 do formats[i] = "L" end
+      for _ = 1, 100 do
+        local f = io.open(path)
+        for _ = 1, 200 do setmetatable({}, mt) end
+        read, target = f.read, f
+        local ok, first = pcall(read, f, table.unpack(formats))
+        target = nil
+        assert(ok, first)
+        f:close()
+      end
+      print(ran > 0, inside)]]):format(path), "true\t0\n", "--allow-read=" .. path)
+  end)
+
+  it("that was put off runs when its task rests, when the script collects, and at the end", function()
+    works([[
+      local task, rep, done = require "moonwire".task, string.rep, ""
+      local function let_go(what) setmetatable({}, { __gc = function() done = done .. what end }) end
+      local function make_garbage() for i = 1, 40000 do rep("x", 1000 + i % 50) end end  -- nothing but a C function allocates
+      let_go "a" make_garbage() print(done) task.sleep(0) print(done)
+      let_go "b" make_garbage() print(done) collectgarbage() print(done)
+      let_go "c" make_garbage() print(done) setmetatable({}, { __gc = function() end }) print(done)
+      setmetatable({}, { __gc = function() print "the last" end })
+      make_garbage()]], "\na\na\nab\nab\nabc\nthe last\n")
+  end)
+
+  it("that was put off finds what it uses as it was left", function()
+    works([[
+      local mw, rep, said = require "moonwire", string.rep, {}
+      do
+        local memory, scope = mw.shm.create { size = 64 }, mw.task.scope()
+        memory:set_u32(0, 7)
+        setmetatable({}, { __gc = function()
+          said[1], said[2] = memory:u32(0), select(2, pcall(scope.spawn, scope, function() end)):name()
+          memory:close() scope:close()
+        end })
+      end
+      for i = 1, 40000 do rep("x", 1000 + i % 50) end
+      print(#said) collectgarbage() print(said[1], said[2] ~= "")]], "0\n7\ttrue\n")
+  end)
+
+  it("at the end finds what was made after it collected, of every kind: it can only be closed", function()
+    local r = run([[
+      warn "@on"
+      local mw, made = require "moonwire", {}
+      KEPT = setmetatable({}, { __gc = function()
+        local ended = 0
+        for _, it in ipairs(made) do
+          local _, err = pcall(function() return it:alive() end)
+          if err.code == "EINVAL" and it:close() == true then ended = ended + 1 end
+        end
+        warn(ended .. " of " .. #made)
+      end })
+      local memory = mw.shm.create { size = 64 }
+      made = { memory, mw.task.scope(), mw.task.spawn_with({ daemon = true }, mw.task.wait), mw.shm.ring { capacity = 4096 },
+        io.open(mw.script.path), mw.trace.tap { to = "stderr" }, mw.schema.string {} }
+      ]], "--allow-read")
+    assert.equal(0, r.code, r.stderr)
+    assert.truthy(r.stderr:find("7 of 7", 1, true), r.stderr)
+  end)
+
   it("that never comes back is ended, and so is one of a thousand", function()
     fails("setmetatable({}, { __gc = function() while true do end end }) collectgarbage() while true do end", STEP)
     fails([[local function f() while true do pcall(function() while true do end end) end end

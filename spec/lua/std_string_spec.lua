@@ -37,6 +37,12 @@ describe("string and table", function()
     assert.truthy(seen > 30000, seen)
   end)
 
+  it("join a range that is longer than any integer, up to its first hole", function()
+    local ok, err = pcall(table.concat, {}, "", math.mininteger, math.maxinteger)
+    assert.same({ false, "invalid value (nil) at index -9223372036854775808 in table for 'concat'" }, { ok, err })
+    assert.is_false((pcall(table.concat, { [0] = "a" }, "", 0, math.maxinteger)))
+  end)
+
   it("give it whatever the seed", function()
     compare(os.time(), 1000)
   end)

@@ -65,7 +65,7 @@ static void by_checking(mw_host *h, int i) {
     CHECK_INT(mw_host_check(h, "x = 1", 5, "=check", NULL), 0);
 }
 
-TEST(a_finalizer_that_prints_outside_of_steps_is_in_a_hook_as_well) {
+TEST(a_finalizer_of_what_became_garbage_between_steps_prints_in_the_next_and_is_in_a_hook_as_well) {
     static void (*const ways[])(mw_host *, int) = {by_registering, by_checking};
 
     for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
@@ -74,7 +74,11 @@ TEST(a_finalizer_that_prints_outside_of_steps_is_in_a_hook_as_well) {
 
         CHECK_INT(mw_host_step(h, 0, NULL, NULL), 0);
         CHECK_INT(mw_host_call(h, "drop", NULL, 0, NULL, NULL), 0);
-        for (int i = 0; i < 100000 && s.calls == 0; i++) ways[way](h, i);
+        for (int i = 0; i < 100000 && s.calls == 0; i++) {
+            ways[way](h, i);
+            CHECK_INT(s.calls, 0);
+            if (i % 100 == 99) CHECK_INT(mw_host_step(h, 0, NULL, NULL), 0);
+        }
         CHECK(s.calls > 0);
         CHECK_INT(s.rc_step, MW_EINVAL);
         CHECK_INT(s.rc_call, MW_EINVAL);

@@ -237,7 +237,8 @@ function table.unpack(list, i, j) end
 function table.sort(list, comp) end
 
 --- As Lua's own. A __gc that `metatable` has now is called for the table when nothing refers to it any longer, as code that can be
---- stopped: it is under the step limit, and may not wait.
+--- stopped: it is under the step limit, and may not wait. It runs between two instructions of the script: where a function of ours
+--- makes Lua collect, it waits for the next such place, or for the task to rest.
 ---@generic T: table
 ---@param table T
 ---@param metatable table?
