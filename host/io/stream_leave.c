@@ -55,7 +55,8 @@ static int under_way(const mw_stream *s) {
 int mw_stream_leave(mw_stream *s) {
     if (s->leaving) return 1;
     if (s->werr != 0 || s->wfd < 0 || mw_host_closing(s->host) || !may_take(s)) return 0;
-    if (take_away(s) == NOTHING || s->eof || !under_way(s)) return 0;
+    if (take_away(s) != NOTHING) s->talks = 1;
+    if (!s->talks || s->eof || !under_way(s)) return 0;
     mw_stream_half_close(s);
     s->leaving = 1;
     s->emptied = 0;
@@ -83,6 +84,7 @@ void mw_stream_on_retired(mw_stream *s) {
         return;
     }
     left = take_away(s);
+    if (left != NOTHING) s->talks = 1;
     s->emptied = 0;              /* more may come */
     if (s->eof) s->want_read = 0;
     if (!s->leaving) return;

@@ -67,6 +67,7 @@ struct mw_stream {
     unsigned hits : 3;           /* events since it was parked */
     unsigned stirred : 1;        /* something happened that `drive` is to be told */
     unsigned sole : 1;           /* a socket that nobody else has */
+    unsigned talks : 1;          /* retired, and its peer went on */
     unsigned emptied : 1;        /* all that came was taken away just now */
     unsigned leaving : 1;        /* retired, all sent and half closed: takes away what comes, until the peer has taken ours */
     unsigned trim : 1;           /* the timer is to give back the memory of empty queues, once nothing moves */
