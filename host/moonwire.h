@@ -183,7 +183,8 @@ int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struc
 /* A person to ask when a right is missing, before anything of what needs it was done: 0 no, 1 once, 2 always until the host ends,
  * 3 no, too: said three times of the same thing, it is for good.
  * subject: what was found, paths absolute and without links; NULL: everything of the kind; raw bytes of a script's choosing, so escape
- * them (mw_err_escape). where: the script's line, or "". flag: what would grant it, quoted for a shell. Called on the host's thread from
+ * them (mw_err_escape). where: the script's line, or "". flag: what would grant it: read "/etc/hosts", or with cfg.command_line the flag,
+ * quoted for a shell. Called on the host's thread from
  * inside a step; while it lasts the host's clock stands still (on a borrowed loop: but for the loop's own timers). The loop must not
  * be turned, nor the host called, save mw_host_interrupt. Never asked: what a rule denies or was dropped, what a policy file or a
  * child's permissions lack. ask NULL (default): nobody, denied. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/deny.h"
+#include "policy/permit.h"
 
 #define ASK_MAX 1024             /* bytes of a subject that a person can judge */
 #define EVERYTHING ""            /* kept for a whole kind */
@@ -160,7 +161,7 @@ enum mw_said mw_ask(mw_policy *p, enum mw_kind kind, const char *subject, const 
     if (real != NULL && strlen(real) > ASK_MAX) return MW_SAID_NOTHING;
     if (is_refused(p, kind, real != NULL ? real : EVERYTHING)) return MW_SAID_NO;
     if (real == NULL || !said_before(p, kind, real, t)) {
-        mw_policy_flag(kind, real, flag, sizeof flag);
+        mw_policy_grant_text(p, kind, real, flag, sizeof flag);
         said = p->ask(p->ask_ud, kind, real, flag);
         if (said == 2 && add_rule(p, kind, real, t) == 0) return MW_SAID_ALWAYS;
         if (said == 3) keep_refusal(p, kind, real != NULL ? real : EVERYTHING);

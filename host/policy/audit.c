@@ -113,12 +113,16 @@ static const char *decided_by(const mw_policy *p, const struct mw_decision *d, c
     case MW_FROM_DROPS: return "drop";
     case MW_FROM_PERMISSIONS: return "permissions";
     case MW_FROM_FILE:
-        if (r == NULL) return "--policy";
-        snprintf(out, size, "--policy: %s%s%s%s", r->effect == MW_DENY ? "deny " : "", mw_kind_name(r->kind), equals, text);
+        if (r == NULL) return p->no_flags ? "policy file" : "--policy";
+        snprintf(out, size, "%s: %s%s%s%s", p->no_flags ? "policy file" : "--policy", r->effect == MW_DENY ? "deny " : "", mw_kind_name(r->kind), equals, text);
         return out;
     case MW_FROM_FLAGS: break;
     }
-    if (r == NULL) return d->verdict == MW_YES && l->all ? "--allow-all" : NULL;
+    if (r == NULL) return d->verdict != MW_YES || !l->all ? NULL : p->no_flags ? "policy: everything" : "--allow-all";
+    if (p->no_flags) {
+        snprintf(out, size, "policy: %s%s%s%s", r->effect == MW_DENY ? "deny " : "", mw_kind_name(r->kind), equals, text);
+        return out;
+    }
     snprintf(out, size, "%s%s%s", mw_rule_flag(r->kind, r->effect), equals, text);
     return out;
 }

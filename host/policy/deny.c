@@ -114,6 +114,10 @@ static size_t write_grant(const mw_policy *p, enum mw_kind kind, const char *sub
 
 static const char *with(const mw_policy *p) { return p->no_flags ? "grant it in the host's policy: " : "grant it with "; }
 
+size_t mw_policy_grant_text(const mw_policy *p, enum mw_kind kind, const char *subject, char *out, size_t size) {
+    return write_grant(p, kind, subject, out, size);
+}
+
 size_t mw_policy_grant(const mw_policy *p, enum mw_kind kind, const char *subject, char *out, size_t size) {
     size_t n = strlen(with(p));
 

@@ -81,6 +81,8 @@ int mw_policy_names_flags(const mw_policy *p);
 /* The way out of a denial: "grant it with --allow-run=git", quoted for a shell, or: grant it in the host's policy: run "git". subject NULL:
  * everything of the kind. Returns its length; what does not fit is cut. */
 size_t mw_policy_grant(const mw_policy *p, enum mw_kind kind, const char *subject, char *out, size_t size);
+/* Without the words before it: --allow-run=git, or run "git". */
+size_t mw_policy_grant_text(const mw_policy *p, enum mw_kind kind, const char *subject, char *out, size_t size);
 /* That as err's hint, with `rest` behind it ("" or ", and ..."); of a long subject the kind alone. Returns err's code. */
 int mw_policy_grant_hint(const mw_policy *p, enum mw_kind kind, const char *subject, const char *rest, struct mw_err *err);
 /* The hint of what only everything grants. Returns err's code. */

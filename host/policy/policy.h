@@ -90,7 +90,7 @@ int mw_kind_of(const char *name);                       /* or -1 */
 
 /* Somebody to ask when a right is missing: 1 grants once, 2 always until exit, 0 no, 3 no: the third of the same is until exit. Never about what a rule denies, what was dropped,
  * what a policy file or a child's permissions lack. subject: paths absolute and without links; NULL: everything of the kind. flag:
- * what would grant it, quoted for a shell. Not copied with the policy. */
+ * what would grant it, quoted for a shell, or as mw_policy_name_flags says. Not copied with the policy. */
 typedef int mw_policy_ask(void *ud, enum mw_kind kind, const char *subject, const char *flag);
 void mw_policy_on_ask(mw_policy *p, mw_policy_ask *ask, void *ud);
 /* 0: not for what runs now; nobody is asked then, as if there were nobody. Gets ask's ud; NULL: always. */
@@ -107,7 +107,8 @@ void mw_policy_on_where(mw_policy *p, mw_policy_where *where, void *ud);
 /* From here on every decision is a line of JSON in fd (lent; opened with O_APPEND; -1: none), written before what was asked for
  * happens; if it cannot be written that is refused. host: tells the hosts of a process apart; at most 23 bytes. Queries are no decisions.
  * {"time", "pid", "host", "kind", "op", "subject", "outcome": "granted" | "denied" | "granted once" | "granted always", "rule": the flag that
- * decided | "drop" | "permissions" | "--policy..." | "modules" | "prompt" | null, "where"}; a subject that is no UTF-8 also has "subject_hex".
+ * decided | "drop" | "permissions" | "--policy..." | "modules" | "prompt" | null, "where"}; without flags
+ * (mw_policy_name_flags) "policy: read=/x" and "policy file..."; a subject that is no UTF-8 also has "subject_hex".
  * Not copied with the policy. */
 void mw_policy_audit(mw_policy *p, int fd, const char *host);
 int mw_policy_audit_fd(const mw_policy *p);      /* or -1 */

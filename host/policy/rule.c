@@ -59,6 +59,17 @@ struct reader {
     struct mw_err *err;
 };
 
+/* Whoever reads a rule may have got it from anywhere: a flag, a file, a program. Those that know name it. */
+static const char *op_of(const struct mw_rule *r) {
+    static const char *const ops[MW_KINDS][2] = {
+        {"policy read", "policy deny read"},       {"policy write", "policy deny write"}, {"policy net", "policy deny net"},
+        {"policy connect", "policy deny connect"}, {"policy listen", "policy deny listen"}, {"policy run", "policy deny run"},
+        {"policy trust", "policy deny trust"},     {"policy env", "policy deny env"},     {"policy sys", "policy deny sys"},
+        {"policy share", "policy deny share"},     {"policy ffi", "policy deny ffi"},
+    };
+    return ops[r->kind][r->effect == MW_DENY];
+}
+
 static int wrong(struct reader *in, size_t offset, const char *what) {
     char subject[256];
     size_t n = in->len < sizeof subject - 1 ? in->len : sizeof subject - 1;
@@ -66,12 +77,12 @@ static int wrong(struct reader *in, size_t offset, const char *what) {
     subject[n] = 0;
     for (size_t i = 0; i < n; i++)
         if (subject[i] == 0) subject[i] = '?';
-    return mw_err_setf(in->err, MW_EINVAL, mw_rule_flag(in->r->kind, in->r->effect), subject, "%s at column %zu", what, offset + 1);
+    return mw_err_setf(in->err, MW_EINVAL, op_of(in->r), subject, "%s at column %zu", what, offset + 1);
 }
 
 static int keep(struct reader *in, char **slot, const char *text, size_t len) {
     *slot = malloc(len + 1);
-    if (*slot == NULL) return mw_err_set(in->err, MW_ENOMEM, mw_rule_flag(in->r->kind, in->r->effect), NULL, NULL);
+    if (*slot == NULL) return mw_err_set(in->err, MW_ENOMEM, op_of(in->r), NULL, NULL);
     memcpy(*slot, text, len);
     (*slot)[len] = 0;
     return 0;
@@ -191,7 +202,7 @@ static int read_name(struct reader *in, const char *forbidden) {
     }
     in->r->form = in->text[len - 1] == '*' ? MW_FORM_PREFIX : MW_FORM_NAME;
     if (in->r->form == MW_FORM_PREFIX) len--;
-    if (len == at) return wrong(in, at, in->r->form == MW_FORM_PREFIX ? "a prefix is expected before the star (everything is the flag without a value)" : "a name is expected");
+    if (len == at) return wrong(in, at, in->r->form == MW_FORM_PREFIX ? "a prefix is expected before the star (everything is a right without a value)" : "a name is expected");
     return keep(in, &in->r->name, in->text + at, len - at);
 }
 
@@ -225,7 +236,7 @@ int mw_rule_parse(enum mw_kind kind, enum mw_effect effect, const char *text, si
 
     if ((unsigned)kind >= MW_KINDS || (unsigned)effect > MW_DENY) return mw_err_set(err, MW_EINVAL, "policy", NULL, "no such kind of right, or effect");
     in.r = r = calloc(1, sizeof *r);
-    if (r == NULL) return mw_err_set(err, MW_ENOMEM, mw_rule_flag(kind, effect), NULL, NULL);
+    if (r == NULL) return mw_err_set(err, MW_ENOMEM, "policy", NULL, NULL);
     r->kind = kind;
     r->effect = effect;
     r->port = MW_ANY_PORT;
@@ -236,7 +247,7 @@ int mw_rule_parse(enum mw_kind kind, enum mw_effect effect, const char *text, si
         return 0;
     }
     nul = memchr(text, 0, len);
-    if (len == 0) rc = wrong(&in, 0, "a value is expected (everything is the flag without a value)");
+    if (len == 0) rc = wrong(&in, 0, "a value is expected (everything is a right without one)");
     else if (len >= MW_RULE_MAX) rc = wrong(&in, MW_RULE_MAX - 1, "too long");
     else if (nul != NULL) rc = wrong(&in, (size_t)(nul - text), "a zero byte");
     else rc = keep(&in, &r->text, text, len);

@@ -321,7 +321,8 @@ function Client:connect(address)
   self.connecting:join()
   self.connecting = nil
   if not conn and why and (why.code == "ENOENT" or why.code == "ECONNREFUSED") then
-    why = err.fail(why.code, why.op, why.subject, why.message, "a script opens one with mw.repl.listen, or is run with --debug=unix:PATH")
+    why = err.fail(why.code, why.op, why.subject, why.message, "a script opens one with mw.repl.listen, or is run with --debug=unix:PATH; "
+      .. "a program around a script, with mw_config_debug")
   elseif not conn and why and why.code == "EAUTH" then
     why = err.fail(why.code, why.op, why.subject, "the one who listens there is neither you nor root")
   end

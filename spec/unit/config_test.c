@@ -108,6 +108,52 @@ TEST(descriptors_that_no_script_used_are_closed_with_the_host) {
     for (int i = 0; i < 5; i++) CHECK(!is_open(*all[i]));
 }
 
+/* ---- What an embedder's user reads --------------------------------------------------------------------------------------- */
+
+TEST(an_audit_names_the_policys_rules_where_there_is_no_command_line_and_flags_where_there_is) {
+    static const char *const rules[2][3] = {{"\"policy: sys=hostname\"", "\"policy: deny read=/etc\"", "\"policy: env\""},
+                                            {"\"--allow-sys=hostname\"", "\"--deny-read=/etc\"", "\"--allow-env\""}};
+
+    for (int line = 0; line < 2; line++) {
+        char path[] = "/tmp/moonwire-test-XXXXXX", text[4096];
+        struct mw_config cfg;
+        struct mw_step st;
+        struct mw_err err;
+        mw_host *h = NULL;
+        int fd = mkstemp(path);
+
+        REQUIRE(fd >= 0);
+        mw_config_init(&cfg);
+        cfg.command_line = line;
+        REQUIRE(mw_policy_new(&cfg.policy, &err) == 0);
+        REQUIRE(mw_policy_add(cfg.policy, MW_SYS, MW_ALLOW, "hostname", &err) == 0 && mw_policy_add(cfg.policy, MW_ENV, MW_ALLOW, NULL, &err) == 0);
+        REQUIRE(mw_policy_add(cfg.policy, MW_READ, MW_DENY, "/etc", &err) == 0 && mw_config_audit(&cfg, path, &err) == 0);
+        REQUIRE(mw_host_new(&cfg, &h, &err) == 0);
+        mw_policy_free(cfg.policy);
+        strcpy(text, "local mw = require 'moonwire' mw.sys.hostname() mw.env.get('HOME') pcall(mw.fs.read, '/etc/passwd')");
+        REQUIRE(mw_host_load_string(h, text, strlen(text), "=audit", &err) == 0);
+        CHECK(mw_host_step(h, 0, &st, &err) == 0);
+        mw_host_free(h);
+        text[read(fd, text, sizeof text - 1)] = 0;
+        for (int i = 0; i < 3; i++)
+            if (strstr(text, rules[line][i]) == NULL) check_fail(__FILE__, __LINE__, "no %s in %s", rules[line][i], text);
+        close(fd);
+        unlink(path);
+    }
+}
+
+TEST(a_rule_that_cannot_be_read_is_named_by_its_right_and_no_flag) {
+    struct mw_err err;
+    mw_policy *p = NULL;
+
+    REQUIRE(mw_policy_new(&p, &err) == 0);
+    CHECK(mw_policy_add(p, MW_NET, MW_ALLOW, "10.0.0.0/33", &err) == MW_EINVAL);
+    CHECK_STR(err.message, "policy net 10.0.0.0/33: a prefix is a number from 0 to 32 at column 10");
+    CHECK(mw_policy_add(p, MW_RUN, MW_DENY, "", &err) == MW_EINVAL);
+    CHECK(strstr(err.message, "policy deny run") != NULL && strstr(err.message, "--") == NULL);
+    mw_policy_free(p);
+}
+
 /* ---- Limits ---------------------------------------------------------------------------------------------------------------- */
 
 static void *budget(void *ud, void *ptr, size_t osize, size_t nsize) {

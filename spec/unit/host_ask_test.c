@@ -67,7 +67,7 @@ TEST(the_hook_hears_what_is_wanted_where_and_what_flag_would_grant_it) {
     CHECK_INT(run(&s, NULL, 1, 0, "local mw = require 'moonwire'\n\nlocal v = mw.sys.hostname()"), 77);
     CHECK_INT(s.asked, 1);
     CHECK_INT(s.kind, MW_SYS);
-    CHECK(strcmp(s.subject, "hostname") == 0 && strcmp(s.where, "quest.lua:3") == 0 && strcmp(s.flag, "--allow-sys=hostname") == 0);
+    CHECK(strcmp(s.subject, "hostname") == 0 && strcmp(s.where, "quest.lua:3") == 0 && strcmp(s.flag, "sys \"hostname\"") == 0);
 }
 
 TEST(once_is_one_use_and_always_lasts_until_the_host_ends) {
