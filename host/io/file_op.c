@@ -225,7 +225,7 @@ int mw_file_op_write(mw_host *h, const char *path, const char *data, size_t len,
     struct mw_file_op *op;
 
     if (rc < 0) return rc;
-    if (at.leaf[0] == '\0') {
+    if (at.leaf[0] == '\0' || path[strlen(path) - 1] == '/') { /* what is there and no directory was refused before */
         mw_place_close(&at);
         return mw_err_set(err, -EISDIR, "fs write", path, NULL);
     }
@@ -369,15 +369,35 @@ int mw_file_op_remove_at(struct mw_place *at, const char *path, struct mw_file_o
     return 0;
 }
 
+/* What is removed or renamed is a name in a directory: neither "." nor "..", nor what a link with a slash behind it leads to. out: the path
+ * without slashes at its end; *slash: it had some, so the name must be a directory's. */
+static int plain_name(const char *path, const char *op, char out[PATH_MAX], int *slash, struct mw_err *err) {
+    size_t len = strlen(path);
+    const char *last;
+
+    while (len > 1 && path[len - 1] == '/') len--;
+    if (len >= PATH_MAX) return mw_err_set(err, -ENAMETOOLONG, op, path, NULL);
+    *slash = path[len] == '/';
+    memcpy(out, path, len);
+    out[len] = '\0';
+    last = strrchr(out, '/') != NULL ? strrchr(out, '/') + 1 : out;
+    if (strcmp(last, ".") != 0 && strcmp(last, "..") != 0) return 0;
+    return mw_err_setf(err, -EBUSY, op, path, "%s names no directory's entry: give its own name", last);
+}
+
 int mw_file_op_remove(mw_host *h, const char *path, int tree, struct mw_file_op **out, struct mw_err *err) {
     struct mw_place at = { .fd = -1 };
-    int rc = mw_permit_path(mw_host_policy(h), 1u << MW_WRITE, path, MW_AT_NAME, "fs remove", &at, err);
     struct mw_file_op *op;
+    char name[PATH_MAX];
+    int slash, rc = plain_name(path, "fs remove", name, &slash, err);
 
+    if (rc < 0) return rc;
+    rc = mw_permit_path(mw_host_policy(h), 1u << MW_WRITE, name, MW_AT_NAME, "fs remove", &at, err);
     if (rc < 0) return rc;
     rc = mw_file_op_remove_at(&at, path, &op, err);
     if (rc < 0) { mw_place_close(&at); return rc; }
     op->tree = tree;
+    op->slash = slash;
     if (tree) {
         struct denied d = { NULL, NULL, 0, 0, 0 };
 
@@ -402,8 +422,14 @@ int mw_file_stat_name(mw_host *h, const char *path, int follow, struct stat *out
 
 int mw_file_rename(mw_host *h, const char *from, const char *to, struct mw_err *err) {
     struct mw_place a = { .fd = -1 }, b = { .fd = -1 };
-    int rc = mw_permit_move(mw_host_policy(h), from, to, "fs rename", &a, &b, err);
+    char old[PATH_MAX], new[PATH_MAX];
+    int was = 0, will = 0, rc = plain_name(from, "fs rename", old, &was, err);
+    struct stat st;
 
+    if (rc == 0) rc = plain_name(to, "fs rename", new, &will, err);
+    if (rc == 0) rc = mw_permit_move(mw_host_policy(h), old, new, "fs rename", &a, &b, err);
+    if (rc == 0 && (was || will) && fstatat(a.fd, a.leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+        rc = mw_err_set(err, -ENOTDIR, "fs rename", was ? from : to, NULL);
     if (rc == 0 && renameat(a.fd, a.leaf, b.fd, b.leaf) < 0) rc = mw_err_sys(err, "fs rename", errno == ENOENT ? from : to);
     mw_place_close(&a);
     mw_place_close(&b);

@@ -38,6 +38,7 @@ struct mw_file_op {
     char *path;                      /* for errors */
     size_t max;
     int mode, sync, tree;
+    int slash;                       /* remove: it was named as a directory, "x/" */
     int must, ran;                   /* must: if no thread ran it, its end does */
 };
 
@@ -47,7 +48,7 @@ int mw_file_op_read(mw_host *h, const char *path, size_t max, struct mw_file_op 
  * sync: 1: on disk before it answers. data is copied. */
 int mw_file_op_write(mw_host *h, const char *path, const char *data, size_t len, int mode, int sync, struct mw_file_op **out, struct mw_err *err);
 int mw_file_op_list(mw_host *h, const char *path, struct mw_file_op **out, struct mw_err *err);
-/* One file or empty directory; tree: 1: all below it too. Follows no link. */
+/* One file or empty directory; tree: 1: all below it too. Follows no link: "link/" is -ENOTDIR, as with rm(1). "." and "..": -EBUSY. */
 int mw_file_op_remove(mw_host *h, const char *path, int tree, struct mw_file_op **out, struct mw_err *err);
 
 int mw_file_stat_name(mw_host *h, const char *path, int follow, struct stat *out, struct mw_err *err);

@@ -101,8 +101,13 @@ int mw_file_remove_step(struct mw_file_op *op) {
     struct stat st;
 
     if (op->at.leaf[0] == '\0' || strcmp(op->at.leaf, ".") == 0) return mw_err_set(&op->err, -EBUSY, "fs remove", op->path, NULL); /* the root */
-    if (op->tree) return mw_file_remove_tree(op->at.fd, op->at.leaf, op->path, op->pinned, op->pinned_count, &op->err);
     if (fstatat(op->at.fd, op->at.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) return mw_err_sys(&op->err, "fs remove", op->path);
+    if (op->slash && S_ISLNK(st.st_mode)) {
+        mw_err_set(&op->err, -ENOTDIR, "fs remove", op->path, "a link, and no directory");
+        return mw_err_hint(&op->err, "without the slash the link itself is removed");
+    }
+    if (op->slash && !S_ISDIR(st.st_mode)) return mw_err_set(&op->err, -ENOTDIR, "fs remove", op->path, NULL);
+    if (op->tree) return mw_file_remove_tree(op->at.fd, op->at.leaf, op->path, op->pinned, op->pinned_count, &op->err);
     if (unlinkat(op->at.fd, op->at.leaf, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0) return 0;
     mw_err_sys(&op->err, "fs remove", op->path);
     if (op->err.code == -ENOTEMPTY || op->err.code == -EEXIST) mw_err_hint(&op->err, "{ tree = true } removes what is in it too");

@@ -227,6 +227,12 @@ static int reopen(const struct mw_found *f, int flags) {
     return open_same(f, flags); /* no /proc */
 }
 
+/* It names a directory, which open(2) does not make. */
+static int ends_in_slash(const char *path) {
+    size_t len = strlen(path);
+    return len > 0 && path[len - 1] == '/';
+}
+
 /* One try. A descriptor, or a code; MW_EAGAIN: the name changed meanwhile. */
 static int open_found(struct mw_found *f, int flags, mode_t mode, int regular, const char *op, struct mw_err *err) {
     int fd;
@@ -259,7 +265,8 @@ int mw_permit_open(mw_policy *p, const char *path, int flags, mode_t mode, int r
     for (int tries = 0; tries < OPEN_TRIES && rc == MW_EAGAIN; tries++) {
         rc = find_path(p, kinds, path, how, 0, tries == 0 && !cut_unread, op, &f, err);
         if (rc < 0) return rc;
-        rc = open_found(&f, flags, mode, regular, op, err);
+        if (f.status == MW_ENOENT && f.dir >= 0 && (flags & O_CREAT) != 0 && ends_in_slash(path)) rc = mw_err_set(err, -EISDIR, op, path, NULL);
+        else rc = open_found(&f, flags, mode, regular, op, err);
         if (rc == MW_EAGAIN) mw_err_set(err, rc, op, f.subject, "changed again and again while it was opened");
         mw_found_end(&f);
     }

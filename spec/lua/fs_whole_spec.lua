@@ -240,6 +240,16 @@ describe("rename", function()
   end)
 end)
 
+describe("a name with a slash at its end", function()
+  it("is no file's: none is made there", function()
+    local dir <close> = tempdir()
+    assert.equal("EISDIR", (refused(fs.write(dir:join "new" .. "/", ""))))
+    for _, mode in ipairs { "w", "a" } do assert.equal("EISDIR", (refused(fs.open(dir:join "new" .. "/", mode)))) end
+    assert.is_nil(io.open(dir:join "new" .. "/", "w"))
+    assert.same({}, fs.list(dir.path))
+  end)
+end)
+
 describe("remove", function()
   it("takes a file or an empty directory, and a tree only if asked", function()
     local dir <close> = tempdir()
@@ -255,6 +265,39 @@ describe("remove", function()
     code, err = refused(fs.remove(dir:join "d", { tree = true }))
     assert.same({ "ENOENT", dir:join "d" }, { code, err.subject })
     assert.same({}, fs.list(dir.path))
+  end)
+
+  it("takes no link for the directory it leads to, with whatever slash behind it", function()
+    local dir <close> = tempdir()
+    assert(fs.write(dir:join "f", "kept"))
+    assert(fs.mkdir(dir:join "d"))
+    assert(fs.write(dir:join "d/x", "kept"))
+    assert(require("luv").fs_symlink("d", dir:join "link"))
+    assert(require("luv").fs_symlink("loop", dir:join "loop"))
+    for _, name in ipairs { "link/", "link//", "f/", "loop/" } do
+      for _, tree in ipairs { true, false } do
+        assert.equal("ENOTDIR", (refused(fs.remove(dir:join "" .. name, { tree = tree }))))
+      end
+      assert.equal("ENOTDIR", (refused(fs.rename(dir:join "" .. name, dir:join "g"))))
+      assert.equal("ENOTDIR", (refused(fs.rename(dir:join "d", dir:join "" .. name))))
+    end
+    assert.equal("kept", fs.read(dir:join "link/x"))
+    assert(fs.remove(dir:join "link", { tree = true }))
+    assert.equal("kept", fs.read(dir:join "d/x"))
+    assert(fs.rename(dir:join "d" .. "/", dir:join "e" .. "/"))
+    assert(fs.remove(dir:join "e" .. "/", { tree = true }))
+  end)
+
+  it("takes no . or .., nor the root", function()
+    local dir <close> = tempdir()
+    assert(fs.mkdir(dir:join "d/e", { parents = true }))
+    for _, path in ipairs { "/", "//" } do assert.equal("EBUSY", (refused(fs.remove(path)))) end
+    for _, path in ipairs { dir:join "d/.", dir:join "d/./", dir:join "d/e/..", dir:join "d/e/../" } do
+      assert.equal("EBUSY", (refused(fs.remove(path, { tree = true }))))
+    end
+    assert.equal("EBUSY", (refused(fs.rename(dir:join "d/.", dir:join "f"))))
+    assert.equal("EBUSY", (refused(fs.rename(dir:join "d", dir:join "d/.."))))
+    assert.truthy(fs.stat(dir:join "d/e"))
   end)
 
   it("never follows a link out of the tree", function()

@@ -69,14 +69,14 @@ function fs.mkdir(path, options) end
 ---@param path string
 ---@param options? { tree?: boolean, timeout?: number|string }
 ---@return true? ok
----@return moonwire.Err? err  ENOENT, ENOTEMPTY
+---@return moonwire.Err? err  ENOENT, ENOTEMPTY; EBUSY: . or .., or the root; ENOTDIR: "x/" where x is no directory, or a link to one
 function fs.remove(path, options) end
 
 --- Moves a file or directory within one file system; replaces a file that has the new name.
 ---@param from string
 ---@param to string
 ---@return true? ok
----@return moonwire.Err? err  ENOENT; EXDEV: another file system
+---@return moonwire.Err? err  ENOENT; EXDEV: another file system; EBUSY: . or ..; ENOTDIR: "x/" where x is no directory
 function fs.rename(from, to) end
 
 --- Opens a regular file (or null, zero, full, random, urandom). "w" empties or makes it, "a" appends, "r+" reads and writes.
