@@ -43,28 +43,31 @@ static int values_of(lua_State *co, lua_Debug *ar) {
     return low;
 }
 
-/* 1 if the value on top of co (popped) has the function beneath it as its `__close`; any: or any of Lua's.      [-1, +0, -] */
+/* 1 if the value on top of co (popped) has the function beneath it as its `__close`, or something that Lua calls by its `__call`;
+ * any: or any function of Lua's.                                                                               [-1, +0, -] */
 static int closes(lua_State *co, int any) {
     int yes = 0;
 
     if (lua_getmetatable(co, -1)) {                                 /* [f v mt] */
         lua_rawgetp(co, LUA_REGISTRYINDEX, &CLOSE);
         lua_rawget(co, -2);                                         /* [f v mt close] */
-        yes = any ? lua_isfunction(co, -1) && !lua_iscfunction(co, -1) : lua_rawequal(co, -1, -4);
+        if (!lua_isfunction(co, -1)) yes = !lua_isnil(co, -1);
+        else yes = any ? !lua_iscfunction(co, -1) : lua_rawequal(co, -1, -4);
         lua_pop(co, 2);
     }
     lua_pop(co, 1);
     return yes;
 }
 
-/* An error unwinds to the C function that caught it, which calls each `__close` with [... value error] on its stack. */
-static int unwinds(lua_State *co, const lua_Debug *ar, int level) {
+/* An error unwinds to the C function that caught it, which calls each `__close` with [... value error] on its stack. One that was known
+ * already may have given its value another metatable. */
+static int unwinds(lua_State *co, const lua_Debug *ar, int level, int known) {
     lua_Debug below;
     int n, tail = ar->istailcall;
 
     if (!lua_getstack(co, level + 1, &below) || !lua_getinfo(co, "S", &below) || *below.what != 'C') return 0;
     n = values_of(co, &below);
-    if (n < 2) return 0;
+    if (n < 2 || known) return n >= 2;
     if (tail) { /* the `__close` itself has gone: something that has one, and an error */
         if (lua_getlocal(co, &below, n) == NULL) return 0;
         tail = !lua_isnil(co, -1);
@@ -75,10 +78,10 @@ static int unwinds(lua_State *co, const lua_Debug *ar, int level) {
 }
 
 /* Its function is on top of co. Those in C know themselves what a cancel means to them. */
-static int is_cleanup(lua_State *co, lua_Debug *ar, int level) {
+static int is_cleanup(lua_State *co, lua_Debug *ar, int level, int known) {
     if (lua_iscfunction(co, -1) || !lua_getinfo(co, "nt", ar)) return 0;
     if (ar->name != NULL && strcmp(ar->namewhat, "metamethod") == 0) return strcmp(ar->name, "close") == 0;
-    return unwinds(co, ar, level);
+    return unwinds(co, ar, level, known);
 }
 
 /* ---- The task's scopes beside its calls -------------------------------------------------------------------------------------------- */
@@ -114,11 +117,16 @@ static void overdue(struct mw_timer *timer) {
     mw_host *h = s->host;
     const char *name = s->owner != NULL ? s->owner->name : NULL;
 
-    mw_host_log(h, MW_LOG_WARN, "%s%s: what its __close functions wait for is cut off after %g s%s",
-                name != NULL ? "task " : "a cancelled task", name != NULL ? name : "", (double)h->cleanup_ns / 1e9,
-                h->hooks.command_line ? " (--cleanup=DURATION sets how long they may take)"
-                : h->lent ? "" : " (mw_config.cleanup_ms says how long they may take)");
-    mw_scope_cancel(s, "its cleanup took too long");
+    s->refs++;
+    if (s->owner != NULL) mw_cleanup_look(s->owner);
+    if (s->owner != NULL) { /* else its call is over, and the task has computed since */
+        mw_host_log(h, MW_LOG_WARN, "%s%s: what its __close functions wait for is cut off after %g s%s",
+                    name != NULL ? "task " : "a cancelled task", name != NULL ? name : "", (double)h->cleanup_ns / 1e9,
+                    h->hooks.command_line ? " (--cleanup=DURATION sets how long they may take)"
+                    : h->lent ? "" : " (mw_config.cleanup_ms says how long they may take)");
+        mw_scope_cancel(s, "its cleanup took too long");
+    }
+    mw_scope_release(s);
 }
 
 /* A shield around the call, at *at in the task's scopes. */
@@ -149,12 +157,14 @@ static void drop_between(mw_scope **at, mw_scope *end) {
     }
 }
 
-/* The scopes that the call has opened, or that stand for it, are passed. 1: there is a shield for it. */
-static int pass(mw_scope ***at, const lua_Debug *ar, const void *function) {
+/* The scopes that the call has opened, or that stand for it, are passed. 1: there is a shield for it. A call of the same function may
+ * have come in the place of the one that a shield is for, and be none. */
+static int pass(mw_scope ***at, lua_State *co, lua_Debug *ar, int level, const void *function) {
     int shielded = 0, n = 0;
 
     for (mw_scope *s = **at; s != NULL && n < SCOPES_MAX; s = s->outer, n++) {
         if (s->frame != ar->i_ci || (s->function != NULL && s->function != function)) continue;
+        if (s->cleanup && !is_cleanup(co, ar, level, 1)) continue;
         shielded |= s->cleanup;
         drop_between(*at, s);
         *at = &s->outer;
@@ -174,7 +184,7 @@ static int look(mw_task *t, lua_State *co, mw_scope ***at, int found, int levels
         if (levels-- == 0) return 0;
         lua_getinfo(co, "f", &ar);                                  /* [... f] */
         function = lua_topointer(co, -1);
-        if (!pass(at, &ar, function) && found && cancelled_around(t, **at) && is_cleanup(co, &ar, level)) {
+        if (!pass(at, co, &ar, level, function) && found && cancelled_around(t, **at) && is_cleanup(co, &ar, level, 0)) {
             put(t, *at, &ar, function);
             if (**at != NULL && (**at)->cleanup && (**at)->frame == ar.i_ci) *at = &(**at)->outer;
         }

@@ -149,7 +149,6 @@ static void cancel_members(mw_scope *s, struct mw_list *todo) {
 static void cancel_inner(mw_task *t, mw_scope *from, const char *why, struct mw_list *todo) {
     mw_scope *barrier = NULL, *s;
 
-    mw_cleanup_look(t);
     for (s = t->inner; s != NULL && s != from; s = s->outer)
         if (s->shield) barrier = s;
     s = t->inner;
@@ -169,6 +168,7 @@ static void cancel_all(struct mw_list *todo, const char *why) {
         mw_task *t = MW_LIST_ENTRY(todo->next, mw_task, doomed);
         mw_list_remove(&t->doomed);
         set_why(&t->why, why);
+        mw_cleanup_look(t);
         cancel_inner(t, NULL, why, todo);
         poke(t);
     }
@@ -183,19 +183,23 @@ void mw_task_cancel(mw_task *t, const char *why) {
 }
 
 void mw_scope_cancel(mw_scope *s, const char *why) {
+    mw_task *t = s->owner;
     struct mw_list todo;
 
     if (s->cancelled) return; /* one that came from outside is not swallowed here */
+    s->refs++;
     mw_list_init(&todo);
     s->cancelled = CANCEL_OWN;
     set_why(&s->why, why);
     cancel_members(s, &todo);
-    if (s->owner != NULL) {
-        cancel_inner(s->owner, s, why, &todo);
-        poke(s->owner);
+    if (t != NULL) mw_cleanup_look(t);
+    if (s->owner != NULL) { /* else it was a shield whose call is over */
+        cancel_inner(t, s, why, &todo);
+        poke(t);
     }
     cancel_all(&todo, why);
     mw_wait_wake(&s->changed);
+    mw_scope_release(s);
 }
 
 /* ---- The scheduler --------------------------------------------------------------------------------------------------- */

@@ -100,6 +100,35 @@ describe("the __close of a cancelled task", function()
     end))
   end)
 
+  it("may be an object that is called, and may give its own another metatable", function()
+    assert.same({ "slept", "slept again", "called" }, cancelled(function(tell)
+      local _ <close> = setmetatable({}, { __close = setmetatable({}, { __call = function() task.sleep(0.001) tell "called" end }) })
+      local _ <close> = closable(function(it)
+        task.sleep(0.001)
+        tell "slept"
+        setmetatable(it, nil)
+        task.sleep(0.001)
+        tell "slept again"
+      end)
+      task.wait()
+    end))
+  end)
+
+  it("is a call, and not the function: called by name it is cut off like any other", function()
+    assert.same({ "waits", "cut", "cut" }, cancelled(function(tell)
+      local object = {}
+      object.__index = object
+      function object.close() tell(pcall(task.sleep, 0.001) and "waits" or "cut") end
+      object.__close = object.close
+      local it = setmetatable({}, object)
+      pcall(task.wait)
+      do local _ <close> = it end
+      it:close()
+      pcall(it.close, it)
+      task.wait()
+    end))
+  end)
+
   it("is not what a body calls at its end, whatever is called so", function()
     local slept = {}
     local function ending(name)

@@ -11,16 +11,27 @@ struct seen {
     unsigned steps, cut;                /* steps, and those that left somebody ready */
 };
 
-static mw_host *make(struct seen *s, enum mw_preempt how, uint64_t step_ns, const char *text) {
-    struct mw_config cfg = heard_config(s, 200);
+static mw_host *make_of(struct seen *s, struct mw_config *cfg, enum mw_preempt how, const char *text) {
     mw_host *h;
 
     memset(s, 0, sizeof *s);
-    cfg.preempt = how;
-    cfg.limits.step_ns = step_ns;
-    h = heard_host(&cfg, NULL);
+    cfg->preempt = how;
+    h = heard_host(cfg, NULL);
     if (h != NULL) heard_load(h, text);
     return h;
+}
+static mw_host *make(struct seen *s, enum mw_preempt how, uint64_t step_ns, const char *text) {
+    struct mw_config cfg = heard_config(s, 200);
+
+    cfg.limits.step_ns = step_ns;
+    return make_of(s, &cfg, how, text);
+}
+static mw_host *make_cleaning(struct seen *s, enum mw_preempt how, unsigned cleanup_ms, const char *text) {
+    struct mw_config cfg = heard_config(s, 200);
+
+    cfg.limits.step_ns = MW_LIMIT_OFF;
+    cfg.cleanup_ms = cleanup_ms;
+    return make_of(s, &cfg, how, text);
 }
 static int step(mw_host *h, struct seen *s) {
     struct mw_step st;
@@ -82,6 +93,33 @@ TEST(what_cannot_be_suspended_goes_on_to_its_end) {
         "print((string.gsub('abc', '.', function(c) busy(300000) return c:upper() end)))\n"
         "print(select('#', string.gsub('a', '.', coroutine.wrap(function() busy() return 'x' end)))) busy() busy()\n";
     EACH_KIND(how) cut_and_right(how, text, "ABC\n2\n");
+}
+
+TEST(the_time_of_a_close_that_is_over_cuts_nothing_off) {
+    static const char text[] = BUSY
+        "local task = require 'moonwire'.task\n"
+        "print(task.scope(function()\n"
+        "  task.timeout(0, function()\n"
+        "    pcall(task.wait)\n"
+        "    do local c <close> = setmetatable({}, {__close = function() task.pass() end}) end\n"
+        "    busy(20000000)\n"
+        "  end)\n"
+        "  task.sleep(0)\n"
+        "  return 'went on'\n"
+        "end))\n";
+
+    EACH_KIND(how) {
+        struct seen s;
+        mw_host *h = make_cleaning(&s, how, 20, text);
+
+        REQUIRE(h != NULL);
+        steps(h, &s);
+        CHECK(s.cut > 0);
+        CHECK(s.heard.errors == 0);
+        CHECK(strstr(s.heard.print, "went on") != NULL);
+        CHECK(strstr(s.heard.log, "cut off") == NULL);
+        mw_host_free(h);
+    }
 }
 
 TEST(many_short_coroutines_are_cut_between_them) {
