@@ -527,7 +527,7 @@ int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_e
     uint64_t began = mw_host_now(h);
     int rc = may_turn(h, "host step", err);
     if (rc < 0) return rc;
-    fill_step(h, st, began, budget_us == 0 ? mw_host_loop_turn(h, 0) : mw_host_loop_step(h, began + (uint64_t)budget_us * 1000u));
+    fill_step(h, st, began, mw_host_loop_step(h, budget_us == 0 ? 0 : began + (uint64_t)budget_us * 1000u));
     return rc;
 }
 int mw_host_run(mw_host *h, int *status, struct mw_err *err) {

@@ -200,7 +200,8 @@ void mw_host_listen(mw_host *h, int by);
 /* One turn: blocks at most timeout_ms (-1: until something happens; 0: not at all). Returns 1 while the root scope holds
  * tasks. No bound but MW_TURN_MAX tasks and MW_TURN_NS. */
 int mw_host_loop_turn(mw_host *h, int timeout_ms);
-/* The same without blocking, for tasks until `until` (mw_host_now's clock): one that still runs then stands still (core/slice.c). */
+/* The same without blocking, for tasks until `until` (mw_host_now's clock): one that still runs then stands still (core/slice.c).
+ * 0: each that is ready runs until it waits; no bound but MW_TURN_MAX tasks. */
 int mw_host_loop_step(mw_host *h, uint64_t until);
 /* 1: the time of this step is over, and each descriptor had its turn in it: what else came is left to the next. */
 int mw_host_step_is_over(mw_host *h);

@@ -191,6 +191,7 @@ struct mw_host {
     uint64_t until;                 /* when this turn's time for tasks is spent; 0: no bound */
     int tasks_first;                /* the last step's time went before they ran */
     int looks_taken;                /* at the descriptors, whole ones, in this step */
+    int each;                       /* this step has no budget: who is ready runs until it waits, however long that takes */
     uint64_t grace_ns, grace_at;    /* how long cleanup may take once the host exits */
     uint64_t cleanup_ns;            /* the `__close` functions of a cancelled task */
     /* timers: a binary heap, heap[1..timers] */

@@ -246,11 +246,18 @@ int mw_host_step_is_over(mw_host *h) {
 }
 
 /* What came is looked at first and tasks have what time is left, so that neither comes on top of the other; where looking took
- * all of it, they are first the next time. When tasks have run, what they asked for may have come already: another look. */
+ * all of it, they are first the next time. When tasks have run, what they asked for may have come already: another look. And who is
+ * ready runs as long as there is time. */
 int mw_host_loop_step(mw_host *h, uint64_t until) {
     uint64_t stirred;
     int first = h->tasks_first;
 
+    if (until == 0) {
+        h->each = 1;
+        first = mw_host_loop_turn(h, 0);
+        h->each = 0;
+        return first;
+    }
     if (h->owns_loop) mw_sources_up(h);
     h->turning = 1;
     h->until = until;
@@ -260,7 +267,7 @@ int mw_host_loop_step(mw_host *h, uint64_t until) {
     h->looks_taken = 0;
     h->tasks_first = 0;
     if (first) mw_loop_drain(h);
-    while (h->looks_taken < LOOKS_A_STEP) {
+    while (h->looks_taken < LOOKS_A_STEP || !mw_list_empty(&h->ready)) {
         if (first && mw_host_now(h) >= until) break;
         stirred = h->stirred;
         uv_run(h->loop, UV_RUN_NOWAIT);

@@ -95,6 +95,35 @@ TEST(what_cannot_be_suspended_goes_on_to_its_end) {
     EACH_KIND(how) cut_and_right(how, text, "ABC\n2\n");
 }
 
+#define MANY "local task = require 'moonwire'.task " BUSY "for i = 1, 64 do task.spawn(function() "
+
+TEST(tasks_are_left_ready_by_a_step_only_if_its_budget_is_over) {
+    EACH_KIND(how) {
+        struct mw_step st;
+        struct seen s;
+        mw_host *h = make(&s, how, MW_LIMIT_OFF, MANY "while true do busy(20000) task.pass() end end) end");
+
+        REQUIRE(h != NULL);
+        for (int i = 0; i < 3; i++) {
+            REQUIRE(mw_host_step(h, 100000, &st, NULL) == 0);
+            CHECK(st.ready > 0 && st.used_us > 90000); /* the alarm comes early */
+        }
+        mw_host_free(h);
+    }
+}
+
+TEST(in_a_step_without_a_budget_all_that_are_ready_run) {
+    EACH_KIND(how) {
+        struct seen s;
+        mw_host *h = make(&s, how, MW_LIMIT_OFF, MANY "busy(200000) print(i) end) end");
+
+        REQUIRE(h != NULL);
+        CHECK(mw_host_step(h, 0, NULL, NULL) == 0);
+        CHECK(strstr(s.heard.print, "64\n") != NULL);
+        mw_host_free(h);
+    }
+}
+
 TEST(the_time_of_a_close_that_is_over_cuts_nothing_off) {
     static const char text[] = BUSY
         "local task = require 'moonwire'.task\n"
