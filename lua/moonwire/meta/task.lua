@@ -13,6 +13,8 @@ function Task:join(opts) end
 
 --- Raises ECANCELED with `why` where it waits, again and again until it has ended. Inside a shield it is left alone, and inside a
 --- `__close` for as long as `--cleanup` (`mw_config.cleanup_ms`) says: 5 s for all that one cancel begins. Does not wait.
+--- Two are not known as such: a `__close` that has left by a tail call (`return self:stop()`; without the `return` it is) of a block that
+--- ended in order, and one in C. In a generator an error closes when the generator has ended: what runs then cannot wait at all.
 ---@param why? string  told in the error
 ---@return moonwire.Task self
 function Task:cancel(why) end
