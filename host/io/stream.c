@@ -256,6 +256,7 @@ void mw_stream_close(mw_stream *s) {
     while (!mw_list_empty(&s->held)) mw_list_remove(s->held.next);
     if (s->secure != NULL) mw_secure_end(s);
     s->closed = 1;
+    s->leaving = 0;
     mw_host_measures(s->host)->bytes_in += s->head.came;
     mw_host_measures(s->host)->bytes_out += s->stats.bytes_out;
     mw_host_disown(&s->handle);

@@ -2,6 +2,7 @@
 local mw = require "moonwire"
 local ca = dofile "spec/support/tls_ca.lua"
 local net, process, task = mw.net, mw.process, mw.task
+local program = os.getenv("MOONWIRE") or "moonwire"
 
 local ASKED, REPLY = 500000, 3000000 -- bytes: more than is read with one line; more than goes out at once
 
@@ -71,6 +72,26 @@ describe("a connection closed over input that nobody read", function()
       local said = task.spawn(function() return assert(assert(c:write("a line\n", ("x"):rep(20 * REPLY))):flush()) end)
       assert(task.timeout(25, said.join, said)) -- sooner than its connection would be given up
       assert.equal(sent, #assert(c:read("a", { max = "64MiB", timeout = 60 })))
+    end)
+  end
+
+  for _, last in ipairs { "reads all", "goes" } do
+    it("holds up the end of its program no longer than until its peer " .. last, function()
+      local p <close> = assert(process.spawn { program, "eval", "-A", [[
+        local srv = assert(require("moonwire").net.listen "unix:@mw-spec-leave-program")
+        print "listens"
+        local conn = assert(srv:accept())
+        assert(conn:read "l")
+        assert(conn:write(("y"):rep(100000)))
+        conn:close()
+        srv:close()
+        print "closed"]], stdout = "pipe" })
+      assert.equal("listens", p.stdout:read "l")
+      local c <close> = assert(net.connect "unix:@mw-spec-leave-program")
+      assert(c:write("a line\n", ("x"):rep(100000)))
+      assert.equal("closed", p.stdout:read "l")
+      if last == "goes" then c:close() else assert.equal(100000, #assert(c:read "a")) end
+      assert.equal(0, assert(p:wait { timeout = 60 }).code)
     end)
   end
 
