@@ -34,6 +34,12 @@ static int shake(mw_tls *t, struct mw_err *err) {
 
 /* ---- Reading and writing -------------------------------------------------------------------------------------------------- */
 
+/* A ticket or new keys had OpenSSL make a buffer to write, 16 KiB that it kept until it was used. In the middle of a record it would
+ * give away what it goes on to use, before 3.0.14 (CVE-2024-4741). */
+static void give_back(mw_tls *t) {
+    if (strcmp(SSL_rstate_string(t->ssl), "RH") == 0) SSL_free_buffers(t->ssl);
+}
+
 static long take(mw_tls *t, char *at, size_t n, struct mw_err *err) {
     size_t got = 0, done = 0;
     int ret, rc;
@@ -48,7 +54,7 @@ static long take(mw_tls *t, char *at, size_t n, struct mw_err *err) {
     rc = SSL_get_error(t->ssl, ret);
     if (rc == SSL_ERROR_ZERO_RETURN) return done > 0 ? (long)done : MW_EEOF;
     rc = verdict(t, ret, done > 0 ? NULL : err); /* told now or never: OpenSSL has forgotten it by the next call */
-    if (rc == 0) SSL_free_buffers(t->ssl);       /* a ticket or new keys had it make one to write, 16 KiB that it kept until it was used */
+    if (rc == 0) give_back(t);
     return done > 0 ? (long)done : rc;
 }
 

@@ -122,6 +122,24 @@ TEST(a_handshake_byte_by_byte_ends_in_tls_1_3_and_carries_bytes_both_ways) {
     drop(&server), drop(&client);
 }
 
+TEST(a_record_whose_bytes_come_one_by_one_is_asked_for_after_each_and_comes_whole) {
+    struct mw_tls_options s = { 0 }, c = { 0 };
+    char got[64];
+
+    begin(&s, &c, "here.example");
+    REQUIRE(shake((size_t)-1) == 0);
+    for (int round = 0; round < 3; round++) {
+        long n = 0;
+        if (round == 2) REQUIRE(calls->update_key(server.tls) == 0);
+        CHECK_INT(calls->write(server.tls, "pong!", 5, &server.err), 5);
+        while (n == 0 && move(&server, &client, 1) > 0) n = calls->read(client.tls, got, sizeof got, &client.err);
+        CHECK_INT(n, 5);
+        CHECK_INT(mw_bytes_len(&server.out), 0);
+        CHECK_INT(tell(&client, &server, "ping", got, sizeof got), 4);
+    }
+    drop(&server), drop(&client);
+}
+
 TEST(large_pieces_cross_whole_in_records_that_come_in_pieces) {
     struct mw_tls_options s = { 0 }, c = { 0 };
     enum { SIZE = 300000 };
