@@ -302,6 +302,7 @@ local function reader(p)
     no_answers(p)
   end)
   no_answers(p)
+  if p.why and p.owned then p.channel:close() end -- nothing more is understood: the peer is to know, or its calls would wait for ever
   p.over = true
   p.finished:wake()
   if not ok then error(why, 0) end

@@ -546,6 +546,23 @@ describe("MessagePack-RPC", function()
     assert.equal("EEOF", select(2, half:wait { timeout = 60 }).code)
   end)
 
+  it("gives its peer the end of a channel that broke, after the answers to what came before", function()
+    local rpc, raw, _ <close> = raw_pair { max = 100 }
+    local broke = task.event()
+    rpc:handle("late", function()
+      broke:wait()
+      return "here"
+    end)
+    assert(raw:write(mw.msgpack.encode { 0, 1, "late", {} }, mw.msgpack.encode { 0, 2, "late", { ("x"):rep(100) } }))
+    assert(task.spawn(function()
+      local _, err = rpc:call("never", {}, { timeout = 60 })
+      broke:set()
+      return err
+    end):join())
+    local said = assert(raw:read("a", { timeout = 60 }))
+    assert.equal("\x94\x01\x01\xc0\xa4here", said:sub(-9))
+  end)
+
   it("ignores and counts messages that are none", function()
     local rpc, raw, _ <close> = raw_pair()
     rpc:handle("ping", function() return "pong" end)
