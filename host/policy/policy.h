@@ -88,9 +88,10 @@ const struct mw_loading_row *mw_loading_table(void);     /* static */
 const char *mw_kind_name(enum mw_kind kind);            /* "read" ... */
 int mw_kind_of(const char *name);                       /* or -1 */
 
-/* Somebody to ask when a right is missing: 1 grants once, 2 always until exit, 0 no, 3 no: the third of the same is until exit. Never about what a rule denies, what was dropped,
- * what a policy file or a child's permissions lack. subject: paths absolute and without links; NULL: everything of the kind. flag:
- * what would grant it, quoted for a shell, or as mw_policy_name_flags says. Not copied with the policy. */
+/* Somebody to ask when a right is missing: 1 grants once, 2 always until exit, 0 no, 3 no: the third of the same is until exit. Never
+ * about what a rule denies, what was dropped, what a policy file or a child's permissions lack. subject: paths absolute and without
+ * links; NULL: everything of the kind. flag: what would grant it, quoted for a shell, or as mw_policy_name_flags says. Not copied with
+ * the policy. */
 typedef int mw_policy_ask(void *ud, enum mw_kind kind, const char *subject, const char *flag);
 void mw_policy_on_ask(mw_policy *p, mw_policy_ask *ask, void *ud);
 /* 0: not for what runs now; nobody is asked then, as if there were nobody. Gets ask's ud; NULL: always. */

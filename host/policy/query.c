@@ -135,25 +135,44 @@ static int decide_text(const struct mw_policy *p, enum mw_kind kind, const char 
     return rc;
 }
 
-/* Asks about what the subject leads to, where it is a path or a program; or says only whether it was refused (d NULL). */
-static enum mw_said ask_about(mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
-    enum mw_said said = MW_SAID_NOTHING;
-    struct mw_rule *r = NULL;
+/* What a subject leads to, where it is a path or a program. */
+struct lead {
+    struct mw_rule *r;
     struct mw_net_addr addr;
-    struct mw_target t, *to = &t;
+    struct mw_target t;          /* lends the others */
     char suffix[260];
     struct mw_walk w;
+    const struct mw_target *to;  /* &t, or NULL: nothing that a path is */
+};
 
-    if (mw_rule_parse(kind, MW_ALLOW, subject, subject != NULL ? strlen(subject) : 0, &r, NULL) < 0) return said;
-    w.fd = w.dir = -1;
-    if (!mw_rule_has_spot(r) || r->form == MW_FORM_SOCKETS) to = NULL;
-    else if (target_of(p, r, kind == MW_NET ? MW_CONNECT : kind, &addr, suffix, &w, &t) != 0) goto done;
-    if (d != NULL) said = mw_ask(p, kind, subject, to, d, 1);
-    else if (mw_ask_refused(p, kind, subject, to)) said = MW_SAID_NO;
-done:
-    mw_walk_end(&w);
-    mw_rule_free(r);
+/* 1: somebody may be asked about it. It ends with lead_end either way. */
+static int lead_find(const mw_policy *p, enum mw_kind kind, const char *subject, struct lead *l) {
+    l->r = NULL;
+    l->w.fd = l->w.dir = -1;
+    l->to = NULL;
+    if (mw_rule_parse(kind, MW_ALLOW, subject, subject != NULL ? strlen(subject) : 0, &l->r, NULL) < 0) return 0;
+    if (!mw_rule_has_spot(l->r) || l->r->form == MW_FORM_SOCKETS) return 1;
+    l->to = &l->t;
+    return target_of(p, l->r, kind == MW_NET ? MW_CONNECT : kind, &l->addr, l->suffix, &l->w, &l->t) == 0;
+}
+static void lead_end(struct lead *l) {
+    mw_walk_end(&l->w);
+    mw_rule_free(l->r);
+}
+
+static enum mw_said ask_about(mw_policy *p, enum mw_kind kind, const char *subject, const struct mw_decision *d) {
+    struct lead l;
+    enum mw_said said = lead_find(p, kind, subject, &l) ? mw_ask(p, kind, subject, l.to, d, 1) : MW_SAID_NOTHING;
+
+    lead_end(&l);
     return said;
+}
+static int was_refused(const mw_policy *p, enum mw_kind kind, const char *subject) {
+    struct lead l;
+    int refused = lead_find(p, kind, subject, &l) && mw_ask_refused(p, kind, subject, l.to);
+
+    lead_end(&l);
+    return refused;
 }
 
 enum mw_answer mw_policy_query(const mw_policy *p, enum mw_kind kind, const char *subject) {
@@ -164,7 +183,7 @@ enum mw_answer mw_policy_query(const mw_policy *p, enum mw_kind kind, const char
     if (rc < 0 && !(kind == MW_RUN && subject != NULL && rc != MW_EINVAL && mw_program_told(rc))) return MW_DENIED;
     if (d.verdict == MW_YES) return MW_GRANTED;
     if (rc < 0 || !mw_ask_possible(p, subject, &d)) return MW_DENIED;
-    return ask_about((struct mw_policy *)(uintptr_t)p, kind, subject, NULL) == MW_SAID_NO ? MW_DENIED : MW_PROMPT; /* asks nobody */
+    return was_refused(p, kind, subject) ? MW_DENIED : MW_PROMPT;
 }
 
 enum mw_answer mw_policy_request(mw_policy *p, enum mw_kind kind, const char *subject) {
