@@ -194,7 +194,7 @@ describe("a finalizer", function()
       local task, rep, done = require "moonwire".task, string.rep, ""
       local function let_go(what) setmetatable({}, { __gc = function() done = done .. what end }) end
       local function make_garbage() for i = 1, 40000 do rep("x", 1000 + i % 50) end end  -- nothing but a C function allocates
-      let_go "a" make_garbage() print(done) task.sleep(0) print(done)
+      let_go "a" make_garbage() print(done) task.sleep(0.001) print(done)
       let_go "b" make_garbage() print(done) collectgarbage() print(done)
       let_go "c" make_garbage() print(done) setmetatable({}, { __gc = function() end }) print(done)
       setmetatable({}, { __gc = function() print "the last" end })
