@@ -303,12 +303,8 @@ static int scope_gc(lua_State *L) {
 
     box->s = NULL;
     if (s == NULL) return 0;
-    if (mw_scope_is_open(s)) {
-        mw_box_warn(L, 1, "scope");
-        mw_scope_cancel(s, "its scope was collected");
-        mw_scope_shut(s);
-    }
-    mw_scope_release(s);
+    if (mw_scope_is_open(s)) mw_box_warn(L, 1, "scope");
+    mw_scope_collected(s);
     return 0;
 }
 

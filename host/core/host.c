@@ -345,6 +345,7 @@ static int create(uv_loop_t *loop, lua_State *lent, lua_Alloc alloc, void *alloc
     mw_list_init(&h->tasks);
     mw_list_init(&h->dusk);
     mw_list_init(&h->rest);
+    mw_list_init(&h->graves);
     h->turn = 1;
     mw_list_init(&h->sources);
     mw_host_set_spin(h, 0);
@@ -406,6 +407,7 @@ static void free_host(mw_host *h) {
 
     mw_step_begin(h);
     h->finishing = 1;
+    if (root != NULL) mw_scope_bury_all(h);
     if (h->works_lent > 0) h->keep_state = 1; /* stuck */
     if (h->L != NULL && !h->lent && !h->keep_state) lua_close(h->L);
     if (!h->keep_state) {

@@ -88,6 +88,7 @@ struct mw_scope {
     unsigned cleanup : 1;           /* core/cleanup.c has put it around a `__close` */
     uint64_t cleanup_at;            /* when cleaning up after its cancel is over; 0: it has not begun */
     const void *frame, *function;   /* the call that opened it, as Lua knows it, and what is called there (NULL: whatever is) */
+    struct mw_list grave;           /* mw_scope_collected */
     char *why;
 };
 
@@ -132,7 +133,7 @@ struct mw_host {
     unsigned block_count;
     unsigned turn;                  /* see mw_host_turn; 0 is none */
     size_t ready_count;
-    struct mw_list handles, ready, tasks, dusk, rest, sources;
+    struct mw_list handles, ready, tasks, dusk, rest, sources, graves;
     struct mw_list *source_next;    /* after the one that is being called; NULL: none is */
     int up;                         /* what the sources were told: 0, the loop sleeps, or is not turned by us */
     int may_sleep;                  /* the loop is turned by us, and not only to look */
@@ -269,6 +270,7 @@ void mw_cleanup_look(mw_task *t);                   /* puts shields around its `
 const void *mw_cleanup_frame(lua_State *co, int level, const void **function);  /* what a scope that is opened there remembers */
 /* scope.c */
 mw_scope *mw_scope_create(mw_host *h);
+void mw_scope_bury_all(mw_host *h);                 /* that were collected */
 void mw_scope_cancel_daemons(mw_scope *s);
 void mw_scope_drop_sink(mw_scope *s);                /* nobody is told of errors any more */
 void mw_scope_drop_task(mw_scope *s, mw_task *t);   /* a member ended */

@@ -37,9 +37,11 @@ unsigned mw_host_turn(const mw_host *h) {
     return h->turn;
 }
 void mw_loop_rest(mw_host *h) {
+    if (!mw_list_empty(&h->graves)) mw_scope_bury_all(h);
     do_all(&h->rest);
 }
 void mw_loop_dusk(mw_host *h) {
+    if (!mw_list_empty(&h->graves)) mw_scope_bury_all(h);
     do_all(&h->rest);
     do_all(&h->dusk);
     if (++h->turn == 0) h->turn = 1;

@@ -133,6 +133,23 @@ void mw_scope_shut(mw_scope *s) {
     mw_scope_release(s);
 }
 
+/* The collector runs in the midst of what a task does, and the running task's innermost scope, or its home, may be in somebody's hand there:
+ * both may belong to code that nobody will ever go on with. */
+void mw_scope_collected(mw_scope *s) {
+    mw_list_init(&s->grave);
+    mw_list_add(&s->host->graves, &s->grave);
+    if (s->host->closing) mw_scope_bury_all(s->host);
+}
+void mw_scope_bury_all(mw_host *h) {
+    while (!mw_list_empty(&h->graves)) {
+        mw_scope *s = MW_LIST_ENTRY(h->graves.next, mw_scope, grave);
+
+        mw_list_remove(&s->grave);
+        mw_scope_shut(s); /* nobody is in its body any more, so that whatever its task does now is not in it */
+        mw_scope_release(s);
+    }
+}
+
 /* A cancellation that somebody asked for is no failure. */
 static int is_failure(const mw_task *t) {
     return t->failed && !(t->cancelled && (t->cancel_error || t->killed));

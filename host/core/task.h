@@ -63,6 +63,8 @@ mw_scope *mw_scope_own(mw_host *h);
 void mw_scope_drop_own(mw_host *h);
 /* Takes it off its task's stack (idempotent). All members must have ended, or they are cancelled and go to the task's home. */
 void mw_scope_shut(mw_scope *s);
+/* Its holder in Lua was: it is shut and released, once the task that runs waits or has ended. */
+void mw_scope_collected(mw_scope *s);
 void mw_scope_cancel(mw_scope *s, const char *why);
 int mw_scope_is_empty(const mw_scope *s);           /* no members at all */
 int mw_scope_is_open(const mw_scope *s);

@@ -9,6 +9,41 @@ local function cancelled(f)
   return t:cancel("stop"):join()
 end
 
+describe("a scope that nobody holds any more", function()
+  it("may be collected while what it is the innermost or the home of starts a task", function()
+    local ran = 0
+    local function count() ran = ran + 1 end
+    for _ = 1, 200 do
+      coroutine.resume(coroutine.create(function() task.timeout(60, coroutine.yield) end))
+      for _ = 1, 20 do pcall(task.spawn, count) end
+      task.pass()
+    end
+    collectgarbage()
+    task.pass()
+    task.spawn(count):join()
+    assert.truthy(ran > 0)
+  end)
+
+  it("cancels its tasks, and not what the task that opened it does meanwhile", function()
+    local ended
+    coroutine.resume(coroutine.create(function()
+      task.scope(function(s)
+        s:spawn(function() ended = select(2, pcall(task.wait)).code end)
+        task.pass()
+        coroutine.yield()
+      end)
+    end))
+    assert.equal("fine", task.timeout(60, function()
+      while not ended do
+        collectgarbage()
+        task.sleep(0)
+      end
+      return "fine"
+    end))
+    assert.equal("ECANCELED", ended)
+  end)
+end)
+
 describe("a task that works and passes, again and again", function()
   it("lets others at their connections in between, not after a thousand passes", function()
     local srv <close> = assert(mw.net.listen "tcp://127.0.0.1:0")
