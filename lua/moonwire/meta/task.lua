@@ -99,6 +99,7 @@ function task.spawn_with(opts, f, ...) end
 function task.scope(f, ...) end
 
 --- Calls f(...), for so long at most: its results, or nil, ETIMEDOUT: f is cancelled at its next wait, and what it spawned with it.
+--- A scope, a shield, a time limit are the task's: where a generator yields inside of one, it holds for whoever goes on meanwhile, too.
 ---
 --- ```lua
 --- local conn, err = mw.task.timeout(2, mw.net.connect, "tcp://10.0.0.1:9")
