@@ -243,10 +243,11 @@ int mw_return_value(mw_call *call, const void *msgpack, size_t len);            
 int mw_call_fail(mw_call *call, int code, const char *message);
 
 /* Calls a function of the script's, now: that of mw.host.handle(name, fn), else the global function of that name. Its arguments are the
- * values of `msgpack`; its results are appended to *out (may be NULL). It runs as a task, which may start others; but it may not wait:
- * MW_EAGAIN, and the task is cancelled (use mw_host_post). MW_EAGAIN too, and nothing was called, while a script stands still where the
- * budget of the last step ended: it could not tell what was changed under its hands. MW_ENOENT: there is none; MW_ELUA, or the code of an
- * error object: it raised. It counts as a step: limits.step_ns binds. From a registered function or a hook: MW_EINVAL. */
+ * values of `msgpack`; its results are appended to *out (may be NULL), to which a failure adds nothing. It runs as a task, which may
+ * start others; but it may not wait: MW_EAGAIN, and the task is cancelled (use mw_host_post). MW_EAGAIN too, and nothing was called,
+ * while a script stands still where the budget of the last step ended: it could not tell what was changed under its hands. MW_ENOENT:
+ * there is none; MW_ELUA, or the code of an error object: it raised. It counts as a step: limits.step_ns binds. From a registered
+ * function or a hook: MW_EINVAL. */
 int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, mw_buf *out, struct mw_err *err);
 
 /* ---- The engine's descriptors and signals on the host's loop ------------------------------------------------------------------ */

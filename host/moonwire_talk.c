@@ -415,6 +415,7 @@ static void part(struct calling *c, lua_CFunction fn) {
 
 int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, mw_buf *out, struct mw_err *err) {
     struct calling c = {.host = h, .name = name, .args = {.at = msgpack, .len = len}, .out = out, .err = err};
+    size_t before = out != NULL ? out->len : 0;
 
     if (name == NULL) return mw_err_set(err, MW_EINVAL, "host call", NULL, "a name is expected");
     if (mw_host_in_turn(h)) return mw_err_set(err, MW_EINVAL, "host call", name, "called from a hook of the same host");
@@ -427,6 +428,7 @@ int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, 
     if (c.task == NULL) return c.rc;
     if (mw_task_run_now(c.task)) {
         part(&c, take_results);
+        if (c.rc < 0 && out != NULL) out->len = before; /* the limit of a step may end it when all was written */
     } else {
         mw_task_cancel(c.task, "what mw_host_call calls may not wait");
         c.rc = mw_err_set(err, MW_EAGAIN, "host call", name, "it waits, and is cancelled");

@@ -436,6 +436,33 @@ TEST(a_call_that_computes_for_too_long_is_ended_by_the_limit_of_a_step) {
     }
 }
 
+TEST(a_call_that_fails_while_its_results_are_taken_adds_none_of_them) {
+    struct mw_limits limits = {.step_ns = 3000000};
+    struct heard s;
+    mw_host *h = make_with(&s, &limits, MW_PREEMPT_TIMER);
+    mw_buf out = {0};
+    mw_view all;
+
+    REQUIRE(h != NULL);
+    run(h, MW "local long = {} mw.host.handle('fill', function() for _ = 1, 3000 do long[#long + 1] = #long end end)"
+              " mw.host.handle('long', function() return long end)");
+    for (int i = 0; i < 100; i++) mw_host_call(h, "fill", NULL, 0, NULL, NULL);
+    for (int i = 0; i < 120; i++) {
+        size_t before;
+        int rc;
+
+        mw_buf_clear(&out);
+        mw_buf_text(&out, "kept");
+        before = out.len;
+        rc = mw_host_call(h, "long", NULL, 0, &out, NULL);
+        CHECK_INT(rc == 0, out.len > before);
+        all = (mw_view){out.at, out.len};
+        while (all.len > 0) REQUIRE(mw_view_skip(&all) == 0);
+    }
+    mw_buf_free(&out);
+    mw_host_free(h);
+}
+
 TEST(no_call_comes_between_the_two_halves_of_what_a_budget_cut_off) {
     struct heard s;
     struct mw_err err;
