@@ -2,8 +2,8 @@
  * Knows: POSIX threads, mmap. Never: frees an entry before the end.
  *
  * The thread that faults is in the middle of an access to its own mapping, whose entry therefore stands still: only the entries of
- * others change under the walk. They are cleared before their memory is unmapped, and `at` is written last and cleared first: where it
- * is the same before and after the length was read, they belong together. */
+ * others change under the walk, and one that does is passed over. They are cleared before their memory is unmapped. A place and a
+ * length belong together where no change was counted between them (a place alone may have come back meanwhile). */
 #include "share/faults.h"
 
 #include <pthread.h>
@@ -66,6 +66,23 @@ static struct mw_fault *free_entry(mw_faults *f) {
     return &next->it[0];
 }
 
+/* Under the lock. */
+static void change(struct mw_fault *it, uintptr_t at, size_t len) {
+    atomic_fetch_add(&it->changes, 1);
+    atomic_store(&it->len, len);
+    atomic_store(&it->at, at);
+    atomic_fetch_add(&it->changes, 1);
+}
+
+/* What stands there now; 0: it is changing. */
+static int look(const struct mw_fault *it, uintptr_t *begin, size_t *len) {
+    uint64_t before = atomic_load(&it->changes);
+
+    *begin = atomic_load(&it->at);
+    *len = atomic_load(&it->len);
+    return before % 2 == 0 && atomic_load(&it->changes) == before;
+}
+
 struct mw_fault *mw_faults_add(mw_faults *f, void *at, size_t len) {
     struct mw_fault *it;
 
@@ -73,8 +90,7 @@ struct mw_fault *mw_faults_add(mw_faults *f, void *at, size_t len) {
     it = free_entry(f);
     if (it != NULL) {
         atomic_store(&it->lost, 0);
-        atomic_store(&it->len, len);
-        atomic_store(&it->at, (uintptr_t)at);
+        change(it, (uintptr_t)at, len);
     }
     pthread_mutex_unlock(&f->lock);
     return it;
@@ -82,7 +98,7 @@ struct mw_fault *mw_faults_add(mw_faults *f, void *at, size_t len) {
 
 void mw_faults_remove(mw_faults *f, struct mw_fault *it) {
     pthread_mutex_lock(&f->lock);
-    atomic_store(&it->at, 0);
+    change(it, 0, 0);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -91,10 +107,10 @@ int mw_faults_mend(mw_faults *f, const void *address) {
 
     for (struct room *at = &f->first; at != NULL; at = atomic_load(&at->next)) {
         for (unsigned i = 0; i < ROOM; i++) {
-            uintptr_t begin = atomic_load(&at->it[i].at);
-            size_t len = atomic_load(&at->it[i].len);
+            uintptr_t begin;
+            size_t len;
             void *there;
-            if (begin == 0 || wanted < begin || wanted - begin >= len || atomic_load(&at->it[i].at) != begin) continue;
+            if (!look(&at->it[i], &begin, &len) || begin == 0 || wanted < begin || wanted - begin >= len) continue;
             there = mmap((void *)begin, len, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             if (there == MAP_FAILED) return 0;
             atomic_store(&at->it[i].lost, 1);

@@ -11,6 +11,7 @@ typedef struct mw_faults mw_faults;
 
 /* One mapping. `lost` becomes 1 when an access to it faulted: from then on zeros lie there, and nobody else's memory. */
 struct mw_fault {
+    _Atomic uint64_t changes;       /* odd while the next two change */
     _Atomic uintptr_t at;           /* 0: free */
     _Atomic size_t len;
     atomic_int lost;

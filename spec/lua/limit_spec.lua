@@ -186,7 +186,7 @@ describe("a finalizer", function()
         assert(ok, first)
         f:close()
       end
-      print(ran > 0, inside)]]):format(path), "true\t0\n", "--allow-read=" .. path)
+      print(ran > 0, inside)]]):format(path), "true\t0\n", "--allow-read=" .. path, "--limit=step=20s")
   end)
 
   it("that was put off runs when its task rests, when the script collects, and at the end", function()
@@ -198,7 +198,7 @@ describe("a finalizer", function()
       let_go "b" make_garbage() print(done) collectgarbage() print(done)
       let_go "c" make_garbage() print(done) setmetatable({}, { __gc = function() end }) print(done)
       setmetatable({}, { __gc = function() print "the last" end })
-      make_garbage()]], "\na\na\nab\nab\nabc\nthe last\n")
+      make_garbage()]], "\na\na\nab\nab\nabc\nthe last\n", "--limit=step=20s")
   end)
 
   it("that was put off finds what it uses as it was left", function()
@@ -213,7 +213,7 @@ describe("a finalizer", function()
         end })
       end
       for i = 1, 40000 do rep("x", 1000 + i % 50) end
-      print(#said) collectgarbage() print(said[1], said[2] ~= "")]], "0\n7\ttrue\n")
+      print(#said) collectgarbage() print(said[1], said[2] ~= "")]], "0\n7\ttrue\n", "--limit=step=20s")
   end)
 
   it("at the end finds what was made after it collected, of every kind: it can only be closed", function()

@@ -285,6 +285,7 @@ SCRIPT(a_writer_waits_above_the_mark_and_goes_on_when_the_peer_reads,
     local a, b = pair { soft = 10000 };
     local done = false;
     local t = spawn(function() for _ = 1, 100 do assert(a:write(('x'):rep(10000))) end done = true; a:close() end);
+    while not done and a:stats().unsent <= 10000 do task.sleep(0) end;
     task.sleep(0); task.sleep(0);
     eq(done, false); assert(a:stats().unsent > 10000 and a:stats().unsent <= 20000);
     local n = 0;
