@@ -255,10 +255,12 @@ int mw_host_loop_step(mw_host *h, uint64_t until) {
     int first = h->tasks_first;
 
     if (until == 0) {
+        int alive;
+
         h->each = 1;
-        first = mw_host_loop_turn(h, 0);
+        alive = mw_host_loop_turn(h, 0);
         h->each = 0;
-        return first;
+        return alive;
     }
     if (h->owns_loop) mw_sources_up(h);
     h->turning = 1;

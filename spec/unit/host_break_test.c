@@ -1,6 +1,7 @@
 /* The break: a task that computes without end is stopped, and the host goes on.
  * Knows: moonwire.h, pthreads. Never: how long something takes. */
 #include "support/check.h"
+#include "support/kinds.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,14 +63,6 @@ static void *break_often(void *ud) {
     }
     return NULL;
 }
-
-#ifdef __SANITIZE_THREAD__ /* which keeps signals back from a loop */
-static const enum mw_preempt kinds[] = {MW_PREEMPT_COUNT};
-#define STEP_NS 0
-#else
-static const enum mw_preempt kinds[] = {MW_PREEMPT_NONE, MW_PREEMPT_COUNT, MW_PREEMPT_TIMER};
-#define STEP_NS MW_LIMIT_OFF
-#endif
 
 static void broken(const char *text, const char *expected) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -1,19 +1,13 @@
 /* Hosts that another thread stops, or takes over from one that has ended.
  * Knows: moonwire.h, uv.h (for a borrowed loop), threads. Never: how long something takes. */
 #include "support/heard.h"
+#include "support/kinds.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <uv.h>
 
-#ifdef __SANITIZE_THREAD__ /* which keeps signals back from a loop */
-static const enum mw_preempt kinds[] = { MW_PREEMPT_COUNT };
-#define STEP_NS 0
-#else
-static const enum mw_preempt kinds[] = { MW_PREEMPT_NONE, MW_PREEMPT_COUNT, MW_PREEMPT_TIMER };
-#define STEP_NS MW_LIMIT_OFF
-#endif
 #define EACH_KIND(i) for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 
 struct seen {
@@ -53,13 +47,13 @@ static void *stop_it(void *ud) {
 
 #define LOOP "require('moonwire').host.runs() while true do pcall(function() while true do end end) end"
 
-TEST(another_thread_stops_a_loop_whatever_holds_its_limit) {
+static void stopped(const char *text) {
     EACH_KIND(i) {
         struct seen s;
         pthread_t thread;
         int status = -1;
 
-        make(&s, NULL, kinds[i], STEP_NS, LOOP);
+        make(&s, NULL, kinds[i], STEP_NS, text);
         REQUIRE(s.h != NULL);
         REQUIRE(pthread_create(&thread, NULL, stop_it, &s) == 0);
         CHECK_INT(mw_host_run(s.h, &status, NULL), 0);
@@ -67,6 +61,10 @@ TEST(another_thread_stops_a_loop_whatever_holds_its_limit) {
         pthread_join(thread, NULL);
         mw_host_free(s.h);
     }
+}
+
+TEST(another_thread_stops_a_loop_whatever_holds_its_limit) {
+    stopped(LOOP);
 }
 
 TEST(another_thread_stops_a_loop_on_a_loop_of_the_engines) {
@@ -87,20 +85,7 @@ TEST(another_thread_stops_a_loop_on_a_loop_of_the_engines) {
 }
 
 TEST(another_thread_stops_a_loop_in_a_coroutine_of_the_script) {
-    EACH_KIND(i) {
-        struct seen s;
-        pthread_t thread;
-        int status = -1;
-
-        make(&s, NULL, kinds[i], STEP_NS,
-             "local runs = require('moonwire').host.runs while true do coroutine.wrap(function() runs() for i = 1, 50 do local t = {} end end)() end");
-        REQUIRE(s.h != NULL);
-        REQUIRE(pthread_create(&thread, NULL, stop_it, &s) == 0);
-        CHECK_INT(mw_host_run(s.h, &status, NULL), 0);
-        CHECK_INT(status, 7);
-        pthread_join(thread, NULL);
-        mw_host_free(s.h);
-    }
+    stopped("local runs = require('moonwire').host.runs while true do coroutine.wrap(function() runs() for i = 1, 50 do local t = {} end end)() end");
 }
 
 static void theirs(int number) { (void)number; }
