@@ -129,11 +129,11 @@ describe("a host counts without code", function()
   end)
 
   it("how long tasks kept the loop", function()
-    local lag = metrics.text():match "moonwire_loop_lag_seconds_sum (%S+)"
-    local t0 = mw.time.now()
+    local function lag() return tonumber(metrics.text():match "moonwire_loop_lag_seconds_sum (%S+)") end
+    local before, t0 = lag(), mw.time.now()
     while mw.time.now() - t0 < 0.05 do end
-    task.sleep(0.001)
-    assert.is_true(tonumber(metrics.text():match "moonwire_loop_lag_seconds_sum (%S+)") - tonumber(lag) >= 0.05)
+    repeat task.sleep(0.001) until lag() > before -- a sleep that is over before it begins does not end the turn
+    assert.is_true(lag() - before >= 0.05)
   end)
 
   it("its memory, its tasks, and the collector's cycles", function()
