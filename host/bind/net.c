@@ -180,7 +180,7 @@ static int found_k(lua_State *L, int code, lua_KContext ctx) {
 }
 /* Stack: address opts. made: as struct mw_listener_options has it. */
 static int listen_with(lua_State *L, struct mw_socket *made) {
-    static const char *const known[] = {"unlink", "mode", "private", "backlog", "reuse", LISTEN_OPTIONS, MW_TLS_CONTEXT, NULL};
+    static const char *const known[] = {"unlink", "mode", "private", "backlog", "reuse", "reuse_port", LISTEN_OPTIONS, MW_TLS_CONTEXT, NULL};
     const char *op = "net listen";
     struct mw_greeting *greeting;
     struct mw_lookup *found;
@@ -194,6 +194,7 @@ static int listen_with(lua_State *L, struct mw_socket *made) {
     s->opt.made = made;
     s->opt.socket.unlink = mw_opt_flag(L, 2, op, "unlink", 0);
     s->opt.socket.reuse = mw_opt_flag(L, 2, op, "reuse", 1);
+    s->opt.socket.reuse_port = mw_opt_flag(L, 2, op, "reuse_port", 0);
     s->opt.socket.backlog = (int)mw_opt_integer(L, 2, op, "backlog", 1, 65535, s->opt.socket.backlog);
     s->opt.socket.mode = read_mode(L, 2, op);
     s->opt.socket.private = mw_opt_flag(L, 2, op, "private", 0);

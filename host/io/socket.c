@@ -45,7 +45,9 @@ static int listen_at(const struct mw_address *at, int both, const struct mw_sock
     mw_socket_tune(&(struct mw_socket){.fd = fd}, opt);
     if (at->at.any.sa_family == AF_INET6) /* an IPv4 address written as IPv6 is none to a socket for IPv6 only */
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !both && !IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)&at->at.any)->sin6_addr));
-    if (bind(fd, &at->at.any, at->len) == 0 && listen(fd, opt->backlog) == 0) return fd;
+    if ((!opt->reuse_port || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) == 0) &&
+        bind(fd, &at->at.any, at->len) == 0 && listen(fd, opt->backlog) == 0)
+        return fd;
     rc = -errno;
     close(fd);
     return rc;

@@ -10,6 +10,7 @@
 struct mw_socket_options {
     int backlog;                 /* connections that the kernel holds for us; it caps the number itself */
     int reuse;                   /* TCP: 1: a port whose old connections linger may be taken again */
+    int reuse_port;              /* TCP: 1: listeners of this user that say so share a port; the kernel deals out what comes: socket(7) */
     int nodelay;                 /* TCP: 1: accepted connections have TCP_NODELAY */
     int stall_ms;                /* TCP: TCP_USER_TIMEOUT of accepted connections; 0: the system's */
     int unlink;                  /* Unix: 1: a stale socket of that name (nobody listens) is removed first */

@@ -53,6 +53,7 @@ local net = {}
 ---@field private? boolean  Unix: a path only, in a folder that nobody else can write to; EPERM otherwise
 ---@field backlog? integer  connections that wait in the kernel; default 4096
 ---@field reuse? boolean  TCP: take a port whose old connections linger; default true
+---@field reuse_port? boolean  TCP: share the port with this user's other listeners that say so, in workers too; default false
 ---@field max_conns? integer  open at once, the rest waits in the backlog; default 10,000
 ---@field max_conns_per_peer? integer  of one uid or address, above: closed at once; default 1,024
 ---@field idle_timeout? number|string  closed when nothing moved for so long; default 10 min, 0 is off
@@ -182,6 +183,9 @@ local served = setmetatable({}, { __mode = "k" }) -- listeners of TLS: the optio
 --- local web <close> = assert(mw.net.listen("tls://*:8443",
 ---   { cert = "srv.pem", key = "srv.key" }))
 --- ```
+---
+--- With `reuse_port = true` several workers or processes listen on one port and each core serves its part (SO_REUSEPORT, socket(7)). What
+--- one of them has not accepted when it closes is lost.
 ---@param address string
 ---@param opts? moonwire.ListenOptions
 ---@return moonwire.Listener? listener

@@ -235,6 +235,47 @@ describe("accepting", function()
     assert.equal("EADDRINUSE", err.code)
   end)
 
+  it("shares a port with those that say so, and each has its part of the connections", function()
+    local one <close> = assert(net.listen("tcp://127.0.0.1:0", { reuse_port = true }))
+    local other <close> = assert(net.listen(one:address(), { reuse_port = true }))
+    for name, l in pairs { one = one, other = other } do
+      task.spawn_with({ daemon = true }, l.serve, l, function(c) c:write(name) end)
+    end
+    local served = { one = 0, other = 0 }
+    repeat
+      local c <close> = assert(net.connect(one:address()))
+      local name = assert(c:read("a"))
+      served[name] = served[name] + 1
+    until served.one > 0 and served.other > 0
+    assert.same(served, { one = one:stats().accepted, other = other:stats().accepted })
+    local third, err = net.listen(one:address())
+    assert.is_nil(third)
+    assert.equal("EADDRINUSE", err.code)
+  end)
+
+  it("shares a port with workers", function()
+    local home <close> = assert(mw.fs.tempdir())
+    assert(mw.fs.write(home.path .. "/part.lua", [[
+      local mw = require "moonwire"
+      local order = mw.parent:recv()
+      local srv = assert(mw.net.listen(order.address, { reuse_port = true }))
+      mw.parent:send(srv:address())
+      srv:serve(function(c) c:write(order.name) end)]]))
+    local function worker(address, name)
+      local w = assert(mw.worker.spawn(home.path .. "/part.lua", { permissions = "inherit" }))
+      w:send { address = address, name = name }
+      return w, assert(w:recv { timeout = 20 })
+    end
+    local a <close>, address = worker("tcp://127.0.0.1:0", "a")
+    local b <close> = worker(address, "b")
+    local seen = {}
+    repeat
+      local c <close> = assert(net.connect(address))
+      seen[assert(c:read("a"))] = true
+    until seen.a and seen.b
+    assert.is_true(a:close() and b:close())
+  end)
+
   it("refuses an address that is not this machine's", function()
     local srv, err = net.listen("tcp://192.0.2.1:0")
     assert.is_nil(srv)
