@@ -17,7 +17,7 @@
 #define OP "tls"
 #define HANDSHAKE_NS 10000000000u  /* for it and authentication together, unless auth_timeout says otherwise */
 
-enum { TEXT_MAX = 1 << 20, TEXTS = 4 };  /* bytes of one PEM text */
+enum { TEXT_MAX = 1 << 20 };     /* bytes of one PEM text */
 
 struct context_box {
     const struct mw_tls_calls *calls;
@@ -46,6 +46,7 @@ struct job {
     struct mw_work work;         /* first */
     const struct mw_tls_calls *calls;
     struct mw_tls_options opt;
+    struct mw_tls_name *names;   /* those of opt */
     mw_tls_context *made;
     int rc;
     struct mw_err err;
@@ -65,6 +66,7 @@ static void job_free(struct mw_work *w) {
 
     if (j->made != NULL) j->calls->context_drop(j->made);
     explicit_bzero(j->text, j->len); /* a private key was among it */
+    free(j->names);
     free(j);
 }
 
@@ -90,9 +92,10 @@ static int made_k(lua_State *L, int code, lua_KContext ctx) {
     return 1;
 }
 
-static struct mw_view text_option(lua_State *L, const char *key, size_t *total) {
+/* Of the table at idx. */
+static struct mw_view text_option(lua_State *L, int idx, const char *key, size_t *total) {
     struct mw_view v = { NULL, 0 };
-    int type = mw_opt_get(L, 1, key);
+    int type = mw_opt_get(L, idx, key);
 
     if (type != LUA_TNIL && type != LUA_TSTRING) mw_raise_inval(L, OP, "option \"%s\" must be a string, got %s", key, luaL_typename(L, -1));
     if (type == LUA_TSTRING) v.at = lua_tolstring(L, -1, &v.len);
@@ -138,12 +141,45 @@ static char *put(char *at, struct mw_view *v) {
     return at + v->len + 1;
 }
 
-/* context{ server, cert, key, key_password, ca, alpn, min_version, insecure, fresh } -> context | nil, err        [-0, +1|2, ey] */
+static char *put_text(char *at, const char **text) {
+    struct mw_view v = { *text, *text != NULL ? strlen(*text) : 0 };
+
+    at = put(at, &v);
+    *text = v.at;
+    return at;
+}
+
+/* Pushes a list of { name, cert, key, key_password }, or nil, and what holds the rows of *out, which are lent.       [-0, +2, e] */
+static unsigned names_option(lua_State *L, struct mw_tls_name **out, size_t *total) {
+    int type = mw_opt_get(L, 1, "names"), list = lua_gettop(L);
+    lua_Unsigned n = type == LUA_TTABLE ? lua_rawlen(L, list) : 0;
+    struct mw_tls_name *rows;
+
+    if (type != LUA_TNIL && type != LUA_TTABLE) mw_raise_inval(L, OP, "option \"names\" must be a list, got %s", luaL_typename(L, list));
+    if (n > MW_TLS_NAMES) mw_raise_inval(L, OP, "option \"names\" has more than %d", MW_TLS_NAMES);
+    rows = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *rows, 0); /* [list rows] */
+    for (lua_Unsigned i = 0; i < n; i++) {
+        lua_rawgeti(L, list, (lua_Integer)i + 1);
+        luaL_checktype(L, -1, LUA_TTABLE);
+        rows[i].name = text_option(L, lua_gettop(L), "name", total).at;
+        rows[i].cert = text_option(L, lua_gettop(L), "cert", total);
+        rows[i].key = text_option(L, lua_gettop(L), "key", total);
+        rows[i].key_password = text_option(L, lua_gettop(L), "key_password", total).at;
+        if (rows[i].name == NULL) mw_raise_inval(L, OP, "option \"names\": one has no name");
+        lua_pop(L, 1);                                   /* the list keeps it */
+    }
+    *out = rows;
+    return (unsigned)n;
+}
+
+/* context{ server, cert, key, key_password, ca, alpn, min_version, insecure, fresh, names } -> context | nil, err   [-0, +1|2, ey] */
 static int tls_context(lua_State *L) {
-    static const char *const known[] = { "server", "cert", "key", "key_password", "ca", "alpn", "min_version", "insecure", "fresh", NULL };
+    static const char *const known[] = { "server", "cert", "key", "key_password", "ca", "alpn", "min_version", "insecure", "fresh", "names",
+                                         NULL };
     static const char *const versions[] = { "1.2", "1.3", NULL };
     struct mw_tls_options opt = { 0 };
     struct mw_view password;
+    struct mw_tls_name *names, *copies;
     struct job *j;
     struct mw_err err;
     size_t total = 0;
@@ -156,22 +192,31 @@ static int tls_context(lua_State *L) {
     opt.insecure = mw_opt_flag(L, 1, OP, "insecure", 0);
     opt.fresh = mw_opt_flag(L, 1, OP, "fresh", 0);
     opt.min_version = mw_opt_word(L, 1, OP, "min_version", versions, 0) == 1 ? MW_TLS_1_3 : MW_TLS_1_2;
-    opt.cert = text_option(L, "cert", &total);
-    opt.key = text_option(L, "key", &total);
-    opt.ca = text_option(L, "ca", &total);
-    password = text_option(L, "key_password", &total);
+    opt.cert = text_option(L, 1, "cert", &total);
+    opt.key = text_option(L, 1, "key", &total);
+    opt.ca = text_option(L, 1, "ca", &total);
+    password = text_option(L, 1, "key_password", &total);
     opt.alpn = alpn_option(L);                           /* [options box alpn] */
     total += opt.alpn.len + 1;
-    j = malloc(sizeof *j + total);
+    opt.name_count = names_option(L, &names, &total);    /* [options box alpn list rows] */
+    copies = calloc(opt.name_count + 1, sizeof *copies);
+    j = copies != NULL ? malloc(sizeof *j + total) : NULL;
     if (j == NULL) {
+        free(copies);
         mw_err_set(&err, MW_ENOMEM, OP, NULL, NULL);
         return mw_push_err(L, &err);
     }
     memset(j, 0, sizeof *j);
     j->len = total;
     at = put(put(put(put(j->text, &opt.cert), &opt.key), &opt.ca), &password);
-    put(at, &opt.alpn);
+    at = put(at, &opt.alpn);
+    for (unsigned i = 0; i < opt.name_count; i++) {
+        struct mw_tls_name *n = &copies[i];
+        *n = names[i];
+        at = put(put(put_text(put_text(at, &n->name), &n->key_password), &n->cert), &n->key);
+    }
     opt.key_password = password.at;
+    opt.names = j->names = copies;
     j->opt = opt;
     j->work.run = run;
     j->work.free = job_free;

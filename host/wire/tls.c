@@ -134,13 +134,18 @@ static int is_address(const char *name) {
 }
 
 /* Whom a client means to reach: the certificate must say so, and a session with it may be resumed. */
-static int aim(mw_tls *t, const char *name, int port, struct mw_err *err) {
+static int aim(mw_tls *t, const char *server_name, int port, struct mw_err *err) {
     X509_VERIFY_PARAM *want = SSL_get0_param(t->ssl);
-    int address = is_address(name), ok;
-    size_t size = strlen(name) + 16;
+    size_t len = strlen(server_name), size = len + 16;
+    char name[MW_TLS_NAME_MAX + 1];
+    int address, ok;
     SSL_SESSION *before;
 
-    if (strlen(name) > MW_TLS_NAME_MAX || *name == '\0') return mw_tls_refuse(MW_EINVAL, "server_name: 1 to 255 bytes", err);
+    if (len > MW_TLS_NAME_MAX || len == 0) return mw_tls_refuse(MW_EINVAL, "server_name: 1 to 255 bytes", err);
+    if (*server_name == '.') return mw_tls_refuse(MW_EINVAL, "server_name: no name of a server", err); /* to OpenSSL: whatever ends so */
+    memcpy(name, server_name, len + 1);
+    if (name[len - 1] == '.') name[len - 1] = '\0'; /* neither asked for so nor certified (RFC 6066, 3) */
+    address = is_address(name);
     if (!address && SSL_set_tlsext_host_name(t->ssl, name) != 1) return mw_tls_refuse(MW_ENOMEM, NULL, err);
     if (!t->context->insecure) {
         X509_VERIFY_PARAM_set_hostflags(want, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);

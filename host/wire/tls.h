@@ -8,8 +8,8 @@
  * encrypted, and stops reading while `out` does not shrink.
  * Errors: MW_ECERT (a certificate: theirs, or ours at their end) and MW_ETLS (all else); err->what begins with the reason, up to its
  * first ':', and a program may compare that: "expired", "not yet valid", "unknown authority", "self-signed", "wrong name", "revoked",
- * "wrong purpose", "too weak", "chain too long", "client certificate required", "refused by the peer"; "no TLS", "plain HTTP",
- * "version", "no common cipher", "no common protocol", "truncated", "alert", "broken". */
+ * "wrong purpose", "too weak", "chain too long", "client certificate required", "unknown name", "refused by the peer"; "no TLS",
+ * "plain HTTP", "version", "no common cipher", "no common protocol", "truncated", "alert", "broken". */
 #ifndef MW_WIRE_TLS_H
 #define MW_WIRE_TLS_H
 
@@ -26,15 +26,24 @@ enum {
     MW_TLS_NAME_MAX = 255,       /* of a server's name, and of one protocol's */
     MW_TLS_SESSIONS = 256,       /* sessions that a client's context keeps for resumption */
     MW_TLS_BINDING = 32,         /* bytes of what names one session (RFC 9266) */
-    MW_TLS_DEPTH = 10            /* certificates between the peer's and an authority */
+    MW_TLS_DEPTH = 10,           /* certificates between the peer's and an authority */
+    MW_TLS_NAMES = 1024          /* names that a server has certificates for */
 };
 
 enum mw_tls_version { MW_TLS_1_2 = 0x0303, MW_TLS_1_3 = 0x0304 };
 
+/* A certificate for who asks for a name. */
+struct mw_tls_name {
+    const char *name;            /* in lower case, without a dot at its end; "*.example.com": any one label before it, unless one is named */
+    struct mw_view cert, key;
+    const char *key_password;    /* or NULL */
+};
+
 /* All text is PEM, only read during the call; at NULL: not given. */
 struct mw_tls_options {
     int server;
-    struct mw_view cert;         /* our certificate, then those between it and the authority */
+    struct mw_view cert;         /* our certificate, then those between it and the authority; a server with names: for who asks for another
+                                  * name, or for none; not given: that one is refused */
     struct mw_view key;          /* its private key */
     const char *key_password;    /* of an encrypted key; or NULL */
     struct mw_view ca;           /* authorities that may vouch for the peer, and their lists of revoked certificates; a client without:
@@ -43,6 +52,8 @@ struct mw_tls_options {
     int fresh;                   /* a client that resumes nothing */
     int min_version;             /* enum mw_tls_version; 0: 1.2 */
     struct mw_view alpn;         /* protocols as they are sent: a byte of length before each */
+    const struct mw_tls_name *names; /* a server's */
+    unsigned name_count;
 };
 
 struct mw_tls_about {

@@ -1,4 +1,4 @@
-/* A TLS context: certificate, key, authorities, and the sessions that a client may resume.
+/* A TLS context: its settings, authorities, and the sessions that a client may resume.
  * Knows: wire/tls_parts, OpenSSL. Never: a file, save the system's authorities. */
 #include "wire/tls_parts.h"
 
@@ -153,62 +153,23 @@ static int set_alpn(mw_tls_context *c, const struct mw_view *alpn, struct mw_err
 
 /* ---- Certificates --------------------------------------------------------------------------------------------------------- */
 
-static BIO *text_of(const struct mw_view *pem) {
-    return pem->len > INT_MAX ? NULL : BIO_new_mem_buf(pem->at, (int)pem->len);
+static int set_pair(mw_tls_context *c, const struct mw_tls_options *opt, struct mw_err *err) {
+    struct mw_tls_pair pair;
+    int rc = mw_tls_pair_read(&opt->cert, &opt->key, opt->key_password, &pair, err);
+
+    if (rc < 0) return rc;
+    if (SSL_CTX_use_cert_and_key(c->ssl, pair.cert, pair.key, pair.chain, 1) != 1) rc = mw_tls_pair_refuse(err);
+    mw_tls_pair_free(&pair);
+    return rc;
 }
 
-/* Asked for the password of an encrypted key; without one it is not asked for at the terminal. */
-static int on_password(char *buf, int size, int writing, void *ud) {
-    size_t n = ud != NULL ? strlen(ud) : 0;
-
+/* A text of authorities has no password. */
+static int no_password(char *buf, int size, int writing, void *ud) {
+    (void)buf;
+    (void)size;
     (void)writing;
-    if (n == 0 || n > (size_t)size) return -1;
-    memcpy(buf, ud, n);
-    return (int)n;
-}
-
-static int is_encrypted(const struct mw_view *key) {
-    return memmem(key->at, key->len, "ENCRYPTED", 9) != NULL;
-}
-
-static int set_cert(mw_tls_context *c, const struct mw_tls_options *opt, struct mw_err *err) {
-    BIO *in = text_of(&opt->cert);
-    X509 *one = in != NULL ? PEM_read_bio_X509_AUX(in, NULL, on_password, NULL) : NULL;
-    int rc = 0, ok = one != NULL && SSL_CTX_use_certificate(c->ssl, one) == 1;
-
-    if (one == NULL) rc = mw_tls_refuse(MW_ECERT, "no certificate: cert holds none in PEM (\"-----BEGIN CERTIFICATE-----\")", err);
-    else if (!ok) rc = mw_tls_refuse(MW_ECERT, "cert", err);
-    X509_free(one);
-    while (rc == 0 && (one = PEM_read_bio_X509(in, NULL, on_password, NULL)) != NULL) {
-        if (SSL_CTX_add0_chain_cert(c->ssl, one) == 1) continue; /* takes it */
-        X509_free(one);
-        rc = mw_tls_refuse(MW_ECERT, "cert, one of the chain", err);
-    }
-    if (rc == 0 && ERR_peek_last_error() != 0 && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-        rc = mw_tls_refuse(MW_ECERT, "cert, one of the chain", err);
-    }
-    ERR_clear_error();
-    BIO_free(in);
-    return rc;
-}
-
-static int set_key(mw_tls_context *c, const struct mw_tls_options *opt, struct mw_err *err) {
-    BIO *in = text_of(&opt->key);
-    EVP_PKEY *key = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, on_password, (void *)(size_t)opt->key_password) : NULL;
-    int rc = 0;
-
-    if (key == NULL && is_encrypted(&opt->key)) {
-        rc = mw_tls_refuse(MW_ECERT, opt->key_password != NULL ? "wrong password: key_password does not open the private key"
-                                                               : "encrypted key: give its password as key_password", err);
-    } else if (key == NULL) {
-        rc = mw_tls_refuse(MW_ECERT, "no key: key holds no private key in PEM (\"-----BEGIN PRIVATE KEY-----\")", err);
-    } else if (SSL_CTX_use_PrivateKey(c->ssl, key) != 1 || SSL_CTX_check_private_key(c->ssl) != 1) {
-        rc = mw_tls_refuse(MW_ECERT, "wrong key: the private key is not that of the certificate, or too weak", err);
-    }
-    ERR_clear_error();
-    EVP_PKEY_free(key);
-    BIO_free(in);
-    return rc;
+    (void)ud;
+    return -1;
 }
 
 /* One block of the authorities' text. */
@@ -225,8 +186,8 @@ static int add_block(mw_tls_context *c, X509_STORE *store, const X509_INFO *bloc
 
 static int set_authorities(mw_tls_context *c, const struct mw_view *pem, struct mw_err *err) {
     X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
-    BIO *in = text_of(pem);
-    STACK_OF(X509_INFO) *all = in != NULL ? PEM_X509_INFO_read_bio_ex(in, NULL, on_password, NULL, mw_tls_library(), NULL) : NULL;
+    BIO *in = pem->len > INT_MAX ? NULL : BIO_new_mem_buf(pem->at, (int)pem->len);
+    STACK_OF(X509_INFO) *all = in != NULL ? PEM_X509_INFO_read_bio_ex(in, NULL, no_password, NULL, mw_tls_library(), NULL) : NULL;
     int certs = 0, n = sk_X509_INFO_num(all), ok = n <= CERTS_MAX;
     const char *name = c->server ? "no certificate: client_ca holds none in PEM" : "no certificate: ca holds none in PEM";
 
@@ -252,7 +213,6 @@ static int set_trust(mw_tls_context *c, const struct mw_tls_options *opt, struct
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
 
 static int set_basics(mw_tls_context *c, const struct mw_tls_options *opt, struct mw_err *err) {
-    static const unsigned char us[] = "moonwire";
     int min = opt->min_version != 0 ? opt->min_version : MW_TLS_1_2;
 
     SSL_CTX_set_security_level(c->ssl, LEVEL);
@@ -263,7 +223,6 @@ static int set_basics(mw_tls_context *c, const struct mw_tls_options *opt, struc
     SSL_CTX_set_mode(c->ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     if (c->server) { /* a client keeps its own session, in a ticket */
         SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
-        SSL_CTX_set_session_id_context(c->ssl, us, sizeof us - 1);
         SSL_CTX_set_num_tickets(c->ssl, 1);
     } else {
         SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -275,10 +234,12 @@ static int set_basics(mw_tls_context *c, const struct mw_tls_options *opt, struc
 static int fill(mw_tls_context *c, const struct mw_tls_options *opt, struct mw_err *err) {
     int rc = set_basics(c, opt, err);
 
-    if (rc == 0 && opt->cert.at == NULL && (c->server || opt->key.at != NULL)) rc = mw_tls_refuse(MW_EINVAL, "cert is needed", err);
+    if (rc == 0 && opt->cert.at == NULL && ((c->server && opt->name_count == 0) || opt->key.at != NULL)) {
+        rc = mw_tls_refuse(MW_EINVAL, "cert is needed", err);
+    }
     if (rc == 0 && opt->cert.at != NULL && opt->key.at == NULL) rc = mw_tls_refuse(MW_EINVAL, "cert goes with its key", err);
-    if (rc == 0 && opt->cert.at != NULL) rc = set_cert(c, opt, err);
-    if (rc == 0 && opt->cert.at != NULL) rc = set_key(c, opt, err);
+    if (rc == 0 && opt->cert.at != NULL) rc = set_pair(c, opt, err);
+    if (rc == 0 && c->server) rc = mw_tls_names_set(c, opt, err);
     if (rc == 0) rc = set_trust(c, opt, err);
     if (rc == 0) rc = set_alpn(c, &opt->alpn, err);
     return rc;
@@ -314,6 +275,7 @@ void mw_tls_context_drop(mw_tls_context *c) {
     if (c == NULL || --c->refs > 0) return;
     for (unsigned i = 0; i < c->kept_count; i++) forget(&c->kept[i]);
     free(c->kept);
+    mw_tls_names_free(c);
     SSL_CTX_free(c->ssl);
     BIO_meth_free(c->wire);
     free(c->alpn);

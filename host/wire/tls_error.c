@@ -37,6 +37,8 @@ static const struct { int reason, code; const char *what; } alerts[] = {
     { SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, MW_ECERT, "refused by the peer: our certificate was revoked" },
     { SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, MW_ECERT, "refused by the peer: it does not accept our certificate" },
     { SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, MW_ECERT, "refused by the peer: our certificate is of a kind that it does not know" },
+    { SSL_R_CALLBACK_FAILED, MW_ECERT, "unknown name: the client asks for one that server_names has not, or for none" },
+    { SSL_R_TLSV1_UNRECOGNIZED_NAME, MW_ECERT, "unknown name: the server has no certificate for the name that it was asked for" },
     { SSL_R_TLSV1_ALERT_ACCESS_DENIED, MW_ECERT, "refused by the peer: access denied" },
     { SSL_R_WRONG_VERSION_NUMBER, MW_ETLS, "no TLS: what came is something else; is this the port for TLS?" },
     { SSL_R_HTTP_REQUEST, MW_ETLS, "plain HTTP: the peer asked without TLS; it needs https://" },

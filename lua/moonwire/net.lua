@@ -27,6 +27,18 @@ local arg, err = core.arg, core.err
 --- print(c:tls().version, c:tls().alpn, c:peer().subject)
 --- assert(server:reload())            -- certificates anew, for who comes next
 --- ```
+---
+--- A listener with `server_names` shows each client the certificate for the name that it asks for; `conn:tls().server_name` tells which:
+---
+--- ```lua
+--- local sites <close> = assert(mw.net.listen("tls://*:443", {
+---   cert = "main.pem", key = "main.key",  -- for other names, and for none
+---   server_names = {
+---     ["api.example.com"] = { cert = "api.pem", key = "api.key" },
+---     ["*.example.com"] = { cert = "any.pem", key = "any.key" },
+---   },
+--- }))
+--- ```
 ---@class moonwire.net
 local net = {}
 
@@ -121,7 +133,7 @@ end
 
 local TLS_ONLY = {
   cert = true, key = true, key_password = true, alpn = true, min_version = true,
-  ca = true, server_name = true, insecure_skip_verify = true, resume = true, client_ca = true,
+  ca = true, server_name = true, insecure_skip_verify = true, resume = true, client_ca = true, server_names = true,
 }
 
 --- Without TLS nobody would look at its options: who gives them believes that the connection is safe.

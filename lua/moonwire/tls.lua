@@ -24,15 +24,29 @@ local tls = {}
 --- Of the listening end, which needs `cert` and `key`.
 ---@class moonwire.TlsServerOptions: moonwire.TlsOptions
 ---@field client_ca? string  clients must have a certificate of these authorities: PEM text, or the path of a file
+---@field server_names? table<string, moonwire.TlsCertificate>  certificates by the name that a client asks for; at most 1,024
+
+--- A certificate of `server_names`: for one name, "www.example.com", or, as "*.example.com", for every name with one more label before it
+--- that has none of its own. Who asks for another name, or for none, gets `cert`; where there is no `cert`, it is refused.
+---@class moonwire.TlsCertificate
+---@field cert string  and those between it and its authority: PEM text, or the path of a file
+---@field key string  its private key: PEM text, or the path of a file
+---@field key_password? string  of an encrypted key
 
 local CLIENT = {
   cert = "string", key = "string", key_password = "text", alpn = "table", min_version = "text",
   ca = "string", server_name = "text", insecure_skip_verify = "flag", resume = "flag",
 }
-local SERVER = { cert = "string", key = "string", key_password = "text", alpn = "table", min_version = "text", client_ca = "string" }
+local SERVER = {
+  cert = "string", key = "string", key_password = "text", alpn = "table", min_version = "text", client_ca = "string",
+  server_names = "table",
+}
+local NAMED = { cert = "string", key = "string", key_password = "text" }
 
 local FILE = 1 << 20    -- bytes of a file of certificates
 local CONTEXTS = 32     -- contexts kept, and with them their sessions
+local KEPT = 4 << 20    -- bytes of what they were made of; one is kept whatever its size
+local NAMES = 1024      -- names with a certificate of their own
 local STALE = 600       -- seconds; then the system's authorities are read anew
 local HANDSHAKE = 10    -- seconds
 
@@ -74,10 +88,40 @@ local function text_of(v, op)
   return text
 end
 
+--- A name as clients ask for it: in lower case, no dot at its end.
+local function server_name(name, op)
+  local plain = type(name) == "string" and name:lower():gsub("%.$", "") or ""
+  local rest = plain:gsub("^%*%.", "")
+  local good = #plain <= 253 and (rest .. "."):gsub("[a-z0-9_-]+%.", "") == "" and rest ~= ""
+  for label in rest:gmatch "[^.]+" do good = good and #label <= 63 end
+  local address = rest:find "^[%d.]+$" or rest:find(":", 1, true)
+  if good and not address then return plain end
+  local help = address and ' (nobody asks for an address: who connects to one gets "cert")'
+    or plain:find "[\x80-\xff]" and " (write it in ASCII, as xn--...)" or ""
+  wrong(op, ('option "server_names": a name is "www.example.com" or "*.example.com", got "%s"%s'):format(tostring(name):sub(1, 80), help))
+end
+
+--- The names of a server with what they show: in order, each once.
+local function names_of(all, op)
+  local list, seen = {}, {}
+  for name, pair in next, all do
+    local n = server_name(name, op)
+    if seen[n] then wrong(op, ('option "server_names": "%s" is there twice'):format(n)) end
+    if type(pair) ~= "table" then wrong(op, ('option "server_names": "%s" must be { cert = , key = }, got %s'):format(n, type(pair))) end
+    local o = arg.options(pair, NAMED, op)
+    if not o.cert or not o.key then wrong(op, ('option "server_names": cert and key of "%s" go together'):format(n)) end
+    seen[n], o.name, list[#list + 1] = true, n, o
+  end
+  if #list > NAMES then wrong(op, ('option "server_names": %d are too many, at most %d'):format(#list, NAMES)) end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
 local function checked(opts, server, op)
   local o = arg.options(opts, server and SERVER or CLIENT, op)
-  if server and not o.cert then wrong(op, "cert and key are needed: a server shows its certificate") end
   if (o.cert == nil) ~= (o.key == nil) then wrong(op, "cert and key go together") end
+  if o.server_names then o.names = names_of(o.server_names, op) end
+  if server and not o.cert and #(o.names or {}) == 0 then wrong(op, "cert and key are needed: a server shows its certificate") end
   return o
 end
 
@@ -97,17 +141,29 @@ local function read(o, server, op)
     if why then return nil, why end
     c[to] = text
   end
+  for i, named in ipairs(o.names or {}) do
+    local cert, key, why
+    cert, why = text_of(named.cert, op)
+    if not cert then return nil, why end
+    key, why = text_of(named.key, op)
+    if not key then return nil, why end
+    c.names = c.names or {}
+    c.names[i] = { name = named.name, cert = cert, key = key, key_password = named.key_password }
+  end
   return c
 end
 
 -- Contexts by all that makes them: the connections of one can resume each other's sessions.
-local kept, order = {}, {}
+local kept, order, held = {}, {}, 0
 
 local function name_of(c)
   local parts = { tostring(c.server), tostring(c.insecure), tostring(c.fresh), tostring(c.min_version),
     c.key_password and "=" .. tostring(c.key_password) or "" }
   for _, v in ipairs(c.alpn or {}) do parts[#parts + 1] = tostring(v) end
   for _, k in ipairs { "cert", "key", "ca" } do parts[#parts + 1] = k .. (c[k] or "") end
+  for _, n in ipairs(c.names or {}) do
+    for _, k in ipairs { "name", "cert", "key", "key_password" } do parts[#parts + 1] = k .. (n[k] or "") end
+  end
   for i, v in ipairs(parts) do parts[i] = #v .. ":" .. v end
   return table.concat(parts)
 end
@@ -130,7 +186,11 @@ function tls.context(opts, server, op, subject)
   if not context then return nil, err.fail(why.code, op, subject, why.message, why.hint, why.data) end
   if not kept[name] then
     order[#order + 1] = name
-    if #order > CONTEXTS then kept[table.remove(order, 1)] = nil end
+    held = held + #name
+    while #order > CONTEXTS or (held > KEPT and #order > 1) do
+      local oldest = table.remove(order, 1)
+      kept[oldest], held = nil, held - #oldest
+    end
   end
   kept[name] = { context = context, made = now }
   return context

@@ -32,12 +32,17 @@ static mw_tls_context *contexts[2];      /* a server's, a client's */
 
 static void prepare(void) {
     static struct tls_cert cert;
+    struct mw_tls_name names[2];
     struct mw_tls_options s = { .server = 1 }, c = { .insecure = 1 };
 
     if (contexts[0] != NULL) return;
     tls_cert_make(&cert, "here", "DNS:here.example", -86400, 86400);
     s.cert = (struct mw_view){ cert.cert, strlen(cert.cert) };
     s.key = (struct mw_view){ cert.key, strlen(cert.key) };
+    names[0] = (struct mw_tls_name){ "there.example", s.cert, s.key, NULL };
+    names[1] = (struct mw_tls_name){ "*.example", s.cert, s.key, NULL };
+    s.names = names;
+    s.name_count = 2;
     HOLDS(calls->context_new(&s, &contexts[0], NULL) == 0);
     HOLDS(calls->context_new(&c, &contexts[1], NULL) == 0);
 }

@@ -60,6 +60,7 @@ local function secured()
   local function file(name) return tls .. "/" .. name end
   local srv <close> = assert(mw.net.listen("tls://127.0.0.1:0", {
     cert = file "1.pem", key = file "1.key", client_ca = file "ca.pem", auth_timeout = 10,
+    server_names = { localhost = { cert = file "1.pem", key = file "1.key" }, ["*.example"] = { cert = file "2.pem", key = file "2.key" } },
   }))
   mw.task.spawn_with({ daemon = true, name = "server" }, srv.serve, srv, function(conn)
     if conn:peer().subject ~= "CN=client" then return end

@@ -5,7 +5,7 @@
 local door = {}
 
 --- Makes a context on the thread pool. Waits. Texts are PEM; ca: who may vouch for the peer.
----@param options { server?: boolean, cert?: string, key?: string, key_password?: string, ca?: string, alpn?: string[], min_version?: string, insecure?: boolean, fresh?: boolean }
+---@param options { server?: boolean, cert?: string, key?: string, key_password?: string, ca?: string, alpn?: string[], min_version?: string, insecure?: boolean, fresh?: boolean, names?: table[] }
 ---@return userdata? context
 ---@return moonwire.Err? err  ECERT, ETLS
 function door.context(options) end
