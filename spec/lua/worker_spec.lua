@@ -485,7 +485,7 @@ describe("objects in messages", function()
 
   it("are streams, moved", function()
     local w <close> = spawn 'local s = mw.parent:recv() mw.parent:send(s:read("l")) s:write("from the worker\\n") s:close()'
-    local server <close> = assert(mw.net.listen "unix:@moonwire-worker-spec")
+    local server <close> = assert(mw.net.listen("unix:@moonwire-worker-spec-" .. mw.sys.pid()))
     local conn
     task.all(function() conn = assert(mw.net.connect(server:address())) end, function()
       local there = assert(server:accept())
@@ -503,7 +503,7 @@ describe("objects in messages", function()
     local w <close> = spawn [[
       for message in mw.parent:recv():framed("u32le"):messages() do mw.parent:send(message) end
       mw.parent:send "end"]]
-    local server <close> = assert(mw.net.listen "unix:@moonwire-worker-spec-view")
+    local server <close> = assert(mw.net.listen("unix:@moonwire-worker-spec-view-" .. mw.sys.pid()))
     local conn <close> = assert(mw.net.connect(server:address()))
     local there = assert(server:accept())
     assert(conn:framed "u32le":send "for us")
@@ -521,7 +521,7 @@ describe("objects in messages", function()
 
   it("are no streams that hold a handle which nobody took", function()
     local w <close> = spawn "mw.task.wait()"
-    local server <close> = assert(mw.net.listen "unix:@moonwire-worker-spec-handle")
+    local server <close> = assert(mw.net.listen("unix:@moonwire-worker-spec-handle-" .. mw.sys.pid()))
     local conn <close> = assert(mw.net.connect(server:address()))
     local there <close> = assert(server:accept())
     local other <close> = assert(mw.net.connect(server:address()))
