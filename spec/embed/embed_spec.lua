@@ -104,7 +104,7 @@ describe("the tool", function()
   it("ends a script that waits for ever when its time is over, and when it is interrupted", function()
     local script = dir .. "/wait.lua"
     write(script, "local x <close> = setmetatable({}, { __close = function() print('closed') end })\nrequire 'moonwire'.task.wait()\n")
-    local said, code = run(60, "tool", "--timeout=0.2", script)
+    local said, code = run(60, "tool", "--timeout=1.5", script)
     assert.equal(124, code, said)
     assert.is_truthy(said:find("closed\n", 1, true), said)
     said, code = sh(("timeout -k 60 -s INT %d %s %s %s"):format(2 * slow, wrap, quote(out .. "/tool"), quote(script)))

@@ -60,7 +60,7 @@ describe("a listener", function()
   end
 
   it("closes a connection on which nothing moves", function()
-    local srv <close> = serve(abstract(), echo, { idle_timeout = 0.5 })
+    local srv <close> = serve(abstract(), echo, { idle_timeout = 2 })
     local c <close> = assert(net.connect(srv:address()))
     assert(c:write("1\n"))
     assert.equal("1", c:read("l"))

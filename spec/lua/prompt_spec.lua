@@ -337,19 +337,19 @@ describe("a missing right on a terminal", function()
   end)
 
   it("stops the clock: no deadline passes while a person is asked", function()
-    local child <close> = start({ "--timeout=1s" }, [[
+    local child <close> = start({ "--timeout=3s" }, [[
       local uv = require "uv"
       local fired
       local timer = uv.new_timer()
-      timer:start(1000, 0, function() fired = true end)
-      print(mw.task.timeout(1, function()
+      timer:start(3000, 0, function() fired = true end)
+      print(mw.task.timeout(3, function()
         local text = mw.fs.read(arg[1])
         mw.task.sleep(0.01)
         return text, fired
       end))
       timer:close()]], path "data")
     expect(child, END)
-    pass "1s"
+    pass "3s"
     answer(child, "y\n")
     local text, status = rest(child)
     assert.truthy(text:find("the data\tnil", 1, true), text)
@@ -357,7 +357,7 @@ describe("a missing right on a terminal", function()
   end)
 
   it("goes on running afterwards: a deadline still passes", function()
-    local child <close> = start({ "--timeout=500ms" }, "pcall(mw.fs.read, arg[1]) mw.task.wait()", path "data")
+    local child <close> = start({ "--timeout=3s" }, "pcall(mw.fs.read, arg[1]) mw.task.wait()", path "data")
     expect(child, END)
     answer(child, "n\n")
     assert.equal(124, select(2, rest(child)))

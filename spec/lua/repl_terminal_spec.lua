@@ -200,10 +200,11 @@ describe("the prompt on a terminal", function()
 
   it("puts the line that runs in the background at Ctrl-Z", function()
     local screen <close> = start { "-A" }
-    type_line(screen, "print 'on it'; mw.task.sleep(0.05); io.read = nil; print 'done behind'")
+    type_line(screen, "go = mw.task.event(); print 'on it'; go:wait(); io.read = nil; print 'done behind'")
     screen:expect "\non it"
     screen:write(CTRL_Z)
     screen:expect_line "> "
+    type_line(screen, "mw.task.spawn(function() mw.task.sleep(0.05) go:set() end) ; do end")
     screen:write "'fore' .. 'ground'"
     screen:expect "done behind\n> 'fore' .. 'ground'"
     screen:write "\r"

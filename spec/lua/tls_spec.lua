@@ -153,17 +153,17 @@ describe("tls://", function()
   end)
 
   it("is not kept from accepting by clients that fail, dawdle or talk nonsense", function()
-    local srv = listen { auth_timeout = 1 }
-    local plain = "tcp" .. srv:address():sub(4)
-    local silent, nonsense = assert(net.connect(plain)), assert(net.connect(plain))
+    local srv, hasty = listen { auth_timeout = 60 }, listen { auth_timeout = 0.1 }
+    local function plain(of) return assert(net.connect("tcp" .. of:address():sub(4))) end
+    local dawdling, nonsense, silent = plain(srv), plain(srv), plain(hasty)
     nonsense:write "GET / HTTP/1.1\r\n\r\n"
     local here, there = meet(srv)
     assert(here:write "served":finish())
     assert.equal("served", there:read "a")
-    local late = task.spawn(function() return srv:accept { timeout = 10 } end)
-    while silent:read_some(1) do end -- closed when its second is over
+    local late = task.spawn(function() return hasty:accept { timeout = 60 } end)
+    while silent:read_some(1) do end -- closed when its time is over
     late:cancel()
-    close(here, there, silent, nonsense, srv)
+    close(here, there, dawdling, nonsense, silent, srv, hasty)
   end)
 
   it("demands a certificate of its clients, and says whose it was", function()
@@ -207,12 +207,12 @@ describe("tls://", function()
   end)
 
   it("loses none of many clients that come at once", function()
-    local srv <close> = listen()
+    local srv <close> = listen { auth_timeout = 60 }
     task.spawn_with({ daemon = true }, srv.serve, srv, function(conn) conn:write(conn:read "L") end)
     local all = {}
     for i = 1, 300 do
       all[i] = task.spawn(function()
-        local c <close> = assert(net.connect(srv:address(), { ca = own.pem }))
+        local c <close> = assert(net.connect(srv:address(), { ca = own.pem, auth_timeout = 60 }))
         assert(c:write("line ", i, "\n"))
         return assert(c:read "l")
       end)

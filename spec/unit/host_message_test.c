@@ -197,7 +197,7 @@ TEST(what_nobody_asked_for_when_the_main_script_is_over_makes_room) {
     cfg.queue = 3;
     h = heard_host(&cfg, NULL);
     REQUIRE(h != NULL);
-    heard_load(h, MW "mw.host.on('x', print) mw.task.sleep(0.001)");
+    heard_load(h, MW "mw.host.on('x', print) mw.task.sleep(0.3)");
     for (int i = 0; i < 3; i++) CHECK_INT(post_integer(h, "nobody", i), 0);
     CHECK_INT(post_integer(h, "x", 1), MW_EAGAIN);
     step(h);
