@@ -231,7 +231,7 @@ static int tls_context(lua_State *L) {
 
 /* ---- TLS on an open stream ------------------------------------------------------------------------------------------------ */
 
-enum { S_STREAM = 1, S_CONTEXT, S_NAME, S_PORT, S_BEGUN };
+enum { S_STREAM = 1, S_CONTEXT, S_NAME, S_PORT, S_SERVER, S_BEGUN };
 
 /* Gives the turn back. A stream that has begun and failed is closed: nobody knows what is still to come of it. */
 static int start_failed(lua_State *L, mw_stream *s, struct mw_err *err) {
@@ -253,8 +253,11 @@ static int start_k(lua_State *L, int code, lua_KContext ctx) {
     if (!lua_toboolean(L, S_BEGUN)) {
         rc = mw_stream_flush(s, &err);
         if (rc == 1 && code == 0) return mw_wait_yield_raw(L, mw_stream_writable(s), (uint64_t)ctx, ctx, start_k);
-        if (rc == 0) rc = mw_stream_secure(s, mw_tls_context_test(L, S_CONTEXT), name, (int)lua_tointeger(L, S_PORT), &err);
-        else if (rc == 1) rc = mw_err_set(&err, MW_ETIMEDOUT, "stream starttls", mw_stream_subject(s), "what was written before could not be sent");
+        if (rc == 0) {
+            rc = mw_stream_secure(s, mw_tls_context_test(L, S_CONTEXT), name, (int)lua_tointeger(L, S_PORT), lua_toboolean(L, S_SERVER), &err);
+        } else if (rc == 1) {
+            rc = mw_err_set(&err, MW_ETIMEDOUT, "stream starttls", mw_stream_subject(s), "what was written before could not be sent");
+        }
         if (rc < 0 && mw_stream_is_secure(s) && err.code != MW_EINVAL) lua_pushboolean(L, 1), lua_replace(L, S_BEGUN);
         if (rc < 0) return start_failed(L, s, &err);
         lua_pushboolean(L, 1);
@@ -272,18 +275,18 @@ static int start_k(lua_State *L, int code, lua_KContext ctx) {
     return 1;
 }
 
-/* start(stream, context, name | nil, port, seconds) -> stream | nil, err                     [-0, +1|2, ey] */
+/* start(stream, context, name | nil, port, server, seconds) -> stream | nil, err                     [-0, +1|2, ey] */
 static int tls_start(lua_State *L) {
     mw_stream *s = mw_stream_check(L, S_STREAM);
     mw_host *h = mw_host_of(L);
-    uint64_t ns = mw_param_duration(L, 5, "stream starttls", "timeout"), now = mw_host_now(h), deadline;
+    uint64_t ns = mw_param_duration(L, 6, "stream starttls", "timeout"), now = mw_host_now(h), deadline;
     struct mw_err err;
 
     if (mw_tls_context_test(L, S_CONTEXT) == NULL) return mw_raise_inval(L, "stream starttls", "a context is expected");
     if (!lua_isnil(L, S_NAME)) mw_param_text(L, S_NAME, "stream starttls", "server_name", MW_TLS_NAME_MAX, NULL);
     mw_param_integer(L, S_PORT, "stream starttls", "port", 0, 65535);
     deadline = ns >= (uint64_t)INT64_MAX - now ? MW_NEVER : now + ns;
-    lua_settop(L, S_PORT);
+    lua_settop(L, S_SERVER);
     lua_pushboolean(L, 0);
     if (!mw_turn_try(mw_stream_reader(s))) {
         mw_err_set(&err, -EBUSY, "stream starttls", mw_stream_subject(s), "another task reads from it");

@@ -16,6 +16,8 @@
 #define LINGER_NS 2000000000u            /* for the server's tickets: closing before they came would reset the connection */
 #define HELD_MAX ((size_t)64 * 1024)     /* bytes that are read on the way of a handshake */
 #define PULLS 4                          /* full reads in one go */
+#define HANDSHAKE 22                     /* what a record of TLS that begins a session begins with, ... */
+#define HANDSHAKE_MAJOR 3                /* ... and the version behind it */
 
 struct mw_secure {
     const struct mw_tls_calls *calls;
@@ -358,8 +360,7 @@ static int take_over(mw_stream *s, struct mw_secure *x) {
 
     if (rc < 0) return rc;
     mw_bytes_consume(&s->head.in, held);
-    s->stats.bytes_in = s->head.came;
-    s->head.came = 0;
+    s->head.came -= held;
     if (s->eof) x->calls->end(x->tls);
     s->eof = 0;                  /* in the middle of TLS, which says so */
     return 0;
@@ -381,6 +382,7 @@ static int begin(mw_stream *s, mw_tls_context *c, const char *server_name, int p
     s->secure = x;
     s->drained_in = mw_host_turn(s->host) - 1;
     mw_stream_charge(s);
+    s->stats.bytes_in = s->head.came;
     rc = heard ? take_over(s, x) : 0;
     if (rc == 0) rc = x->calls->shake(x->tls, &x->err);
     note_shaken(s);
@@ -392,8 +394,17 @@ static int begin(mw_stream *s, mw_tls_context *c, const char *server_name, int p
     return 0;
 }
 
-int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, int port, struct mw_err *err) {
-    return begin(s, c, server_name, port, 0, err);
+/* A client speaks first, and may have been quicker than whoever answered it: such a beginning is TLS's, and safe there, since a handshake
+ * that somebody began in between is not the client's. Anything else was said in the clear. */
+static int greeted(const mw_stream *s) {
+    const unsigned char *at = (const unsigned char *)mw_bytes_at(&s->head.in);
+    size_t len = mw_bytes_len(&s->head.in);
+
+    return len > 0 && at[0] == HANDSHAKE && (len < 2 || at[1] == HANDSHAKE_MAJOR);
+}
+
+int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, int port, int server, struct mw_err *err) {
+    return begin(s, c, server_name, port, server && greeted(s), err);
 }
 
 int mw_stream_secured(mw_stream *s, struct mw_err *err) {

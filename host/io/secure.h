@@ -11,9 +11,10 @@
 const struct mw_tls_calls *mw_secure_calls(mw_host *h, const char *op, struct mw_err *err);
 
 /* From here on `s` speaks TLS. c: kept. server_name, port: as for mw_tls_calls.open. The handshake begins; wait for mw_stream_secured.
+ * server: what c is for; of a server, a handshake that the client has begun already is taken up.
  * Returns 0, or: MW_ETLS (bytes were received before: whoever sent them in the clear might have been anybody; or it has TLS already),
  * -EBUSY (bytes of ours wait unsent: flush first), MW_ECLOSED, MW_EINVAL (the name; one direction only), MW_ENOMEM. */
-int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, int port, struct mw_err *err);
+int mw_stream_secure(mw_stream *s, mw_tls_context *c, const char *server_name, int port, int server, struct mw_err *err);
 /* 1: the handshake is done, or there is no TLS; 0: under way, wait on mw_stream_readable (with mw_stream_await(s, NULL, NULL));
  * MW_ECERT, MW_ETLS, or what broke the connection. */
 int mw_stream_secured(mw_stream *s, struct mw_err *err);

@@ -247,6 +247,11 @@ static int abandon(const mw_stream *s) {
     return 1;
 }
 
+/* Of TLS too what the descriptor gave, as bytes_out is what it took. */
+static uint64_t received(const mw_stream *s) {
+    return s->secure != NULL ? s->stats.bytes_in : s->head.came;
+}
+
 void mw_stream_close(mw_stream *s) {
     if (s->closed) return;
     mw_stream_settle(s);
@@ -257,7 +262,7 @@ void mw_stream_close(mw_stream *s) {
     if (s->secure != NULL) mw_secure_end(s);
     s->closed = 1;
     s->leaving = 0;
-    mw_host_measures(s->host)->bytes_in += s->head.came;
+    mw_host_measures(s->host)->bytes_in += received(s);
     mw_host_measures(s->host)->bytes_out += s->stats.bytes_out;
     mw_host_disown(&s->handle);
     if (s->timer.slot != 0) mw_timer_stop(s->host, &s->timer);
@@ -370,7 +375,7 @@ mw_host *mw_stream_host(const mw_stream *s) {
 }
 void mw_stream_stats(const mw_stream *s, struct mw_stream_stats *out) {
     *out = s->stats;
-    if (s->secure == NULL) out->bytes_in = s->head.came;
+    out->bytes_in = received(s);
 }
 
 struct total {
@@ -381,7 +386,7 @@ static void add_one(struct mw_handle *it, void *ud) {
     const mw_stream *s = MW_LIST_ENTRY(it, mw_stream, handle);
     struct total *t = ud;
 
-    t->out->bytes_in += s->head.came;
+    t->out->bytes_in += received(s);
     t->out->bytes_out += s->stats.bytes_out;
     t->open++;
 }

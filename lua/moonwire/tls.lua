@@ -218,7 +218,7 @@ function tls.starttls(stream, options)
   end
   local context, why = tls.context(mine, server, op, host)
   if not context then return nil, why end
-  return door.start(stream, context, not server and name or nil, port or 0, timeout)
+  return door.start(stream, context, not server and name or nil, port or 0, server, timeout)
 end
 
 return tls

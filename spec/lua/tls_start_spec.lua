@@ -291,6 +291,57 @@ describe("starttls", function()
     there:close()
   end)
 
+  it("takes up a handshake whose beginning was there before the server's call", function()
+    for _, form in ipairs { "lines", "stream" } do
+      local here, there = plain()
+      local talk = form == "lines" and here:framed "lines" or nil
+      local client = task.spawn(function()
+        assert(there:write "STARTTLS\n")
+        assert.equal("go", there:read "l")
+        assert(there:starttls { ca = own.pem, server_name = "localhost" })
+        there:write "secret\n"
+        return there:read("l", { timeout = 10 })
+      end)
+      assert.equal("STARTTLS", talk and talk:recv() or here:read "l")
+      if talk then assert(talk:send "go") else assert(here:write "go\n") end
+      assert.equal("\22", here:peek(1)) -- what the client said next is read
+      local clear = here:stats().bytes_in
+      assert(here:starttls { server = true, cert = cert.cert, key = cert.key })
+      assert.truthy(here:stats().bytes_in > clear)
+      assert.equal("secret", here:read("l", { timeout = 10 }))
+      assert(here:write "ours\n")
+      assert.equal("ours", (client:join()))
+      here:close()
+      there:close()
+    end
+  end)
+
+  it("never takes for words of the session what came in the clear and looks like its beginning", function()
+    local here, there = plain()
+    assert(there:write "STARTTLS\n\22\3\1\0\5RCPT TO: injected\n")
+    assert.equal("STARTTLS", here:read "l")
+    assert.equal("\22", here:peek(1))
+    local none, err = here:starttls { server = true, cert = cert.cert, key = cert.key }
+    assert.is_nil(none)
+    assert.equal("ETLS", err.code)
+    assert.equal("ECLOSED", select(2, here:read "l").code)
+    there:close()
+  end)
+
+  it("counts what came before TLS too", function()
+    local here, there = plain()
+    assert(there:write "clear\n")
+    assert.equal("clear", here:read "l")
+    local s, c = shake(here, there, nil, { ca = own.pem, server_name = "localhost" })
+    assert(s[1] and c[1])
+    assert(there:write(("x"):rep(1000)))
+    assert.equal(1000, #here:read(1000))
+    assert.equal(there:stats().bytes_out, here:stats().bytes_in)
+    assert.truthy(here:stats().bytes_in > 1006)
+    here:close()
+    there:close()
+  end)
+
   it("sends first what was written in the clear", function()
     local here, there = plain()
     local s = task.spawn(function()

@@ -15,10 +15,11 @@ function door.context(options) end
 ---@param context userdata
 ---@param name? string  a client's: what the certificate must say
 ---@param port integer
+---@param server boolean  what the context is for
 ---@param timeout number|string
 ---@return moonwire.Stream? stream
 ---@return moonwire.Err? err
-function door.start(stream, context, name, port, timeout) end
+function door.start(stream, context, name, port, server, timeout) end
 
 --- The host and port that a stream was connected to; nil: none is known.
 ---@param stream moonwire.Stream
