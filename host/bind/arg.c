@@ -125,6 +125,7 @@ static size_t distance(const char *a, const char *b) { /* edits between two word
     return row[n];
 }
 
+/* A name that begins with _ is no user's: neither listed nor meant. */
 static int unknown_key(lua_State *L, const char *op, const char *noun, const char *key, const char *const *known) {
     const char *best = NULL;
     size_t least = 99;
@@ -132,6 +133,7 @@ static int unknown_key(lua_State *L, const char *op, const char *noun, const cha
 
     for (size_t i = 0; known[i] != NULL; i++) {
         size_t d = distance(key, known[i]);
+        if (*known[i] == '_') continue;
         if (strncmp(key, known[i], strlen(known[i])) == 0 && d > 2) d = 2; /* timeout_ms */
         if (strlen(key) >= 3 && strncmp(key, known[i], strlen(key)) == 0 && d > 1) d = 1; /* mem, of memory_limit */
         if (d < least) {
@@ -142,6 +144,7 @@ static int unknown_key(lua_State *L, const char *op, const char *noun, const cha
     if (best != NULL && least <= 2 + strlen(best) / 4 && least * 2 <= strlen(key)) return mw_raise_inval(L, op, "unknown %s \"%s\"; did you mean \"%s\"?", noun, key, best);
     luaL_buffinit(L, &b);
     for (size_t i = 0; known[i] != NULL; i++) {
+        if (*known[i] == '_') continue;
         if (i > 0) luaL_addstring(&b, ", ");
         luaL_addstring(&b, known[i]);
     }

@@ -24,6 +24,12 @@ static const char given_key;             /* registry: the socket of mw_net_give 
 #define CONNS_MAX 1000000
 #define CONN_OPTIONS "idle_timeout", "stall_timeout", "nodelay", "auth", "auth_timeout"
 #define LISTEN_OPTIONS "max_conns", "max_conns_per_peer", "max_unauthenticated", CONN_OPTIONS
+#define TLS_OPTIONS "cert", "key", "key_password", "alpn", "min_version"
+/* What of TLS moonwire.net takes out stands here for the errors; `retry` likewise. */
+static const char *const connect_known[] = {"timeout", "retry", CONN_OPTIONS, TLS_OPTIONS, "ca", "server_name", "insecure_skip_verify", "resume",
+    MW_TLS_CONTEXT, MW_TLS_NAME, NULL};
+static const char *const listen_known[] = {"unlink", "mode", "private", "backlog", "reuse", "reuse_port", LISTEN_OPTIONS, TLS_OPTIONS, "client_ca",
+    "server_names", MW_TLS_CONTEXT, NULL};
 
 struct dial_box {
     mw_dial *dial;                       /* NULL once taken or given up */
@@ -94,7 +100,6 @@ static int connect_k(lua_State *L, int code, lua_KContext ctx) {
 }
 /* connect(address, { timeout, nodelay, idle_timeout, stall_timeout, auth, auth_timeout }) -> stream | nil, err              [-0, +1|2, y] */
 static int net_connect(lua_State *L) {
-    static const char *const known[] = {"timeout", "retry", CONN_OPTIONS, MW_TLS_CONTEXT, MW_TLS_NAME, NULL}; /* retry: moonwire.net has taken it out */
     const char *op = "net connect";
     struct mw_listener_options defaults;
     struct mw_dial_options opt;
@@ -107,7 +112,7 @@ static int net_connect(lua_State *L) {
 
     lua_settop(L, 2);
     check_address(L, op, MW_TO_CONNECT, &to);
-    mw_opt_open(L, 2, op, known, 0);
+    mw_opt_open(L, 2, op, connect_known, 0);
     mw_listener_options_init(&defaults); /* a connection has the same limits from either end */
     opt.limits = defaults.limits;
     opt.nodelay = defaults.socket.nodelay;
@@ -180,7 +185,6 @@ static int found_k(lua_State *L, int code, lua_KContext ctx) {
 }
 /* Stack: address opts. made: as struct mw_listener_options has it. */
 static int listen_with(lua_State *L, struct mw_socket *made) {
-    static const char *const known[] = {"unlink", "mode", "private", "backlog", "reuse", "reuse_port", LISTEN_OPTIONS, MW_TLS_CONTEXT, NULL};
     const char *op = "net listen";
     struct mw_greeting *greeting;
     struct mw_lookup *found;
@@ -189,7 +193,7 @@ static int listen_with(lua_State *L, struct mw_socket *made) {
 
     s = mw_box_new(L, sizeof *s, SETUP);                 /* [address opts setup] */
     check_address(L, op, MW_TO_LISTEN, &s->at);
-    mw_opt_open(L, 2, op, known, 0);
+    mw_opt_open(L, 2, op, listen_known, 0);
     mw_listener_options_init(&s->opt);
     s->opt.made = made;
     s->opt.socket.unlink = mw_opt_flag(L, 2, op, "unlink", 0);
@@ -359,6 +363,14 @@ static int listener_tostring(lua_State *L) {
     return 1;
 }
 
+/* known(opts, server): raises on a name that is none, before anything is made of the others             [-0, +0, e] */
+static int net_known(lua_State *L) {
+    int server = lua_toboolean(L, 2);
+
+    mw_opt_open(L, 1, server ? "net listen" : "net connect", server ? listen_known : connect_known, 0);
+    return 0;
+}
+
 /* ---- What serve is made of -------------------------------------------------------------------------------------------- */
 
 /* configure(l, serve's options) -> whether a handler's error is to be raised                             [-0, +1, e] */
@@ -482,7 +494,7 @@ int mw_door_net(lua_State *L) {
     static const luaL_Reg setup_meta[] = {{"__gc", setup_gc}, {NULL, NULL}};
     static const luaL_Reg dial_meta[] = {{"__gc", dial_gc}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
-    static const luaL_Reg fns[] = {{"connect", net_connect}, {"listen", net_listen}, {"given", net_given}, {"configure", net_configure},
+    static const luaL_Reg fns[] = {{"connect", net_connect}, {"listen", net_listen}, {"known", net_known}, {"given", net_given}, {"configure", net_configure},
                                    {"linger", net_linger}, {"renew", net_renew}, {"handle", net_handle}, {"now", net_now}, {NULL, NULL}};
     mw_auth_open(L);
     mw_type_new(L, LISTENER, methods, meta);

@@ -320,7 +320,7 @@ void mw_tls_read(lua_State *L, int idx, const char *op, const struct mw_endpoint
 
     mw_opt_get(L, idx, MW_TLS_CONTEXT);
     c = mw_tls_context_test(L, -1);
-    if (c == NULL && (!lua_isnil(L, -1) || to->scheme == MW_SCHEME_TLS)) mw_raise_inval(L, op, "option \"tls_context\" is moonwire.net's own");
+    if (c == NULL && (!lua_isnil(L, -1) || to->scheme == MW_SCHEME_TLS)) mw_raise_inval(L, op, "option \"" MW_TLS_CONTEXT "\" is moonwire.net's own");
     lua_pop(L, 1);                                       /* the table keeps it */
     if (c == NULL) return;
     name = server ? NULL : mw_opt_text(L, idx, op, MW_TLS_NAME, MW_TLS_NAME_MAX, NULL);

@@ -152,11 +152,12 @@ end
 ---@return table? mine  those of TLS
 local function secured(address, opts, server, op)
   tls = tls or core.module("moonwire.tls")
+  door.known(opts, server)
   local mine, rest = tls.split(opts, server, op)
   local context, why = tls.context(mine, server, op, address)
   if not context then return nil, why end
-  rest.tls_context = context
-  if not server then rest.tls_name = mine.server_name or tls.host(address) end
+  rest._tls_context = context
+  if not server then rest._tls_name = mine.server_name or tls.host(address) end
   return rest, nil, mine
 end
 

@@ -393,4 +393,16 @@ describe("tls://", function()
     assert.has_error(function() net.connect("tcp://127.0.0.1:1", { ca = own.pem }) end)
     assert.has_error(function() net.connect("tls://127.0.0.1:1", { alpn = { "" } }) end)
   end)
+
+  it("names the option that was meant before it asks for any other, and none that is nobody's", function()
+    for name, call in pairs { server_nme = net.connect, resum = net.connect, crt = net.listen, client_c = net.listen } do
+      local ok, err = pcall(call, "tls://127.0.0.1:0", { [name] = "x", key = "x" })
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find('unknown option "' .. name .. '"; did you mean', 1, true), tostring(err))
+    end
+    for _, address in ipairs { "tls://127.0.0.1:0", "tcp://127.0.0.1:0" } do
+      local _, err = pcall(net.listen, address, { quite_other = 1 })
+      assert.truthy(tostring(err):find("alpn, min_version, client_ca, server_names$"), tostring(err))
+    end
+  end)
 end)

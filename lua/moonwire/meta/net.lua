@@ -80,6 +80,11 @@ function door.listen(address, opts) end
 ---@return moonwire.Err? err
 function door.given(opts) end
 
+--- Raises where an option of `connect` or `listen`, those of TLS included, is none.
+---@param opts any
+---@param server boolean  those of `listen`
+function door.known(opts, server) end
+
 --- Sets what `serve` was given; says whether a handler's error is to be raised.
 ---@param listener moonwire.Listener
 ---@param opts? moonwire.ServeOptions
