@@ -106,6 +106,8 @@ size_t mw_channel_lent(lua_State *L, const mw_stream *s);
 
 /* channel_coat.c: codec(v) -> "json" | "msgpack" | nil: v is a channel that makes bytes of values itself. [-0, +1, -] */
 int mw_channel_codec(lua_State *L);
+/* channel_coat.c: batched(v) -> boolean: v is a channel that gathers batches. [-0, +1, -] */
+int mw_channel_batched(lua_State *L);
 
 /* A method for streams: stream:framed(protocol, options) -> channel. Makes the types at its first call. [-0, +1, e] */
 int mw_stream_framed(lua_State *L);

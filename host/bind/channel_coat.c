@@ -201,6 +201,13 @@ void mw_coat_stats(lua_State *L, const struct mw_coat *c) {
     lua_setfield(L, -2, "batches_received");
 }
 
+int mw_channel_batched(lua_State *L) {
+    const struct mw_channel *ch = luaL_testudata(L, 1, MW_CHANNEL_TYPE);
+
+    lua_pushboolean(L, ch != NULL && ch->coat != NULL && ch->coat->batch_count > 0);
+    return 1;
+}
+
 int mw_channel_codec(lua_State *L) {
     const struct mw_channel *ch = luaL_testudata(L, 1, MW_CHANNEL_TYPE);
     enum mw_codec codec = ch != NULL && ch->coat != NULL ? ch->coat->codec : MW_CODEC_NONE;

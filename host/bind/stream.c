@@ -546,15 +546,17 @@ static int stream_quiet(lua_State *L) {
     return 1;
 }
 
-/* core.stream = { methods, quiet, codec }                                            [-0, +1, m] */
+/* core.stream = { methods, quiet, codec, batched }                                            [-0, +1, m] */
 int mw_door_stream(lua_State *L) {
     open_type(L);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     mw_type_methods(L, MW_STREAM_TYPE);
     lua_setfield(L, -2, "methods");
     lua_pushcfunction(L, stream_quiet);
     lua_setfield(L, -2, "quiet");
     lua_pushcfunction(L, mw_channel_codec);
     lua_setfield(L, -2, "codec");
+    lua_pushcfunction(L, mw_channel_batched);
+    lua_setfield(L, -2, "batched");
     return 1;
 }

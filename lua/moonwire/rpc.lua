@@ -32,8 +32,8 @@ end
 
 -- Sending ---------------------------------------------------------------------------------------------------------------------
 
---- Sends a message; nil, err when the channel would not have it. Raises for what cannot be written.
-local function send(p, message, timeout)
+--- Sends what nobody waits for; nil, err when the channel would not have it. Raises for what cannot be written.
+local function tell(p, message, timeout)
   if p.encode then
     local bytes, why = p.encode(message)
     if not bytes then return nil, why end
@@ -41,6 +41,25 @@ local function send(p, message, timeout)
   end
   if timeout then return p.channel:send(message, { timeout = timeout }) end
   return p.channel:send(message)
+end
+
+--- Sends what somebody waits for, here or there: a channel that gathers batches keeps it no longer than this turn.
+local function send(p, message, timeout)
+  local sent, why = tell(p, message, timeout)
+  if sent and p.urge then
+    p.urgent = true
+    p.urge:wake()
+  end
+  return sent, why
+end
+
+local function flusher(p)
+  repeat
+    while not p.urgent and not p.over do p.urge:wait() end
+    task.pass() -- calls of the same turn go together
+    p.urgent = false
+    p.channel:flush()
+  until p.over
 end
 
 --- Sends an answer, or puts it into the batch that it belongs to. What the channel refuses now, its end tells.
@@ -305,6 +324,7 @@ local function reader(p)
   if p.why and p.owned then p.channel:close() end -- nothing more is understood: the peer is to know, or its calls would wait for ever
   p.over = true
   p.finished:wake()
+  if p.urge then p.urge:wake() end
   if not ok then error(why, 0) end
 end
 
@@ -412,7 +432,7 @@ function Rpc:notify(method, params)
   local p, op = self.p, "rpc notify"
   check(p, op, method, params)
   if p.over or p.closed then return ended(p, op, method) end
-  local sent, why = send(p, p.wire.notification(method, params))
+  local sent, why = tell(p, p.wire.notification(method, params))
   if not sent then return nil, why end
   return true
 end
@@ -488,6 +508,7 @@ function Rpc:close()
   no_answers(p)
   p.room:wake()
   if p.reader then p.reader:cancel("the rpc was closed") end
+  if p.flusher then p.flusher:cancel("the rpc was closed") end
   if p.owned then p.channel:close() end
 end
 Rpc.__close = Rpc.close
@@ -530,6 +551,7 @@ local function attach(p, channel, op)
     if has(channel, "send") and has(channel, "recv") then
       local framed = has(channel, "views")
       p.channel, p.owned = channel, framed
+      if framed and core.stream.batched(channel) then p.urge, p.urgent = task.cond(), false end
       if framed and not core.stream.codec(channel) then p.encode, p.decode = p.wire.encode, p.wire.decode end
       return
     end
@@ -552,6 +574,7 @@ local function new(wire, channel, options, op)
   attach(p, channel, op)
   local rpc = setmetatable({ p = p }, Rpc)
   p.reader = task.spawn_with({ daemon = true, name = "rpc" }, reader, p)
+  if p.urge then p.flusher = task.spawn_with({ daemon = true, name = "rpc flush" }, flusher, p) end
   return rpc
 end
 
@@ -569,7 +592,8 @@ end
 local rpc = {}
 
 --- JSON-RPC 2.0 over a channel: frames, which hold the text (`stream:framed("content-length")` for language servers), channels with
---- `codec = "json"`, workers and mw.parent. It belongs to the calling task's innermost scope and ends with it.
+--- `codec = "json"`, workers and mw.parent. It belongs to the calling task's innermost scope and ends with it. Of a channel with `batch`
+--- the calls and answers of one turn go together at its end; notifications wait for the batch.
 ---@param channel moonwire.Channel|moonwire.Worker|moonwire.Parent
 ---@param options? moonwire.RpcOptions
 ---@return moonwire.Rpc rpc

@@ -581,3 +581,51 @@ describe("MessagePack-RPC", function()
     assert.truthy(raw)
   end)
 end)
+
+describe("rpc over a channel that gathers batches", function()
+  local function pair(codec)
+    local a, b = streams()
+    local options = { batch = { delay = math.huge }, codec = codec }
+    local ours, theirs = a:framed("u32le", options), b:framed("u32le", options)
+    return ours, theirs, both(mw.rpc.msgpack(ours), mw.rpc.msgpack(theirs))
+  end
+
+  for _, codec in ipairs { "msgpack", "none" } do
+    it("keeps no call and no answer back, and sends those of one turn together: codec " .. codec, function()
+      local channel, other, a, b, _ <close> = pair(codec ~= "none" and codec or nil)
+      local noted = {}
+      a:handle("double", function(p) return 2 * p[1] end)
+      b:handle("double", function(p) return 2 * p[1] end)
+      b:on("note", function(p) noted[#noted + 1] = p[1] end)
+      assert.equal(8, a:call("double", { 4 }, { timeout = 60 }))
+      assert.equal(10, b:call("double", { 5 }, { timeout = 60 }))
+      local before, answers = channel:stats().batches, other:stats().batches
+      local sum = 0
+      local function double(i) return a:call("double", { i }, { timeout = 60 }) end
+      for _, v in task.map({ 1, 2, 3, 4, 5, 6, 7, 8 }, double) do sum = sum + v end
+      assert.equal(72, sum)
+      assert.same({ 1, 1 }, { channel:stats().batches - before, other:stats().batches - answers })
+      for i = 1, 3 do a:notify("note", { i }) end
+      assert.equal(before + 1, channel:stats().batches) -- for these nobody waits
+      assert.equal(2, a:call("double", { 1 }, { timeout = 60 }))
+      until_true(function() return #noted == 3 end)
+      assert.equal(before + 2, channel:stats().batches)
+    end)
+  end
+
+  it("sends the answers that are still to come once the other side has said all", function()
+    local channel, _, a, b, _ <close> = pair()
+    local go = task.event()
+    b:handle("wait", function()
+      go:wait()
+      return "done"
+    end)
+    local call = task.spawn(function() return a:call("wait", {}, { timeout = 60 }) end)
+    until_true(function() return b:stats().running == 1 end)
+    assert(channel:finish())
+    until_true(function() return select(2, b:call("x")).code == "ECLOSED" end)
+    go:set()
+    assert.equal("done", (call:join()))
+    assert.is_true(b:wait { timeout = 60 })
+  end)
+end)

@@ -226,3 +226,8 @@ function door.quiet(stream) end
 ---@param channel any
 ---@return "json"|"msgpack"|nil
 function door.codec(channel) end
+
+--- For our own modules: is it a channel that gathers batches?
+---@param channel any
+---@return boolean
+function door.batched(channel) end
