@@ -64,11 +64,11 @@ int mw_cage_allow_path(struct mw_cage_build *b, const char *path, uint64_t acces
 
     if (fd < 0) {
         if (!absent(-errno)) return mw_err_sys(b->err, op, path);
-        return watch ? mw_cage_watch(b, path, NULL, 0) : 0;
+        return watch ? mw_cage_watch(b, path, NULL, MW_WATCH_PLACE) : 0;
     }
     if (fstat(fd, &st) < 0) rc = mw_err_sys(b->err, op, path);
     if (rc == 0) rc = mw_cage_allow(b, fd, st.st_mode, access);
-    if (rc == 0 && watch) rc = mw_cage_watch(b, path, &st, 0);
+    if (rc == 0 && watch) rc = mw_cage_watch(b, path, &st, MW_WATCH_PLACE);
     close(fd);
     return rc;
 }
@@ -88,7 +88,7 @@ static int lately(const struct timespec *t) {
     return (now.tv_sec - t->tv_sec) * 1000 + (now.tv_nsec - t->tv_nsec) / 1000000 < 20;
 }
 
-int mw_cage_watch(struct mw_cage_build *b, const char *path, const struct stat *st, int listed) {
+int mw_cage_watch(struct mw_cage_build *b, const char *path, const struct stat *st, enum mw_watch_how how) {
     size_t len = strlen(path) + 1;
     struct mw_cage_watch *w = calloc(1, sizeof *w + len);
 
@@ -96,11 +96,12 @@ int mw_cage_watch(struct mw_cage_build *b, const char *path, const struct stat *
     memcpy(w->path, path, len);
     if (st != NULL) {
         w->node = (struct mw_node){st->st_dev, st->st_ino};
+        w->links = st->st_nlink;
         w->mtime = st->st_mtim;
         w->ctime = st->st_ctim;
     }
-    w->listed = listed;
-    if (listed && lately(&w->ctime)) w->mtime.tv_nsec = -1; /* what changes in this tick of the clock would not be seen: listed anew next time */
+    w->how = how;
+    if (how == MW_WATCH_ENTRIES && lately(&w->ctime)) w->mtime.tv_nsec = -1; /* what changes in this tick of the clock would not be seen: listed anew next time */
     w->next = b->cage->watches;
     b->cage->watches = w;
     return 0;
@@ -183,7 +184,35 @@ static int fill(struct mw_cage_build *b) {
     if (rc == 0 && b->wish->home != NULL) rc = mw_cage_allow(b, b->wish->home_fd, S_IFDIR, LL_READ | write);
     if (rc == 0 && b->wish->who != MW_CAGE_PROGRAM) rc = mw_cage_script(b);
     if (rc == 0 && b->wish->who == MW_CAGE_HOST) rc = mw_cage_host(b);
+    if (rc == 0) rc = mw_cage_loading_settled(b);
     if (rc == 0) rc = make_filter(b);
+    return rc;
+}
+
+static int begin(struct mw_cage_build *b) {
+    mw_cage *c = calloc(1, sizeof *c);
+
+    if (c == NULL) return mw_err_set(b->err, MW_ENOMEM, op, NULL, NULL);
+    c->refs = 1;
+    c->ruleset = c->mounts_fd = c->hold_fd = -1;
+    c->last_note = &c->notes;
+    c->policy = b->policy;
+    c->generation = b->policy->generation;
+    b->cage = c;
+    b->rules = 0;
+    return 0;
+}
+
+/* One try. MW_EAGAIN: what is denied was moved into what is granted while it was looked at. */
+static int make(struct mw_cage_build *b) {
+    int rc = begin(b);
+
+    if (rc < 0) return rc;
+    rc = fill(b);
+    mw_cage_loading_end(b);
+    mw_mounts_free(b->mounts);
+    b->mounts = NULL;
+    if (rc < 0) mw_cage_drop(b->cage);
     return rc;
 }
 
@@ -196,29 +225,20 @@ static int trusts_any(const mw_policy *p) {
 
 int mw_cage_new(const struct mw_cage_wish *wish, mw_cage **out, struct mw_err *err) {
     struct mw_cage_build b = {.wish = wish, .policy = wish->policy, .err = err};
-    int rc;
+    int rc = MW_EAGAIN;
 
     *out = NULL;
     if (wish->who == MW_CAGE_HOST && trusts_any(wish->policy))
         return mw_err_set(err, MW_EINVAL, op, NULL, wish->policy->no_flags ? "a rule of trust starts programs with all rights of the user, which a locked host cannot give"
                                                                    : "--trust-run starts programs with all rights of the user, which a locked host cannot give");
     if (wish->abi < 1) return mw_err_set(err, -EOPNOTSUPP, op, NULL, "this kernel has no Landlock");
-    b.cage = calloc(1, sizeof *b.cage);
-    if (b.cage == NULL) return mw_err_set(err, MW_ENOMEM, op, NULL, NULL);
-    b.cage->refs = 1;
-    b.cage->ruleset = b.cage->mounts_fd = b.cage->hold_fd = -1;
-    b.cage->last_note = &b.cage->notes;
-    b.cage->policy = wish->policy;
-    b.cage->generation = wish->policy->generation;
     b.handled_fs = handled_by(wish->abi);
     mw_cage_net_handled(&b);
-    rc = fill(&b);
-    mw_cage_loading_end(&b);
-    mw_mounts_free(b.mounts);
-    if (rc < 0) {
-        mw_cage_drop(b.cage);
-        return rc;
-    }
+    for (int i = 0; i < MW_CAGE_TRIES && rc == MW_EAGAIN; i++) rc = make(&b);
+    if (rc == MW_EAGAIN)
+        return mw_err_setf(err, -ESTALE, op, NULL, "while it was looked where what is denied lies, others moved it, or a folder around it, "
+                           "into what is granted, %d times in a row", MW_CAGE_TRIES);
+    if (rc < 0) return rc;
     *out = b.cage; /* given */
     return 0;
 }
@@ -266,7 +286,8 @@ static int unchanged(const struct mw_cage_watch *w) {
 
     if (stat(w->path, &st) < 0) return w->node.ino == 0;
     if (st.st_ino != w->node.ino || st.st_dev != w->node.dev) return 0;
-    return !w->listed || (same_time(&st.st_mtim, &w->mtime) && same_time(&st.st_ctim, &w->ctime));
+    if (w->how == MW_WATCH_LINKS) return st.st_nlink == w->links;
+    return w->how != MW_WATCH_ENTRIES || (same_time(&st.st_mtim, &w->mtime) && same_time(&st.st_ctim, &w->ctime));
 }
 
 int mw_cage_fresh(const mw_cage *c, const mw_policy *p) {

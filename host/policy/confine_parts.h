@@ -55,10 +55,16 @@ struct ll_port {
 /* ---- The cage ---------------------------------------------------------------------------------------------------------------- */
 
 /* Something whose change makes the cage stale. */
+enum mw_watch_how {
+    MW_WATCH_PLACE,              /* that it stands there */
+    MW_WATCH_ENTRIES,            /* and, of an opened-up directory, its entries */
+    MW_WATCH_LINKS               /* and how many names it has */
+};
 struct mw_cage_watch {
     struct mw_cage_watch *next;
     struct mw_node node;         /* what stood there; ino 0: nothing did */
-    int listed;                  /* 1: an opened-up directory: its times count */
+    enum mw_watch_how how;
+    nlink_t links;
     struct timespec mtime, ctime;
     char path[];                 /* without links */
 };
@@ -81,6 +87,12 @@ struct mw_cage {
 
 /* ---- While it is built --------------------------------------------------------------------------------------------------------- */
 
+/* What was given with all that is below it, by identity. */
+struct mw_given {
+    struct mw_node *at;
+    size_t count, room;
+};
+
 struct mw_mounts;
 struct mw_cage_build {
     const struct mw_cage_wish *wish;
@@ -89,27 +101,32 @@ struct mw_cage_build {
     struct mw_err *err;
     struct mw_mounts *mounts;    /* read at first need (confine_mounts.c) */
     struct mw_points *loading;   /* denials by path that bind the loading table, found at first need (confine_tree.c) */
+    struct mw_given loaded;      /* of that table */
     uint64_t handled_fs, handled_net, scoped;
     int unix_sockets;            /* Unix sockets by name may be used: MAKE_SOCK in writable trees */
     unsigned rules;              /* added so far */
 };
 #define MW_CAGE_RULES 20000u     /* rules of one cage; what is beyond stays closed */
 #define MW_CAGE_NOTES 200u
+#define MW_CAGE_TRIES 16         /* when others move files while it is built */
 
 /* Allows `access` (what of it fits and is handled) on what `fd` is; below it too if it is a directory. 0 or a code. */
 int mw_cage_allow(struct mw_cage_build *b, int fd, mode_t mode, uint64_t access);
 /* The same by name, links followed; what is not there is skipped. `watch`: the cage is stale once it is replaced, or comes. */
 int mw_cage_allow_path(struct mw_cage_build *b, const char *path, uint64_t access, int watch);
 int mw_cage_allow_port(struct mw_cage_build *b, uint64_t access, unsigned port);
-/* Watches `path`: what stood there is `st` (NULL: nothing); listed: and its entries. 0 or MW_ENOMEM. */
-int mw_cage_watch(struct mw_cage_build *b, const char *path, const struct stat *st, int listed);
+/* Watches `path`: what stood there is `st` (NULL: nothing). 0 or MW_ENOMEM. */
+int mw_cage_watch(struct mw_cage_build *b, const char *path, const struct stat *st, enum mw_watch_how how);
 /* A line for mw_cage_each_note. Never fails: what finds no room is left out. */
 void mw_cage_note(struct mw_cage_build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The script's own trees for a kind (MW_READ, MW_WRITE), denials left out (confine_tree.c). */
+/* The script's own trees for a kind (MW_READ, MW_WRITE), denials left out (confine_tree.c). MW_EAGAIN: others moved files meanwhile, so
+ * that what is denied lies in what was given: all is to be begun anew. */
 int mw_cage_trees(struct mw_cage_build *b, enum mw_kind kind, uint64_t access);
 /* One tree of the loading table, without what a denial by path names in it. */
 int mw_cage_loading_tree(struct mw_cage_build *b, const char *path, uint64_t access, int watch);
+/* 0, or MW_EAGAIN: what is denied was moved into it while it was given. */
+int mw_cage_loading_settled(struct mw_cage_build *b);
 void mw_cage_loading_end(struct mw_cage_build *b);
 /* What a program needs to load, its own file, the programs of run rules (confine_table.c). */
 int mw_cage_loading(struct mw_cage_build *b);

@@ -12,6 +12,7 @@
 #include "policy/confine_mounts.h"
 
 #define SEEK_MAX 50000u          /* entries looked at for other names of what is denied */
+#define FOLLOW_TRIES 8           /* looks for an object that others move */
 
 static const char op[] = "confine";
 
@@ -41,7 +42,14 @@ static int says_yes(const struct mw_points *ps, const struct mw_target *t) {
     return !(d.verdict == MW_NO && d.rule != NULL && d.rule->form == MW_FORM_PATH && d.rule->spot.place.len > 0);
 }
 
-int mw_points_ask(struct mw_points *ps, const char *path, int special, struct mw_point *out, struct stat *st) {
+static int leads_over(const struct mw_trail *t, const struct mw_node *node) {
+    for (unsigned i = 0; i < t->count; i++)
+        if (t->step[i].known && t->step[i].node.dev == node->dev && t->step[i].node.ino == node->ino) return 1;
+    return 0;
+}
+
+/* over: what the way must lead over; NULL: whatever. */
+static int ask(struct mw_points *ps, const char *path, int special, const struct mw_node *over, struct mw_point *out, struct stat *st) {
     char subject[PATH_MAX + 2];
     struct mw_target t;
     struct mw_walk w;
@@ -55,10 +63,12 @@ int mw_points_ask(struct mw_points *ps, const char *path, int special, struct mw
         if (rc == 0) mw_walk_end(&w);
         return mw_err_set(ps->b->err, MW_ENOMEM, op, NULL, NULL);
     }
+    out->missed = over != NULL && (rc < 0 || !leads_over(&w.trail, over));
     if (rc < 0) { /* too long, or it changes all the time */
         out->forced = 1;
         return 0;
     }
+    if (ps->given != NULL) out->under = mw_given_on(ps->given, &w.trail);
     t.by_name = 0;
     t.kind = ps->kind;
     if (special) t.forbidden = 1;
@@ -73,11 +83,15 @@ int mw_points_ask(struct mw_points *ps, const char *path, int special, struct mw
     return out->yes;
 }
 
-int mw_points_add(struct mw_points *ps, const char *text, int special, int forced) {
+int mw_points_ask(struct mw_points *ps, const char *path, int special, struct mw_point *out, struct stat *st) {
+    return ask(ps, path, special, NULL, out, st);
+}
+
+static int add(struct mw_points *ps, const char *text, int special, int forced, const struct mw_node *over) {
     struct mw_point at = {0};
     int rc = grown(ps, (void **)&ps->at, &ps->room, ps->count, sizeof *ps->at);
 
-    if (rc == 0) rc = mw_points_ask(ps, text, special, &at, NULL);
+    if (rc == 0) rc = ask(ps, text, special, over, &at, NULL);
     if (rc < 0) {
         free(at.text);
         return rc;
@@ -86,6 +100,10 @@ int mw_points_add(struct mw_points *ps, const char *text, int special, int force
     at.held = ps->held;
     ps->at[ps->count++] = at;
     return 0;
+}
+
+int mw_points_add(struct mw_points *ps, const char *text, int special, int forced) {
+    return add(ps, text, special, forced, NULL);
 }
 
 static int add_bad(struct mw_points *ps, const struct mw_node *node) {
@@ -122,7 +140,16 @@ static int add_place(struct mw_points *ps, const struct mw_place_id *at) {
     return rc;
 }
 
-/* A name below a folder: the folder may have been moved. */
+/* What is denied may come to be in what is given whole, where nothing else is watched. */
+static int watch(struct mw_points *ps, const char *text, const struct mw_node *node) {
+    const char *path = *text != 0 ? text : "/";
+    struct stat st;
+
+    if (ps->given != NULL || stat(path, &st) < 0 || st.st_dev != node->dev || st.st_ino != node->ino) return 0;
+    return mw_cage_watch(ps->b, path, &st, S_ISDIR(st.st_mode) || ps->guarding ? MW_WATCH_PLACE : MW_WATCH_LINKS);
+}
+
+/* A name below a folder: the folder may have been moved. In a second look, that it has not must be seen on the way itself. */
 static int check_anchor(struct mw_points *ps, const struct mw_place_id *at) {
     char dir[MW_TRAIL_TEXT];
     struct stat st;
@@ -130,7 +157,11 @@ static int check_anchor(struct mw_points *ps, const struct mw_place_id *at) {
     if (!at->known || at->text == NULL || at->rest == 0 || at->rest > at->len || at->len >= sizeof dir) return 0;
     memcpy(dir, at->text, at->rest - 1);
     dir[at->rest - 1] = 0;
-    if (lstat(dir[0] != 0 ? dir : "/", &st) == 0 && st.st_dev == at->anchor.dev && st.st_ino == at->anchor.ino) return 0;
+    if (lstat(dir[0] != 0 ? dir : "/", &st) == 0 && st.st_dev == at->anchor.dev && st.st_ino == at->anchor.ino) {
+        int rc = ps->given != NULL ? add(ps, at->text, 0, 0, &at->anchor) : watch(ps, dir, &at->anchor);
+        if (rc == 0 && ps->given != NULL) ps->moved |= ps->at[ps->count - 1].missed;
+        return rc;
+    }
     return add_sought(ps, &at->anchor, at->text + at->rest, 1);
 }
 
@@ -160,10 +191,27 @@ static int add_grant(struct mw_points *ps, const struct mw_rule *r) {
     return name_now(s->fd, path) ? mw_points_add(ps, path, 0, 0) : 0;
 }
 
+/* A held object by the name that it has now, which others may change at any time: looked up until the name leads to it. Where it never
+ * does, though the name is always the same, it is hidden below a mount. */
+static int add_where_it_is(struct mw_points *ps, const struct mw_spot *s, uint64_t names) {
+    char path[MW_TRAIL_TEXT], before[MW_TRAIL_TEXT] = "";
+    int rc, moved = 0;
+
+    for (int i = 0; i < FOLLOW_TRIES; i++) {
+        if (!name_now(s->fd, path)) return add_sought(ps, &s->node, NULL, names);
+        rc = add(ps, path, 0, 0, &s->node);
+        if (rc == 0 && !ps->at[ps->count - 1].missed) return watch(ps, path, &s->node);
+        if (rc < 0) return rc;
+        moved |= i > 0 && strcmp(path, before) != 0;
+        memcpy(before, path, strlen(path) + 1);
+    }
+    ps->moved |= moved;
+    return 0;
+}
+
 /* The denied object itself, wherever it is by now. */
-static int add_object(struct mw_points *ps, const struct mw_rule *r) {
+static int add_object(struct mw_points *ps, const struct mw_rule *r, size_t first) {
     const struct mw_spot *s = &r->spot;
-    char path[MW_TRAIL_TEXT];
     struct stat st;
     int rc;
 
@@ -174,12 +222,13 @@ static int add_object(struct mw_points *ps, const struct mw_rule *r) {
     if (fstat(s->fd, &st) < 0) return mw_err_sys(ps->b->err, op, r->text);
     if (st.st_nlink == 0) return 0;
     if (!S_ISDIR(st.st_mode) && st.st_nlink > 1 && !ps->guarding) rc = add_sought(ps, &s->node, NULL, st.st_nlink);
-    if (rc == 0 && !name_now(s->fd, path)) return add_sought(ps, &s->node, NULL, st.st_nlink);
-    if (rc == 0 && strcmp(path, s->place.text) != 0) rc = mw_points_add(ps, path, 0, 0);
-    return rc;
+    if (rc < 0) return rc;
+    if (ps->at[first].node.dev != s->node.dev || ps->at[first].node.ino != s->node.ino) return add_where_it_is(ps, s, st.st_nlink);
+    return watch(ps, s->place.text, &s->node); /* it is in its place */
 }
 
 static int add_rule(struct mw_points *ps, const struct mw_rule *r) {
+    size_t first = ps->count;
     int rc;
 
     if (r->form == MW_FORM_EVERY) return r->effect == MW_ALLOW && !ps->loading ? mw_points_add(ps, "", 0, 0) : 0;
@@ -187,7 +236,7 @@ static int add_rule(struct mw_points *ps, const struct mw_rule *r) {
     if (r->effect == MW_ALLOW) return ps->loading ? 0 : add_grant(ps, r);
     rc = add_place(ps, &r->spot.place);
     if (rc == 0) rc = add_place(ps, &r->spot.link);
-    if (rc == 0) rc = add_object(ps, r);
+    if (rc == 0) rc = add_object(ps, r, first);
     if (rc == 0) rc = check_anchor(ps, &r->spot.place);
     return rc == 0 ? check_anchor(ps, &r->spot.link) : rc;
 }
@@ -288,6 +337,7 @@ void mw_points_sort(struct mw_points *ps) {
             last->yes = last->yes && ps->at[i].yes;
             last->forced |= ps->at[i].forced;
             last->held &= ps->at[i].held;
+            last->under |= ps->at[i].under;
             if (ps->at[i].fixed > last->fixed) last->fixed = ps->at[i].fixed;
             free(ps->at[i].text);
         } else {
@@ -400,12 +450,15 @@ struct seek {
     size_t len;
 };
 
-static int remember(struct seek *k, const char *rest, int forced) {
+/* over: what was sought and is found; NULL: what could not be looked into. */
+static int remember(struct seek *k, const char *rest, const struct mw_node *over) {
     char text[2 * MW_TRAIL_TEXT];
+    int rc;
 
-    if (rest == NULL) return mw_points_add(&k->found, k->text, 0, forced);
-    snprintf(text, sizeof text, "%s/%s", k->text, rest);
-    return mw_points_add(&k->found, text, 0, forced);
+    snprintf(text, sizeof text, "%s%s%s", k->text, rest != NULL ? "/" : "", rest != NULL ? rest : "");
+    rc = add(&k->found, text, 0, over == NULL, over);
+    if (rc == 0 && k->ps->given != NULL) k->ps->moved |= k->found.at[k->found.count - 1].missed;
+    return rc;
 }
 
 static int look(struct seek *k, const struct stat *st) {
@@ -417,7 +470,7 @@ static int look(struct seek *k, const struct stat *st) {
         struct mw_sought *s = &ps->sought[i];
         if (s->left == 0 || s->node.dev != st->st_dev || s->node.ino != st->st_ino) continue;
         if (--s->left == 0) k->open--;
-        rc = remember(k, s->rest, 0);
+        rc = remember(k, s->rest, &s->node);
     }
     return rc;
 }
@@ -450,7 +503,7 @@ static int seek_in(struct seek *k, int dirfd, const char *name) {
     int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc;
     DIR *dir;
 
-    if (fd < 0) return ours(-errno) ? mw_err_sys(k->ps->b->err, op, k->text) : remember(k, NULL, 1);
+    if (fd < 0) return ours(-errno) ? mw_err_sys(k->ps->b->err, op, k->text) : remember(k, NULL, NULL);
     dir = fdopendir(fd);
     if (dir == NULL) {
         close(fd);
@@ -476,7 +529,7 @@ static int seek_root(struct seek *k, const struct mw_point *root) {
         k->text[k->len] = 0;
         mw_cage_note(k->ps->b, "%s: left out, since what is denied may have another name in it, and it is too large to look for it",
                      k->len > 0 ? k->text : "/");
-        rc = remember(k, NULL, 1);
+        rc = remember(k, NULL, NULL);
     }
     return rc;
 }
@@ -488,7 +541,7 @@ int mw_points_seek(struct mw_points *ps) {
     if (ps->sought_count == 0) return 0;
     memset(&k, 0, sizeof k);
     k.ps = ps;
-    k.found = (struct mw_points){.b = ps->b, .kind = ps->kind, .loading = ps->loading};
+    k.found = (struct mw_points){.b = ps->b, .kind = ps->kind, .loading = ps->loading, .given = ps->given};
     k.open = ps->sought_count;
     for (size_t i = 0; i < ps->count && rc == 0 && k.open > 0; i++)
         if (mw_points_is_root(ps, i)) rc = seek_root(&k, &ps->at[i]);

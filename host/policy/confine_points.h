@@ -13,8 +13,12 @@ struct mw_point {
     int held;                    /* 1: by rules that bound our own cage already (mw_policy_hold) */
     int fixed;                   /* 1: it is not to be moved: the folders that lead to it are opened up, itself is given; 2: by a rule
                                   * that our own cage does not know */
+    int under;                   /* of a second look: what was given lies on the way to it (MW_UNDER_...) */
+    int missed;                  /* the way that was walked did not lead over what it had to */
     struct mw_node node;         /* what stands there; ino 0: nothing */
 };
+#define MW_UNDER_GIVEN 1         /* a folder above it */
+#define MW_UNDER_ITSELF 2
 
 /* An object that is denied, and may stand at names that no rule knows. */
 struct mw_sought {
@@ -30,6 +34,8 @@ struct mw_points {
     int held;                    /* the rule at hand binds our own cage already: other names of what it denies were looked for then */
     int guarding;                /* the rule at hand is a guard (mw_policy_guard): hard links to what it denies are not looked for */
     int everything;              /* 1: what no rule can name is granted, too */
+    const struct mw_given *given;    /* of a second look: what the first one has led to, sorted; NULL: this is the first */
+    int moved;                   /* of a second look: something does not stand still */
     struct mw_point *at;
     size_t count, room;
     struct mw_node *bad;         /* what denials mean, by identity */
@@ -65,6 +71,18 @@ int mw_points_held_below(struct mw_points *ps, const char *text);
 int mw_points_is_bad(const struct mw_points *ps, const struct stat *st);
 /* The granted point `i` lies in no other granted one (save by way of a refused one). */
 int mw_points_is_root(const struct mw_points *ps, size_t i);
+
+/* The second look (confine_again.c): files may have been moved by others between asking and giving, so that what was given by its name
+ * may be, by now, what a denial means, or hold it. */
+int mw_given_add(struct mw_cage_build *b, struct mw_given *g, const struct stat *st);
+void mw_given_sort(struct mw_given *g);
+/* MW_UNDER_... of a trail. */
+int mw_given_on(const struct mw_given *g, const struct mw_trail *t);
+/* 1 if a second look is due at all: something is refused. */
+int mw_points_any_refused(const struct mw_points *ps);
+/* After it (ps->given, all found): 0, or MW_EAGAIN: what is refused lies in what was given, or it could not be seen where it lies.
+ * as_fixed: for what was given `ps` says what is not to be moved (mw_points_fix). */
+int mw_points_settled(const struct mw_points *ps, int as_fixed);
 
 /* Asks about one place. *st (may be NULL) is filled when something stands there: 1 granted, 0 not, or a code. */
 int mw_points_ask(struct mw_points *ps, const char *path, int special, struct mw_point *out, struct stat *st);

@@ -21,6 +21,7 @@ struct tree {
     struct mw_points ps;
     uint64_t access;
     struct mw_points *reads;     /* of writing: what may be read; NULL: nothing may be, or nobody cares */
+    struct mw_given *given;
     char text[MW_TRAIL_TEXT];    /* where we stand; "" is the root */
     size_t len;
 };
@@ -99,7 +100,7 @@ static int open_up(struct tree *t, int fd, const struct stat *st) {
         mw_cage_note(t->b, "%s: left out, since something in it is denied and it cannot be listed", name_of(t));
         return 0;
     }
-    rc = mw_cage_watch(t->b, name_of(t), st, 1);
+    rc = mw_cage_watch(t->b, name_of(t), st, MW_WATCH_ENTRIES);
     dir = rc == 0 ? fdopendir(in) : NULL;
     if (dir == NULL) {
         close(in);
@@ -139,12 +140,14 @@ static uint64_t access_of(const struct tree *t) {
 
 /* What `fd` is, and all below it, as far as it is granted. */
 static int give(struct tree *t, int fd, const struct stat *st) {
-    int whole = !mw_points_refuse_below(&t->ps, t->text);
+    int whole = !mw_points_refuse_below(&t->ps, t->text), rc = 0;
 
+    if (whole) rc = mw_given_add(t->b, t->given, st);
+    if (rc < 0) return rc;
     if (!whole && S_ISDIR(st->st_mode) && t->b->wish->who == MW_CAGE_HOST && !t->ps.loading) {
         whole = mw_cage_host_whole(t->b, t->ps.kind, name_of(t), fd);
         if (!whole) {
-            int rc = mw_cage_allow(t->b, fd, st->st_mode, t->access & LL_READ_DIR);
+            rc = mw_cage_allow(t->b, fd, st->st_mode, t->access & LL_READ_DIR);
             if (rc < 0) return rc;
         }
     }
@@ -164,7 +167,7 @@ static int give_root(struct tree *t, const struct mw_point *at) {
     fd = open(name_of(t), O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && ours(-errno)) return mw_err_sys(t->b->err, op, name_of(t));
     missing = fd < 0 || fstat(fd, &st) < 0 || st.st_dev != at->node.dev || st.st_ino != at->node.ino;
-    rc = mw_cage_watch(t->b, name_of(t), missing ? NULL : &st, 0);
+    rc = mw_cage_watch(t->b, name_of(t), missing ? NULL : &st, MW_WATCH_PLACE);
     if (rc == 0 && !missing) rc = give(t, fd, &st);
     if (rc == 0 && t->b->wish->who != MW_CAGE_PROGRAM && !t->ps.loading && (missing || !S_ISDIR(st.st_mode)))
         rc = mw_cage_name(t->b, t->ps.kind, name_of(t), missing);
@@ -178,27 +181,50 @@ static int any_rule(const struct mw_rule *r, const void *ud) {
     return 1;
 }
 
+/* Looks about: where what stands, and what is said of it. reads: as in struct tree, filled if it counts. */
+static int look_about(struct mw_cage_build *b, struct mw_points *ps, struct mw_points *reads) {
+    int both = ps->kind == MW_WRITE && b->wish->who != MW_CAGE_HOST && some_may_read(b->policy, NULL), rc = mw_points_find(ps);
+
+    if (rc == 0 && both) rc = mw_points_find(reads);
+    if (rc == 0 && both) rc = mw_points_fix(ps, reads);
+    if (rc == 0) rc = mw_points_seek(ps);
+    return rc < 0 ? rc : both;
+}
+
+/* The second look, when all is given. 0; MW_EAGAIN: somebody moved things meanwhile, so that the cage may hold what is refused. */
+static int look_again(struct mw_cage_build *b, const struct mw_points *first, struct mw_given *given) {
+    struct mw_points now = {.b = b, .kind = first->kind, .loading = first->loading, .given = given};
+    struct mw_points reads = {.b = b, .kind = MW_READ, .given = given};
+    int rc;
+
+    if (given->count == 0 || !mw_points_any_refused(first)) return 0;
+    mw_given_sort(given);
+    rc = look_about(b, &now, &reads);
+    if (rc >= 0) rc = mw_points_settled(&now, 0);
+    if (rc == 0) rc = mw_points_settled(&reads, 1);
+    mw_points_end(&now);
+    mw_points_end(&reads);
+    return rc;
+}
+
 int mw_cage_trees(struct mw_cage_build *b, enum mw_kind kind, uint64_t access) {
     struct mw_points reads = {.b = b, .kind = MW_READ};
-    struct tree t = {.b = b, .access = access};
+    struct mw_given given = {0};
+    struct tree t = {.b = b, .access = access, .given = &given, .ps = {.b = b, .kind = kind}};
     int rc;
 
     if (!mw_decide_any(b->policy, kind, any_rule, NULL)) return 0; /* nothing to look at: that is what most children have */
     rc = needs_mounts(b);
-    t.ps.b = b;
-    t.ps.kind = kind;
-    if (rc == 0) rc = mw_points_find(&t.ps);
-    if (rc == 0 && kind == MW_WRITE && b->wish->who != MW_CAGE_HOST && some_may_read(b->policy, NULL)) {
-        t.reads = &reads;
-        rc = mw_points_find(&reads);
-        if (rc == 0) rc = mw_points_fix(&t.ps, &reads);
-    }
-    if (rc == 0) rc = mw_points_seek(&t.ps);
+    if (rc == 0) rc = look_about(b, &t.ps, &reads);
+    if (rc > 0) t.reads = &reads;
+    if (rc > 0) rc = 0;
     if (t.ps.everything) t.access |= LL_IOCTL_DEV;
     for (size_t i = 0; i < t.ps.count && rc == 0; i++)
         if (mw_points_is_root(&t.ps, i)) rc = give_root(&t, &t.ps.at[i]);
+    if (rc == 0) rc = look_again(b, &t.ps, &given);
     mw_points_end(&t.ps);
     mw_points_end(&reads);
+    free(given.at);
     return rc;
 }
 
@@ -224,14 +250,21 @@ static int needs_loading(struct mw_cage_build *b) {
     return mw_points_find(b->loading);
 }
 
+int mw_cage_loading_settled(struct mw_cage_build *b) {
+    return b->loading != NULL ? look_again(b, b->loading, &b->loaded) : 0;
+}
+
 void mw_cage_loading_end(struct mw_cage_build *b) {
     if (b->loading != NULL) mw_points_end(b->loading);
     free(b->loading);
+    free(b->loaded.at);
+    b->loading = NULL;
+    b->loaded = (struct mw_given){0};
 }
 
 /* A tree of the table, asked about and given. */
 static int load_real(struct mw_cage_build *b, const char *real, uint64_t access) {
-    struct tree t = {.b = b, .access = access, .ps = *b->loading};
+    struct tree t = {.b = b, .access = access, .given = &b->loaded, .ps = *b->loading};
     struct mw_point at = {0};
     struct stat st;
     int fd, rc = mw_points_ask(&t.ps, real, 0, &at, NULL);
@@ -256,6 +289,6 @@ int mw_cage_loading_tree(struct mw_cage_build *b, const char *path, uint64_t acc
     if (b->policy->denials[MW_READ] == 0) return mw_cage_allow_path(b, path, access, watch);
     rc = needs_loading(b);
     if (rc == 0 && real_path(path, real, sizeof real)) rc = load_real(b, real, access);
-    if (rc == 0 && watch) rc = mw_cage_watch(b, path, stat(path, &st) == 0 ? &st : NULL, 0);
+    if (rc == 0 && watch) rc = mw_cage_watch(b, path, stat(path, &st) == 0 ? &st : NULL, MW_WATCH_PLACE);
     return rc;
 }

@@ -557,7 +557,7 @@ TEST(others_are_out_of_a_signals_reach) {
     mw_policy_free(p);
 }
 
-/* ---- Old kernels, fresh cages ------------------------------------------------------------------------------------------------------ */
+/* ---- Old kernels, notes ------------------------------------------------------------------------------------------------------------ */
 
 TEST(every_version_of_landlock_makes_a_cage_and_none_makes_none) {
     mw_policy *p = policy();
@@ -577,40 +577,6 @@ TEST(every_version_of_landlock_makes_a_cage_and_none_makes_none) {
     }
     CHECK_INT(mw_cage_new(&w, &c, &err), -EOPNOTSUPP);
     CHECK(c == NULL);
-    mw_policy_free(p);
-    end();
-}
-
-TEST(a_cage_is_fresh_until_what_it_was_made_from_changes) {
-    mw_policy *p = policy(), *other;
-    mw_cage *c;
-
-    begin();
-    dir("in"), file("in/a"), file("one");
-    add(p, MW_READ, MW_ALLOW, at("in"));
-    add(p, MW_READ, MW_ALLOW, at("one"));
-    add(p, MW_READ, MW_ALLOW, at("later"));
-    c = cage(p);
-    CHECK_INT(mw_cage_fresh(c, p), 1);
-    file("in/b");
-    CHECK_INT(mw_cage_fresh(c, p), 1); /* in a whole tree nothing matters */
-    file("later");
-    CHECK_INT(mw_cage_fresh(c, p), 0);
-    mw_cage_drop(c);
-    c = cage(p);
-    CHECK_INT(mw_cage_fresh(c, p), 1);
-    file("new");
-    REQUIRE(rename(at("new"), at("one")) == 0);
-    CHECK_INT(mw_cage_fresh(c, p), 0);
-    mw_cage_drop(c);
-    c = cage(p);
-    CHECK_INT(worn(c, do_read, at("one")), 0);
-    REQUIRE(mw_policy_copy(p, &other, &err) == 0);
-    CHECK_INT(mw_cage_fresh(c, other), 0);
-    REQUIRE(mw_policy_drop(p, MW_READ, at("one"), &err) == 0);
-    CHECK_INT(mw_cage_fresh(c, p), 0);
-    mw_cage_drop(c);
-    mw_policy_free(other);
     mw_policy_free(p);
     end();
 }
