@@ -1,6 +1,6 @@
 /* JSON to Lua values: see json.h. What an object or an array holds is gathered on the Lua stack, so that its table is made once, in the
  * size it needs; from CHUNK on it goes straight into the table.
- * Knows: codec/json_scan, lua.h. Never: a byte behind the end; memory that an error would leave behind. */
+ * Knows: codec/json_scan, codec/keys, lua.h. Never: a byte behind the end; memory that an error would leave behind. */
 #include "codec/json.h"
 
 #include <lauxlib.h>
@@ -9,6 +9,7 @@
 
 #include "codec/json_scan.h"
 #include "codec/json_text.h"
+#include "codec/keys.h"
 
 #define CHUNK 16u               /* members or elements that wait on the stack */
 #define SHORT 40u               /* longer strings may be equal and have two addresses */
@@ -17,7 +18,8 @@
 struct reader {
     lua_State *L;
     const char *start, *end;
-    int mark;                   /* stack: the mark of arrays */
+    int at;                     /* stack: the place for recent keys, and at last for what was read */
+    struct mw_keys keys;
     unsigned depth, depth_max;
     int rc;                     /* with f, when a function below gave NULL */
     struct mw_scan_fault f;
@@ -83,6 +85,7 @@ static int enter(struct reader *r, const char *at) {
         return 0;
     }
     r->depth++;
+    if (r->keys.cache == NULL) mw_keys_open(r->L, MW_KEYS_JSON, &r->keys, r->at);
     return 1;
 }
 
@@ -95,8 +98,7 @@ static void make_array(struct reader *r, int t, unsigned n) {
     lua_State *L = r->L;
 
     lua_createtable(L, (int)n, 0);
-    lua_pushvalue(L, r->mark);
-    lua_setmetatable(L, -2);
+    mw_keys_mark_array(L, &r->keys);
     lua_replace(L, t);
     for (; n > 0; n--) lua_rawseti(L, t, (lua_Integer)n);
 }
@@ -148,7 +150,7 @@ static void make_object(lua_State *L, int t, unsigned n) {
 struct members {
     int t;                      /* stack: nil, or the table from the CHUNK-th member on */
     unsigned n;
-    const char *key;            /* of the member at hand: Lua's, which is on the stack */
+    const char *key;            /* of the member at hand: Lua's own copy */
     size_t len;
     const char *keys[CHUNK];    /* those of the first ones; Lua keeps short strings once, so an address tells them apart */
 };
@@ -169,17 +171,45 @@ static int is_double(lua_State *L, struct members *m) {
     return 0;
 }
 
+/* The key at stack index idx is where the fault is. */
+static void path_key(const struct reader *r, int idx) {
+    size_t len;
+    const char *key = lua_tolstring(r->L, idx, &len);
+
+    mw_codec_path_key(r->fault, key, len);
+}
+
+/* `at` is at the quote. Mostly it is the key that came next the last time: no look for its end, no look for Lua's copy of it. */
+static inline const char *push_key(struct reader *r, struct members *m, const char *at) {
+    unsigned i = mw_keys_next(&r->keys);
+    const struct mw_key *key = &r->keys.cache->key[i];
+    size_t left = (size_t)(r->end - ++at);
+    struct mw_scan_text text;
+
+    if (mw_key_is(key, at, left) && left > key->len && at[key->len] == '"') {
+        m->len = key->len;
+        m->key = mw_keys_push(r->L, &r->keys, i);
+        return at + m->len + 1;
+    }
+    at = mw_scan_string(at, r->end, &text, &r->f);
+    if (at == NULL) return NULL;
+    m->len = text.decoded;
+    if (text.decoded == text.len) m->key = mw_keys_get(r->L, &r->keys, text.from, text.len, (size_t)(r->end - text.from));
+    else m->key = push_unescaped(r->L, &text);
+    return at;
+}
+
 /* A key and its colon: returns what is behind. */
 static inline const char *read_key(struct reader *r, struct members *m, const char *at) {
     const char *from = at;
 
     if (at == r->end) return wrong(r, MW_EPARSE, at, "it ends in the middle");
     if (*at != '"') return wrong(r, MW_EPARSE, at, "a key in quotes is expected");
-    at = read_string(r, at, &m->key, &m->len);
+    at = push_key(r, m, at);
     if (at == NULL) return NULL;
     if (m->n >= MW_CODEC_KEYS_MAX) return wrong(r, MW_ELIMIT, from, "an object with more than 65536 keys");
     if (is_double(r->L, m)) {
-        mw_codec_path_key(r->fault, m->key, m->len);
+        path_key(r, m->n < CHUNK ? m->t + 1 + 2 * (int)m->n : m->t + 1);
         return wrong(r, MW_EPARSE, from, "a key that was there before");
     }
     at = mw_scan_space(at, r->end);
@@ -222,7 +252,7 @@ static const char *read_object(struct reader *r, const char *at) {
         r->depth--;
         return at + 1;
     }
-    mw_codec_path_key(r->fault, m.key, m.len);
+    path_key(r, m.n < CHUNK ? m.t + 1 + 2 * (int)m.n : m.t + 1);
     return NULL;
 }
 
@@ -272,8 +302,8 @@ int mw_json_read(lua_State *L, const char *at, size_t len, const struct mw_codec
     }
     if (o != NULL && o->depth_max != 0) r.depth_max = o->depth_max < MW_CODEC_DEPTH_MAX ? o->depth_max : MW_CODEC_DEPTH_MAX;
     if (!lua_checkstack(L, ROOM)) return mw_err_set(err, MW_ENOMEM, NULL, NULL, NULL);
-    mw_codec_push_mark(L, MW_CODEC_ARRAY);
-    r.mark = top + 1;
+    lua_pushnil(L);
+    r.at = top + 1;
     at = read_value(&r, mw_scan_space(at, r.end));
     if (at != NULL) {
         at = mw_scan_space(at, r.end);
@@ -283,7 +313,7 @@ int mw_json_read(lua_State *L, const char *at, size_t len, const struct mw_codec
         lua_settop(L, top);
         return report(&r, err);
     }
-    lua_replace(L, r.mark);
+    lua_replace(L, r.at);
     return 0;
 }
 
@@ -294,11 +324,11 @@ int mw_json_read_part(lua_State *L, const char *start, const char **at, const ch
 
     fault->path[0] = 0;
     if (!lua_checkstack(L, ROOM)) return mw_err_set(err, MW_ENOMEM, NULL, NULL, NULL);
-    mw_codec_push_mark(L, MW_CODEC_ARRAY);
-    r.mark = lua_gettop(L);
+    lua_pushnil(L);
+    r.at = lua_gettop(L);
     to = read_value(&r, *at);
     if (to == NULL) return report(&r, err);
-    lua_replace(L, r.mark);
+    lua_replace(L, r.at);
     *at = to;
     return 0;
 }

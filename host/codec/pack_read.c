@@ -1,5 +1,5 @@
 /* MessagePack to Lua values: one pass, each announced length held against the bytes that are there before anything is made for it.
- * Knows: base/msgpack_tag, codec/crowd, lua.h. Never: trusts a length; memory that an error would leave behind. */
+ * Knows: base/msgpack_tag, codec/crowd, codec/keys, lua.h. Never: trusts a length; memory that an error would leave behind. */
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 
 #include "base/msgpack_tag.h"
 #include "codec/crowd.h"
+#include "codec/keys.h"
 #include "codec/pack.h"
 
 #define KEYS_COMPARED 16u       /* maps of so many keys find a key again by comparing; larger ones ask the table */
@@ -21,6 +22,8 @@ struct reader {
     int limited;                        /* `end` is bytes_max, and there are bytes behind it */
     size_t bytes_max;
     unsigned depth, depth_max;
+    int place;                          /* stack: for recent keys, and at last for what was read */
+    struct mw_keys keys;
     struct mw_crowd *crowd;
     struct mw_codec_fault *fault;       /* never NULL; the path is put together on the way out */
     struct mw_err *err;
@@ -175,6 +178,7 @@ static int enter(struct reader *r, size_t n) {
         return rc;
     }
     r->depth++;
+    if (r->keys.cache == NULL) mw_keys_open(r->L, MW_KEYS_BINARY, &r->keys, r->place);
     return 0;
 }
 
@@ -184,7 +188,7 @@ static int read_array(struct reader *r, size_t n) {
 
     if (rc < 0) return rc;
     lua_createtable(L, n < INT_MAX ? (int)n : INT_MAX, 0);
-    mw_codec_mark(L, MW_CODEC_ARRAY);
+    mw_keys_mark_array(L, &r->keys);
     t = lua_gettop(L);
     for (size_t i = 1; i <= n; i++) {
         rc = read_value(r);
@@ -198,7 +202,8 @@ static int read_array(struct reader *r, size_t n) {
     return 0;
 }
 
-static int read_key(struct reader *r) {
+/* *text: Lua's copy of a short string; else it is left alone.                                        [-0, +1, m] */
+static int read_key(struct reader *r, const char **text) {
     unsigned tag;
     int rc = have(r, 1);
 
@@ -206,8 +211,13 @@ static int read_key(struct reader *r) {
     r->tag = r->at;
     tag = (unsigned char)*r->at;
     if (tag >= FIX_STR && tag < TAG_NIL) {
+        size_t len = tag - FIX_STR;
         r->at++;
-        return read_string(r, tag - FIX_STR);
+        rc = have(r, len);
+        if (rc < 0) return rc;
+        *text = mw_keys_get(r->L, &r->keys, r->at, len, (size_t)(r->end - r->at));
+        r->at += len;
+        return 0;
     }
     rc = 0;
     if (tag == TAG_NIL) return bad(r, "nil as a key");
@@ -228,16 +238,16 @@ struct keys {
     const char *texts[KEYS_COMPARED];   /* of short strings: Lua has each once */
 };
 
-/* Whether the key on top is in the table t already.                                                          [-0, +0, -] */
-static int again(struct reader *r, int t, size_t n, struct keys *k) {
+/* Whether the key on top is in the table t already. text: Lua's copy of it, if that is known.                [-0, +0, -] */
+static int again(struct reader *r, int t, size_t n, struct keys *k, const char *text) {
     lua_State *L = r->L;
-    int is_string = lua_type(L, -1) == LUA_TSTRING, had;
-    const char *text;
-    size_t len;
+    int had;
 
-    if (!is_string) k->odd = 1;
-    if (is_string && n <= KEYS_COMPARED) {
-        text = lua_tolstring(L, -1, &len);
+    if (text == NULL && lua_type(L, -1) != LUA_TSTRING) {
+        k->odd = 1;
+    } else if (n <= KEYS_COMPARED) {
+        size_t len = 0;
+        if (text == NULL) text = lua_tolstring(L, -1, &len);
         if (len <= KEY_SHORT) {
             for (unsigned i = 0; i < k->count; i++)
                 if (k->texts[i] == text) return 1;
@@ -265,16 +275,17 @@ static int read_map(struct reader *r, size_t n) {
     lua_createtable(L, 0, (int)n);
     t = lua_gettop(L);
     for (size_t i = 0; i < n; i++) {
-        rc = read_key(r);
+        const char *text = NULL;
+        rc = read_key(r, &text);
         if (rc < 0) return rc;
-        if (n >= MW_CROWD_FROM && lua_type(L, -1) == LUA_TNUMBER) {
+        if (n >= MW_CROWD_FROM && text == NULL && lua_type(L, -1) == LUA_TNUMBER) {
             if (keys.places == NULL) {
                 keys.places = mw_crowd_push(L, n);
                 lua_insert(L, t++);
             }
             if (mw_crowd_add(r->crowd, keys.places, L)) return fail(r, MW_ELIMIT, MW_CROWD_TEXT);
         }
-        rc = again(r, t, n, &keys) ? bad(r, "a key that was there before") : read_value(r);
+        rc = again(r, t, n, &keys, text) ? bad(r, "a key that was there before") : read_value(r);
         if (rc < 0) {
             mw_pack_path(L, t + 1, r->fault);
             return rc;
@@ -385,6 +396,8 @@ int mw_pack_read(lua_State *L, const char *at, size_t len, size_t *used, const s
     crowd = mw_crowd_of((size_t)(r.end - at));
     r.crowd = o->crowd != NULL ? o->crowd : &crowd;
     if (!lua_checkstack(L, 8)) return mw_err_set(err, MW_ENOMEM, NULL, NULL, NULL);
+    lua_pushnil(L);
+    r.place = top + 1;
     rc = read_value(&r);
     if (rc == 0 && used == NULL && r.at != r.end) {
         r.tag = r.at;
@@ -394,6 +407,7 @@ int mw_pack_read(lua_State *L, const char *at, size_t len, size_t *used, const s
         lua_settop(L, top);
         return tell(&r, rc);
     }
+    lua_replace(L, r.place);
     if (used != NULL) *used = (size_t)(r.at - at);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* Bytes to Lua values: each length is held against the bytes that are there before anything is made for it.
- * Knows: base, codec/value_tag, codec/crowd, lua.h. Never: trusts the bytes; memory that an error would leave behind. */
+ * Knows: base, codec/value_tag, codec/crowd, codec/keys, lua.h. Never: trusts the bytes; memory that an error would leave behind. */
 #include "codec/value.h"
 
 #include <lauxlib.h>
@@ -8,6 +8,7 @@
 
 #include "codec/codec.h"
 #include "codec/crowd.h"
+#include "codec/keys.h"
 #include "codec/value_tag.h"
 
 struct reader {
@@ -16,6 +17,7 @@ struct reader {
     size_t claimed;             /* values that all tables together say they hold: each takes a byte at least */
     int memo;                   /* stack: nil, or the shared tables by offset */
     int counts;                 /* stack: nil, or what `pairs` points to */
+    struct mw_keys keys;        /* at `memo` + 2 */
     uint32_t *pairs;            /* of the tables ahead that have many, in the order of their tags */
     size_t count, next, room;   /* of `pairs`: known, the one to come, fit */
     unsigned depth, depth_max;
@@ -54,6 +56,16 @@ static int read_string(struct reader *r, size_t len) {
     return 0;
 }
 
+/* A key, of a table whose cache is open. */
+static int read_text_key(struct reader *r, size_t len) {
+    size_t left = (size_t)(r->end - r->at);
+
+    if (left < len) return bad(r, "cut short");
+    mw_keys_get(r->L, &r->keys, r->at, len, left);
+    r->at += len;
+    return 0;
+}
+
 /* A short string that stands `back` bytes before this tag. */
 static int read_again(struct reader *r, const char *tag, size_t back) {
     const char *was = tag - back;
@@ -62,7 +74,8 @@ static int read_again(struct reader *r, const char *tag, size_t back) {
     if (back == 0 || back > (size_t)(tag - r->start)) return bad(r, "a reference to nothing");
     len = (unsigned char)*was - TAG_STRING;
     if ((unsigned char)*was < TAG_STRING || len > SHORT_MAX || len >= back) return bad(r, "a reference to no string");
-    lua_pushlstring(r->L, was + 1, len);
+    if (r->keys.cache == NULL) lua_pushlstring(r->L, was + 1, len);
+    else mw_keys_get(r->L, &r->keys, was + 1, len, (size_t)(r->end - was) - 1); /* only keys are written so */
     return 0;
 }
 
@@ -196,8 +209,14 @@ static int count_pairs(struct reader *r, const struct head *h, size_t *out) {
 static int read_value(struct reader *r);
 
 static int read_key(struct reader *r) {
-    int rc = read_value(r), type;
+    unsigned tag = r->at != r->end ? (unsigned char)*r->at : 0;
+    int rc, type;
 
+    if (tag >= TAG_STRING && tag < TAG_TABLE) {
+        r->at++;
+        return read_text_key(r, tag - TAG_STRING);
+    }
+    rc = read_value(r);
     if (rc < 0) return rc;
     type = lua_type(r->L, -1);
     if (type == LUA_TNIL || (type == LUA_TNUMBER && lua_tonumber(r->L, -1) != lua_tonumber(r->L, -1))) return bad(r, "no key");
@@ -209,6 +228,7 @@ static int read_content(struct reader *r, size_t n, size_t pairs) {
     struct mw_crowd_places *places = NULL;
     int t = lua_gettop(L), rc;
 
+    if (pairs > 0 && r->keys.cache == NULL) mw_keys_open(L, MW_KEYS_BINARY, &r->keys, r->memo + 2);
     for (size_t i = 1; i <= n; i++) {
         rc = read_value(r);
         if (rc < 0) return rc;
@@ -329,10 +349,9 @@ int mw_value_read(lua_State *L, const char *at, size_t len, size_t *used, const 
     r.crowd = mw_crowd_of(len);
     r.depth_max = r.o->depth_max == 0 ? MW_VALUE_DEPTH : r.o->depth_max < MW_VALUE_DEPTH_MAX ? r.o->depth_max : MW_VALUE_DEPTH_MAX;
     if (!lua_checkstack(L, 8)) return mw_err_set(err, MW_ENOMEM, NULL, r.o->root, NULL);
-    lua_pushnil(L);
-    lua_pushnil(L);
-    r.counts = lua_gettop(L);
-    r.memo = r.counts - 1;
+    r.memo = lua_gettop(L) + 1;
+    r.counts = r.memo + 1;
+    lua_settop(L, r.memo + 2);                              /* three of nil */
     rc = read_value(&r);
     if (rc < 0) {
         lua_settop(L, r.memo - 1);
