@@ -2,11 +2,13 @@
  * Knows: every room. Never: logic of its own. */
 #include "moonwire.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
 #include <lualib.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,12 +224,27 @@ static void audit(struct assembly *a) {
     mw_policy_audit(a->policy, a->cfg.audit_fd, name);
 }
 
+/* Opens a file to write to, made with mode 0600. The reader of a pipe has a moment to come; one that nobody reads is not waited for. */
+static int open_output(const char *op, const char *path, int flags, struct mw_err *err) {
+    int fd, tries = 0, rc;
+
+    do {
+        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | flags, 0600);
+    } while (fd < 0 && errno == ENXIO && tries++ < 50 && poll(NULL, 0, 10) == 0);
+    if (fd >= 0) return fd;
+    rc = mw_err_sys(err, op, path);
+    if (rc != -ENXIO) return rc;
+    mw_err_set(err, rc, op, path, "nobody reads from this pipe");
+    return mw_err_hint(err, "start its reader first: cat %s &", path), rc;
+}
+
 int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err) {
     int fd;
 
     if (!HAS(cfg, audit_fd)) return too_short("audit", err);
-    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-    if (fd < 0) return mw_err_sys(err, "audit", path);
+    fd = open_output("audit", path, 0, err);
+    if (fd < 0) return fd;
+    fcntl(fd, F_SETFL, O_APPEND); /* a line is written or the decision is no: a slow reader is waited for */
     if (cfg->audit_fd >= 0) close(cfg->audit_fd);
     cfg->audit_fd = fd;
     return 0;
@@ -243,8 +260,8 @@ int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err)
         mw_err_set(err, MW_EINVAL, "trace", path, "its ending says no format");
         return mw_err_hint(err, "one of .pcapng, .jsonl, .trace.json; or - for standard error");
     }
-    if (o.format != MW_TRACE_DUMP) fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
-    if (fd < 0) return mw_err_sys(err, "trace", path);
+    if (o.format != MW_TRACE_DUMP) fd = open_output("trace", path, O_TRUNC, err);
+    if (fd < 0) return fd;
     return mw_sink_of(fd, o.format != MW_TRACE_DUMP, path, &o, &cfg->trace, err);
 }
 
@@ -573,11 +590,21 @@ int mw_host_deadline(mw_host *h, uint64_t ns, int status, const char *why, struc
 
 /* ---- Children --------------------------------------------------------------------------------------------------------------- */
 
+/* What it says goes where its parent's does. */
+static int go_on_tracing(const struct mw_birth *birth, struct mw_config *cfg, struct mw_err *err) {
+    struct mw_trace_options o = birth->trace;
+
+    o.redact = mw_trace_secrets;
+    while (mw_trace_secrets[o.redact_count] != NULL) o.redact_count++;
+    o.child = (long)getpid();
+    return mw_sink_of(birth->trace_fd, o.format != MW_TRACE_DUMP, "the parent's trace", &o, &cfg->trace, err);
+}
+
 int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, struct mw_err *err) {
     struct mw_birth birth;
     int rc;
 
-    if (!HAS(cfg, spin_us)) {
+    if (!HAS(cfg, spin_us)) { /* and so all that is before it */
         close(fd);
         return too_short("parent", err);
     }
@@ -596,6 +623,7 @@ int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, str
     cfg->shares = birth.shares;
     if (HAS(cfg, command_line)) cfg->command_line = birth.command_line;
     if (birth.caged) rc = mw_policy_hold(*policy, err);
+    if (rc == 0 && birth.trace_fd >= 0) rc = go_on_tracing(&birth, cfg, err);
     if (rc < 0) {
         mw_policy_free(*policy);
         mw_process_shares_free(birth.shares);

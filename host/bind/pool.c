@@ -3,6 +3,7 @@
 #include "bind/pool.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,10 +28,31 @@ struct mw_pool_set *mw_pool_check(lua_State *L, int idx) {
     return box->s;
 }
 
+/* The run's trace begins, or ends. */
+static void turn(lua_State *L, struct mw_tapped *it, const mw_trace *over) {
+    struct mw_pool_set *s = MW_LIST_ENTRY(it, struct mw_pool_set, tapped);
+
+    if (over != NULL) mw_tap_leave(&s->probes, over);
+    else mw_tap_run(L, &s->probes, MW_PROBE_WORKER, s->name);
+}
+
+/* What it is called in traces: the option table is at 2.                                                  [-0, +0, m] */
+static void name_it(lua_State *L, struct mw_pool_set *s) {
+    const char *script, *slash;
+
+    lua_pushliteral(L, "script");
+    script = lua_rawget(L, 2) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    slash = strrchr(script, '/');
+    snprintf(s->name, sizeof s->name, "%s%s%s", s->op, *script != '\0' ? " " : "", slash != NULL ? slash + 1 : script);
+    lua_pop(L, 1);
+}
+
 /* ---- The set ------------------------------------------------------------------------------------------------------------------- */
 
 void mw_pool_set_release(struct mw_pool_set *s) {
     if (s == NULL || --s->refs > 0) return;
+    if (s->tapped.turn != NULL) mw_tapped_remove(&s->tapped);
+    mw_tap_end(&s->probes);
     while (!mw_list_empty(&s->calls)) mw_call_free(MW_LIST_ENTRY(s->calls.next, struct mw_call, link));
     mw_bytes_free(&s->scratch);
     mw_pool_death_drop(s->last);
@@ -187,6 +209,8 @@ static int pool_new(lua_State *L) {
     if (mw_pool_init(&s->pool, &limits, &ops) < 0)
         return mw_err_set(&err, MW_ENOMEM, op, NULL, NULL), mw_push_err(L, &err);
     mw_host_adopt(s->host, &s->handle, on_shutdown);
+    name_it(L, s);
+    mw_tapped_add(L, &s->tapped, turn);
     hand->s = s;
     s->refs++;
     lua_pushcfunction(L, manage);

@@ -8,6 +8,7 @@
 #include <lua.h>
 
 #include "base/bytes.h"
+#include "bind/tap.h"
 #include "core/host.h"
 #include "core/task.h"
 #include "core/timer.h"
@@ -48,6 +49,8 @@ struct mw_call {
     unsigned kind;       /* of its answer: enum mw_pool_answer_kind */
     unsigned orphan : 1; /* its caller has gone */
     unsigned name_len;
+    uint32_t number;     /* of its set's calls, from 1 */
+    int pid;             /* of the process that has it, or had it last; 0: none */
     size_t request_len, answer_len; /* the request: its name, then its value */
     char *request, *answer;         /* in the rooms, or from malloc */
     struct mw_cargo *cargo;         /* objects that ride with the request, or, once it is over, with the answer; NULL: none */
@@ -86,6 +89,10 @@ struct mw_pool_set {
     int cancel_kills, plain;                /* plain: calls have no name */
     struct mw_pool_death *last;             /* the death that says most about why nothing works */
     unsigned serial;
+    uint32_t numbers;       /* of calls, given */
+    mw_probe *probes;       /* of the run's trace */
+    struct mw_tapped tapped;
+    char name[64];          /* for people: op and script */
 };
 
 /* A userdata on its keeper's stack. */

@@ -53,6 +53,7 @@ static struct mw_call *call_new(struct mw_pool_set *s, const char *name, size_t 
     c->name_len = (unsigned)name_len;
     c->request_len = len;
     c->task.bytes = len + sizeof *c;
+    c->number = ++s->numbers;
     mw_wait_init(&c->done);
     mw_list_add(&s->calls, &c->link);
     return c;
@@ -106,6 +107,11 @@ void mw_pool_death_push(lua_State *L, const struct mw_pool_death *d, int table) 
     lua_setfield(L, table, "reason");
 }
 
+/* May raise: the call is its set's still. */
+static void tell_failure(lua_State *L, const struct mw_pool_set *s, const struct mw_call *c, const char *why) {
+    if (s->probes != NULL) mw_tap_tell_failure(L, s->probes, MW_PROBE_RECV, c->number, c->pid, why);
+}
+
 static void push_name(lua_State *L, const struct mw_call *c) {
     lua_pushlstring(L, c->request, c->name_len);
 }
@@ -157,6 +163,7 @@ static int push_failure(lua_State *L, struct mw_pool_set *s, struct mw_call *c) 
     } else {
         mw_err_set(&err, code, s->op, name, code == MW_ECLOSED ? "the pool was closed" : NULL);
     }
+    tell_failure(L, s, c, err.message);
     mw_call_free(c);
     return mw_push_err_data(L, &err);
 }
@@ -176,6 +183,7 @@ static int push_raised(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
     lua_setfield(L, at, "error");
     lua_pushvalue(L, error + 1);
     lua_setfield(L, at, "traceback");
+    tell_failure(L, s, c, said.message);
     mw_call_free(c);
     return mw_push_err_data(L, &err);
 }
@@ -203,9 +211,11 @@ static int push_answer(lua_State *L, struct mw_pool_set *s, struct mw_call *c) {
     }
     if (c->kind == MW_POOL_RAISED) return push_raised(L, s, c);
     if (c->kind == MW_POOL_REFUSED) {
+        tell_failure(L, s, c, "refused");
         mw_call_free(c);
         return lua_error(L);
     }
+    if (s->probes != NULL) mw_tap_tell_answer(L, s->probes, MW_PROBE_RECV, c->number, c->pid, n);
     mw_call_free(c);
     if (n > 0) return n;
     lua_pushnil(L); /* so that select("#", ...) is as of a call with one result */
@@ -362,6 +372,7 @@ static struct mw_call *make(lua_State *L, struct mw_pool_set *s, int named, int 
     c->task.priority = priority;
     c->task.until = timeout == MW_POOL_NEVER ? MW_POOL_NEVER : sum(now, timeout);
     c->task.run_ns = s->task_ns;
+    if (s->probes != NULL) mw_tap_tell_call(L, s->probes, MW_PROBE_SEND, c->number, name, named ? 3 : 2);
     return c;
 }
 

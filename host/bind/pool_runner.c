@@ -15,6 +15,7 @@ static struct mw_pool_worker *check(lua_State *L, int idx) {
 
 static int give(struct mw_pool_worker *w, struct mw_call *c) {
     w->now = c;
+    c->pid = w->pid;
     mw_wait_wake(&w->work);
     return 0;
 }

@@ -36,11 +36,13 @@ static void on_dusk(struct mw_dusk *d) {
 
 static int give(struct mw_pool_worker *w, struct mw_call *c) {
     struct mw_pool_request head = {
-        .len = (uint32_t)c->request_len, .seq = c->task.seq, .epoch = w->member.epoch, .name_len = c->name_len
+        .len = (uint32_t)c->request_len, .seq = c->task.seq, .epoch = w->member.epoch, .name_len = c->name_len,
+        .number = c->number
     };
     char *at = mw_bytes_reserve(&w->out, sizeof head + c->request_len, NULL);
 
     if (at == NULL) return MW_ENOMEM;
+    c->pid = w->pid;
     memcpy(at, &head, sizeof head);
     memcpy(at + sizeof head, c->request, c->request_len);
     mw_bytes_commit(&w->out, sizeof head + c->request_len);

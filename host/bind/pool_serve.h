@@ -27,6 +27,8 @@ struct mw_server {
     uint64_t now_ns; /* when the last task was through, if nothing was waited for since; else 0 */
     int gauge;
     size_t max;                                                       /* bytes of an answer */
+    mw_probe *probes;       /* of the run's trace */
+    struct mw_tapped tapped;
     int broken;                                                       /* a code: the parent cannot be told any more */
     void (*answer)(struct mw_server *v, unsigned kind, uint64_t now); /* sends what is in scratch, and empties it */
     lua_KFunction on;     /* goes on after a task whose handler has waited */

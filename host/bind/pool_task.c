@@ -34,6 +34,11 @@ static void put_any(lua_State *L, struct mw_server *v, int idx) {
 
 /* The error on top (popped) is the answer.                                                                [-1, +0, m] */
 static void answer_raised(lua_State *L, struct mw_server *v) {
+    if (v->probes != NULL) {
+        struct mw_err err;
+        mw_err_from(L, -1, &err);
+        mw_tap_tell_failure(L, v->probes, MW_PROBE_SEND, v->now.number, 0, err.message);
+    }
     mw_bytes_consume(&v->scratch, mw_bytes_len(&v->scratch));
     put_any(L, v, -1);
     mw_traceback_of(L, lua_gettop(L));
@@ -77,6 +82,8 @@ static void answer_results(lua_State *L, struct mw_server *v, uint64_t now) {
     }
     if (rc == MW_ELIMIT) mw_err_hint(&err, "option max of the pool sets the limit");
     if (rc == 0 && v->end != NULL) rc = load(L, v, o.ud, &err);
+    if (rc == 0 && v->probes != NULL)
+        mw_tap_tell_answer(L, v->probes, MW_PROBE_SEND, v->now.number, 0, n - MW_SERVE_BASE - 1);
     if (rc == 0)
         v->answer(v, MW_POOL_OK, now);
     else
@@ -150,6 +157,8 @@ void mw_server_run(lua_State *L, struct mw_server *v) {
     }
     rc = mw_value_read(L, at + v->now.name_len, v->now.len - v->now.name_len, &used, &o, &err);
     if (v->cargo != NULL) mw_talk_close(o.ud);
+    if (rc == 0 && v->probes != NULL)
+        mw_tap_tell_call(L, v->probes, MW_PROBE_RECV, v->now.number, lua_tostring(L, -3), -1);
     if (rc == 0 && lua_type(L, -2) != LUA_TFUNCTION)
         rc = mw_err_setf(&err, -ENOSYS, "serve", NULL, "no function \"%s\" is served here", lua_tostring(L, -3));
     if (rc < 0) {
@@ -163,10 +172,20 @@ void mw_server_run(lua_State *L, struct mw_server *v) {
     finished(L, v, rc);
 }
 
+/* The run's trace begins, or ends. */
+static void turn(lua_State *L, struct mw_tapped *it, const mw_trace *over) {
+    struct mw_server *v = MW_LIST_ENTRY(it, struct mw_server, tapped);
+
+    if (over != NULL) mw_tap_leave(&v->probes, over);
+    else mw_tap_run(L, &v->probes, MW_PROBE_WORKER, "parent");
+}
+
 static int server_gc(lua_State *L) {
     struct mw_server *v = lua_touserdata(L, 1);
 
     if (v->host != NULL) mw_host_forget_dusk(&v->dusk);
+    if (v->tapped.turn != NULL) mw_tapped_remove(&v->tapped);
+    mw_tap_end(&v->probes);
     mw_bytes_free(&v->scratch);
     mw_bytes_free(&v->request);
     mw_cargo_free(v->cargo);
@@ -188,5 +207,6 @@ struct mw_server *mw_server_new(lua_State *L) {
     v = mw_box_new(L, sizeof *v, MW_SERVER_TYPE);
     v->gauge = -1;
     v->host = mw_host_of(L);
+    mw_tapped_add(L, &v->tapped, turn);
     return v;
 }

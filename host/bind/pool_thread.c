@@ -24,17 +24,22 @@ static void on_dusk(struct mw_dusk *d) {
     if (w->line != NULL) mw_port_poke(&((struct mw_end *)w->line)->other->port);
 }
 
-/* Body: the length of the name, the name, the value. */
+/* What stands before a task's name and its value. */
+struct task_head {
+    uint32_t name_len, number;
+};
+
 static int give(struct mw_pool_worker *w, struct mw_call *c) {
     struct mw_end *e = w->line;
-    char *at = mw_bytes_reserve(&w->out, sizeof c->name_len + c->request_len, NULL);
+    struct task_head head = { .name_len = c->name_len, .number = c->number };
+    char *at = mw_bytes_reserve(&w->out, sizeof head + c->request_len, NULL);
     struct mw_record r = { .kind = c->cargo != NULL ? TASK | MW_KIND_CARGO : TASK };
     int rc = 0;
 
     if (at == NULL) return MW_ENOMEM;
-    memcpy(at, &c->name_len, sizeof c->name_len);
-    memcpy(at + sizeof c->name_len, c->request, c->request_len);
-    mw_bytes_commit(&w->out, sizeof c->name_len + c->request_len);
+    memcpy(at, &head, sizeof head);
+    memcpy(at + sizeof head, c->request, c->request_len);
+    mw_bytes_commit(&w->out, sizeof head + c->request_len);
     if (c->cargo != NULL) rc = mw_cargo_add(c->cargo, &w->out);
     if (rc == 0) {
         rc = mw_queue_put(e->out[MW_CALLS], r.kind, (uint64_t)w->member.epoch << 32 | c->task.seq, &w->out);
@@ -233,6 +238,7 @@ static void answer_timed(struct mw_server *v, unsigned kind, uint64_t now) {
 
 static int serve_k(lua_State *L, int code, lua_KContext ctx) {
     struct mw_server *v = lua_touserdata(L, MW_SERVE_STATE);
+    struct task_head head;
     struct mw_record r;
     struct mw_err err;
     int over, rc;
@@ -251,10 +257,14 @@ static int serve_k(lua_State *L, int code, lua_KContext ctx) {
         mw_cargo_free(v->cargo);
         v->cargo = NULL;
         if (r.kind & MW_KIND_CARGO) v->cargo = mw_cargo_of(r.at, &r.len);
-        rc = (r.kind & ~(unsigned)MW_KIND_CARGO) == TASK && r.len >= sizeof v->now.name_len
-                 ? mw_bytes_add(&v->request, r.at + sizeof v->now.name_len, r.len - sizeof v->now.name_len)
+        rc = (r.kind & ~(unsigned)MW_KIND_CARGO) == TASK && r.len >= sizeof head
+                 ? mw_bytes_add(&v->request, r.at + sizeof head, r.len - sizeof head)
                  : MW_EFRAME;
-        if (rc == 0) memcpy(&v->now.name_len, r.at, sizeof v->now.name_len);
+        if (rc == 0) {
+            memcpy(&head, r.at, sizeof head);
+            v->now.name_len = head.name_len;
+            v->now.number = head.number;
+        }
         if (rc == 0 && (r.kind & MW_KIND_CARGO) && v->cargo == NULL) rc = MW_ENOMEM;
         v->now.len = (uint32_t)mw_bytes_len(&v->request);
         v->now.seq = (uint32_t)r.id;

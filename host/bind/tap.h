@@ -33,6 +33,12 @@ void mw_tap_tell_value(lua_State *L, mw_probe *list, enum mw_probe_dir dir, int 
 static inline void mw_tap_value(lua_State *L, mw_probe *list, enum mw_probe_dir dir, int idx) {
     if (list != NULL) mw_tap_tell_value(L, list, dir, idx);
 }
+/* Calls and their answers, as JSON (tap_call.c): {"call":7,"name":"greet","value":...} of the value at idx;
+ * {"answer":7,"pid":99,"values":[...]} of the n on top of the stack; {"answer":7,"pid":99,"error":"..."}. pid: of the process that
+ * answers, 0: it is ours. list: not NULL. May raise.                                                   [-0, +0, e] */
+void mw_tap_tell_call(lua_State *L, mw_probe *list, enum mw_probe_dir dir, uint64_t number, const char *name, int idx);
+void mw_tap_tell_answer(lua_State *L, mw_probe *list, enum mw_probe_dir dir, uint64_t number, int pid, int n);
+void mw_tap_tell_failure(lua_State *L, mw_probe *list, enum mw_probe_dir dir, uint64_t number, int pid, const char *why);
 void mw_tap_end(mw_probe **list);        /* safe to repeat */
 /* Those of one trace go. */
 void mw_tap_leave(mw_probe **list, const mw_trace *over);

@@ -321,6 +321,12 @@ static int worker_stats(lua_State *L) {
 
 /* ---- The door -------------------------------------------------------------------------------------------------------------- */
 
+/* inside() -> whether this is a worker                                                                     [-0, +1, -] */
+static int worker_inside(lua_State *L) {
+    lua_pushboolean(L, mw_worker_of(mw_host_of(L)) != NULL);
+    return 1;
+}
+
 /* parent() -> the other side of a worker, or nothing where there is none                                   [-0, +1, m] */
 static int worker_parent(lua_State *L) {
     mw_worker *w = mw_worker_of(mw_host_of(L));
@@ -343,7 +349,8 @@ static int parent_tostring(lua_State *L) {
 }
 
 int mw_door_worker(lua_State *L) {
-    static const luaL_Reg fns[] = {{"parent", worker_parent}, {"take", mw_worker_take}, {"reply", mw_worker_reply}, {"fail", mw_worker_fail_call}, {NULL, NULL}};
+    static const luaL_Reg fns[] = {
+        {"inside", worker_inside}, {"parent", worker_parent}, {"take", mw_worker_take}, {"reply", mw_worker_reply}, {"fail", mw_worker_fail_call}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"send", mw_worker_send}, {"recv", mw_worker_recv}, {"messages", mw_worker_messages}, {"call", mw_worker_call}, {"use", mw_worker_use}, {"join", worker_join},
         {"finish", worker_finish}, {"close", worker_close}, {"stats", worker_stats}, {NULL, NULL}};

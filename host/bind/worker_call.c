@@ -98,7 +98,7 @@ void mw_worker_on_news(struct mw_end *e) {
 }
 
 /* What came back: the handler's values; or nil and its error as data of an ETASK.                            [-0, +n, e] */
-static int push_answer(lua_State *L, struct call *c, const char *name) {
+static int push_answer(lua_State *L, const struct mw_worker_box *box, struct call *c, const char *name) {
     const char *at = c->at;
     size_t len = c->len;
     unsigned kind = c->kind;
@@ -113,7 +113,11 @@ static int push_answer(lua_State *L, struct call *c, const char *name) {
     }
     mw_talk_close(t);
     if (rc < 0) return mw_push_err(L, &err);
-    if ((kind & 0xff) != MW_KIND_FAILED || n != 3) return n;
+    if ((kind & 0xff) != MW_KIND_FAILED || n != 3) {
+        if (box->probes != NULL) mw_tap_tell_answer(L, box->probes, MW_PROBE_RECV, c->id, 0, n);
+        return n;
+    }
+    if (box->probes != NULL) mw_tap_tell_failure(L, box->probes, MW_PROBE_RECV, c->id, 0, lua_tostring(L, -3));
     /* [text error traceback] */
     mw_err_set(&err, MW_ETASK, OP, name, lua_tostring(L, -3));
     lua_createtable(L, 0, 2);
@@ -145,7 +149,7 @@ static int answered_k(lua_State *L, int code, lua_KContext deadline) {
 
     if (c->state == ANSWERED) {
         if (c->asked_at != 0) mw_measure(mw_host_measures(mw_host_of(L)), MW_TIME_CALL_WORKER, mw_host_now(mw_host_of(L)) - c->asked_at);
-        return push_answer(L, c, name);
+        return push_answer(L, box, c, name);
     }
     if (box->end == NULL || c->state == LOST) return lost(L, box, name);
     if (code == 0) return mw_wait_yield_raw(L, &c->answered, (uint64_t)deadline, deadline, answered_k);
@@ -184,6 +188,7 @@ static int room_k(lua_State *L, int code, lua_KContext deadline) { /* [self name
     if (rc == 0) rc = mw_talk_put(L, t, box->end, MW_CALLS, MW_KIND_CALL, c->id, &err);
     if (rc == 0) mw_list_add(&box->calls, &c->link); /* no answer is looked at before */
     if (rc < 0) return mw_push_err(L, &err);
+    if (box->probes != NULL) mw_tap_tell_call(L, box->probes, MW_PROBE_SEND, c->id, lua_tostring(L, 2), 3);
     return answered_k(L, 0, deadline);
 }
 
@@ -204,58 +209,69 @@ int mw_worker_call(lua_State *L) {
 
 /* ---- Answering ------------------------------------------------------------------------------------------------------------- */
 
-static struct mw_end *inner(lua_State *L) {
-    mw_worker *w = mw_worker_of(mw_host_of(L));
-    if (w == NULL) mw_raise_inval(L, "serve", "this is no worker");
-    return mw_worker_inner(w);
+/* The box of mw.parent, at 1. */
+static struct mw_worker_box *parent(lua_State *L) {
+    return luaL_checkudata(L, 1, MW_PARENT_TYPE);
 }
 
-static int take_k(lua_State *L, int code, lua_KContext ctx) {
-    struct mw_end *e = inner(L);
+static int take_k(lua_State *L, int code, lua_KContext ctx) { /* [parent] */
+    struct mw_worker_box *box = parent(L);
+    struct mw_end *e = box->end;
     int over = mw_end_is_over(e), rc;
     struct mw_record r;
     struct mw_talk *t;
     struct mw_err err;
+    uint64_t id;
     (void)code;
 
     if (!mw_end_take(e, MW_CALLS, &r)) return over ? 0 : mw_wait_yield(L, &e->readable[MW_CALLS], MW_NEVER, ctx, take_k);
-    lua_pushinteger(L, (lua_Integer)r.id);
+    id = r.id;
+    lua_pushinteger(L, (lua_Integer)id);
     t = mw_talk_open(L, r.kind, &r.at, &r.len);
     rc = mw_talk_read(L, t, &r.at, &r.len, &err);
     if (rc == 0) rc = mw_talk_read(L, t, &r.at, &r.len, &err);
     mw_talk_close(t);
     mw_end_settle(e, MW_CALLS);
-    return rc < 0 ? mw_raise(L, &err) : 3;
+    if (rc < 0) return mw_raise(L, &err);
+    if (box->probes != NULL) mw_tap_tell_call(L, box->probes, MW_PROBE_RECV, id, lua_tostring(L, -2), -1);
+    return 3;
 }
 
-/* take() -> id, name, value | nothing: no more will come                                                     [-0, +3|0, y] */
+/* take(parent) -> id, name, value | nothing: no more will come                                               [-0, +3|0, y] */
 int mw_worker_take(lua_State *L) {
-    inner(L);
+    parent(L);
     mw_worker_serve(mw_worker_of(mw_host_of(L)));
-    lua_settop(L, 0);
+    lua_settop(L, 1);
     return take_k(L, 0, 0);
 }
 
-static int reply_k(lua_State *L, int code, lua_KContext kind) { /* [id values...] */
-    struct mw_end *e = inner(L);
+static int reply_k(lua_State *L, int code, lua_KContext kind) { /* [parent id values...] */
+    struct mw_worker_box *box = parent(L);
+    uint64_t id = (uint64_t)lua_tointeger(L, 2);
+    int n = lua_gettop(L), rc = 0;
     struct mw_talk *t;
     struct mw_err err;
-    int rc = 0;
     (void)code;
 
-    if (!mw_end_room(e, MW_CALLS, 1)) return mw_wait_yield(L, &e->writable[MW_CALLS], MW_NEVER, kind, reply_k);
+    if (!mw_end_room(box->end, MW_CALLS, 1)) return mw_wait_yield(L, &box->end->writable[MW_CALLS], MW_NEVER, kind, reply_k);
     t = mw_talk_begin(L);
-    for (int i = 2, n = lua_gettop(L); i <= n && rc == 0; i++) rc = mw_talk_write(L, t, i, &err);
-    if (rc == 0) rc = mw_talk_put(L, t, e, MW_CALLS, (unsigned)kind, (uint64_t)lua_tointeger(L, 1), &err);
-    return rc < 0 ? mw_raise(L, &err) : 0;
+    for (int i = 3; i <= n && rc == 0; i++) rc = mw_talk_write(L, t, i, &err);
+    if (rc == 0) rc = mw_talk_put(L, t, box->end, MW_CALLS, (unsigned)kind, id, &err);
+    if (rc < 0) return mw_raise(L, &err);
+    if (box->probes == NULL) return 0;
+    if (kind == MW_KIND_FAILED) mw_tap_tell_failure(L, box->probes, MW_PROBE_SEND, id, 0, lua_tostring(L, 3));
+    else mw_tap_tell_answer(L, box->probes, MW_PROBE_SEND, id, 0, n - 2);
+    return 0;
 }
 
-/* reply(id, ...)                                                                                            [-0, +0, y] */
+/* reply(parent, id, ...)                                                                                    [-0, +0, y] */
 int mw_worker_reply(lua_State *L) {
     return reply_k(L, 0, MW_KIND_REPLY);
 }
-/* fail(id, text, error, traceback)                                                                          [-0, +0, y] */
+/* fail(parent, id, text, error, traceback)                                                                  [-0, +0, y] */
 int mw_worker_fail_call(lua_State *L) {
-    lua_settop(L, 4);
+    parent(L);
+    luaL_checkstring(L, 3);
+    lua_settop(L, 5);
     return reply_k(L, 0, MW_KIND_FAILED);
 }

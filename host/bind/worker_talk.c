@@ -199,7 +199,7 @@ int mw_worker_messages(lua_State *L) {
     return 2;
 }
 
-/* use(fn | tap) -> self: around messages, not around calls                                                  [-0, +1, e] */
+/* use(fn | tap) -> self: functions around messages, not around calls                                            [-0, +1, e] */
 int mw_worker_use(lua_State *L) {
     struct mw_worker_box *box = self(L);
     const char *name = box->worker != NULL ? mw_worker_name(box->worker) : "parent";

@@ -159,7 +159,7 @@ static void tell_end(const mw_process *p) {
     if (t == NULL) return;
     if (p->child.exit.signal != 0) snprintf(what, sizeof what, "ended by signal %d", p->child.exit.signal);
     else snprintf(what, sizeof what, "ended, exit status %d", p->child.exit.code);
-    mw_trace_process(t, "process", (long)p->child.pid, what);
+    mw_trace_process(t, p->name, (long)p->child.pid, what);
 }
 
 static void on_ended(struct mw_child *c) {
@@ -359,10 +359,25 @@ static int run(struct launch *l) {
     return rc;
 }
 
+/* A run that is traced tells of it, and of the text that it is given to read. */
+static void tell_start(const mw_process *p, const struct mw_process_options *o, const char *program) {
+    struct mw_trace *t = mw_host_trace(p->host);
+    char name[sizeof p->name + 8];
+    mw_probe *probe;
+
+    mw_trace_process(t, program, (long)p->child.pid, "started");
+    if (o->io[0].kind != MW_STDIO_TEXT || o->io[0].len == 0) return;
+    snprintf(name, sizeof name, "%s stdin", p->name);
+    probe = mw_probe_new(t, MW_PROBE_STREAM, name);
+    if (probe != NULL) mw_probe_message(probe, MW_PROBE_SEND, o->io[0].text, o->io[0].len, 0);
+    mw_probe_free(probe);
+}
+
 /* The child runs: from here on nothing can fail without ending it. */
 static int attach(struct launch *l) {
     mw_process *p = l->p;
     struct mw_processes *all = l->home;
+    const char *program = l->o->script ? l->o->argv[0] : l->argv[0];
     int i, rc = 0;
 
     p->alive = 1;
@@ -370,8 +385,8 @@ static int attach(struct launch *l) {
     mw_list_add(&all->all, &p->link);
     all->running++;
     mw_host_measures(p->host)->children++;
-    snprintf(p->name, sizeof p->name, "%s", strrchr(l->argv[0], '/') != NULL ? strrchr(l->argv[0], '/') + 1 : l->argv[0]);
-    if (mw_host_trace(p->host) != NULL) mw_trace_process(mw_host_trace(p->host), l->argv[0], (long)p->child.pid, "started");
+    snprintf(p->name, sizeof p->name, "%s", strrchr(program, '/') != NULL ? strrchr(program, '/') + 1 : program);
+    if (mw_host_trace(p->host) != NULL) tell_start(p, l->o, program);
     mw_measure(mw_host_measures(p->host), MW_TIME_SPAWN, mw_host_now(p->host) - p->started);
     if (!p->detached) p->slot = mw_groups_add(all, p->child.pid);
     if (p->child.untold) {                                       /* another warden, which is told of all groups */

@@ -8,6 +8,7 @@
 #include "core/wait.h"
 #include "io/spawn.h"
 #include "io/stream.h"
+#include "observe/trace.h"
 #include "policy/policy.h"
 
 typedef struct mw_process mw_process;
@@ -216,6 +217,8 @@ struct mw_birth {
     int script_fd;            /* its script, open for reading, or -1 */
     int home_fd;              /* its parent's private directory, for its own one, or -1 */
     int audit_fd;             /* its parent's audit, or -1 */
+    int trace_fd;             /* where its parent's trace goes, or -1 */
+    struct mw_trace_options trace;            /* how: format, payload, max, colour */
     int notify_fd;            /* where it says that it is ready, or -1 */
     int modules;              /* 1: Lua modules beside its script are free to read */
     int command_line;         /* 1: its hints name flags, as its parent's */

@@ -1,10 +1,12 @@
 /* What a child writes, read until its end: in the loop's callback, without a task, so that no pipe ever stays full.
  * Knows: io/process_parts.h, uv_poll. Never: keeps more than max_output; wakes a task before it is over. */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "core/poll.h"
 #include "io/process_parts.h"
 #include "io/stdio.h"
+#include "observe/trace.h"
 
 #define AT_ONCE (1u << 20)    /* bytes read in one callback */
 #define CHUNK 65536u
@@ -32,6 +34,17 @@ void mw_capture_end(struct capture *c) {
     c->polling = 0;
     close(c->fd);
     c->fd = -1;
+    mw_probe_free(c->probe);
+    c->probe = NULL;
+}
+
+/* A run that is traced tells of what a child says, as it comes. */
+static void probe(struct capture *c) {
+    char name[sizeof c->p->name + 16];
+
+    if (mw_host_trace(c->p->host) == NULL) return;
+    snprintf(name, sizeof name, "%s %s", c->p->name, c->p->pty_fd >= 0 ? "terminal" : c->which == 1 ? "stdout" : "stderr");
+    c->probe = mw_probe_new(mw_host_trace(c->p->host), MW_PROBE_STREAM, name);
 }
 
 /* A copy for whoever watches; what is kept is whole in any case. */
@@ -86,6 +99,7 @@ static ssize_t read_some(struct capture *c) {
     }
     n = read(c->fd, at, room);
     if (n <= 0) return n;
+    if (c->probe != NULL) mw_probe_message(c->probe, MW_PROBE_RECV, at, (size_t)n, 0);
     if (p->tee) show(c, at, (size_t)n);
     if (!c->wanted) return n;
     if (p->keep_tail && p->fault == 0) return keep_end(c, at, (size_t)n);
@@ -121,6 +135,7 @@ int mw_capture_start(struct capture *c, uv_loop_t *loop) {
 
     rc = uv_poll_init(loop, &c->poll, c->fd);            /* non-blocking now: our end alone, each has flags of its own */
     if (rc < 0) return rc;
+    probe(c);
     c->poll.data = c;
     c->polling = 1;
     c->p->refs++;

@@ -56,6 +56,7 @@ struct capture {
     int wanted;               /* 1: `data` is somebody's */
     uv_poll_t poll;
     struct mw_bytes data;
+    struct mw_probe *probe;   /* of the run's trace, or NULL */
     size_t charged;           /* of it, to the host's account of what is buffered */
 };
 

@@ -13,8 +13,9 @@
 #include "io/process_parts.h"
 #include "policy/save.h"
 
-enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4, BIRTH_AUDIT = 8, BIRTH_MODULES = 16, BIRTH_CAGED = 32, BIRTH_FLAGS = 64 };
-enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6, AUDIT_FD = 7, SHARED_FD = 8 };   /* in the child, beside MW_BIRTH_FD */
+enum { BIRTH_STDIO = 1, BIRTH_SOCKET = 2, BIRTH_HOME = 4, BIRTH_AUDIT = 8, BIRTH_MODULES = 16, BIRTH_CAGED = 32, BIRTH_FLAGS = 64,
+       BIRTH_TRACE = 128 };
+enum { SCRIPT_FD = 4, PARENT_FD = 5, HOME_FD = 6, AUDIT_FD = 7, TRACE_FD = 8, SHARED_FD = 9 };   /* in the child, beside MW_BIRTH_FD */
 
 /* What stands before what is shared and the policy. */
 struct header {
@@ -23,10 +24,12 @@ struct header {
     int32_t script_fd, parent_fd, home_fd, audit_fd;
     uint32_t share_count, share_bytes;
     int32_t notify_fd, spin_us;
+    uint32_t trace_format, trace_colour;
+    uint64_t trace_payload, trace_max;
     struct mw_limits limits;         /* the parent's own: a child has no more */
 };
 static const char magic[8] = { 'm', 'w', 'b', 'i', 'r', 't', 'h', '\n' };
-#define VERSION 9u
+#define VERSION 10u
 #define BIRTH_MAX (24 << 20)       /* bytes */
 
 #ifdef F_ADD_SEALS
@@ -205,6 +208,23 @@ static int make_argv(struct launch *l, const char *name) {
     return 0;
 }
 
+/* What it says goes where our own trace goes, so that both ends are seen. One that may outlive us says nothing. */
+static void pass_trace(struct launch *l, struct header *head) {
+    struct mw_trace *t = l->o->detached ? NULL : mw_host_trace(l->home->host);
+    struct mw_trace_options o;
+    int fd = t != NULL ? mw_trace_heir(t, &o) : -1;
+
+    if (fd < 0) return;
+    while (l->count < TRACE_FD) l->fds[l->count++] = -1;
+    l->fds[TRACE_FD] = mw_launch_own(l, fd);
+    l->count = TRACE_FD + 1;
+    head->flags |= BIRTH_TRACE;
+    head->trace_format = (uint32_t)o.format;
+    head->trace_colour = (uint32_t)o.colour;
+    head->trace_payload = o.payload;
+    head->trace_max = o.max;
+}
+
 int mw_launch_script(struct launch *l) {
     const struct mw_process_options *o = l->o;
     struct header head = { .version = VERSION, .script_fd = SCRIPT_FD, .parent_fd = -1, .home_fd = -1, .audit_fd = -1, .notify_fd = -1 };
@@ -249,6 +269,7 @@ int mw_launch_script(struct launch *l) {
         head.flags |= BIRTH_AUDIT;
         head.audit_fd = AUDIT_FD;
     }
+    pass_trace(l, &head);
     /* Modules beside it are free for it if they are ours to read: a right to one file of a folder is none to its neighbours. */
     if (mw_policy_reads_modules(mw_host_policy(l->home->host), l->script_dir)) head.flags |= BIRTH_MODULES;
     else l->script_dir[0] = '\0';
@@ -325,10 +346,14 @@ static int read_birth(int fd, struct mw_birth *out, mw_policy **policy, struct m
     out->home_fd = head.flags & BIRTH_HOME ? head.home_fd : -1;
     out->notify_fd = head.notify_fd;
     out->audit_fd = head.flags & BIRTH_AUDIT ? head.audit_fd : -1;
+    out->trace_fd = head.flags & BIRTH_TRACE ? TRACE_FD : -1;
+    out->trace = (struct mw_trace_options){ .format = (enum mw_trace_format)(head.trace_format & 3), .colour = head.trace_colour != 0,
+                                            .payload = (size_t)head.trace_payload, .max = head.trace_max };
     out->modules = (head.flags & BIRTH_MODULES) != 0;
     out->caged = (head.flags & BIRTH_CAGED) != 0;
     out->command_line = (head.flags & BIRTH_FLAGS) != 0;
     if (out->audit_fd >= 0 && (out->audit_fd <= 2 || fcntl(out->audit_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the audit did not arrive");
+    if (out->trace_fd >= 0 && fcntl(out->trace_fd, F_SETFD, FD_CLOEXEC) < 0) return odd(err, "the trace did not arrive");
     if (out->notify_fd >= 0 && (out->notify_fd <= 2 || fcntl(out->notify_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the way to say that it is ready did not arrive");
     if (out->script_fd >= 0 && (out->script_fd <= 2 || fcntl(out->script_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the script did not arrive");
     if (out->parent_fd >= 0 && (out->parent_fd <= 2 || fcntl(out->parent_fd, F_SETFD, FD_CLOEXEC) < 0)) return odd(err, "the line to the parent did not arrive");

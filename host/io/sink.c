@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ struct mw_sink {
     pthread_t thread;
     int started, tried, stop, urgent, waiting;       /* waiting: something is there to be written */
     int fd, owned;
+    uint64_t max;                        /* bytes of the file, which others may write to as well; 0: any number */
     int code;                            /* what ended the writing; of whoever writes */
     uint64_t give_up;                    /* ns: no pipe is waited for any longer; 0: not yet */
     struct mw_bytes batch;               /* of whoever writes */
@@ -66,9 +68,21 @@ static int write_all(mw_sink *s, const char *at, size_t len) {
     return 0;
 }
 
+/* Script children write into the same file, so what it holds is more than what we have written. 1: it is as long as it may be. */
+static int is_full(const mw_sink *s, size_t len) {
+    struct stat st;
+    return s->max > 0 && fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size + len > s->max;
+}
+
 /* Writes what waits in the trace. Without a file that takes it, it is dropped. */
 static void drain(mw_sink *s) {
     mw_trace_take(s->trace, &s->batch);
+    if (s->code == 0 && is_full(s, mw_bytes_len(&s->batch))) {
+        s->batch.head = s->batch.tail = 0;
+        mw_trace_end(s->trace, "the trace has reached its size limit (option max)");
+        mw_trace_take(s->trace, &s->batch);
+        s->max = 0;
+    }
     if (s->code == 0) {
         s->code = write_all(s, mw_bytes_at(&s->batch), mw_bytes_len(&s->batch));
         if (s->code < 0) mw_trace_break(s->trace, s->code);
@@ -148,6 +162,7 @@ static int make(mw_sink *s, const struct mw_trace_options *o, struct mw_err *err
     pthread_cond_init(&s->news, &attr);
     pthread_condattr_destroy(&attr);
     mw_trace_on_news(s->trace, on_news, s);
+    mw_trace_goes_to(s->trace, s->fd);
     return 0;
 }
 
@@ -160,6 +175,7 @@ int mw_sink_of(int fd, int owned, const char *name, const struct mw_trace_option
         memcpy(s->name, name, len + 1);
         s->fd = fd;
         s->owned = owned;
+        if (owned) s->max = o->max != 0 ? o->max : MW_TRACE_MAX;
         rc = make(s, o, err);
     }
     if (rc < 0) {
@@ -167,6 +183,7 @@ int mw_sink_of(int fd, int owned, const char *name, const struct mw_trace_option
         free(s);
         return rc;
     }
+    if (owned) drain(s); /* the beginning stands before anything that a script child says */
     *out = s;
     return 0;
 }
@@ -186,7 +203,7 @@ int mw_sink_open(mw_host *h, const char *path, struct mw_trace_options *o, mw_si
         mw_place_close(&at);
         return mw_err_set(err, -EISDIR, OP, path, NULL);
     }
-    fd = openat(at.fd, at.leaf, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    fd = openat(at.fd, at.leaf, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     rc = fd < 0 ? mw_err_sys(err, OP, path) : 0;
     mw_place_close(&at);
     return rc < 0 ? rc : mw_sink_of(fd, 1, path, o, out, err);
@@ -206,6 +223,7 @@ int mw_sink_close(mw_sink *s, struct mw_err *err) {
     if (s == NULL) return 0;
     mw_trace_end(s->trace, NULL);
     mw_trace_on_news(s->trace, NULL, NULL);
+    mw_trace_goes_to(s->trace, -1);
     pthread_mutex_lock(&s->lock);
     s->stop = 1;
     s->give_up = mw_trace_now() + MW_SINK_LINGER * UINT64_C(1000000);

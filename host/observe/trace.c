@@ -2,6 +2,7 @@
  * Knows: observe/trace_parts. Never: a format's bytes; a file. */
 #include "observe/trace.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,7 @@ static void emit(mw_trace *t, const struct mw_event *e) {
         t->lost++;
         if (!t->failed) end(t, "the trace has reached its size limit (option max)");
     }
-    urgent = mw_bytes_len(&t->out) >= MW_TRACE_WAKE || t->o.format == MW_TRACE_DUMP;
+    urgent = mw_bytes_len(&t->out) >= MW_TRACE_WAKE || t->o.format == MW_TRACE_DUMP || t->o.child; /* a child may be killed once it answered */
     if (t->news == NULL || mw_bytes_len(&t->out) == 0 || t->said > urgent) return;
     t->said = 1 + urgent;
     t->news(t->news_ud, urgent);
@@ -135,6 +136,7 @@ int mw_trace_new(const struct mw_trace_options *o, mw_trace **out) {
     t->o.redact = NULL;
     if (t->o.max == 0) t->o.max = MW_TRACE_MAX;
     t->write = writers[o->format];
+    t->fd = -1;
     t->wall0 = clock_ns(CLOCK_REALTIME);
     t->mono0 = mw_trace_now();
     tell(t, MW_EVENT_BEGIN, NULL);
@@ -194,6 +196,22 @@ int mw_trace_trouble(mw_trace *t) {
     t->told |= t->trouble != 0;
     pthread_mutex_unlock(&t->lock);
     return code;
+}
+
+void mw_trace_goes_to(mw_trace *t, int fd) {
+    pthread_mutex_lock(&t->lock);
+    t->fd = fd;
+    pthread_mutex_unlock(&t->lock);
+}
+
+int mw_trace_heir(mw_trace *t, struct mw_trace_options *o) {
+    int fd;
+
+    pthread_mutex_lock(&t->lock);
+    fd = t->fd >= 0 && !t->ended ? fcntl(t->fd, F_DUPFD_CLOEXEC, 3) : -1;
+    *o = (struct mw_trace_options){.format = t->o.format, .payload = t->o.payload, .max = t->o.max, .colour = t->o.colour};
+    pthread_mutex_unlock(&t->lock);
+    return fd;
 }
 
 int mw_trace_ended(mw_trace *t) {

@@ -31,6 +31,7 @@ struct mw_trace_options {
     size_t payload;                  /* bytes */
     uint64_t max;                    /* bytes; 0: MW_TRACE_MAX */
     int colour;                      /* of MW_TRACE_DUMP */
+    long child;                      /* 0, or our pid: what we tell goes where another process has begun the trace, and will end it */
     unsigned probes;                 /* that there may be at a time; 0: any number */
     const char *const *redact;       /* names (observe/redact.h), copied */
     size_t redact_count;
@@ -57,6 +58,10 @@ int mw_trace_ended(mw_trace *t);
 /* Whoever takes the bytes can take no more of them: it ends. mw_trace_trouble tells the code, once; 0: there is none. Any thread. */
 void mw_trace_break(mw_trace *t, int code);
 int mw_trace_trouble(mw_trace *t);
+/* Where its bytes go, so that script children can write there too: lent until it is -1. Any thread. */
+void mw_trace_goes_to(mw_trace *t, int fd);
+/* For such a child: a copy of the descriptor (given, close-on-exec), or -1: there is none. *o: format, payload, max and colour. Any thread. */
+int mw_trace_heir(mw_trace *t, struct mw_trace_options *o);
 /* Bytes written since the start; events that were lost since then. */
 void mw_trace_counts(mw_trace *t, uint64_t *bytes, uint64_t *events, uint64_t *lost);
 

@@ -70,7 +70,8 @@ static void mark(mw_trace *t, const struct mw_event *e, const char *name, const 
 void mw_trace_chrome(mw_trace *t, const struct mw_event *e) {
     switch (e->kind) {
     case MW_EVENT_BEGIN:
-        mw_trace_fmt(t, "[\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":0,\"name\":\"process_name\",\"args\":{\"name\":\"moonwire\"}}", (long)getpid());
+        mw_trace_fmt(t, "%s\n{\"ph\":\"M\",\"pid\":%ld,\"tid\":0,\"name\":\"process_name\",\"args\":{\"name\":\"%s\"}}", t->o.child ? "," : "[",
+                     (long)getpid(), t->o.child ? "moonwire child" : "moonwire");
         thread_name(t, 0, "loop");
         return;
     case MW_EVENT_OPEN: mark(t, e, "open", "name", e->probe->name); return;
@@ -83,7 +84,7 @@ void mw_trace_chrome(mw_trace *t, const struct mw_event *e) {
     case MW_EVENT_NOTE: mark(t, e, "note", "text", e->text); return;
     case MW_EVENT_END:
         if (e->text != NULL) mark(t, e, "end", "text", e->text);
-        mw_trace_text(t, "\n]\n");
+        if (!t->o.child) mw_trace_text(t, "\n]\n");
         return;
     }
 }

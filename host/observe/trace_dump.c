@@ -39,6 +39,7 @@ static void head(mw_trace *t, const struct mw_event *e, const char *mark, const 
 
     mw_trace_time(t, e->at, 1, time, sizeof time);
     mw_trace_fmt(t, "%s%s%s %s%s%s ", colour(t, "\033[2m"), time, colour(t, "\033[0m"), colour(t, code), mark, colour(t, "\033[0m"));
+    if (t->o.child) mw_trace_fmt(t, "[%ld] ", t->o.child);
 }
 
 static void message(mw_trace *t, const struct mw_event *e) {

@@ -1,6 +1,8 @@
 /* Traces as JSON lines: an object a line, each whole.
+ * Those of a script child say whose they are: "process".
  * Knows: observe/trace_parts. Never: tasks: they have a picture (trace_chrome.c). */
 #include <string.h>
+#include <unistd.h>
 
 #include "observe/trace_parts.h"
 
@@ -10,6 +12,7 @@ static void head(mw_trace *t, const struct mw_event *e, const char *kind) {
     mw_trace_time(t, e->at, 0, time, sizeof time);
     mw_trace_fmt(t, "{\"time\":\"%s\",\"mono\":%llu.%09llu,\"event\":\"%s\"", time, (unsigned long long)(e->at / 1000000000u),
                  (unsigned long long)(e->at % 1000000000u), kind);
+    if (t->o.child) mw_trace_fmt(t, ",\"process\":%ld", t->o.child);
 }
 
 static void field(mw_trace *t, const char *name, const char *text) {
@@ -53,6 +56,7 @@ void mw_trace_lines(mw_trace *t, const struct mw_event *e) {
     case MW_EVENT_BEGIN:
         head(t, e, "begin");
         mw_trace_fmt(t, ",\"format\":1,\"payload\":%zu", t->o.payload);
+        if (!t->o.child) mw_trace_fmt(t, ",\"process\":%ld", (long)getpid());
         break;
     case MW_EVENT_OPEN:
     case MW_EVENT_CLOSE:

@@ -51,6 +51,7 @@ struct mw_trace {
     unsigned probes, flows, hosts;   /* numbers given */
     unsigned live;                   /* probes that there are */
     unsigned interfaces;             /* pcapng: bits of the kinds that were described */
+    int fd;                          /* where its bytes go; -1 */
     int ended, failed;               /* failed: a writer was refused memory */
     int said;                        /* 1: that something waits; 2: that much does; since it was taken */
     int telling;                     /* an END or a note about losses is being written */

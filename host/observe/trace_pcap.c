@@ -1,6 +1,6 @@
 /* Traces as pcapng, for Wireshark: each thing that is traced is a TCP conversation between made-up addresses, so that "follow stream",
  * the directions and the dissectors of a real port work; processes and notes are syslog lines over UDP.
- * We are 10.0.0.1; the other side is 10.x.y.z with x by the kind and its number, and the port that its name ends with, if any.
+ * We are 10.0.0.1, a script child is 10.0.y.z by its pid; the other side is 10.x.y.z with x by the kind and its number, and the port that its name ends with, if any.
  * Knows: observe/trace_parts. Never: bytes that were not traced, save headers; a checksum of TCP, which nobody looks at. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +122,7 @@ static void segment(mw_trace *t, const struct mw_event *e, int send, unsigned fl
     mw_probe *p = e->probe;
     size_t scale = flags & SYN ? SCALE : 0;
     unsigned char head[IP + TCP + SCALE], *at = head + IP;
-    uint32_t us = 0x0A000001, them = 0x0A000000 | (uint32_t)(p->kind + 1) << 20 | (p->id & 0xfffff);
+    uint32_t us = t->o.child ? 0x0A000000 | ((uint32_t)t->o.child & 0xfffff) : 0x0A000001, them = 0x0A000000 | (uint32_t)(p->kind + 1) << 20 | (p->id & 0xfffff);
     unsigned ours = 40000 + p->id % 10000, theirs = port_of(p->name);
 
     ip(head, 6, IP + TCP + scale + full, send ? us : them, send ? them : us);
@@ -182,7 +182,9 @@ static void process(mw_trace *t, const struct mw_event *e) {
 
 void mw_trace_pcapng(mw_trace *t, const struct mw_event *e) {
     switch (e->kind) {
-    case MW_EVENT_BEGIN: begin(t); return;
+    case MW_EVENT_BEGIN:
+        if (!t->o.child) begin(t);
+        return;
     case MW_EVENT_OPEN: open_(t, e); return;
     case MW_EVENT_CLOSE: close_(t, e); return;
     case MW_EVENT_MESSAGE: message(t, e); return;

@@ -15,12 +15,13 @@
 #define MW_POOL_MESSAGE_MAX  (16u << 20) /* bytes of a request's or answer's value, unless the options say otherwise */
 #define MW_POOL_MESSAGE_MOST (1u << 30)
 #define MW_POOL_ERROR_ROOM   (64u << 10) /* an error may have so many bytes above the limit of an answer */
-#define MW_POOL_VERSION      1u
+#define MW_POOL_VERSION      2u
 
 struct mw_pool_request {
     uint32_t len; /* bytes behind this header: the name, then the value */
     uint32_t seq, epoch;
     uint32_t name_len;
+    uint32_t number; /* of the call, for traces */
 };
 
 enum mw_pool_answer_kind {

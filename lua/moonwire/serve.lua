@@ -24,29 +24,30 @@ local function check(handlers, options)
 end
 
 --- Calls a handler and sends what came of it. What cannot be sent is the handler's error.
-local function answer(worker, id, fn, name, value)
-  if not fn then return worker.fail(id, ("no function %q is served here"):format(name)) end
+local function answer(parent, id, fn, name, value)
+  local worker = core.worker
+  if not fn then return worker.fail(parent, id, ("no function %q is served here"):format(name)) end
   local results = pack(xpcall(fn, err.traceback, value))
   local why = results[2]
   if results[1] then
     local sent
-    sent, why = pcall(worker.reply, id, unpack(results, 2, results.n))
+    sent, why = pcall(worker.reply, parent, id, unpack(results, 2, results.n))
     if sent then return end
   elseif type(why) == "table" and why.code == "ECANCELED" then
     err.raise(why) -- the worker is closed: its maker knows
   end
   local traceback = err.traceback_of(why)
-  if not pcall(worker.fail, id, tostring(why), why, traceback) then worker.fail(id, tostring(why), nil, traceback) end
+  if not pcall(worker.fail, parent, id, tostring(why), why, traceback) then worker.fail(parent, id, tostring(why), nil, traceback) end
 end
 
 return function(handlers, options)
   local concurrent = check(handlers, options)
   local own = {}
   for name, fn in pairs(handlers) do own[name] = fn end
-  if not core.worker.parent() or core.pool.is_thread() then return core.pool.serve(own, { concurrent = concurrent }) end
-  local worker = core.worker
+  if not core.worker.inside() or core.pool.is_thread() then return core.pool.serve(own, { concurrent = concurrent }) end
+  local parent = core.module "moonwire".parent
   local function serve()
-    for id, name, value in worker.take do answer(worker, id, own[name], name, value) end
+    for id, name, value in core.worker.take, parent do answer(parent, id, own[name], name, value) end
   end
   if concurrent == 1 then return serve() end
   core.task.scope(function(s)

@@ -94,6 +94,103 @@ describe("--trace", function()
     assert.equal("rw-------", (assert(mw.fs.stat(path "a.jsonl")).mode & 0x1ff) == 0x180 and "rw-------")
   end)
 
+  it("shows calls at both ends, by their number, whether threads or processes answer", function()
+    assert(mw.fs.write(path "answers.lua", [[
+      local mw = require "moonwire"
+      mw.serve { double = function(m) return m.n * 2 end, fail = function() mw.fail("EBUSY", "not now") end }
+    ]]))
+    assert(mw.fs.write(path "calls.lua", [[
+      local mw = require "moonwire"
+      local w <close> = assert(mw.worker.spawn "answers.lua")
+      local t <close> = assert(mw.worker.pool { script = "answers.lua", size = 1 })
+      local p <close> = assert(mw.process.pool { script = "answers.lua", size = 1 })
+      for _, it in ipairs { w, t, p } do
+        assert(it:call("double", { n = 21, password = "hush-hush" }) == 42)
+        assert(it:call "fail" == nil)
+      end
+      assert(p:drain())
+    ]]))
+    local file = path "calls.jsonl"
+    local r = assert(mw.process.run { program, "run", "--no-prompt", "--trace=" .. file, path "calls.lua", timeout = 30 })
+    assert.same({ 0, "" }, { r.code, r.stderr })
+    assert.is_nil(assert(mw.fs.read(file)):find("hush", 1, true))
+    local list, began, ends, pids = events(file), 0, {}, {}
+    assert.equal("begin", list[1].event)
+    for _, e in ipairs(list) do
+      if e.event == "begin" then began = began + 1 end
+      if e.event == "message" then
+        local said = assert(mw.json.decode(e.data))
+        local who = e.process and "child" or e.name == "parent" and "thread" or e.name
+        local what = said.call and said.name or said.error and "error" or said.values[1]
+        local key = ("%s %s"):format(who, e.dir)
+        ends[key] = ends[key] or {}
+        table.insert(ends[key], ("%d %s"):format(said.call or said.answer, what))
+        pids[who] = e.process or said.pid
+      end
+    end
+    assert.equal(2, began)
+    assert.equal(pids.child, pids["process pool answers.lua"])
+    local asked, answered = { "1 double", "2 fail" }, { "1 42", "2 error" }
+    for _, name in ipairs { "answers.lua", "worker pool answers.lua", "process pool answers.lua" } do
+      assert.same({ asked, answered }, { ends[name .. " send"], ends[name .. " recv"] }, name)
+    end
+    assert.same({ asked, answered }, { ends["child recv"], ends["child send"] })
+    table.sort(ends["thread recv"])
+    table.sort(ends["thread send"])
+    assert.same({ "1 double", "1 double", "2 fail", "2 fail" }, ends["thread recv"])
+    assert.same({ "1 42", "1 42", "2 error", "2 error" }, ends["thread send"])
+  end)
+
+  it("has what script children say in every format, and what programs are given and say", function()
+    assert(mw.fs.write(path "child.lua", [[
+      local mw = require "moonwire"
+      local ch = mw.task.channel(1)
+      ch:send "from below"
+    ]]))
+    assert(mw.fs.write(path "mother.lua", [[
+      local mw = require "moonwire"
+      assert(mw.process.run { script = "child.lua" }.ok)
+      assert(mw.process.run { "cat", stdin = "into the cat" }.stdout == "into the cat")
+      assert(mw.process.sh "echo complaint >&2".ok)
+    ]]))
+    local function traced(name)
+      local r = assert(mw.process.run { program, "run", "--allow-run=cat,sh", "--trace=" .. name, path "mother.lua", timeout = 30 })
+      assert.equal(0, r.code, r.stderr)
+      return name == "-" and r.stderr or assert(mw.fs.read(name))
+    end
+    local seen = {}
+    traced(path "mother.jsonl")
+    for _, e in ipairs(events(path "mother.jsonl")) do
+      if e.event == "message" then seen[("%s %s %s"):format(e.process and "child" or e.name, e.dir, e.data)] = true end
+      if e.event == "process" then seen[e.program .. " " .. e.what] = true end
+    end
+    for _, what in ipairs { "child send from below", "cat stdin send into the cat", "cat stdout recv into the cat",
+      "sh stderr recv complaint\n", "child.lua started", "child.lua ended, exit status 0" } do
+      assert.is_true(seen[what], what)
+    end
+    local pids = {}
+    for i, e in ipairs(assert(mw.json.decode(traced(path "mother.trace.json")))) do
+      if i == 1 then assert.equal("moonwire", e.args.name) end
+      if e.name == "process_name" then pids[#pids + 1] = e.pid end
+    end
+    assert.equal(2, #pids)
+    assert.truthy(traced "-":find("send %-> %[%d+%] queue #1"))
+    local text = traced(path "mother.pcapng")
+    assert.equal("\x0a\x0d\x0d\x0a", text:sub(1, 4))
+    assert.truthy(text:find("from below", 1, true))
+  end)
+
+  it("does not wait for the reader of a pipe that never comes, nor does --audit", function()
+    local pipe = path "pipe.jsonl"
+    local ok = pcall(function() assert(mw.process.run { "mkfifo", pipe }.ok) end)
+    if not ok then return pending "there is no mkfifo" end
+    for _, option in ipairs { "--trace=", "--audit=" } do
+      local r = assert(mw.process.run { program, "run", option .. pipe, path "much.lua", timeout = 60 })
+      assert.equal(2, r.code)
+      assert.truthy(r.stderr:find("nobody reads from this pipe (start its reader first: cat " .. pipe, 1, true), r.stderr)
+    end
+  end)
+
   it("draws tasks, waits and who ended them in .trace.json", function()
     local r = run(path "a.trace.json", "")
     assert.same({ 0, "" }, { r.code, r.stderr })

@@ -56,7 +56,8 @@ function Worker:send(value, options) end
 function Worker:recv(options) end
 
 --- Adds a function (pass, dir, value) around every message, the first added outermost; calls go past it. A nil without an error drops the
---- message. In place of a function, a tap of mw.trace.
+--- message. In place of a function, a tap of mw.trace, which tells of calls too: JSON with the call's number, {"call":7,"name":"greet",
+--- "value":...} and {"answer":7,"values":[...]} or {"answer":7,"error":"..."}.
 ---@param f moonwire.Middleware|moonwire.Tap
 ---@return moonwire.Worker self
 function Worker:use(f) end
@@ -120,7 +121,8 @@ function Parent:recv(options) end
 ---@return fun(): any next
 function Parent:messages() end
 
---- Adds a function (pass, dir, value) around every message, the first added outermost; or a tap of mw.trace.
+--- Adds a function (pass, dir, value) around every message, the first added outermost; or a tap of mw.trace, which
+--- tells of calls as at moonwire.Worker.use.
 ---@param f moonwire.Middleware|moonwire.Tap
 ---@return moonwire.Parent self
 function Parent:use(f) end
@@ -129,26 +131,33 @@ function Parent:use(f) end
 ---@class moonwire.core.worker
 local door = {}
 
+--- Whether this is a worker.
+---@return boolean
+function door.inside() end
+
 --- mw.parent in a worker; nothing elsewhere.
 ---@return moonwire.Parent?
 function door.parent() end
 
 --- What mw.serve is made of: the next call, or nothing when no more will come.
+---@param parent moonwire.Parent
 ---@return integer? id
 ---@return string name
 ---@return any value
-function door.take() end
+function door.take(parent) end
 
 --- Answers a call.
+---@param parent moonwire.Parent
 ---@param id integer
 ---@param ... any
-function door.reply(id, ...) end
+function door.reply(parent, id, ...) end
 
 --- Answers a call with an error.
+---@param parent moonwire.Parent
 ---@param id integer
 ---@param text string
 ---@param err any
 ---@param traceback? string
-function door.fail(id, text, err, traceback) end
+function door.fail(parent, id, text, err, traceback) end
 
 return worker
