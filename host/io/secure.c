@@ -276,6 +276,18 @@ void mw_secure_look(mw_stream *s) {
     mw_secure_news(s);
 }
 
+int mw_secure_verdict(mw_stream *s, int code) {
+    struct mw_secure *x = s->secure;
+    int full;
+
+    if ((code != -EPIPE && code != -ECONNRESET) || x->tls == NULL) return code;
+    if (s->closed || s->retired || s->eof || s->rerr != 0 || s->rfd < 0 || mw_bytes_len(&s->head.in) >= s->limits.read_high) return code;
+    mw_secure_read(s, 0, &full);
+    mw_wait_wake(&s->readable);  /* what came may be all that will */
+    if (s->rerr != MW_ECERT && (s->rerr != MW_ETLS || strncmp(x->err.what, "truncated", 9) == 0)) return code;
+    return s->rerr;
+}
+
 void mw_secure_trim(mw_stream *s) {
     mw_bytes_shrink(&s->secure->raw, 0);
     mw_bytes_shrink(&s->secure->sealed, 0);

@@ -101,7 +101,10 @@ int mw_stream_break(mw_stream *s, int code) {
     s->gathering = 0;
     s->head.add_max = 0;
     mw_bytes_free(&s->head.out);
-    if (s->secure != NULL) mw_secure_broken(s);
+    if (s->secure != NULL) {
+        mw_secure_broken(s);
+        code = s->werr = mw_secure_verdict(s, code);
+    }
     mw_stream_charge(s);
     mw_stream_parcels_end(s);
     if (s->finishing) mw_stream_half_close(s); /* or the peer would wait for ever */

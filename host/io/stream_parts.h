@@ -122,6 +122,7 @@ int mw_secure_lingers(const mw_stream *s);
 int mw_secure_awaits(const mw_stream *s);                      /* 1: a client that must hear from the server before it closes */
 void mw_secure_heard(mw_stream *s);                            /* lingers, and something came: away with it, and closes */
 void mw_secure_broken(mw_stream *s);                           /* what is unsent is dropped */
+int mw_secure_verdict(mw_stream *s, int code);                 /* the peer broke it with `code`: what it said why, if it did; or code */
 void mw_secure_trim(mw_stream *s);
 void mw_secure_end(mw_stream *s);                              /* the stream closes: a last word, if it can go at once */
 const char *mw_secure_why(const mw_stream *s, int code);       /* words for what broke it; or NULL */

@@ -272,6 +272,33 @@ describe("tls://", function()
     close(srv)
   end)
 
+  it("tells a writer what the peer said before it broke the connection, where it has said why", function()
+    local srv = listen { client_ca = own.pem }
+    local accepted = task.spawn(function() return srv:accept { timeout = 20 } end)
+    local middle = assert(net.listen "tcp://127.0.0.1:0")
+    local between = task.spawn(function()
+      local here = assert(middle:accept { timeout = 10 })
+      local there = assert(net.connect((srv:address():gsub("^tls", "tcp"))))
+      for _ = 1, 2 do -- the client's hello and what it gets; its last word, without a certificate, and the alert
+        assert(there:write((assert(here:read_some(65536)))))
+        assert(assert(here:write((assert(there:read_some(65536))))):flush())
+      end
+      here:peek(1, { timeout = 10 }) -- more has come, and is never read
+      there:close()
+      here:close()
+    end)
+    local c = assert(net.connect((middle:address():gsub("^tcp", "tls")), { ca = own.pem }))
+    local piece, ok, err = ("x"):rep(1 << 20)
+    repeat
+      ok, err = c:write(piece)
+      if ok then ok, err = c:flush() end
+    until not ok
+    assert.same({ "ECERT", "client certificate required" }, { err.code, err.data and err.data.reason }, tostring(err))
+    between:join()
+    accepted:cancel()
+    close(c, middle, srv)
+  end)
+
   it("loads certificates anew: new connections have them, open ones stay, bad ones change nothing", function()
     local path, key = own.dir .. "/live.pem", own.dir .. "/live.key"
     mw.fs.write(path, mw.fs.read(cert.cert))
