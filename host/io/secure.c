@@ -261,7 +261,7 @@ int mw_secure_read(mw_stream *s, size_t want, int *full) {
     if (rc >= 0 && n < 0) rc = (int)n;
     tidy(s);
     mw_stream_charge(s);
-    if (rc < 0 && rc != MW_ENOMEM) rc = over(s, rc);
+    if (rc < 0 && (n < 0 || rc != MW_ENOMEM)) rc = over(s, rc); /* the engine fails for good; for a queue there may be memory later */
     if (done == 0) return rc < 0 ? rc : 0;
     if (room >= s->chunk && done == room && s->chunk < MW_CHUNK_MAX) s->chunk *= 2;
     return 1;

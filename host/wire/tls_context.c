@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fast where the processor knows AES; the others are offered all the same. */
+/* Fast where the processor knows AES; the others of TLS 1.3 are offered all the same. */
 #define SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+/* Of TLS 1.2 those that keep what was said secret also when the key becomes known later, and that notice each changed byte at once. */
+#define SUITES_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define LEVEL 2                  /* of security: keys as strong as RSA of 2048 bits */
 #define CERTS_MAX 4096           /* blocks of one text of authorities */
 
@@ -189,13 +191,17 @@ static int set_authorities(mw_tls_context *c, const struct mw_view *pem, struct 
     BIO *in = pem->len > INT_MAX ? NULL : BIO_new_mem_buf(pem->at, (int)pem->len);
     STACK_OF(X509_INFO) *all = in != NULL ? PEM_X509_INFO_read_bio_ex(in, NULL, no_password, NULL, mw_tls_library(), NULL) : NULL;
     int certs = 0, n = sk_X509_INFO_num(all), ok = n <= CERTS_MAX;
-    const char *name = c->server ? "no certificate: client_ca holds none in PEM" : "no certificate: ca holds none in PEM";
+    const char *none = c->server ? "no certificate: client_ca holds none in PEM" : "no certificate: ca holds none in PEM";
+    const char *what = !ok ? "too many certificates: 4096 are the most" : c->server ? "client_ca" : "ca";
+    int rc = 0;
 
     for (int i = 0; ok && i < n; i++) ok = add_block(c, store, sk_X509_INFO_value(all, i), &certs);
     sk_X509_INFO_pop_free(all, X509_INFO_free);
     BIO_free(in);
+    if (all == NULL || !ok) rc = mw_tls_refuse(MW_ECERT, what, err);
+    else if (certs == 0) rc = mw_tls_refuse(MW_ECERT, none, err);
     ERR_clear_error();
-    return ok && certs > 0 ? 0 : mw_tls_refuse(MW_ECERT, name, err);
+    return rc;
 }
 
 static int set_trust(mw_tls_context *c, const struct mw_tls_options *opt, struct mw_err *err) {
@@ -216,7 +222,8 @@ static int set_basics(mw_tls_context *c, const struct mw_tls_options *opt, struc
     int min = opt->min_version != 0 ? opt->min_version : MW_TLS_1_2;
 
     SSL_CTX_set_security_level(c->ssl, LEVEL);
-    if (SSL_CTX_set_min_proto_version(c->ssl, min) != 1 || SSL_CTX_set_ciphersuites(c->ssl, SUITES) != 1) {
+    if (SSL_CTX_set_min_proto_version(c->ssl, min) != 1 || SSL_CTX_set_ciphersuites(c->ssl, SUITES) != 1 ||
+        SSL_CTX_set_cipher_list(c->ssl, SUITES_1_2) != 1) {
         return mw_tls_refuse(MW_ETLS, "version", err);
     }
     SSL_CTX_set_options(c->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);

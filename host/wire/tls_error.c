@@ -13,7 +13,8 @@ static const struct { int code; const char *what; } certs[] = {
     { X509_V_ERR_CERT_NOT_YET_VALID, "not yet valid: the peer's certificate, or one that vouches for it, begins later" },
     { X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "self-signed: nobody that is trusted here vouches for the peer's certificate" },
     { X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "unknown authority: the one that vouches for the peer's certificate is not trusted here" },
-    { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "unknown authority: nobody that is trusted here vouches for the peer's certificate" },
+    { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "unknown authority: one that is trusted here vouches for the peer, but does not vouch for itself: "
+                                            "those above it are wanted too" },
     { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "unknown authority: nobody that is trusted here vouches for the peer's certificate" },
     { X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "unknown authority: nobody that is trusted here vouches for the peer's certificate" },
     { X509_V_ERR_CERT_SIGNATURE_FAILURE, "unknown authority: the signature under the peer's certificate is not the authority's" },
@@ -49,6 +50,7 @@ static const struct { int reason, code; const char *what; } alerts[] = {
     { SSL_R_NO_PROTOCOLS_AVAILABLE, MW_ETLS, "version: no version of TLS is left to both" },
     { SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, MW_ETLS, "version: the peer refuses our versions of TLS" },
     { SSL_R_NO_SHARED_CIPHER, MW_ETLS, "no common cipher: none of the client's is strong enough" },
+    { SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, MW_ETLS, "no common cipher: the peer can check no signature of our certificate's kind" },
     { SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, MW_ETLS, "no common cipher: the peer wants stronger ones" },
     { SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, MW_ETLS, "no common cipher: the peer finds nothing in our offer (or wants a certificate)" },
     { SSL_R_NO_APPLICATION_PROTOCOL, MW_ETLS, "no common protocol: none of the client's alpn is ours" },
@@ -73,6 +75,7 @@ static int tell(mw_tls *t, unsigned long e, struct mw_err *err) {
     if (ERR_GET_LIB(e) == ERR_LIB_SSL) {
         if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) return certificate(t, err);
         for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++) {
+            if (reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE && t->shaken) break; /* no offer of ours: it wanted a second handshake */
             if (alerts[i].reason == reason) return mw_err_set(err, alerts[i].code, OP, NULL, alerts[i].what);
         }
         if (reason > SSL_AD_REASON_OFFSET) return mw_err_setf(err, MW_ETLS, OP, NULL, "alert: the peer says: %s", words != NULL ? words : "");
@@ -82,10 +85,12 @@ static int tell(mw_tls *t, unsigned long e, struct mw_err *err) {
 }
 
 int mw_tls_fail(mw_tls *t, int ret, struct mw_err *err) {
+    static const char early[] = "truncated: the connection ended within TLS's handshake";
     unsigned long e = ERR_peek_error();
+    int bye = e == 0 && SSL_get_error(t->ssl, ret) == SSL_ERROR_ZERO_RETURN; /* the closing word, before there was anything to close */
+    int cut = ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 
-    (void)ret;
-    if (e == 0 && t->ended) t->broken = mw_err_set(&t->why, MW_ETLS, OP, NULL, "truncated: the connection ended within TLS's handshake");
+    if (!t->shaken && ((e == 0 && t->ended) || bye || cut)) t->broken = mw_err_set(&t->why, MW_ETLS, OP, NULL, early);
     else if (e == 0) t->broken = mw_err_set(&t->why, MW_ENOMEM, OP, NULL, NULL); /* the wire takes all, while there is memory */
     else t->broken = tell(t, e, &t->why);
     ERR_clear_error();

@@ -24,8 +24,12 @@ static int is_encrypted(const struct mw_view *key) {
     return memmem(key->at, key->len, "ENCRYPTED", 9) != NULL;
 }
 
+/* There was no such block at all; else one that is broken. */
+static int is_absent(void) {
+    return ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_PEM && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+}
+
 static int read_chain(BIO *in, struct mw_tls_pair *out, struct mw_err *err) {
-    unsigned long e;
     X509 *one;
 
     while ((one = PEM_read_bio_X509(in, NULL, on_password, NULL)) != NULL) {
@@ -34,8 +38,7 @@ static int read_chain(BIO *in, struct mw_tls_pair *out, struct mw_err *err) {
         X509_free(one);
         return mw_tls_refuse(MW_ENOMEM, NULL, err);
     }
-    e = ERR_peek_last_error();
-    return e != 0 && ERR_GET_REASON(e) != PEM_R_NO_START_LINE ? mw_tls_refuse(MW_ECERT, "cert, one of the chain", err) : 0;
+    return ERR_peek_last_error() != 0 && !is_absent() ? mw_tls_refuse(MW_ECERT, "cert, one of the chain", err) : 0;
 }
 
 static int read_cert(const struct mw_view *cert, struct mw_tls_pair *out, struct mw_err *err) {
@@ -43,7 +46,8 @@ static int read_cert(const struct mw_view *cert, struct mw_tls_pair *out, struct
     int rc;
 
     out->cert = in != NULL ? PEM_read_bio_X509_AUX(in, NULL, on_password, NULL) : NULL;
-    if (out->cert == NULL) rc = mw_tls_refuse(MW_ECERT, "no certificate: cert holds none in PEM (\"-----BEGIN CERTIFICATE-----\")", err);
+    if (out->cert == NULL && !is_absent()) rc = mw_tls_refuse(MW_ECERT, "cert", err);
+    else if (out->cert == NULL) rc = mw_tls_refuse(MW_ECERT, "no certificate: cert holds none in PEM (\"-----BEGIN CERTIFICATE-----\")", err);
     else rc = read_chain(in, out, err);
     BIO_free(in);
     return rc;
@@ -55,6 +59,9 @@ static int read_key(const struct mw_view *key, const char *password, struct mw_t
     out->key = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, on_password, (void *)(size_t)password) : NULL;
     BIO_free(in);
     if (out->key != NULL) return 0;
+    if (!is_encrypted(key) && memmem(key->at, key->len, "PRIVATE KEY-----", 16) != NULL) {
+        return mw_tls_refuse(MW_ECERT, "bad key: the private key is cut short, or of a kind that is not known", err);
+    }
     if (!is_encrypted(key)) return mw_tls_refuse(MW_ECERT, "no key: key holds no private key in PEM (\"-----BEGIN PRIVATE KEY-----\")", err);
     return mw_tls_refuse(MW_ECERT, password != NULL ? "wrong password: key_password does not open the private key"
                                                     : "encrypted key: give its password as key_password", err);
@@ -81,7 +88,7 @@ void mw_tls_pair_free(struct mw_tls_pair *p) {
 
 int mw_tls_pair_refuse(struct mw_err *err) {
     if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_PRIVATE_KEY_MISMATCH) {
-        return mw_tls_refuse(MW_ECERT, "wrong key: the private key is not that of the certificate", err);
+        return mw_tls_refuse(MW_ECERT, "wrong key: the private key is not that of the certificate, the first in cert", err);
     }
     return mw_tls_refuse(MW_ECERT, "cert", err);
 }

@@ -6,7 +6,8 @@ local door, arg, err = core.tls, core.arg, core.err
 
 local tls = {}
 
---- What both ends of TLS may say. Certificates and keys are PEM, as text or as the path of a file that the script may read.
+--- What both ends of TLS may say. Certificates and keys are PEM, as text or as the path of a file that the script may read; DER and
+--- PKCS#12 are not taken: `openssl x509 -inform der`, `openssl pkey -inform der` and `openssl pkcs12 -nodes` make PEM of them.
 ---@class moonwire.TlsOptions
 ---@field cert? string  our certificate and those between it and its authority: PEM text, or the path of a file
 ---@field key? string  its private key: PEM text, or the path of a file
@@ -77,13 +78,17 @@ function tls.host(address)
   return address:match("^tls://%[(.-)%]:%d+$") or address:match("^tls://(.-):%d+$")
 end
 
---- PEM text, from a file where `v` is a path.
-local function text_of(v, op)
+--- PEM text, from a file where `v` is a path. name: of the option.
+local function text_of(v, op, name)
   if v == nil or v:find("-----BEGIN", 1, true) then return v end
+  if v == "" or v:find "[%z\n]" then
+    wrong(op, ('option "%s" must be PEM text ("-----BEGIN ...") or the path of a file that holds such'):format(name))
+  end
   local text, why = core.fs.read(v, { max = FILE })
   if not text then return nil, why end
   if not text:find("-----BEGIN", 1, true) then
-    return nil, err.fail("ECERT", op, v, 'no PEM: it holds no "-----BEGIN"', nil, { reason = "no PEM" })
+    local hint = text:byte() == 0x30 and "it may be DER or PKCS#12: openssl's x509, pkey and pkcs12 make PEM of these" or nil
+    return nil, err.fail("ECERT", op, v, 'no PEM: it holds no "-----BEGIN"', hint, { reason = "no PEM" })
   end
   return text
 end
@@ -137,15 +142,15 @@ local function read(o, server, op)
     fresh = o.resume == false,
   }
   for to, from in next, { cert = "cert", key = "key", ca = server and "client_ca" or "ca" } do
-    local text, why = text_of(o[from], op)
+    local text, why = text_of(o[from], op, from)
     if why then return nil, why end
     c[to] = text
   end
   for i, named in ipairs(o.names or {}) do
     local cert, key, why
-    cert, why = text_of(named.cert, op)
+    cert, why = text_of(named.cert, op, "cert")
     if not cert then return nil, why end
-    key, why = text_of(named.key, op)
+    key, why = text_of(named.key, op, "key")
     if not key then return nil, why end
     c.names = c.names or {}
     c.names[i] = { name = named.name, cert = cert, key = key, key_password = named.key_password }

@@ -272,6 +272,24 @@ describe("tls://", function()
     close(srv)
   end)
 
+  it("is told at once when the peer ends within the handshake, in so many words or without any", function()
+    for _, last in ipairs { "", "\21\3\3\0\2\1\0" } do
+      local plain <close> = assert(net.listen "tcp://127.0.0.1:0")
+      local peer = task.spawn(function()
+        local here <close> = assert(plain:accept { timeout = 10 })
+        here:read_some()
+        if last ~= "" then assert(here:write(last)) end
+        assert(here:finish())
+        here:read "a"
+      end)
+      local none, err = net.connect((plain:address():gsub("^tcp", "tls")), { ca = own.pem })
+      assert.is_nil(none)
+      assert.same({ "ETLS", "truncated" }, { err.code, err.data and err.data.reason }, tostring(err))
+      assert.truthy(tostring(err):find("within TLS's handshake", 1, true), tostring(err))
+      peer:join()
+    end
+  end)
+
   it("tells a writer what the peer said before it broke the connection, where it has said why", function()
     local srv = listen { client_ca = own.pem }
     local accepted = task.spawn(function() return srv:accept { timeout = 20 } end)
@@ -419,6 +437,11 @@ describe("tls://", function()
     assert.has_error(function() net.connect("tls://127.0.0.1:1", { min_version = "1.1" }) end)
     assert.has_error(function() net.connect("tcp://127.0.0.1:1", { ca = own.pem }) end)
     assert.has_error(function() net.connect("tls://127.0.0.1:1", { alpn = { "" } }) end)
+    for _, text in ipairs { "", "0\0\1", "one\ntwo" } do
+      local ok, err = pcall(net.connect, "tls://127.0.0.1:1", { ca = text })
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find('option "ca" must be PEM text', 1, true), tostring(err))
+    end
   end)
 
   it("names the option that was meant before it asks for any other, and none that is nobody's", function()

@@ -424,6 +424,14 @@ describe("starttls", function()
     assert.equal("wrong key", reason { cert = cert.cert, key = alien.key })
     assert.equal("no PEM", reason { cert = "spec/support/tls_ca.lua", key = cert.key })
     assert.equal("no certificate", reason { cert = cert.key, key = cert.key })
+    assert.equal("bad certificate", reason { cert = mw.fs.read(cert.cert):sub(1, 200), key = cert.key })
+    assert.equal("bad key", reason { cert = cert.cert, key = mw.fs.read(cert.key):sub(1, 80) })
+    local der = own.dir .. "/cert.der"
+    mw.process.run { "openssl", "x509", "-in", cert.cert, "-outform", "der", "-out", der, check = true }
+    local none, err = here:starttls { server = true, cert = der, key = cert.key }
+    assert.is_nil(none)
+    assert.same({ "no PEM", der }, { err.data.reason, err.subject })
+    assert.truthy(err.hint:find("PKCS#12", 1, true))
     local locked = own.dir .. "/locked.key"
     mw.process.run { "openssl", "pkey", "-in", cert.key, "-aes256", "-passout", "pass:secret", "-out", locked, check = true }
     assert.equal("encrypted key", reason { cert = cert.cert, key = locked })
