@@ -14,7 +14,7 @@ if mw.parent then -- a worker of the pool is this same script
 end
 
 local TASKS = 1000
-local pool <close> = assert(mw.process.pool{ script = "08_process_pool.lua", size = 4, task_timeout = 1 })
+local pool <close> = assert(mw.process.pool{ script = "08_process_pool.lua", size = 4, task_timeout = 2 })
 
 local list = {}
 for n = 1, TASKS do list[n] = n end

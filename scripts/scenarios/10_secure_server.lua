@@ -8,7 +8,7 @@ local function ours() return mw.auth.hmac { secret = secret, identity = "worker-
 
 local server <close> = assert(mw.net.listen("tcp://127.0.0.1:0", {
   auth = mw.auth.hmac { secrets = { ["worker-7"] = secret } }, -- each client has a secret of its own; two while they are exchanged
-  auth_timeout = 0.5, -- from the moment it connected
+  auth_timeout = 2, -- from the moment it connected
   max_unauthenticated = 16, max_conns = 100, max_conns_per_peer = 8, idle_timeout = 60,
 }))
 

@@ -16,14 +16,18 @@ end
 
 attack.class("prompts", attack.each({ only = "root", flags = "", grant = "--confine=off", takes = true, talk = decide }, {
   { "no is no", SECRET },
-  { "answers that were typed ahead", SECRET, talk = function(person, w, granted)
-    person.answer("y\ny\na\n1\n")
-    decide(person, w, granted)
-  end },
-  { "answers that were typed ahead, while the script reads none of them", "mw.task.sleep(0.2) " .. SECRET, talk = function(person, w, granted)
-    person.answer("y\ny\n")
-    decide(person, w, granted)
-  end },
+  { "answers that were typed ahead", "print 'ready' local t = mw.time.now() repeat until mw.time.now() - t > 1.5 " .. SECRET,
+    talk = function(person, w, granted)
+      person.expect("ready") -- what is typed after the question is an answer
+      person.answer("y\ny\na\n1\n")
+      decide(person, w, granted)
+    end },
+  { "answers that were typed ahead, while the script reads none of them", "print 'ready' mw.task.sleep(1.5) " .. SECRET,
+    talk = function(person, w, granted)
+      person.expect("ready")
+      person.answer("y\ny\n")
+      decide(person, w, granted)
+    end },
   { "the end of the input", SECRET, grant = false, talk = function(person)
     person.expect(END)
     person.answer("\4")

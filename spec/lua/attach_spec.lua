@@ -324,14 +324,14 @@ except OSError as e:
     end)
 
     it("of time in which nothing is done", function()
-      local endpoint <close> = assert(mw.repl.listen(url, { idle_timeout = "200ms" }))
+      local endpoint <close> = assert(mw.repl.listen(url, { idle_timeout = "2s" }))
       local front = client(url, { terminal = true })
       assert.equal(1, front.client:wait())
       front:shows("err", "idle for too long")
       leave(front)
-      local longer <close> = assert(mw.repl.listen("unix:" .. dir.path .. "/longer", { idle_timeout = 1 }))
+      local longer <close> = assert(mw.repl.listen("unix:" .. dir.path .. "/longer", { idle_timeout = 2 }))
       front = client(longer:address(), { terminal = true })
-      front:run("mw.task.sleep(1.5) return 'a line that runs is not idle'") -- longer than the limit
+      front:run("mw.task.sleep(3) return 'a line that runs is not idle'") -- longer than the limit
       front:shows("out", "not idle")
       leave(front)
       assert.is_truthy(endpoint)

@@ -114,12 +114,12 @@ describe("a connection pool", function()
   it("times out, and keeps its place for the others", function()
     local _srv <close>, url = serving()
     local pool <close> = net.pool { max = 1, acquire_timeout = 0.02 }
-    local c = pool:acquire(url)
+    local c = assert(pool:acquire(url, { timeout = 20 }))
     local none, err = pool:acquire(url)
     assert.same({ nil, "ETIMEDOUT" }, { none, err.code })
     assert.truthy(err.message:find("1 in use", 1, true))
     c:close()
-    pool:acquire(url):close()
+    assert(pool:acquire(url, { timeout = 20 })):close()
     assert.equal(0, pool:stats().waiting)
   end)
 
@@ -347,7 +347,7 @@ describe("the health of an idle connection", function()
       function(c) return c:write("x\n") and c:peek(1) end,
     } do
       local _srv <close>, url = serving()
-      local pool <close> = net.pool { validate = validate, acquire_timeout = 1 }
+      local pool <close> = net.pool { validate = validate, acquire_timeout = 20 }
       pool:acquire(url):close()
       local d <close>, err = pool:acquire(url, { timeout = 0.05 })
       if not d then assert.equal("ETIMEDOUT", err.code) end
