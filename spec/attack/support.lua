@@ -109,7 +109,7 @@ local function make_world(base, attempt, mode)
   function w.hard(from, name) assert(uv.fs_link(w.dir .. "/" .. from, w.dir .. "/" .. name)) end
   function w.mkdir(name) assert(uv.fs_mkdir(w.dir .. "/" .. name, 493)) end
   function w.helper(...)
-    return mw.process.run({ timeout = 10, check = true, base.helper, ... }).stdout
+    return mw.process.run({ timeout = 60, check = true, base.helper, ... }).stdout
   end
   if attempt.world then attempt.world(w) end
   if mode.user then own(w.dir) end
@@ -137,10 +137,10 @@ end
 --- The first to arrive at a server must be ourselves.
 local function nobody_came(server, url)
   local text = hex(mw.random.bytes(8))
-  local ours <close> = assert(mw.net.connect(url, { timeout = 10 }))
+  local ours <close> = assert(mw.net.connect(url, { timeout = 60 }))
   assert(assert(ours:write(text)):finish())
-  local first <close> = assert(server:accept { timeout = 10 })
-  return first:read("a", { timeout = 10 }) == text
+  local first <close> = assert(server:accept { timeout = 60 })
+  return first:read("a", { timeout = 60 }) == text
 end
 
 local function no_datagram(w)
@@ -154,7 +154,7 @@ local function no_datagram(w)
   end))
   local from = assert(uv.new_udp())
   assert(from:try_send(text, "127.0.0.1", w.udp_port))
-  arrived:wait { timeout = 10 }
+  arrived:wait { timeout = 60 }
   w.udp:recv_stop()
   from:close()
   return first == text
@@ -175,13 +175,13 @@ local function put_victim(w)
   end
   w.victim = assert(mw.process.spawn(argv))
   assert(w.victim.stdin:write("first\n"))       -- once it answers it is what it will be
-  assert(w.victim.stdout:read("l", { timeout = 10 }) == "first")
+  assert(w.victim.stdout:read("l", { timeout = 60 }) == "first")
 end
 
 local function victim_hurt(w)
   if not w.victim then return nil end
   w.victim.stdin:write("still here\n")
-  if w.victim.stdout:read("l", { timeout = 10 }) ~= "still here" then return "the victim is gone or stopped" end
+  if w.victim.stdout:read("l", { timeout = 60 }) ~= "still here" then return "the victim is gone or stopped" end
 end
 
 local function end_world(w)

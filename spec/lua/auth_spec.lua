@@ -137,7 +137,7 @@ describe("authentication", function()
       assert(c:write("first\n"))
       return c
     end)
-    local conn <close> = assert(srv:accept { timeout = 10 })
+    local conn <close> = assert(srv:accept { timeout = 60 })
     assert.equal("first", conn:read("l"))
     client:join():close()
     local none, err = srv:accept { timeout = 0 }

@@ -66,11 +66,11 @@ describe("a batch", function()
     local a, b = channels { batch = { delay = "10ms" } }
     a:send "one"
     a:send "two"
-    assert.equal("one", b:recv { timeout = 5 })
-    assert.equal("two", b:recv { timeout = 5 })
+    assert.equal("one", b:recv { timeout = 60 })
+    assert.equal("two", b:recv { timeout = 60 })
     assert.equal(1, a:stats().batches)
     a:send "three"
-    assert.equal("three", b:recv { timeout = 5 })
+    assert.equal("three", b:recv { timeout = 60 })
   end)
 
   it("is taken apart without another wait, in every protocol that can carry it", function()
@@ -116,7 +116,7 @@ describe("a batch", function()
     end
     collectgarbage()
     collectgarbage()
-    assert.equal("held", receiver:recv { timeout = 5 })
+    assert.equal("held", receiver:recv { timeout = 60 })
   end)
 
   it("is sent before a host ends by itself, and before it is told to end, however long its delay is", function()
@@ -154,7 +154,7 @@ describe("a batch", function()
   it("does not wait for a task that ends", function()
     local a, b = channels { batch = { delay = "5ms" } }
     task.spawn(function() a:send "from a task that is gone" end):join()
-    assert.equal("from a task that is gone", b:recv { timeout = 5 })
+    assert.equal("from a task that is gone", b:recv { timeout = 60 })
   end)
 end)
 
@@ -175,7 +175,7 @@ describe("a channel that batches", function()
       task.sleep(0.02)
     until sent == before
     assert.truthy(sent < 5000, "nobody made it wait")
-    for _ = 1, 5000 do assert.equal(message, b:recv { timeout = 10 }) end
+    for _ = 1, 5000 do assert.equal(message, b:recv { timeout = 60 }) end
     sender:join()
   end)
 
@@ -197,7 +197,7 @@ describe("a channel that batches", function()
     pcall(waiting.join, waiting)
     local closer = task.spawn(function() a:finish() end)
     local got = 0
-    for data in b:messages { timeout = 10 } do
+    for data in b:messages { timeout = 60 } do
       assert.equal(message, data)
       got = got + 1
     end
@@ -290,7 +290,7 @@ describe("hostile bytes", function()
     sender:send "\1\4good"
     sender:send(data)
     assert.equal("good", receiver:recv())
-    local err = refused("EFRAME", "protocol", receiver:recv { timeout = 5 })
+    local err = refused("EFRAME", "protocol", receiver:recv { timeout = 60 })
     refused("ECLOSED", nil, receiver:recv())
     return tostring(err)
   end

@@ -38,11 +38,11 @@ describe("a channel with a codec", function()
       local a, b = channels(way[1], { codec = way[2] })
       for _, v in ipairs(VALUES) do
         assert.equal(a, a:send(v))
-        local got = b:recv { timeout = 5 }
+        local got = b:recv { timeout = 60 }
         assert.same(v, got)
         assert.equal(math.type(v), math.type(got))
         assert(b:send(got))
-        assert.same(v, a:recv { timeout = 5 })
+        assert.same(v, a:recv { timeout = 60 })
       end
       a:finish()
       assert.same({ n = 1 }, table.pack(b:recv()))
@@ -54,8 +54,8 @@ describe("a channel with a codec", function()
       local a, b = channels("typed", { codec = codec })
       a:send({ 1 }, 7)
       assert.same({ { 1 }, 7 }, { b:recv() })
-      a:send({ 2 }, 8, { timeout = 1 })
-      assert.same({ { 2 }, 8 }, { b:recv { timeout = 1 } })
+      a:send({ 2 }, 8, { timeout = 60 })
+      assert.same({ { 2 }, 8 }, { b:recv { timeout = 60 } })
       raises("header field", a.send, a, { 1 })
     end
   end)
@@ -97,7 +97,7 @@ describe("a channel with a codec", function()
           assert(a:finish())
         end)
         local n = 0
-        for v in b:messages { timeout = 10 } do
+        for v in b:messages { timeout = 60 } do
           n = n + 1
           assert.equal(n, v.id)
         end
@@ -298,7 +298,7 @@ describe("a finalizer", function()
       assert(a:finish())
     end)
     local last = 0
-    for v in b:messages { timeout = 10 } do
+    for v in b:messages { timeout = 60 } do
       litter()
       if v.id then
         assert.equal(last + 1, v.id)

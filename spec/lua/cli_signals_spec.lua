@@ -56,7 +56,7 @@ describe("the first signal", function()
       for i = 1, 3 do
         mw.task.spawn(function()
           local _ <close> = setmetatable({}, { __close = function()
-            mw.task.shield(function() mw.task.sleep(0.01) print("task " .. i) end, { timeout = 5 })
+            mw.task.shield(function() mw.task.sleep(0.01) print("task " .. i) end, { timeout = 60 })
           end })
           mw.task.sleep(600)
         end)

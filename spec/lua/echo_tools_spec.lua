@@ -22,23 +22,23 @@ describe("the echo tools", function()
     local good <close> = assert(mw.net.connect(url)):framed "typed"
     local function still_good(kind)
       assert(good:send("still here", kind))
-      local data, got = good:recv { timeout = 10 }
+      local data, got = good:recv { timeout = 60 }
       assert.same({ "still here", kind }, { data, got })
     end
     still_good(1)
     for _, bytes in ipairs { "\9\255\255\255\255", "\9\1\0\16\0", "\9\5\0\0\0ab" } do -- too long, too long, too slow
       local bad <close> = assert(mw.net.connect(url))
       assert(bad:write("\7\2\0\0\0ok", bytes))
-      assert.equal("\7\2\0\0\0ok", bad:read("a", { timeout = 10 }))
+      assert.equal("\7\2\0\0\0ok", bad:read("a", { timeout = 60 }))
       still_good(2)
     end
     local cut <close> = assert(mw.net.connect(url))
     assert(assert(cut:write "\9\5\0"):finish())
-    assert.equal("", cut:read("a", { timeout = 10 }))
+    assert.equal("", cut:read("a", { timeout = 60 }))
     still_good(3)
     local large = ("x"):rep(1 << 20)
     assert(good:send(large, 4))
-    assert.is_true(good:recv { timeout = 10 } == large)
+    assert.is_true(good:recv { timeout = 60 } == large)
   end)
 
   it("echo lines", function()
@@ -46,10 +46,10 @@ describe("the echo tools", function()
     local good <close> = assert(mw.net.connect(url))
     local bad <close> = assert(mw.net.connect(url))
     assert(bad:write "short\nmuch too long for it\n")
-    assert.equal("short\n", bad:read("a", { timeout = 10 }))
+    assert.equal("short\n", bad:read("a", { timeout = 60 }))
     assert(good:write "one\n\ntwo\n")
     assert(good:finish())
-    assert.equal("one\n\ntwo\n", good:read("a", { timeout = 10 }))
+    assert.equal("one\n\ntwo\n", good:read("a", { timeout = 60 }))
   end)
 
   it("explain themselves, and refuse what they do not know", function()

@@ -24,7 +24,7 @@ describe("a listener", function()
     local srv <close> = assert(net.listen(abstract(), { max_conns = 2 }))
     local clients, taken = {}, {}
     for i = 1, 3 do clients[i] = assert(net.connect(srv:address())) end
-    for i = 1, 2 do taken[i] = assert(srv:accept { timeout = 10 }) end
+    for i = 1, 2 do taken[i] = assert(srv:accept { timeout = 60 }) end
     assert.equal("ETIMEDOUT", select(2, srv:accept { timeout = 0.02 }).code)
     assert.equal(2, srv:stats().open)
     local third = task.spawn(srv.accept, srv)
@@ -191,7 +191,7 @@ describe("back-pressure", function()
   it("stops reading from a peer that is not listened to", function()
     local srv <close> = assert(net.listen(abstract()))
     local c <close> = assert(net.connect(srv:address(), { stall_timeout = 0 }))
-    local conn <close> = assert(srv:accept { timeout = 10 })
+    local conn <close> = assert(srv:accept { timeout = 60 })
     local sent = 0
     local sender = task.spawn(function()
       for _ = 1, CHUNKS do
@@ -231,7 +231,7 @@ describe("a server without descriptors to spare", function()
     assert.equal("ready", child.stdout:read("l"))
     local conns, served, dropped = {}, 0, 0
     for i = 1, 60 do
-      conns[i] = assert(net.connect(address, { timeout = 10 }))
+      conns[i] = assert(net.connect(address, { timeout = 60 }))
       conns[i]:write(i, "\n")
     end
     local alive

@@ -7,7 +7,7 @@ local program = os.getenv("MOONWIRE") or "moonwire"
 local function pair(address, listen, connect)
   local srv = assert(net.listen(address, listen))
   local there = assert(net.connect(srv:address(), connect))
-  local here = assert(srv:accept { timeout = 10 })
+  local here = assert(srv:accept { timeout = 60 })
   return here, there, srv
 end
 
@@ -110,9 +110,9 @@ describe("connecting", function()
   it("finds a name of this machine", function()
     local name = mw.sys.hostname()
     local srv <close> = assert(net.listen("tcp://*:0"))
-    local c, err = net.connect("tcp://" .. name .. ":" .. srv:address():match("%d+$"), { timeout = 5 })
+    local c, err = net.connect("tcp://" .. name .. ":" .. srv:address():match("%d+$"), { timeout = 60 })
     if not c then return pending("the machine's own name cannot be looked up: " .. tostring(err)) end
-    assert(srv:accept { timeout = 10 }):close()
+    assert(srv:accept { timeout = 60 }):close()
     c:close()
   end)
 
@@ -142,7 +142,7 @@ describe("connecting", function()
     local got = task.scope(function(s)
       local waiting = {}
       for i = 1, 8 do waiting[i] = s:spawn(net.connect, srv:address()) end
-      for _ = 1, 8 do assert(srv:accept { timeout = 10 }):close() end
+      for _ = 1, 8 do assert(srv:accept { timeout = 60 }):close() end
       local n = 0
       for _, t in ipairs(waiting) do
         assert(t:join()):close()
@@ -176,7 +176,7 @@ describe("connecting with retry", function()
     local t = task.spawn(net.connect, address, { retry = { attempts = 200, backoff = { 0.005, 0.005 } } })
     assert.equal("ECONNREFUSED", select(2, net.connect(address)).code)
     local srv <close> = assert(net.listen(address))
-    assert(srv:accept { timeout = 10 }):close()
+    assert(srv:accept { timeout = 60 }):close()
     assert(t:join()):close()
   end)
 
@@ -213,7 +213,7 @@ describe("accepting", function()
     assert.is_nil(c)
     assert.equal("ETIMEDOUT", err.code)
     local _ <close> = assert(net.connect(srv:address()))
-    assert(srv:accept { timeout = 10 }):close()
+    assert(srv:accept { timeout = 60 }):close()
   end)
 
   it("ends when its listener is closed meanwhile", function()

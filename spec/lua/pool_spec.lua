@@ -299,7 +299,7 @@ describe("a pool of scripts", function()
     task.scope(function(s)
       for i = 1, 20 do s:spawn(function() if pool:call("echo", i) then done = done + 1 end end) end
       task.pass()
-      assert.is_true(pool:drain{ timeout = 10 })
+      assert.is_true(pool:drain{ timeout = 60 })
     end)
     assert.equal(20, done)
     assert.equal(0, pool:stats().size)

@@ -123,7 +123,7 @@ describe("a ring between two processes", function()
     local ring <close> = assert(shm.ring())
     local other <close> = child(ring, "for i = 1, 3 do ring:push('child ' .. i) end ring:finish()")
     local got = {}
-    for rec in ring:records { timeout = 10 } do got[#got + 1] = rec end
+    for rec in ring:records { timeout = 60 } do got[#got + 1] = rec end
     assert.same({ "child 1", "child 2", "child 3" }, got)
     refused("EBUSY", ring:push("x"))
     assert.equal(0, other:wait().code)
@@ -156,7 +156,7 @@ describe("a ring between two processes", function()
     local echo <close> = assert(process.spawn { script = file, share = { there = there, back = back } })
     for i = 1, 200 do
       there:push("ping " .. i)
-      assert.equal("ping " .. i, back:pop { timeout = 10 })
+      assert.equal("ping " .. i, back:pop { timeout = 60 })
     end
     local s = there:stats()
     assert.truthy(s.rung <= 200, s.rung)
@@ -168,10 +168,10 @@ describe("a ring between two processes", function()
     local ring <close> = assert(shm.ring())
     local other <close> = child(ring, "ring:push('one') ring:push('two') print('there') mw.task.wait()")
     assert.equal("there", other.stdout:read("l"))
-    assert.equal("one", ring:pop { timeout = 10 })
+    assert.equal("one", ring:pop { timeout = 60 })
     other:kill("KILL")
-    assert.equal("two", ring:pop { timeout = 10 })
-    refused("EEOF", ring:pop { timeout = 10 })
+    assert.equal("two", ring:pop { timeout = 60 })
+    refused("EEOF", ring:pop { timeout = 60 })
     refused("EEOF", ring:try_pop())
     assert.is_false(ring:stats().alive)
   end)
@@ -185,7 +185,7 @@ describe("a ring between two processes", function()
       assert.equal("first", other.stdout:read("l"))
       if how == "kill" then other:kill("KILL") end
       local ok, err
-      repeat ok, err = ring:push(("x"):rep(500), { timeout = 10 }) until not ok
+      repeat ok, err = ring:push(("x"):rep(500), { timeout = 60 }) until not ok
       refused("ECLOSED", ok, err)
     end
   end)
@@ -197,7 +197,7 @@ describe("a ring between two processes", function()
       local n, stop = 0, i * i * 40
       local rec, err
       repeat
-        rec, err = ring:pop { timeout = 10 }
+        rec, err = ring:pop { timeout = 60 }
         if rec then
           assert.same({ n, 4 + n % 200 }, { string.unpack("I4", rec), #rec })
           n = n + 1
@@ -234,7 +234,7 @@ m = mmap.mmap(fds[0], 8192)
 %s
 socket.socket(fileno=fds[1]).send(b"x" * 1000)]]):format(scribble), stdin = b })
       assert.equal("", r.stderr)
-      local rec, err = ring:pop { timeout = 10 }
+      local rec, err = ring:pop { timeout = 60 }
       refused("EFRAME", rec, err)
       assert.equal("protocol", err.data.why)
       refused("EFRAME", ring:try_pop())
@@ -257,7 +257,7 @@ socket.socket(fileno=fds[1]).send(b"x" * 1000)]]):format(scribble), stdin = b })
     local y <close> = assert(srv:accept())
     local ring <close> = assert(shm.ring())
     assert(x:send_handle(ring))
-    local other <close> = assert(y:recv_handle { timeout = 10 })
+    local other <close> = assert(y:recv_handle { timeout = 60 })
     task.all(function() for i = 1, 1000 do ring:push("s" .. i) end ring:finish() end,
       function() local n = 0 for rec in other:records() do n = n + 1 assert.equal("s" .. n, rec) end assert.equal(1000, n) end)
   end)

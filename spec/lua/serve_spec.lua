@@ -21,7 +21,7 @@ describe("mw.serve", function()
         many = function() return 1, nil, "three" end,
         refused = function() return nil, "as it is" end,
       }]]
-    assert.equal("Hello, Lua", w:call("greet", { name = "Lua" }, { timeout = 10 }))
+    assert.equal("Hello, Lua", w:call("greet", { name = "Lua" }, { timeout = 60 }))
     assert.is_nil(w:call("echo"))
     assert.equal(false, w:call("echo", false))
     local long = ("y"):rep(100000)

@@ -318,10 +318,10 @@ describe("a mapped file in a worker", function()
       mw.parent:recv()
       mw.parent:send(select(2, m:add_u32(8192, 1)).code)]]))
     local w <close> = assert(mw.worker.spawn(script, { permissions = "inherit", args = { file } }))
-    assert.equal("ready", w:recv { timeout = 10 })
+    assert.equal("ready", w:recv { timeout = 60 })
     assert(process.run { "truncate", "-s", "10", file, check = true })
     assert(w:send "go")
-    assert.equal("EIO", w:recv { timeout = 10 })
+    assert.equal("EIO", w:recv { timeout = 60 })
   end)
 end)
 
@@ -335,9 +335,9 @@ describe("a number in shared memory", function()
     assert.is_true(m:wait_until_u32(0, 0))
     local order = {}
     mw.task.all(function()
-      assert(m:wait_u32(0, 0, { timeout = 10 }))
+      assert(m:wait_u32(0, 0, { timeout = 60 }))
       order[#order + 1] = "changed"
-      assert(m:wait_until_u32(0, 3, { timeout = 10 }))
+      assert(m:wait_until_u32(0, 3, { timeout = 60 }))
       order[#order + 1] = "three"
     end, function()
       order[#order + 1] = "first"
@@ -393,14 +393,14 @@ describe("a number in shared memory", function()
       for i = 1, 100 do
         m:set_u32(0, i)
         m:wake_u32(0)
-        assert(m:wait_until_u32(4, i, { timeout = 10 }))
+        assert(m:wait_until_u32(4, i, { timeout = 60 }))
       end
       io.write("ping ", m:u32(4))
       print("\t" .. other:wait().code)
     ]], { ["child.lua"] = [[
       local m = mw.shared.m
       for i = 1, 100 do
-        assert(m:wait_until_u32(0, i, { timeout = 10 }))
+        assert(m:wait_until_u32(0, i, { timeout = 60 }))
         m:set_u32(4, i)
         m:wake_u32(4)
       end
@@ -489,7 +489,7 @@ describe("handing memory over", function()
     assert(a:send_handle(m))
     a:write("after\n")
     assert.equal("before", b:read("l"))
-    local n <close> = assert(b:recv_handle { timeout = 5 })
+    local n <close> = assert(b:recv_handle { timeout = 60 })
     assert.equal("after", b:read("l"))
     m:write(0, "0123456789")
     assert.same({ 10, "0123456789" }, { #n, n:read(0, 10) })
@@ -498,7 +498,7 @@ describe("handing memory over", function()
     assert.truthy(raised("EINVAL", a.send_handle, a, f):find("path", 1, true))
     local named <close> = assert(shm.create { size = 10, name = name "sent" })
     assert(a:send_handle(named))
-    local got <close> = assert(b:recv_handle { timeout = 5 })
+    local got <close> = assert(b:recv_handle { timeout = 60 })
     assert.is_true(named:unlink())
     got:set_u8(0, 7)
     assert.equal(7, named:u8(0))
@@ -521,7 +521,7 @@ give(16, os.open("/dev/null", os.O_RDWR))
     if r.code == 127 then return pending("there is no python3") end
     assert.equal("", r.stderr)
     for _ = 1, 9 do
-      local none, err = b:recv_handle { timeout = 5 }
+      local none, err = b:recv_handle { timeout = 60 }
       assert.same({ nil, "EFRAME" }, { none, err and err.code })
     end
   end)

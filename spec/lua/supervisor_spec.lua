@@ -37,7 +37,7 @@ end
 --- All events of a supervisor that has ended, as "id what", those of `what` only if it is given.
 local function told(sup, what)
   local out = {}
-  for ev in sup:events { timeout = 10 } do
+  for ev in sup:events { timeout = 60 } do
     if not what or ev.what == what then out[#out + 1] = what and ev.id or ev.id .. " " .. ev.what end
   end
   return out
@@ -70,7 +70,7 @@ describe("a supervisor", function()
       { id = "cache", run = stays(), needs = { "db" } },
       { id = "db", run = stays("echo up"), ready = { line = "up" }, stdout = "null" },
     })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     sup:close()
     assert.same({ "db starting", "db ready", "cache starting", "cache ready", "api starting", "api ready",
       "api stopped", "cache stopped", "db stopped" }, told(sup))
@@ -84,7 +84,7 @@ describe("a supervisor", function()
     local watch = watching(sup)
     watch.wait("b ready")
     assert.equal("starting", child(sup, "a").state)
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
   end)
 
   it("tells of each event what, who, why, when", function()
@@ -101,8 +101,8 @@ describe("a supervisor", function()
 
   it("keeps the last events only", function()
     local sup = assert(mw.supervisor { keep_events = 3, { id = "one", run = stays() } })
-    assert(sup:wait_ready { timeout = 10 })
-    for _ = 1, 3 do assert(sup:restart("one", { timeout = 10 })) end
+    assert(sup:wait_ready { timeout = 60 })
+    for _ = 1, 3 do assert(sup:restart("one", { timeout = 60 })) end
     sup:close()
     local numbers = {}
     for ev in sup:events() do numbers[#numbers + 1] = ev.number end
@@ -111,7 +111,7 @@ describe("a supervisor", function()
 
   it("gives each reader events of its own, and lets them wait no longer than told", function()
     local sup <close> = assert(mw.supervisor { { id = "one", run = stays() } })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     local a, b = sup:events { timeout = 0.01 }, sup:events()
     a().id = "changed"
     assert.equal("one", b().id)
@@ -129,19 +129,19 @@ describe("a supervisor", function()
 
   it("stops, starts and restarts one child", function()
     local sup <close> = assert(mw.supervisor { { id = "a", run = stays() }, { id = "b", run = stays(), needs = { "a" } } })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     local a, b = child(sup, "a").pid, child(sup, "b").pid
-    assert(sup:stop("a", { timeout = 10 }))
+    assert(sup:stop("a", { timeout = 60 }))
     assert.truthy(is_gone(a))
     assert.same({ "stopped", "ready" }, { child(sup, "a").state, child(sup, "b").state })
-    assert(sup:wait_ready { timeout = 10 }) -- nobody waits for what was stopped
-    assert(sup:start("a", { timeout = 10 }))
+    assert(sup:wait_ready { timeout = 60 }) -- nobody waits for what was stopped
+    assert(sup:start("a", { timeout = 60 }))
     assert.not_equal(a, child(sup, "a").pid)
-    assert(sup:restart("b", { timeout = 10 }))
+    assert(sup:restart("b", { timeout = 60 }))
     assert.not_equal(b, child(sup, "b").pid)
     assert.same({ 0, 0 }, { child(sup, "a").restarts, child(sup, "b").restarts })
     local again = child(sup, "a").pid
-    assert(sup:start("a", { timeout = 10 })) -- runs already
+    assert(sup:start("a", { timeout = 60 })) -- runs already
     assert.equal(again, child(sup, "a").pid)
     assert.equal("EINVAL", select(2, pcall(sup.stop, sup, "nobody")).code)
   end)
@@ -153,7 +153,7 @@ describe("a supervisor's signal", function()
       { id = "a", run = { "sh", "-c", "trap 'echo again' HUP; echo up; while :; do sleep 0.01; done" }, ready = { line = "up" },
         stdout = "null" } })
     assert.same({ nil, "ESRCH" }, { (sup:kill("a")), select(2, sup:kill("a")).code })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     assert(sup:kill("a", "HUP"))
     assert(sup:kill("a", "KILL"))
     local ev = watching(sup).wait("a exited")
@@ -182,7 +182,7 @@ describe("a child that ends", function()
       { id = "x", restart = "transient", env = { F = dir:join("f") }, run = { "sh", "-c", "test -e $F || { touch $F; exit 1; }" } } })
     watching(sup).wait("x exited", 2)
     assert.same({ "done", 1 }, { child(sup, "x").state, child(sup, "x").restarts })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
   end)
 
   it("is never started again, if it is temporary", function()
@@ -207,10 +207,10 @@ describe("a child that ends", function()
     it("takes along whom " .. strategy .. " says", function()
       local sup = assert(mw.supervisor { strategy = strategy, backoff = { 0.01, 1 },
         { id = "a", run = stays() }, { id = "b", run = stays() }, { id = "c", run = stays() } })
-      assert(sup:wait_ready { timeout = 10 })
+      assert(sup:wait_ready { timeout = 60 })
       kill(child(sup, "b").pid)
       watching(sup).wait("b ready", 2)
-      assert(sup:wait_ready { timeout = 10 })
+      assert(sup:wait_ready { timeout = 60 })
       sup:close()
       local again, at, stopped = {}, 0, {}
       for ev in sup:events() do
@@ -232,18 +232,18 @@ describe("a child that ends", function()
       { id = "db", run = stays() },
       { id = "migrate", run = { "true" }, ready = { exit = 0 }, needs = { "db" } },
       { id = "api", run = stays(), needs = { "migrate" } } })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     kill(child(sup, "db").pid)
     local watch = watching(sup)
     watch.wait("migrate exited", 2)
     watch.wait("api ready", 2)
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
   end)
 
   it("leaves those that need it alone, where the strategy does", function()
     local sup <close> = assert(mw.supervisor { backoff = { 0.01, 1 },
       { id = "db", run = stays() }, { id = "api", run = stays(), needs = { "db" } } })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     local api = child(sup, "api").pid
     kill(child(sup, "db").pid)
     watching(sup).wait("db ready", 2)
@@ -253,7 +253,7 @@ describe("a child that ends", function()
   it("makes those that start wait until what they need is back", function()
     local sup <close> = assert(mw.supervisor { backoff = { 0.2, 1 },
       { id = "db", run = stays() }, { id = "api", run = stays(), needs = { "db" }, backoff = { 0, 0 } } })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     kill(child(sup, "db").pid)
     local watch = watching(sup)
     watch.wait("db restarting")
@@ -280,7 +280,7 @@ describe("a child that ends", function()
 
   it("that cannot be started counts as one that ended", function()
     local sup <close> = assert(mw.supervisor { max_restarts = 1, backoff = { 0.01, 0.01 }, { id = "x", run = { "/nosuch/program" } } })
-    local none, err = sup:wait_ready { timeout = 10 }
+    local none, err = sup:wait_ready { timeout = 60 }
     assert.same({ nil, "ECRASHED" }, { none, err.code })
     assert.truthy(err.message:find("could not be started: .*no such program"), err.message)
     assert.same({ "x exited", "x restarting", "x exited", "x gave_up" }, told(sup))
@@ -320,7 +320,7 @@ describe("a child is ready", function()
           local sup <close> = assert(mw.supervisor{
             { id = "x", ready = { line = "^ready %d$" }, run = { "sh", "-c",
               "{ echo one; printf 'rea'; sleep 0.05; printf 'dy 7\n'; echo more; exec sleep 100; }]] .. to .. [[" } } })
-          assert(sup:wait_ready{ timeout = 10 })
+          assert(sup:wait_ready{ timeout = 60 })
           while true do
             mw.task.sleep(0.05)
             sup:close()
@@ -371,7 +371,7 @@ time.sleep(1000)]]
         local mw = require "moonwire"
         local sup <close> = assert(mw.supervisor{ { id = "x", ready = { notify = true },
           run = { "sh", "-c", "echo fd $NOTIFY_FD socket $NOTIFY_SOCKET; echo >&3; exec sleep 1000" } } })
-        assert(sup:wait_ready{ timeout = 10 })]],
+        assert(sup:wait_ready{ timeout = 60 })]],
     })
     assert.equal("fd 3 socket\n", r.stdout .. r.stderr) -- a confined one has no socket to send from
     r = assert(mw.process.run { "sh", "-c", "echo \"$NOTIFY_FD\"; true >&3" })
@@ -384,7 +384,7 @@ time.sleep(1000)]]
       { id = "good", run = { "sh", "-c", "exit 3" }, ready = { exit = 3 } },
       { id = "bad", run = { "true" }, ready = { exit = 3 } },
       { id = "after", run = stays(), needs = { "bad" } } })
-    assert.equal("ECRASHED", select(2, sup:wait_ready { timeout = 10 }).code)
+    assert.equal("ECRASHED", select(2, sup:wait_ready { timeout = 60 }).code)
     sup:close()
     assert.same({ "good" }, told(sup, "ready"))
     assert.same({ "good", "bad", "bad" }, told(sup, "starting"))
@@ -397,7 +397,7 @@ time.sleep(1000)]]
     } do
       local sup = assert(mw.supervisor { max_restarts = 0,
         { id = "x", run = stays(), ready = ready, restart = ready.exit and "transient" or "permanent" } })
-      local none, err = sup:wait_ready { timeout = 10 }
+      local none, err = sup:wait_ready { timeout = 60 }
       assert.same({ nil, "ECRASHED" }, { none, err.code })
       assert.truthy(err.message:find("not ready within 0.05 s", 1, true), err.message)
       sup:close()
@@ -408,7 +408,7 @@ time.sleep(1000)]]
   it("never, if it ends before: that is one end, and no lateness", function()
     for _, ready in ipairs { { line = "never" }, { connect = "unix:@mw-spec-nobody" }, { notify = true } } do
       local sup = assert(mw.supervisor { { id = "x", run = { "sh", "-c", "exit 4" }, restart = "temporary", ready = ready } })
-      local none, err = sup:wait_ready { timeout = 10 }
+      local none, err = sup:wait_ready { timeout = 60 }
       assert.same({ nil, "ECRASHED", 4 }, { none, err.code, err.data.code })
       assert.truthy(err.message:find("exited with 4", 1, true), err.message)
       sup:close()
@@ -419,7 +419,7 @@ time.sleep(1000)]]
     local sup <close> = assert(mw.supervisor {
       { id = "a", run = { "false" }, ready = { exit = 0 }, restart = "temporary" },
       { id = "b", run = stays(), needs = { "a" } }, { id = "c", run = stays(), needs = { "b" } } })
-    local none, err = sup:wait_ready { timeout = 10 }
+    local none, err = sup:wait_ready { timeout = 60 }
     assert.same({ nil, "ECRASHED", "a" }, { none, err.code, err.data.id })
     assert.same({ "failed", "blocked", "blocked" }, { child(sup, "a").state, child(sup, "b").state, child(sup, "c").state })
   end)
@@ -439,7 +439,7 @@ describe("the end of a supervisor", function()
       { id = "a", run = stays() },
       { id = "deaf", run = { "sh", "-c", "trap '' TERM; echo up; while :; do sleep 1000; done" }, needs = { "a" },
         kill_after = 0.05, ready = { line = "up" }, stdout = "null" } })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     sup:close()
     local signals = {}
     for ev in sup:events() do
@@ -471,10 +471,10 @@ describe("the end of a supervisor", function()
   it("comes for one child while its restart waits", function()
     local sup <close> = assert(mw.supervisor { backoff = { 1000, 1000 }, { id = "x", run = { "sh", "-c", "exit 1" } } })
     watching(sup).wait("x restarting")
-    assert(sup:stop("x", { timeout = 10 }))
+    assert(sup:stop("x", { timeout = 60 }))
     assert.equal("stopped", child(sup, "x").state)
-    assert(sup:wait_ready { timeout = 10 })
-    sup:start("x", { timeout = 10 }) -- at once, whatever pause was left
+    assert(sup:wait_ready { timeout = 60 })
+    sup:start("x", { timeout = 60 }) -- at once, whatever pause was left
     watching(sup).wait("x starting", 2)
   end)
 
@@ -482,7 +482,7 @@ describe("the end of a supervisor", function()
     local first, second
     task.scope(function()
       first = assert(mw.supervisor { { id = "x", run = stays() } })
-      assert(first:wait_ready { timeout = 10 })
+      assert(first:wait_ready { timeout = 60 })
     end)
     assert.same({ "x" }, told(first, "stopped"))
     first:close()
@@ -493,7 +493,7 @@ describe("the end of a supervisor", function()
       task.wait()
     end)
     while not second do task.pass() end
-    assert(second:wait_ready { timeout = 10 })
+    assert(second:wait_ready { timeout = 60 })
     t:cancel()
     t:join()
     assert.same({ "x" }, told(second, "stopped"))
@@ -534,7 +534,7 @@ describe("the end of a supervisor", function()
       local sup <close> = assert(mw.supervisor{
         { id = "a", run = says "a", ready = { line = "up" } },
         { id = "b", run = says "b", ready = { line = "up" }, needs = { "a" } } })
-      assert(sup:wait_ready{ timeout = 10 })
+      assert(sup:wait_ready{ timeout = 60 })
       print "ready"
       mw.task.wait()]]
     for signal, code in pairs { INT = 130, TERM = 143 } do
@@ -562,7 +562,7 @@ describe("the output of a child", function()
     local dir <close> = mw.fs.tempdir()
     local out <close> = assert(mw.fs.open(dir:join("out"), "w"))
     local sup = assert(mw.supervisor { { id = "x", run = stays("echo one; echo up"), ready = { line = "up" }, stdout = out } })
-    assert(sup:wait_ready { timeout = 10 })
+    assert(sup:wait_ready { timeout = 60 })
     sup:close()
     out:close()
     assert.equal("one\nup\n", mw.fs.read(dir:join("out")))
@@ -624,7 +624,7 @@ describe("a supervisor's plan", function()
           print(ok, err.code, err.hint)
         end
         local sup = mw.supervisor{ { id = "x", run = { "true" }, cwd = "/nosuch" } }
-        print(select(2, sup:wait_ready{ timeout = 10 }).message:match("denied"))]],
+        print(select(2, sup:wait_ready{ timeout = 60 }).message:match("denied"))]],
     })
     assert.equal("false\tEDENIED\tgrant it with --allow-run=false\nfalse\tEDENIED\tgrant it with --allow-net=unix:/tmp/x\n"
       .. "false\tEDENIED\tgrant it with '--allow-net=unix:/tmp/a b\\,c'\n"

@@ -35,7 +35,7 @@ describe("server_names of a listener of tls://", function()
     local c <close>, err = net.connect(srv:address(), opts)
     if not c then return nil, err end
     local said
-    said, err = c:read("l", { timeout = 10 })
+    said, err = c:read("l", { timeout = 60 })
     if not said then return nil, err end
     return c:peer().subject .. ", " .. said, c:tls()
   end
@@ -118,7 +118,7 @@ describe("server_names of a listener of tls://", function()
   it("go with starttls", function()
     local srv <close> = assert(net.listen "tcp://127.0.0.1:0")
     local accepted = task.spawn(function()
-      local conn = assert(srv:accept { timeout = 10 })
+      local conn = assert(srv:accept { timeout = 60 })
       return assert(conn:starttls { server = true, server_names = names() })
     end)
     local c <close> = assert(net.connect(srv:address()))

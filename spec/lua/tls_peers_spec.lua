@@ -89,7 +89,7 @@ describe("TLS with others", function()
       local c = assert(mw.process.spawn { "openssl", "s_client", "-connect", "127.0.0.1:" .. port, "-CAfile", own.pem, "-tls1_3",
         stdin = "pipe", stdout = "pipe", stderr = "stdout" })
       c.stdin:write "one\n"
-      assert.truthy(c.stdout:read_until("ONE\n", { timeout = 10 }))
+      assert.truthy(c.stdout:read_until("ONE\n", { timeout = 60 }))
       local asked
       for _ = 1, 5 do -- a K that it reads together with something else is a K to be sent
         c.stdin:write "K\n"
@@ -98,7 +98,7 @@ describe("TLS with others", function()
       end
       assert.truthy(asked)
       c.stdin:write "two\n"
-      assert.truthy(c.stdout:read_until("TWO\n", { timeout = 10 }))
+      assert.truthy(c.stdout:read_until("TWO\n", { timeout = 60 }))
       c.stdin:close()
       c:kill "KILL"
       c:wait()
@@ -114,7 +114,7 @@ describe("TLS with others", function()
     local c = assert(reach(port, { alpn = { "http/1.1" } }))
     assert.equal("http/1.1", c:tls().alpn)
     c:write "GET / HTTP/1.0\r\n\r\n"
-    assert.truthy(c:read_until("Ciphers supported", { timeout = 10, max = "1MiB" }))
+    assert.truthy(c:read_until("Ciphers supported", { timeout = 60, max = "1MiB" }))
     c:close()
     s:kill "KILL"
     s:wait()

@@ -25,7 +25,7 @@ describe("tls://", function()
   local function meet(srv, opts)
     opts = opts or {}
     if not opts.insecure_skip_verify then opts.ca = opts.ca or own.pem end
-    local accepted = task.spawn(function() return srv:accept { timeout = 10 } end)
+    local accepted = task.spawn(function() return srv:accept { timeout = 60 } end)
     local there, err = net.connect(srv:address(), opts)
     if not there then
       accepted:cancel()
@@ -52,7 +52,7 @@ describe("tls://", function()
 
   it("accepts who has said all, and that it ends, with the last of the handshake", function()
     local srv = listen()
-    local accepted = task.spawn(function() return srv:accept { timeout = 10 } end)
+    local accepted = task.spawn(function() return srv:accept { timeout = 60 } end)
     local there = assert(net.connect(srv:address(), { ca = own.pem }))
     there:write "all"
     there:close()
@@ -64,7 +64,7 @@ describe("tls://", function()
   it("says the end of the handshake and what is written first in one go, at both ends", function()
     local srv = listen()
     local served = task.spawn(function()
-      local here = assert(srv:accept { timeout = 10 })
+      local here = assert(srv:accept { timeout = 60 })
       local said = here:read_some(3)
       assert(here:write(said))
       return here
@@ -121,7 +121,7 @@ describe("tls://", function()
   it("names the server as the address does, or as told", function()
     local srv = listen()
     local port = srv:address():match ":(%d+)$"
-    local accepted = task.spawn(function() return srv:accept { timeout = 10 } end)
+    local accepted = task.spawn(function() return srv:accept { timeout = 60 } end)
     local there = assert(net.connect("tls://localhost:" .. port, { ca = own.pem }))
     assert.equal("localhost", there:tls().server_name)
     close(there, (assert(accepted:join())))
@@ -143,7 +143,7 @@ describe("tls://", function()
   it("refuses an authority that it was not told of, and the system knows not", function()
     local srv = listen()
     for _, opts in ipairs { { ca = other.pem }, { ca = false } } do
-      local accepted = task.spawn(function() return srv:accept { timeout = 10 } end)
+      local accepted = task.spawn(function() return srv:accept { timeout = 60 } end)
       local none, err = net.connect(srv:address(), { ca = opts.ca or nil })
       assert.is_nil(none)
       assert.same({ "ECERT", "unknown authority" }, { err.code, err.data.reason })
@@ -173,7 +173,7 @@ describe("tls://", function()
     assert.same({ "CN=alice", { "email:alice@example.org" }, "127.0.0.1" }, { here:peer().subject, here:peer().sans, here:peer().host })
     close(here, there)
     for reason, opts in pairs { ["client certificate required"] = {}, ["refused by the peer"] = mallory } do
-      local accepted = task.spawn(function() return srv:accept { timeout = 10 } end)
+      local accepted = task.spawn(function() return srv:accept { timeout = 60 } end)
       opts.ca = own.pem
       local c, err = net.connect(srv:address(), opts)
       if c then -- TLS 1.3: the client is through before the server has judged
@@ -340,7 +340,7 @@ describe("tls://", function()
     here:write "still\n"
     assert.equal("still", there:read "l")
     assert(srv:reload { client_ca = own.pem })
-    local accepted = task.spawn(function() return srv:accept { timeout = 10 } end)
+    local accepted = task.spawn(function() return srv:accept { timeout = 60 } end)
     local c = net.connect(srv:address(), { ca = own.pem })
     assert.is_nil(c and c:read(1))
     accepted:cancel()

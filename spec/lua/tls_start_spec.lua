@@ -21,7 +21,7 @@ describe("starttls", function()
   local function plain()
     local srv <close> = assert(net.listen("tcp://127.0.0.1:0"))
     local there = assert(net.connect(srv:address()))
-    return assert(srv:accept { timeout = 10 }), there
+    return assert(srv:accept { timeout = 60 }), there
   end
 
   --- Runs the handshake on both: what each gave.
@@ -488,7 +488,7 @@ describe("starttls", function()
       local here, there = plain()
       local client = task.spawn(function()
         assert(there:starttls { ca = own.pem, server_name = "localhost" })
-        return there:read("a", { timeout = 10 })
+        return there:read("a", { timeout = 60 })
       end)
       task.spawn(function()
         task.pass()
@@ -497,7 +497,7 @@ describe("starttls", function()
       end)
       repeat task.sleep(0.001) until there:stats().bytes_out > 0 -- it has begun, and nobody answers
       assert(here:starttls { server = true, cert = cert.cert, key = cert.key })
-      assert.equal(text, here:read("a", { timeout = 10 }))
+      assert.equal(text, here:read("a", { timeout = 60 }))
       assert(assert(here:write "and ours"):finish())
       assert.equal("and ours", (client:join()))
       here:close()

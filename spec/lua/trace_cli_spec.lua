@@ -296,7 +296,7 @@ describe("--trace", function()
     local said, err = p.stdout:read("a", { timeout = 60 })
     if err then
       p:kill "KILL"
-      error(tostring(err) .. "; the last that it said: " .. (p.stderr:read("a", { timeout = 10 }) or ""):sub(-2000))
+      error(tostring(err) .. "; the last that it said: " .. (p.stderr:read("a", { timeout = 60 }) or ""):sub(-2000))
     end
     assert.same({ "", 0 }, { said, assert(p:wait { timeout = 60 }).code })
   end)

@@ -9,7 +9,7 @@ local function callback(fn)
     got = got or table.pack(...)
     event:set()
   end)
-  assert(event:wait { timeout = 10 })
+  assert(event:wait { timeout = 60 })
   return table.unpack(got, 1, got.n)
 end
 

@@ -108,9 +108,9 @@ describe("messages", function()
 
   it("make room as soon as one is read", function()
     local w <close> = spawn("mw.parent:recv() mw.parent:send('read') mw.task.wait()", { queue = 100 })
-    for i = 1, 100 do assert(w:send(i, { timeout = 10 })) end
+    for i = 1, 100 do assert(w:send(i, { timeout = 60 })) end
     assert.equal("read", w:recv())
-    assert(w:send(101, { timeout = 10 }))
+    assert(w:send(101, { timeout = 60 }))
     assert.equal("ETIMEDOUT", select(2, w:send(102, { timeout = 0.01 })).code)
   end)
 
@@ -140,7 +140,7 @@ describe("messages", function()
     assert.is_nil(v)
     assert.equal("ETIMEDOUT", err.code)
     w:send(1)
-    assert.equal(1, w:recv { timeout = 5 })
+    assert.equal(1, w:recv { timeout = 60 })
     local t = task.spawn(function() w:recv() end)
     task.sleep(0)
     t:cancel()

@@ -116,7 +116,7 @@ TEST(what_stands_in_a_known_directory_is_looked_at_each_time) {
 }
 
 TEST(the_bare_flag_does_not_reach_special_places_by_any_way) {
-    int fd;
+    int fd, mounts = tree_mounts();
     begin(0);
     REQUIRE(mw_policy_add(p, MW_READ, MW_ALLOW, NULL, &err) == 0);
     CHECK_INT(reads("data/sub/deep/f"), 'm');
@@ -128,7 +128,7 @@ TEST(the_bare_flag_does_not_reach_special_places_by_any_way) {
     CHECK_INT(mw_permit_open(p, "/proc/self/environ", O_RDONLY, 0, 1, "fs read", &fd, &err), MW_EDENIED);
     CHECK_INT(mw_permit_open(p, "//proc//./self/environ", O_RDONLY, 0, 1, "fs read", &fd, &err), MW_EDENIED);
     CHECK_INT(mw_permit_open(p, "/sys/kernel/notes", O_RDONLY, 0, 1, "fs read", &fd, &err), MW_EDENIED);
-    if (mount("proc", in("data/secret"), "proc", 0, NULL) == 0) { /* root alone can try */
+    if (mounts && mount("proc", in("data/secret"), "proc", 0, NULL) == 0) { /* root alone can try */
         CHECK_INT(reads("data/secret/self/environ"), MW_EDENIED);
         CHECK_INT(reads("data/secret/uptime"), MW_EDENIED);
         CHECK_INT(reads("data/secret/uptime"), MW_EDENIED);
@@ -138,9 +138,10 @@ TEST(the_bare_flag_does_not_reach_special_places_by_any_way) {
 }
 
 TEST(a_denied_directory_is_denied_where_it_is_mounted_once_more) {
+    int mounts = tree_mounts();
     begin(1);
     CHECK_INT(reads("data/sub/deep/f"), 'm');
-    if (mount(in("data/secret"), in("data/sub/deep"), NULL, MS_BIND, NULL) == 0) {
+    if (mounts && mount(in("data/secret"), in("data/sub/deep"), NULL, MS_BIND, NULL) == 0) {
         CHECK_INT(reads("data/sub/deep/f"), MW_EDENIED);
         CHECK_INT(reads("data/sub/deep/f"), MW_EDENIED);
         REQUIRE(umount(in("data/sub/deep")) == 0);

@@ -218,6 +218,7 @@ TEST(names_are_bytes) {
 }
 
 TEST(a_denied_file_is_denied_by_names_made_before_and_after) {
+    int mounts = tree_mounts();
     begin();
     put("in/key", "secret", 0644);
     REQUIRE(link(in("in/key"), in("in/before")) == 0);
@@ -230,7 +231,7 @@ TEST(a_denied_file_is_denied_by_names_made_before_and_after) {
     CHECK_INT(reads("in/after"), MW_EDENIED);
     CHECK_INT(opens(in("in/after"), O_RDWR), MW_EDENIED);
     CHECK_INT(opens(in("in/after"), O_WRONLY), 0); /* reading alone is denied */
-    if (mount(in("in/key"), in("in/f"), NULL, MS_BIND, NULL) == 0) {
+    if (mounts && mount(in("in/key"), in("in/f"), NULL, MS_BIND, NULL) == 0) {
         CHECK_INT(reads("in/f"), MW_EDENIED);
         REQUIRE(umount(in("in/f")) == 0);
     }
