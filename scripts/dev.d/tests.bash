@@ -6,7 +6,7 @@ specs() { # BUILD PATTERN...: each spec file is a run of its own
   shift
   for file in "$@"; do
     [ -f "$file" ] || continue
-    job tap 400 "$dir: $file" env MOONWIRE="$root/$out/$dir/moonwire" MOONWIRE_BUILD="$root/$out/$dir" \
+    job tap 900 "$dir: $file" env MOONWIRE="$root/$out/$dir/moonwire" MOONWIRE_BUILD="$root/$out/$dir" \
       "${wrap[@]}" "$out/$dir/moonwire" test -A -o TAP -v "$file"
   done
 }
@@ -26,14 +26,14 @@ units() { # BUILD [WITH [WITHOUT]]: those whose name has the one and not the oth
   local file name
   for file in "$out/$1"/unit/*_test; do
     name=${file##*/}
-    if [ -x "$file" ] && [[ $name =~ ${2:-.} ]] && ! [[ -n ${3:-} && $name =~ ${3:-.} ]]; then job tap 400 "$1: $name" "${wrap[@]}" "$file"; fi
+    if [ -x "$file" ] && [[ $name =~ ${2:-.} ]] && ! [[ -n ${3:-} && $name =~ ${3:-.} ]]; then job tap 900 "$1: $name" "${wrap[@]}" "$file"; fi
   done
 }
 
-# The oracles and the races of paths are one thread each, with a great deal to count. The specs: what meets workers and helper threads,
-# and has no loop that only a signal ends, which the sanitizer keeps back.
+# The oracles, the filter and the races of paths are one thread each, with a great deal to count. The specs: what meets workers and helper
+# threads, and has no loop that only a signal ends, which the sanitizer keeps back.
 units_tsan() {
-  units tsan . 'oracle|policy_race'
+  units tsan . 'oracle|policy_race|confine_filter'
   specs tsan spec/lua/{metrics_own,shm,worker_pool}_spec.lua
 }
 
@@ -69,13 +69,13 @@ scenarios() { # BUILD
     read -ra rights < <(rights_of "$file"; echo)
     for i in "${!rights[@]}"; do
       if [ ${#rights[@]} -gt 1 ]; then
-        job fails 20 "$1: $name without ${rights[$i]}" "$out/$1/moonwire" run "${rights[@]:0:i}" "${rights[@]:i+1}" "$file"
+        job fails 60 "$1: $name without ${rights[$i]}" "$out/$1/moonwire" run "${rights[@]:0:i}" "${rights[@]:i+1}" "$file"
       fi
     done
-    job one 60 "$1: $name" "$out/$1/moonwire" run "${rights[@]}" "$file"
+    job one 120 "$1: $name" "$out/$1/moonwire" run "${rights[@]}" "$file"
     read -ra more < <(more_rights_of "$file"; echo)
-    if [ ${#more[@]} -gt 0 ]; then job one 60 "$1: $name with ${more[*]}" "$out/$1/moonwire" run "${rights[@]}" "${more[@]}" "$file"; fi
-    if [ ${#rights[@]} -gt 0 ]; then job 77 20 "$1: $name without its rights" "$out/$1/moonwire" run "$file"; fi
+    if [ ${#more[@]} -gt 0 ]; then job one 120 "$1: $name with ${more[*]}" "$out/$1/moonwire" run "${rights[@]}" "${more[@]}" "$file"; fi
+    if [ ${#rights[@]} -gt 0 ]; then job 77 60 "$1: $name without its rights" "$out/$1/moonwire" run "$file"; fi
   done
 }
 
