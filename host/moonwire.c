@@ -50,6 +50,7 @@ const char *mw_version(void) {
 }
 
 #define CONFIG_LEAST offsetof(struct mw_config, alloc)
+#define CONFIG_MOST ((size_t)1 << 16)   /* more is what lay on the stack before */
 #define HAS(cfg, field) ((cfg)->size >= offsetof(struct mw_config, field) + sizeof(cfg)->field)
 
 void mw_config_init_size(struct mw_config *cfg, size_t size) {
@@ -70,10 +71,13 @@ void (mw_config_init)(struct mw_config *cfg) {
 
 /* The caller's, which may be shorter or longer, as ours. */
 static int config_copy(const struct mw_config *given, struct mw_config *out, struct mw_err *err) {
-    const char *beyond = (const char *)given + sizeof *out, *end = (const char *)given + given->size;
+    const char *beyond = (const char *)given + sizeof *out, *end;
 
     mw_config_init(out);
-    if (given->size < CONFIG_LEAST) return mw_err_set(err, MW_EINVAL, "host", NULL, "mw_config_init comes first: this struct mw_config has no size");
+    if (given == NULL) return mw_err_set(err, MW_EINVAL, "host", NULL, "a struct mw_config is expected");
+    if (given->size < CONFIG_LEAST || given->size > CONFIG_MOST)
+        return mw_err_set(err, MW_EINVAL, "host", NULL, "mw_config_init comes first: this struct mw_config has no size");
+    end = (const char *)given + given->size;
     memcpy(out, given, given->size < sizeof *out ? given->size : sizeof *out);
     for (; beyond < end; beyond++)
         if (*beyond != 0) return mw_err_set(err, MW_EINVAL, "host", NULL, "struct mw_config sets a field that this version, " MW_VERSION ", does not know");
@@ -242,6 +246,7 @@ int mw_config_audit(struct mw_config *cfg, const char *path, struct mw_err *err)
     int fd;
 
     if (!HAS(cfg, audit_fd)) return too_short("audit", err);
+    if (path == NULL) return mw_err_set(err, MW_EINVAL, "audit", NULL, "a path is expected");
     fd = open_output("audit", path, 0, err);
     if (fd < 0) return fd;
     fcntl(fd, F_SETFL, O_APPEND); /* a line is written or the decision is no: a slow reader is waited for */
@@ -255,6 +260,7 @@ int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err)
     int fd = STDERR_FILENO;
 
     if (!HAS(cfg, trace)) return too_short("trace", err);
+    if (path == NULL) return mw_err_set(err, MW_EINVAL, "trace", NULL, "a path is expected");
     while (mw_trace_secrets[o.redact_count] != NULL) o.redact_count++;
     if (mw_trace_format_of(path, &o.format) < 0) {
         mw_err_set(err, MW_EINVAL, "trace", path, "its ending says no format");
@@ -267,6 +273,7 @@ int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err)
 
 int mw_config_debug(struct mw_config *cfg, const char *url, struct mw_err *err) {
     if (!HAS(cfg, debug)) return too_short("debug", err);
+    if (url == NULL) return mw_err_set(err, MW_EINVAL, "debug", NULL, "a URL is expected: unix:/path");
     mw_debug_close(cfg->debug);
     cfg->debug = NULL;
     return mw_debug_open(url, &cfg->debug, err);
@@ -347,14 +354,27 @@ static int begin(struct assembly *a, uv_loop_t *loop, lua_State *lent, struct mw
     return rc;
 }
 
+int mw_stack_check(struct mw_thread_stack *s, const char *op, struct mw_err *err) {
+    size_t left = mw_thread_stack_left(s);
+
+    if (left >= MW_STACK_LEAST) return 0;
+    mw_err_setf(err, MW_ELIMIT, op, NULL, "this thread has %zu KiB of stack left, %d are needed", left >> 10, MW_STACK_LEAST >> 10);
+    return mw_err_hint(err, "give the thread 1 MiB: pthread_attr_setstacksize, or ulimit -s 1024"), MW_ELIMIT;
+}
+
 static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given, mw_host **out, struct mw_err *err) {
     struct assembly *a = NULL;
+    struct mw_thread_stack stack = {0};
     struct mw_config own;
     const struct mw_config *cfg;
     lua_State *L;
     int rc = config_copy(given, &own, err);
     char *program = NULL;
 
+    if (rc == 0 && out == NULL) rc = mw_err_set(err, MW_EINVAL, "host", NULL, "a place for the host is expected");
+    if (rc == 0 && own.preempt > MW_PREEMPT_TIMER)
+        rc = mw_err_setf(err, MW_EINVAL, "host", NULL, "preempt is %u, which is none of enum mw_preempt", (unsigned)own.preempt);
+    if (rc == 0) rc = mw_stack_check(&stack, "host", err);
     if (rc == 0 && own.program != NULL && (program = strdup(own.program)) == NULL) rc = mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     if (rc == 0 && (a = calloc(1, sizeof *a)) == NULL) rc = mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     if (rc < 0) {
@@ -363,6 +383,7 @@ static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given,
         free(program);
         return rc;
     }
+    a->stack = stack;
     a->cfg = own;
     a->cfg.program = program;
     cfg = &a->cfg;
@@ -531,7 +552,8 @@ static void fill_step(mw_host *h, struct mw_step *st, uint64_t began, int alive)
 
 static int may_turn(mw_host *h, const char *op, struct mw_err *err) {
     if (mw_host_in_turn(h)) return mw_err_set(err, MW_EINVAL, op, NULL, "called from a hook of the same host");
-    return mw_host_destroys_later(h) ? mw_err_set(err, MW_ECLOSED, op, NULL, "mw_host_close ends it, over turns of its loop") : 0;
+    if (mw_host_destroys_later(h)) return mw_err_set(err, MW_ECLOSED, op, NULL, "mw_host_close ends it, over turns of its loop");
+    return mw_stack_check(&mw_assembly_of(h)->stack, op, err);
 }
 
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err) {
@@ -548,12 +570,13 @@ int mw_host_step(mw_host *h, unsigned budget_us, struct mw_step *st, struct mw_e
     return rc;
 }
 int mw_host_run(mw_host *h, int *status, struct mw_err *err) {
-    int rc = may_turn(h, "host run", err);
+    int rc = may_turn(h, "host run", err), code;
 
     if (rc < 0) return rc;
     mw_host_loop_run(h);
-    *status = mw_host_failures(h) == 0 ? 0 : mw_assembly_of(h)->denied ? 77 : 1;
-    mw_host_exit_code(h, status);
+    code = mw_host_failures(h) == 0 ? 0 : mw_assembly_of(h)->denied ? 77 : 1;
+    mw_host_exit_code(h, &code);
+    if (status != NULL) *status = code;
     return 0;
 }
 int mw_host_backend_fd(mw_host *h) {

@@ -32,6 +32,11 @@ enum mw_level { MW_LEVEL_DEBUG, MW_LEVEL_INFO, MW_LEVEL_WARN, MW_LEVEL_ERROR };
 
 enum { MW_SPIN_NEVER = -1, MW_SPIN_MAX_US = 10000 };
 
+/* Bytes of stack that a thread must have left to make, step, run or call a host: else MW_ELIMIT. A script that nests as deep as Lua lets
+ * it (200 calls through C) takes up to twice as much: a thread for scripts that you don't trust has 1 MiB. A stack of your own making (a
+ * fibre's) cannot be measured: see to it yourself. */
+enum { MW_STACK_LEAST = 256 << 10 };
+
 struct mw_config {
     size_t size;                     /* of the caller's own struct mw_config: set by mw_config_init */
     void *ud;                        /* passed to every hook */

@@ -68,6 +68,7 @@ static int load_text(mw_host *h, struct chunk *c) {
     lua_State *L = mw_host_state(h);
     int status;
 
+    if (c->text == NULL && c->len > 0) return mw_err_set(c->err, MW_EINVAL, "load", c->name, "a text is expected");
     if (c->len > SCRIPT_MAX) return mw_err_setf(c->err, MW_ELIMIT, "load", c->name, "the script is %zu bytes long, at most %u are allowed", c->len, SCRIPT_MAX);
     lua_pushcfunction(L, load);
     lua_pushlightuserdata(L, c);
@@ -79,11 +80,11 @@ static int load_text(mw_host *h, struct chunk *c) {
 }
 
 int mw_host_load_string(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err) {
-    struct chunk c = {text, name, len, 0, err, 0};
+    struct chunk c = {text, name != NULL ? name : "=?", len, 0, err, 0};
     return load_text(h, &c);
 }
 int mw_host_check(mw_host *h, const char *text, size_t len, const char *name, struct mw_err *err) {
-    struct chunk c = {text, name, len, 1, err, 0};
+    struct chunk c = {text, name != NULL ? name : "=?", len, 1, err, 0};
     return load_text(h, &c);
 }
 
@@ -138,12 +139,15 @@ int mw_host_check_file(mw_host *h, const char *path, struct mw_err *err) {
 }
 
 int mw_policy_add_file(mw_policy *p, const char *path, struct mw_err *err) {
-    const char *slash = strrchr(path, '/');
+    const char *slash;
     struct mw_err why;
     char *text = NULL, *dir = NULL;
     size_t len = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
+    int fd, rc;
 
+    if (path == NULL) return mw_err_set(err, MW_EINVAL, "policy", NULL, "a path is expected");
+    slash = strrchr(path, '/');
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return mw_err_sys(err, "policy", path);
     rc = mw_read_all(fd, "policy", path, POLICY_MAX, &text, &len, err);
     close(fd);
@@ -179,6 +183,7 @@ int mw_host_start_module(mw_host *h, const char *module, const char *fn, struct 
     lua_State *L = mw_host_state(h);
     int status;
 
+    if (module == NULL || fn == NULL) return mw_err_set(err, MW_EINVAL, "load", module, "a module and its function are expected");
     lua_pushcfunction(L, start_module);
     lua_pushlightuserdata(L, &it);
     status = lua_pcall(L, 1, 0, 0);
@@ -208,6 +213,7 @@ int mw_host_preload(mw_host *h, const char *const *modules, struct mw_err *err) 
     lua_State *L = mw_host_state(h);
     int rc = 0;
 
+    if (modules == NULL) return 0;
     lua_pushcfunction(L, preload);
     lua_pushlightuserdata(L, (void *)(uintptr_t)modules);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {

@@ -16,6 +16,7 @@
 static int whole_values(const char *op, const char *subject, const void *msgpack, size_t len, struct mw_err *err) {
     mw_view at = {msgpack, len};
 
+    if (msgpack == NULL && len > 0) return mw_err_setf(err, MW_EINVAL, op, subject, "%zu bytes are expected, and there are none", len);
     while (at.len > 0)
         if (mw_view_skip(&at) < 0)
             return mw_err_setf(err, MW_EPARSE, op, subject, "at byte %zu: no value of MessagePack, or not a whole one", len - at.len);
@@ -420,7 +421,8 @@ int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, 
     if (name == NULL) return mw_err_set(err, MW_EINVAL, "host call", NULL, "a name is expected");
     if (mw_host_in_turn(h)) return mw_err_set(err, MW_EINVAL, "host call", name, "called from a hook of the same host");
     if (mw_task_cut_off(h)) return mw_err_set(err, MW_EAGAIN, "host call", name, "a script still computes: the last step's budget ended");
-    c.rc = whole_values("host call", name, msgpack, len, err);
+    c.rc = mw_stack_check(&mw_assembly_of(h)->stack, "host call", err);
+    if (c.rc == 0) c.rc = whole_values("host call", name, msgpack, len, err);
     if (c.rc < 0) return c.rc;
     if (out != NULL && out->code < 0) return mw_err_set(err, out->code, "host call", name, "the buffer for its results has failed before");
     if (!lua_checkstack(mw_host_state(h), 6)) return mw_err_set(err, MW_ENOMEM, "host call", name, NULL);

@@ -87,7 +87,7 @@ int mw_buf_string(mw_buf *b, const char *text, size_t len) {
     return 0;
 }
 int mw_buf_text(mw_buf *b, const char *text) {
-    return mw_buf_string(b, text, strlen(text));
+    return text != NULL ? mw_buf_string(b, text, strlen(text)) : mw_buf_nil(b);
 }
 
 int mw_buf_array(mw_buf *b, uint32_t count) {
@@ -113,6 +113,7 @@ void mw_buf_clear(mw_buf *b) {
     b->code = 0;
 }
 void mw_buf_free(mw_buf *b) {
+    if (b == NULL) return;
     free(b->at);
     *b = (mw_buf){0};
 }

@@ -37,12 +37,12 @@ int mw_buf_boolean(mw_buf *b, int value);
 int mw_buf_integer(mw_buf *b, int64_t value);
 int mw_buf_number(mw_buf *b, double value);                     /* stays a float in Lua, 1.0 too */
 int mw_buf_string(mw_buf *b, const char *text, size_t len);     /* str if it is UTF-8, else bin; both are strings in Lua */
-int mw_buf_text(mw_buf *b, const char *text);                   /* a C string */
+int mw_buf_text(mw_buf *b, const char *text);                   /* a C string; NULL is nil */
 int mw_buf_array(mw_buf *b, uint32_t count);                    /* so many values follow */
 int mw_buf_map(mw_buf *b, uint32_t count);                      /* so many keys and values follow, in turn */
 int mw_buf_raw(mw_buf *b, const void *msgpack, size_t len);     /* what is MessagePack already */
 void mw_buf_clear(mw_buf *b);                                   /* empty again; keeps its memory */
-void mw_buf_free(mw_buf *b);                                    /* empty again, without memory; zero-initialised is fine, twice is fine */
+void mw_buf_free(mw_buf *b);                                    /* empty again, without memory; zeroed, NULL and twice is fine */
 
 /* ---- Reading -------------------------------------------------------------------------------------------------------------
  *     mw_view v = { msgpack, len };

@@ -1,6 +1,12 @@
-/* Waiting for the end of a thread, but not for ever, whatever becomes of the wall clock.
+/* Waiting for the end of a thread, but not for ever, whatever becomes of the wall clock; how much stack a thread has left.
  * Knows: POSIX threads. Never: starts one. */
 #include "base/thread.h"
+
+#include <sys/resource.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#include <unistd.h>
+#endif
 
 #ifdef __has_feature
 #if __has_feature(thread_sanitizer)
@@ -35,4 +41,33 @@ int mw_thread_join(pthread_t thread, const struct timespec *until) {
 #else
     return pthread_clockjoin_np(thread, NULL, CLOCK, until);
 #endif
+}
+
+/* The first thread's stack grows down to its limit from where the kernel has put the program's name. (pthread_getattr_np would read it
+ * in /proc, which need not be there.) */
+static void look_up(struct mw_thread_stack *s) {
+#ifdef __linux__
+    pthread_attr_t attr;
+    struct rlimit limit;
+    void *low = NULL;
+    size_t size = 0;
+
+    if (gettid() == getpid()) {
+        s->high = (uintptr_t)getauxval(AT_EXECFN);
+        if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < s->high) s->low = s->high - (uintptr_t)limit.rlim_cur;
+    } else if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        if (pthread_attr_getstack(&attr, &low, &size) == 0) s->low = (uintptr_t)low, s->high = s->low + size;
+        pthread_attr_destroy(&attr);
+    }
+#endif
+}
+
+size_t mw_thread_stack_left(struct mw_thread_stack *s) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    if (!s->known || !pthread_equal(s->of, pthread_self())) {
+        *s = (struct mw_thread_stack){.known = 1, .of = pthread_self()};
+        look_up(s);
+    }
+    return s->low != 0 && here >= s->low && here < s->high ? here - s->low : SIZE_MAX;
 }

@@ -200,16 +200,20 @@ static int call_body(lua_State *L, int status, lua_KContext ctx) {
     box->waits = !mw_scope_is_empty(box->s);
     return mw_scope_wait(L, box->s, ctx, call_done);
 }
-/* Stack: f args... ; calls f in a new scope, with the scope as first argument if `pass`. */
-static int call_in_scope(lua_State *L, const char *op, const struct mw_scope_options *options, int pass) {
-    struct scope_box *box;
+/* Pushes a new scope. A function of its own: its record of an error is no part of the stack while a nested function runs. */
+__attribute__((noinline)) static void push_scope(lua_State *L, const struct mw_scope_options *options) {
+    struct scope_box *box = mw_box_new(L, sizeof *box, SCOPE);
     struct mw_err err;
 
+    if (mw_scope_open(mw_host_of(L), options, &box->s, &err) < 0) mw_raise(L, &err);
+}
+
+/* Stack: f args... ; calls f in a new scope, with the scope as first argument if `pass`. */
+static int call_in_scope(lua_State *L, const char *op, const struct mw_scope_options *options, int pass) {
     if (!lua_isfunction(L, 1)) return mw_raise_inval(L, op, "a function is expected, got %s", luaL_typename(L, 1));
     if (!mw_wait_possible(L)) return mw_wait_cancelled(L); /* says why it cannot wait here */
     luaL_checkstack(L, 8, op);
-    box = mw_box_new(L, sizeof *box, SCOPE);
-    if (mw_scope_open(mw_host_of(L), options, &box->s, &err) < 0) return mw_raise(L, &err);
+    push_scope(L, options);
     lua_insert(L, 1);                           /* [box f args...] */
     if (pass) {
         lua_pushvalue(L, 1);
@@ -241,13 +245,10 @@ static int task_shield(lua_State *L) {
  * scope() -> scope, to be closed                                                                       [-0, +n, y] */
 static int task_scope(lua_State *L) {
     struct mw_scope_options options = {0};
-    struct scope_box *box;
-    struct mw_err err;
 
     if (!lua_isnoneornil(L, 1)) return call_in_scope(L, "task scope", &options, 1);
     options.level = 1;
-    box = mw_box_new(L, sizeof *box, SCOPE);
-    if (mw_scope_open(mw_host_of(L), &options, &box->s, &err) < 0) return mw_raise(L, &err);
+    push_scope(L, &options);
     return 1;
 }
 

@@ -11,6 +11,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #include <sys/prctl.h>
 #endif
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "front/fail_alloc.h"
@@ -92,6 +93,16 @@ static int bad_level(void) {
     return 1;
 }
 
+/* 1 when `ulimit -s` leaves too little to run a script on. */
+static int short_of_stack(void) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur >= 2 * (rlim_t)MW_STACK_LEAST) return 0;
+    mw_report_line("the stack is limited to %llu KiB, %d are needed (ulimit -s 1024)",
+                   (unsigned long long)limit.rlim_cur >> 10, MW_STACK_LEAST >> 9);
+    return 1;
+}
+
 static int dispatch(struct mw_flags *flags, const char *const *argv, uint64_t files, struct mw_err *err) {
     const char *timeout = getenv("MOONWIRE_TIMEOUT"), *limits = getenv("MOONWIRE_LIMIT");
 
@@ -115,6 +126,7 @@ static int dispatch(struct mw_flags *flags, const char *const *argv, uint64_t fi
     if (limits != NULL && *limits != '\0' && flags->command != MW_CMD_CHILD && flags->command != MW_CMD_CHECK &&
         mw_flags_limits(flags, limits, "MOONWIRE_LIMIT", err) < 0) return usage(err);
     if (flags->command != MW_CMD_CHILD && flags->command != MW_CMD_CHECK && bad_level()) return STATUS_USAGE;
+    if (short_of_stack()) return STATUS_FAILED;
     return mw_run(flags, argv, files);
 }
 

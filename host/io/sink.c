@@ -17,6 +17,7 @@
 
 #define OP "trace"
 #define SLICE 100                        /* milliseconds between two looks whether the end has come, while a pipe is full */
+#define STACK (256u << 10)               /* bytes */
 #define PIECE 4096u                      /* bytes that whoever has room for any has room for (PIPE_BUF) */
 
 struct mw_sink {
@@ -122,14 +123,18 @@ static void *run(void *ud) {
 /* No signal but those of its own faults comes to it. */
 static int start(mw_sink *s) {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    pthread_attr_t attr;
     sigset_t none, was;
     int rc;
 
+    if (pthread_attr_init(&attr) != 0) return 0;
+    pthread_attr_setstacksize(&attr, STACK); /* whatever ulimit -s says */
     sigfillset(&none);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&none, own[i]);
     pthread_sigmask(SIG_SETMASK, &none, &was);
-    rc = pthread_create(&s->thread, NULL, run, s);
+    rc = pthread_create(&s->thread, &attr, run, s);
     pthread_sigmask(SIG_SETMASK, &was, NULL);
+    pthread_attr_destroy(&attr);
     return rc == 0;
 }
 

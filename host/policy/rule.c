@@ -31,7 +31,7 @@ const char *mw_kind_name(enum mw_kind kind) {
 }
 
 int mw_kind_of(const char *name) {
-    for (int i = 0; i < MW_KINDS; i++)
+    for (int i = 0; i < MW_KINDS && name != NULL; i++)
         if (strcmp(kinds[i], name) == 0) return i;
     return -1;
 }

@@ -556,6 +556,17 @@ describe("standard output", function()
   end)
 end)
 
+describe("the stack limit", function()
+  it("says that the stack is too small, where it would have died", function()
+    for _, words in ipairs { "eval -A 'print(1)'", "run --allow-run=true x.lua", "check x.lua" } do
+      local r = shell(("ulimit -s 64; exec \"$MOONWIRE\" %s"):format(words))
+      assert.same({ 1, "" }, { r.code, r.stdout })
+      assert.equal("moonwire: the stack is limited to 64 KiB, 512 are needed (ulimit -s 1024)\n", r.stderr)
+    end
+    assert.equal("1\n", shell([[ulimit -s 1024; "$MOONWIRE" eval 'print(1)']]).stdout)
+  end)
+end)
+
 describe("the descriptor limit", function()
   it("is raised for the program and given back to its children", function()
     local cache = mw.fs.read((os.getenv "MOONWIRE_BUILD" or "none") .. "/CMakeCache.txt")

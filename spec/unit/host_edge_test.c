@@ -302,3 +302,38 @@ TEST(interrupts_from_a_thread_end_lua_code_that_makes_and_drops_coroutines) {
         mw_host_free(h);
     }
 }
+
+TEST(what_is_missing_is_named_and_no_fault) {
+    struct seen s;
+    struct mw_config cfg = heard_config(&s, 50);
+    struct mw_err err;
+    mw_host *h = NULL;
+    mw_policy *p = NULL;
+    mw_buf b = {0};
+    int step;
+
+    CHECK(mw_host_new(NULL, &h, &err) == MW_EINVAL && h == NULL);
+    CHECK(mw_host_new(&cfg, NULL, &err) == MW_EINVAL);
+    cfg.size = SIZE_MAX / 2; /* whatever lay on the stack, without mw_config_init */
+    CHECK(mw_host_new(&cfg, &h, &err) == MW_EINVAL && strstr(err.message, "mw_config_init") != NULL);
+    cfg = heard_config(&s, 50);
+    cfg.preempt = (enum mw_preempt)77;
+    CHECK(mw_host_new(&cfg, &h, &err) == MW_EINVAL && strstr(err.message, "77") != NULL);
+    cfg = heard_config(&s, 50);
+    CHECK(mw_config_trace(&cfg, NULL, &err) == MW_EINVAL && mw_config_audit(&cfg, NULL, &err) == MW_EINVAL);
+    CHECK(mw_config_debug(&cfg, NULL, &err) == MW_EINVAL);
+    CHECK(mw_policy_new(&p, &err) == 0 && mw_policy_add_file(p, NULL, &err) == MW_EINVAL && mw_kind_of(NULL) == -1);
+    mw_policy_free(p);
+    h = make_on(NULL, &s);
+    if (h == NULL) return;
+    CHECK(mw_host_load_string(h, NULL, 5, "=x", &err) == MW_EINVAL);
+    CHECK(mw_host_start_module(h, NULL, "main", &err) == MW_EINVAL && mw_host_preload(h, NULL, &err) == 0);
+    CHECK(mw_host_post(h, "t", NULL, 5, &err) == MW_EINVAL && mw_host_call(h, "print", NULL, 5, NULL, &err) == MW_EINVAL);
+    CHECK(mw_host_load_string(h, "print(1)", 8, NULL, NULL) == 0);
+    for (step = 0; step < 3; step++) CHECK(mw_host_run(h, NULL, NULL) == 0);
+    CHECK(strcmp(s.heard.print, "1\n") == 0);
+    mw_host_free(h);
+    CHECK(mw_buf_text(&b, NULL) == 0 && b.len == 1);
+    mw_buf_free(&b);
+    mw_buf_free(NULL);
+}
