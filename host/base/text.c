@@ -127,3 +127,14 @@ const char *mw_line_end(struct mw_line *l) {
     l->at[l->len] = '\0';
     return l->at;
 }
+
+size_t mw_text_point(char *number) {
+    static const char plain[] = "0123456789+-e.";
+    char *at = number + strspn(number, plain), *rest = at;
+
+    if (*at == 0) return (size_t)(at - number);
+    while (*rest != 0 && strchr(plain, *rest) == NULL) rest++;
+    *at = '.';
+    memmove(at + 1, rest, strlen(rest) + 1);
+    return strlen(number);
+}

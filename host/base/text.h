@@ -22,4 +22,7 @@ void mw_line_field(struct mw_line *l, const char *key, size_t key_len, const cha
 /* Ends the line: no newline, and a NUL after it. Returns l->at; l->len is its length, at most MW_LINE_MAX - 1. */
 const char *mw_line_end(struct mw_line *l);
 
+/* Whatever stands where the process's locale has its decimal point, in a number that printf wrote, becomes a point. Its length. */
+size_t mw_text_point(char *number);
+
 #endif

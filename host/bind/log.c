@@ -1,5 +1,7 @@
 /* The door of the log: one line to the host's log hook.
  * Knows: bind/arg, base/text, io/sys, lua.h. Never: where the line goes. */
+#include <stdio.h>
+
 #include "base/text.h"
 #include "bind/arg.h"
 #include "bind/doors.h"
@@ -12,10 +14,15 @@ static int push_value(lua_State *L, int idx, int json) {
     switch (lua_type(L, idx)) {
     case LUA_TNUMBER: {
         lua_Number n = lua_tonumber(L, idx);
+        char text[64];
 
         lua_pushvalue(L, idx);
-        lua_tostring(L, -1);
-        return lua_isinteger(L, idx) || !json || (n == n && n - n == 0); /* JSON has no inf and nan */
+        snprintf(text, sizeof text, "%s", lua_tostring(L, -1));
+        if (lua_isinteger(L, idx) || n != n || n - n != 0) return lua_isinteger(L, idx) || !json; /* JSON has no inf and nan */
+        mw_text_point(text);
+        lua_pop(L, 1);
+        lua_pushstring(L, text);
+        return 1;
     }
     case LUA_TBOOLEAN:
         lua_pushstring(L, lua_toboolean(L, idx) ? "true" : "false");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "observe/meter.h"
 
 /* Text that is being appended; after the first failure nothing more is. */
@@ -34,17 +35,6 @@ static void add_escaped(struct out *o, const char *text, size_t len, int quotes)
     add(o, text + from, len - from);
 }
 
-/* Whatever stands where a locale has its decimal point becomes one. */
-static int plain(char *text, int n) {
-    int at = (int)strspn(text, "0123456789+-e"), rest = at;
-
-    if (at == n) return n;
-    while (rest < n && strchr("0123456789+-e", text[rest]) == NULL) rest++;
-    text[at] = '.';
-    memmove(text + at + 1, text + rest, (size_t)(n - rest) + 1);
-    return n - (rest - at) + 1;
-}
-
 /* Most numbers are counts. */
 static int whole(char out[32], uint64_t value) {
     char back[24];
@@ -58,17 +48,15 @@ static int whole(char out[32], uint64_t value) {
 }
 
 int mw_meter_number(char out[32], double value) {
-    int n = 0;
-
     if (isnan(value)) return snprintf(out, 32, "NaN");
     if (isinf(value)) return snprintf(out, 32, value > 0 ? "+Inf" : "-Inf");
     if (value >= 0 && value < 1e15 && value == floor(value)) return whole(out, (uint64_t)value);
     if (value == floor(value) && value > -1e15 && value < 0) return snprintf(out, 32, "%.0f", value);
     for (int digits = 15; digits <= 17; digits++) { /* as few as give it back */
-        n = snprintf(out, 32, "%.*g", digits, value);
+        snprintf(out, 32, "%.*g", digits, value);
         if (strtod(out, NULL) == value) break;
     }
-    return plain(out, n);
+    return (int)mw_text_point(out);
 }
 
 static void add_number(struct out *o, double value) {

@@ -100,6 +100,7 @@ local function number(n)
   if math.type(n) == "integer" then return format("%d", n) end
   local short = format("%.14g", n)
   if tonumber(short) ~= n then short = format("%.17g", n) end
+  short = gsub(short, "[^%d+e-]+", ".", 1) -- a locale's decimal comma
   return match(short, "^-?%d+$") and short .. ".0" or short
 end
 

@@ -104,3 +104,15 @@ TEST(any_number_of_fields_of_any_length_stays_within_the_line) {
         }
     }
 }
+
+TEST(a_locales_decimal_comma_becomes_a_point) {
+    static const char *const pairs[][2] = {
+        {"1,5", "1.5"}, {"-1,5e-07", "-1.5e-07"}, {"1.5", "1.5"}, {"12", "12"}, {"", ""}, {"1\xd9\xab" "5", "1.5"},
+    };
+
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s", pairs[i][0]);
+        CHECK(mw_text_point(text) == strlen(pairs[i][1]) && strcmp(text, pairs[i][1]) == 0);
+    }
+}
