@@ -375,6 +375,7 @@ static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given,
     if (rc == 0 && own.preempt > MW_PREEMPT_TIMER)
         rc = mw_err_setf(err, MW_EINVAL, "host", NULL, "preempt is %u, which is none of enum mw_preempt", (unsigned)own.preempt);
     if (rc == 0) rc = mw_stack_check(&stack, "host", err);
+    if (rc == 0) rc = mw_stdio_hold(err);
     if (rc == 0 && own.program != NULL && (program = strdup(own.program)) == NULL) rc = mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     if (rc == 0 && (a = calloc(1, sizeof *a)) == NULL) rc = mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     if (rc < 0) {

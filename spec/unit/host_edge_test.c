@@ -3,6 +3,9 @@
 #include "support/heard.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <uv.h>
 
 struct seen {
@@ -336,4 +339,37 @@ TEST(what_is_missing_is_named_and_no_fault) {
     CHECK(mw_buf_text(&b, NULL) == 0 && b.len == 1);
     mw_buf_free(&b);
     mw_buf_free(NULL);
+}
+
+/* In a process of its own: what is closed there is closed for good. */
+TEST(a_host_in_a_process_without_standard_streams_works) {
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        struct seen s;
+        struct stat null, was[3];
+        mw_policy *p = NULL;
+        struct mw_config cfg = heard_config(&s, 50);
+        mw_host *h;
+        int bad;
+
+        memset(&s, 0, sizeof s);
+        for (int i = 0; i < 3; i++) close(i);
+        bad = mw_policy_new(&p, NULL) != 0 || mw_policy_add_all(p, NULL) != 0;
+        cfg.policy = p;
+        h = bad ? NULL : heard_host(&cfg, NULL);
+        bad = bad || h == NULL ||
+              heard_load(h, MW "local l <close> = assert(mw.net.listen 'tcp://127.0.0.1:0') assert(mw.net.connect(l:address())):close()"
+                               "print(mw.process.run { 'sh', '-c', 'cat; echo lost >&2; echo kept', stdin = 'inherit', stderr = 'inherit' }.stdout,"
+                               "  (io.read()))") != 0 ||
+              mw_host_run(h, NULL, NULL) != 0 || strcmp(s.heard.print, "kept\n\tnil\n") != 0 || s.heard.errors != 0;
+        mw_host_free(h);
+        mw_policy_free(p);
+        bad = bad || stat("/dev/null", &null) != 0;
+        for (int i = 0; i < 3; i++) bad = bad || fstat(i, &was[i]) != 0 || was[i].st_rdev != null.st_rdev;
+        _exit(bad);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
 }
