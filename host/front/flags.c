@@ -157,6 +157,8 @@ static int check_value(const struct mw_flags *flags, const struct mw_flag_row *r
 
 static int set_file(struct mw_flags *flags, const char **slot, const struct mw_flag_row *row, const char *value, struct mw_err *err) {
     if (*slot != NULL) return refuse(flags, err, "%s is given twice", row->name, "");
+    if (row->does == MW_FLAG_AUDIT && strcmp(value, "-") == 0) /* who can write to standard error could forge it unnoticed */
+        return refuse(flags, err, "%s=- names no file: %s=/dev/stderr is standard error, where the script writes, too", row->name, row->name);
     *slot = value;
     return 0;
 }

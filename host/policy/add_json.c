@@ -83,7 +83,9 @@ static int take_rules(struct reading *in, enum mw_kind kind, enum mw_effect effe
     int rc = 0;
 
     if (token == MW_JSON_TRUE) return mw_policy_add_one(in->p, kind, effect, NULL, in->err);
-    if (token != MW_JSON_ARRAY) return unexpected(in, token, "true (everything) or a list of rules is expected");
+    if (token == MW_JSON_FALSE) return 0; /* nothing, as without the key and with an empty list */
+    if (token == MW_JSON_STRING) return take_string(in, kind, effect);
+    if (token != MW_JSON_ARRAY) return unexpected(in, token, "true (everything), false (nothing), a rule or a list of rules is expected");
     while (rc == 0) {
         token = mw_json_next(&in->json);
         if (token == MW_JSON_ARRAY_END) return 0;

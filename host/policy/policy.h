@@ -32,7 +32,8 @@ int mw_policy_hold(mw_policy *p, struct mw_err *err);
 int mw_policy_add(mw_policy *p, enum mw_kind kind, enum mw_effect effect, const char *rules, struct mw_err *err);
 /* One rule, no comma splitting (a list from Lua). */
 int mw_policy_add_one(mw_policy *p, enum mw_kind kind, enum mw_effect effect, const char *rule, struct mw_err *err);
-/* A policy file's text becomes the lowest layer: {"read": ["data", "/etc/hosts"], "net": true, "deny": {"read": ["data/keys"]}}.
+/* A policy file's text becomes the lowest layer: {"read": ["data", "/etc/hosts"], "net": true, "deny": {"read": ["data/keys"]}};
+ * a rule alone is a list of one, false an empty one.
  * Kinds and rules are the flags'; relative paths are taken from `dir` (NULL: the working directory). What is added to p later
  * (mw_policy_add, mw_policy_add_all) is a layer above it that only narrows: a kind that it grants nothing of stays as the file
  * has it. p is new, nothing was added to it. MW_EINVAL: err->what begins with "LINE:COLUMN: "; p is of no use then. */

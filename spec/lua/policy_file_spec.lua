@@ -68,6 +68,17 @@ describe("a policy file", function()
     says("denied", [[{"env": ["A"], "deny": {"env": true}}]], {}, query, "env", "B")
   end)
 
+  it("has a rule alone as a list of one, and false for nothing, as a script's permissions have", function()
+    says("data", [[{"read": "data.txt"}]], {}, "io.open(arg[1]):read('a')", path "data.txt")
+    says("denied", [[{"read": "data.txt"}]], {}, query, "read", path "sub/key")
+    says("denied", [[{"read": true, "deny": {"read": "sub"}}]], {}, query, "read", path "sub/key")
+    says("granted", [[{"env": "A,B"}]], {}, query, "env", "A,B")
+    says("denied", [[{"env": "A,B"}]], {}, query, "env", "A")
+    says("denied", [[{"read": false}]], {}, query, "read", path "data.txt")
+    says("denied", [[{"read": false}]], { "--allow-read" }, query, "read", path "data.txt")
+    says("granted", [[{"env": true, "deny": {"env": false}}]], {}, query, "env", "A")
+  end)
+
   it("grants no devices and nothing of /proc with it, not even under -A", function()
     for _, flags in ipairs { {}, { "-A" }, { "--allow-read" } } do
       says("denied", [[{"read": true}]], flags, query, "read", "/proc/self/mem")
@@ -119,8 +130,8 @@ describe("a policy file", function()
     [ [[{"reed": ["x"]}]] ] = "1:2: unknown key", [ [[{"deny": {"deny": {}}}]] ] = "1:11: unknown key",
     [ [[{"deny": {"trust": ["sh"]}}]] ] = "1:11: unknown key",
     ['{"read": ["a"],\n  "read": ["b"]}'] = "2:3: the same key again", ['{"re\\u0061d": ["a"],\n "read": []}'] = "2:2: the same key again",
-    [ [[{"read": "x"}]] ] = "1:10: true (everything) or a list", [ [[{"read": [1]}]] ] = "1:11: a rule in quotes",
-    [ [[{"read": false}]] ] = "1:10: true",
+    [ [[{"read": 1}]] ] = "1:10: true (everything), false (nothing), a rule or", [ [[{"read": [1]}]] ] = "1:11: a rule in quotes",
+    [ [[{"read": ""}]] ] = "1:10: ", [ [[{"read": {}}]] ] = "1:10: true", [ [[{"deny": true}]] ] = "1:10: an object",
     ['{"read": [["x"]]}'] = "1:11: a rule in quotes", ['["read"]'] = "1:1: an object", [ [[{"read": null}]] ] = "1:10: true",
     [ [[{} {}]] ] = "1:4: something follows", [ [[{"read": ["a",]}]] ] = "1:15: ", ['{"read": ["a"]'] = "1:15: it ends", [""] = "1:1: ",
     [ [[{"env": ["A*B"]}]] ] = "1:10: ", [ [[{"net": ["127.1"]}]] ] = "1:10: ",
