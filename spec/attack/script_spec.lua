@@ -73,6 +73,15 @@ attack.class("scripts of children", attack.each({ script = true, flags = "--allo
     world = code, grant = false, refused = { "EDENIED", "ERROR" } },
   { "a main chunk that runs with the parent's debug", "return script({}, 'return debug.sethook or debug.getregistry')", grant = false, refused = { "ERROR", "absent", "nil" } },
   { "a parent that is none", "return mw.parent", grant = false, refused = { "EINVAL", "EDENIED", "absent", "no parent", "ENOENT", "parent" } },
+  { "what is denied in a folder that nobody may list and that is TMPDIR, by a program of its own",
+    "local out, why = script({ permissions = 'inherit' }, \"local r = mw.process.run { H, 'read', W .. '/dark/key' } return r.stdout\")"
+    .. " if out and out:find('^refused') then return nil, { code = out } end return out, why", only = "landlock", moving = true, env = { TMPDIR = "$W/dark" },
+    flags = "--allow-run=$H --allow-read=$W/dark --allow-write=$W/dark --deny-read=$W/dark/key", takes = true, refused = "^refused EACCES",
+    grant = "--allow-run=$H --allow-read=$W/dark --allow-write=$W/dark", world = function(w)
+      w.mkdir("dark")
+      w.put("dark/key", w.secret)
+      assert(require("uv").fs_chmod(w.dir .. "/dark", 192))
+    end },
   { "bytecode as a script", "mw.fs.write(W .. '/out/b.lua', '\\27Lua') return child { script = W .. '/out/b.lua' }", grant = false,
     flags = "--allow-read=$W/out --allow-write=$W/out", refused = { "exit" } },
 }))
