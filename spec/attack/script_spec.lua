@@ -49,6 +49,9 @@ attack.class("children with more rights", attack.all(
 
 local function code(w) w.put("private/code.lua", "return '" .. w.secret .. "'") end
 
+local BY_PROGRAM = "local out, why = script({ permissions = 'inherit' }, [[return mw.process.run { H, %s }.stdout]])"
+  .. " if out and out:find('^refused') then return nil, { code = out } end return out, why"
+
 attack.class("scripts of children", attack.each({ script = true, flags = "--allow-read=$W/in", grant = "--allow-read=$W", takes = false,
   refused = { "^EDENIED", "^ENOENT" } }, {
   { "a script outside", "return child { script = W .. '/private/code.lua' }", world = code, takes = false, grant = false },
@@ -74,13 +77,18 @@ attack.class("scripts of children", attack.each({ script = true, flags = "--allo
   { "a main chunk that runs with the parent's debug", "return script({}, 'return debug.sethook or debug.getregistry')", grant = false, refused = { "ERROR", "absent", "nil" } },
   { "a parent that is none", "return mw.parent", grant = false, refused = { "EINVAL", "EDENIED", "absent", "no parent", "ENOENT", "parent" } },
   { "what is denied in a folder that nobody may list and that is TMPDIR, by a program of its own",
-    "local out, why = script({ permissions = 'inherit' }, \"local r = mw.process.run { H, 'read', W .. '/dark/key' } return r.stdout\")"
-    .. " if out and out:find('^refused') then return nil, { code = out } end return out, why", only = "landlock", moving = true, env = { TMPDIR = "$W/dark" },
+    BY_PROGRAM:format "'read', W .. '/dark/key'", only = "landlock", moving = true, env = { TMPDIR = "$W/dark" },
     flags = "--allow-run=$H --allow-read=$W/dark --allow-write=$W/dark --deny-read=$W/dark/key", takes = true, refused = "^refused EACCES",
     grant = "--allow-run=$H --allow-read=$W/dark --allow-write=$W/dark", world = function(w)
       w.mkdir("dark")
       w.put("dark/key", w.secret)
       assert(require("uv").fs_chmod(w.dir .. "/dark", 192))
+    end },
+  { "removing what may not be written, by a program of its own, where there are sockets", BY_PROGRAM:format "'unlink', W .. '/out/keep'",
+    only = "landlock", refused = "^refused EACCES", flags = "--allow-run=$H --allow-net --allow-write=$W/out --deny-write=$W/out/keep",
+    grant = "--allow-run=$H --allow-net --allow-write=$W/out", world = function(w) w.put("out/keep", "x") end,
+    check = function(w, _, granted)
+      if (require("uv").fs_stat(w.dir .. "/out/keep") == nil) ~= granted then return granted and "IT IS STILL THERE" or "IT IS GONE" end
     end },
   { "bytecode as a script", "mw.fs.write(W .. '/out/b.lua', '\\27Lua') return child { script = W .. '/out/b.lua' }", grant = false,
     flags = "--allow-read=$W/out --allow-write=$W/out", refused = { "exit" } },
