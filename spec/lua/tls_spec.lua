@@ -306,12 +306,14 @@ describe("tls://", function()
       here:close()
     end)
     local c = assert(net.connect((middle:address():gsub("^tcp", "tls")), { ca = own.pem }))
-    local piece, err = ("x"):rep(1 << 20)
-    repeat
+    local piece = ("x"):rep(1 << 20)
+    local function say()
       local ok, why = c:write(piece)
-      if ok then ok, why = c:flush() end
-      err = why
-    until not ok
+      if not ok then return why end
+      return select(2, c:flush())
+    end
+    local err
+    repeat err = say() until err
     assert.same({ "ECERT", "client certificate required" }, { err.code, err.data and err.data.reason }, tostring(err))
     between:join()
     accepted:cancel()
