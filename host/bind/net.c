@@ -472,14 +472,20 @@ static int net_handle(lua_State *L) {
     if (mw_task_start_bare(mw_scope_current(mw_host_of(L)), L, 4, &err) < 0) return mw_raise(L, &err);
     return 0;
 }
-/* renew(l, context): of connections to come                                                              [-0, +0, e] */
+/* renew(l, context) -> true | nil, err: of connections to come                                          [-0, +1|2, e] */
 static int net_renew(lua_State *L) {
     mw_listener *l = check(L);
     mw_tls_context *c = mw_tls_context_test(L, 2);
+    struct mw_err err;
 
     if (c == NULL || mw_listener_get_options(l)->greeting.tls == NULL) return mw_raise_inval(L, "net reload", "this listener has no TLS");
+    if (mw_listener_closed(l)) {
+        mw_err_set(&err, MW_ECLOSED, "net reload", mw_listener_address(l), NULL);
+        return mw_push_err(L, &err);
+    }
     mw_secure_greeter_change(mw_listener_get_options(l)->greeting.tls, c);
-    return 0;
+    lua_pushboolean(L, 1);
+    return 1;
 }
 /* now() -> monotonic seconds                                                                              [-0, +1, -] */
 static int net_now(lua_State *L) {

@@ -17,7 +17,7 @@
 #define OP "tls"
 #define HANDSHAKE_NS 10000000000u  /* for it and authentication together, unless auth_timeout says otherwise */
 
-enum { TEXT_MAX = 1 << 20 };     /* bytes of one PEM text */
+enum { TEXT_MAX = 1 << 20, ALPN_MAX = 64 };  /* bytes of one PEM text; protocols */
 
 struct context_box {
     const struct mw_tls_calls *calls;
@@ -114,7 +114,8 @@ static struct mw_view alpn_option(lua_State *L) {
     if (type == LUA_TNIL) return v;
     if (type != LUA_TTABLE) mw_raise_inval(L, OP, "option \"alpn\" must be a list of names such as { \"http/1.1\" }, got %s", luaL_typename(L, -1));
     luaL_buffinit(L, &b);
-    for (lua_Integer i = 1; i <= 64; i++) {
+    if (lua_rawlen(L, 3) > ALPN_MAX) mw_raise_inval(L, OP, "option \"alpn\" has more than %d names", ALPN_MAX);
+    for (lua_Integer i = 1; i <= ALPN_MAX; i++) {
         size_t len = 0;
         const char *name;
         if (lua_rawgeti(L, 3, i) == LUA_TNIL) {

@@ -268,14 +268,21 @@ function Listener:reload(opts)
   if opts ~= nil and type(opts) ~= "table" then
     err.raise(err.fail("EINVAL", "net reload", nil, "options must be a table, got " .. type(opts)))
   end
-  local mine = {}
-  for k, v in next, now do mine[k] = v end
-  for k, v in next, opts or {} do mine[k] = v end
-  local context, why = tls.context(mine, true, "net reload", self:address())
-  if not context then return nil, why end
-  door.renew(self, context)
-  served[self] = mine
-  return self
+  while true do
+    local mine = {}
+    for k, v in next, now do mine[k] = v end
+    for k, v in next, opts or {} do mine[k] = v end
+    local context, why = tls.context(mine, true, "net reload", self:address())
+    if not context then return nil, why end
+    if served[self] == now then
+      local ok
+      ok, why = door.renew(self, context)
+      if not ok then return nil, why end
+      served[self] = mine
+      return self
+    end
+    now = served[self] -- another task was faster: what it changed stays
+  end
 end
 
 --- Calls `fn(stream)` for each connection, in a task and a scope of its own; the connection is closed when `fn` ends or

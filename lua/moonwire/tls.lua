@@ -12,7 +12,7 @@ local tls = {}
 ---@field cert? string  our certificate and those between it and its authority: PEM text, or the path of a file
 ---@field key? string  its private key: PEM text, or the path of a file
 ---@field key_password? string  of an encrypted key
----@field alpn? string[]  protocols to agree on, best first
+---@field alpn? string[]  protocols to agree on, best first; at most 64
 ---@field min_version? "1.2"|"1.3"  default "1.2"
 
 --- Of the connecting end. The server's certificate is verified unless `insecure_skip_verify` says otherwise.
@@ -125,6 +125,7 @@ end
 local function checked(opts, server, op)
   local o = arg.options(opts, server and SERVER or CLIENT, op)
   if (o.cert == nil) ~= (o.key == nil) then wrong(op, "cert and key go together") end
+  if o.key_password and not o.key then wrong(op, "key_password goes with cert and key") end
   if o.server_names then o.names = names_of(o.server_names, op) end
   if server and not o.cert and #(o.names or {}) == 0 then wrong(op, "cert and key are needed: a server shows its certificate") end
   return o

@@ -272,6 +272,22 @@ describe("tls://", function()
     close(srv)
   end)
 
+  it("loads anew for two tasks at once what both ask for", function()
+    local anew, srv = own:issue "anew", listen()
+    for _ = 1, 20 do
+      assert(srv:reload { cert = cert.cert, key = cert.key, alpn = { "old" } })
+      task.all(function() assert(srv:reload { cert = anew.cert, key = anew.key }) end,
+        function() assert(srv:reload { alpn = { "new" } }) end)
+      local here, there = meet(srv, { alpn = { "old", "new" } })
+      assert.same({ "CN=anew", "new" }, { there:peer().subject, there:tls().alpn })
+      close(here, there)
+    end
+    close(srv)
+    local none, err = srv:reload()
+    assert.is_nil(none)
+    assert.equal("ECLOSED", err.code)
+  end)
+
   it("is told at once when the peer ends within the handshake, in so many words or without any", function()
     for _, last in ipairs { "", "\21\3\3\0\2\1\0" } do
       local plain <close> = assert(net.listen "tcp://127.0.0.1:0")
@@ -440,6 +456,10 @@ describe("tls://", function()
     assert.has_error(function() net.connect("tls://127.0.0.1:1", { min_version = "1.1" }) end)
     assert.has_error(function() net.connect("tcp://127.0.0.1:1", { ca = own.pem }) end)
     assert.has_error(function() net.connect("tls://127.0.0.1:1", { alpn = { "" } }) end)
+    assert.has_error(function() net.connect("tls://127.0.0.1:1", { ca = own.pem, key_password = "secret" }) end)
+    local many = {}
+    for i = 1, 65 do many[i] = "p" .. i end
+    assert.has_error(function() net.connect("tls://127.0.0.1:1", { ca = own.pem, alpn = many }) end)
     for _, text in ipairs { "", "0\0\1", "one\ntwo" } do
       local ok, err = pcall(net.connect, "tls://127.0.0.1:1", { ca = text })
       assert.is_false(ok)

@@ -107,6 +107,8 @@ function door.handle(listener, stream, raise, fn) end
 --- Certificates for connections to come.
 ---@param listener moonwire.Listener
 ---@param context userdata
+---@return true? ok
+---@return moonwire.Err? err  ECLOSED
 function door.renew(listener, context) end
 
 --- Monotonic seconds, for deadlines over several attempts.
