@@ -28,6 +28,7 @@ struct mw_secure {
     unsigned parted : 1;         /* the last word was said */
     unsigned lingers : 1;
     unsigned answered : 1;       /* while it lingered */
+    unsigned said : 1;           /* something of the script's was encrypted */
     unsigned about_known : 1;
     struct mw_tls_about about;   /* kept when it closes */
     struct mw_err err;           /* what broke it */
@@ -104,6 +105,7 @@ static int seal(mw_stream *s, const char *at, size_t len) {
     if (len <= MW_BLOCK / 2) mw_stream_lend(s, &x->sealed);
     n = x->calls->write(x->tls, at, len, &x->err);
     mw_stream_charge(s);
+    if (n > 0) x->said = 1;
     return n < 0 ? (int)n : n == (long)len ? 0 : MW_ETLS;
 }
 
@@ -276,6 +278,11 @@ void mw_secure_look(mw_stream *s) {
     mw_secure_news(s);
 }
 
+/* Is it the peer's word, or what it sent? Not merely an end. */
+static int is_verdict(const struct mw_secure *x, int code) {
+    return code == MW_ECERT || (code == MW_ETLS && strncmp(x->err.what, "truncated", 9) != 0);
+}
+
 int mw_secure_verdict(mw_stream *s, int code) {
     struct mw_secure *x = s->secure;
     int full;
@@ -284,8 +291,7 @@ int mw_secure_verdict(mw_stream *s, int code) {
     if (s->closed || s->retired || s->eof || s->rerr != 0 || s->rfd < 0 || mw_bytes_len(&s->head.in) >= s->limits.read_high) return code;
     mw_secure_read(s, 0, &full);
     mw_wait_wake(&s->readable);  /* what came may be all that will */
-    if (s->rerr != MW_ECERT && (s->rerr != MW_ETLS || strncmp(x->err.what, "truncated", 9) == 0)) return code;
-    return s->rerr;
+    return is_verdict(x, s->rerr) ? s->rerr : code;
 }
 
 void mw_secure_trim(mw_stream *s) {
@@ -325,7 +331,22 @@ int mw_secure_linger(mw_stream *s) {
     return 1;
 }
 
+/* The server's first word since the handshake: that it does not take our certificate, say. No call is left that could tell it. */
+static void hear(mw_stream *s) {
+    struct mw_secure *x = s->secure;
+    char dropped[1024];
+    int more;
+    long n = 0;
+
+    if (!x->said || pull(s, &more) != 1) return;
+    while ((n = x->calls->read(x->tls, dropped, sizeof dropped, &x->err)) > 0) continue;
+    if (!is_verdict(x, (int)n)) return;
+    mw_host_log(s->host, MW_LOG_WARN, "%s %s: what was written may be lost, it had closed when the peer said: %s", s->noun, s->subject,
+                x->err.what);
+}
+
 void mw_secure_heard(mw_stream *s) {
+    hear(s);
     s->secure->lingers = 0;
     s->secure->answered = 1;
     if (!mw_stream_leave(s)) mw_stream_close(s);

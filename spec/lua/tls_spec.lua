@@ -336,6 +336,34 @@ describe("tls://", function()
     close(c, middle, srv)
   end)
 
+  it("logs what the server says to who has written, and closed without a look for an answer", function()
+    local program = os.getenv "MOONWIRE" or "moonwire"
+    local script = own.dir .. "/closes.lua"
+    mw.fs.write(script, [[
+      local mw = require "moonwire"
+      local srv <close> = assert(mw.net.listen("tls://127.0.0.1:0", { cert = arg[1], key = arg[2], client_ca = arg[3] }))
+      for _, text in ipairs { "", "important" } do
+        local refused = mw.task.spawn(srv.accept, srv)
+        local c = assert(mw.net.connect(srv:address(), { ca = arg[3] }))
+        if text ~= "" then assert(c:write(text)) end
+        print(c:close())
+        while srv:stats().refused < (text == "" and 1 or 2) do mw.task.sleep(0.001) end
+        refused:cancel()
+      end
+      for _ = 1, 3 do -- the alert is in the socket by now: some turns of the loop
+        local at <close> = assert(mw.net.listen "tcp://127.0.0.1:0")
+        local near <close> = assert(mw.net.connect(at:address()))
+        local far <close> = assert(at:accept())
+        assert(near:write "turn")
+        assert(far:read(4) == "turn")
+      end
+    ]])
+    local r = mw.process.run { program, "--allow-net", "--allow-read=" .. own.dir, script, cert.cert, cert.key, own.pem, timeout = 20 }
+    assert.equal("true\ntrue\n", r.stdout, r.stderr)
+    local _, times = r.stderr:gsub("may be lost, it had closed when the peer said: client certificate required", "")
+    assert.equal(1, times, r.stderr)
+  end)
+
   it("loads certificates anew: new connections have them, open ones stay, bad ones change nothing", function()
     local path, key = own.dir .. "/live.pem", own.dir .. "/live.key"
     mw.fs.write(path, mw.fs.read(cert.cert))
