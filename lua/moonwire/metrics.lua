@@ -56,7 +56,8 @@ function metrics.text()
 end
 
 --- Serves `GET /metrics` at `address` until what is returned is closed, or the script ends: it keeps no script alive.
---- Takes the options of mw.net.listen; by default at most 16 connections, closed when they are idle for a minute.
+--- Takes the options of mw.net.listen; by default at most 16 connections, closed when they are idle for a minute,
+--- or sooner when all places are taken: whoever comes next has that of the one that has waited longest.
 ---
 --- ```lua
 --- local m <close> = assert(mw.metrics.listen("tcp://127.0.0.1:9464"))

@@ -1,5 +1,6 @@
 --- Answers `GET /metrics` in HTTP/1.1, and anything else with a clean refusal. Small on purpose: no bodies, no compression.
---- What a stranger may send is bounded: 8 KiB of request head, 5 s from its first byte to its last.
+--- What a stranger may send is bounded: 8 KiB of request head, 5 s from its first byte to its last. Nobody holds a place by waiting: when
+--- all are taken, whoever comes next has that of the connection that has waited longest, of the peer that has most of them.
 
 local _, core = ...
 
@@ -23,9 +24,11 @@ local reasons = {
 --- The lines of a request's head, the empty one at its end left out. nil: the connection is over; a number: why it is refused.
 ---@param conn moonwire.Stream
 ---@param first number  seconds that its first byte may take
+---@param me moonwire.core.Waiting
 ---@return string[]|integer|nil
-local function read_head(conn, first)
+local function read_head(conn, first, me)
   if not conn:peek(1, { timeout = first }) then return nil end
+  me.begun = true
   local lines, left, ends = {}, HEAD_MAX, now() + HEAD_TIME
   while true do
     local line, why = conn:read_until("\n", { max = left, timeout = math.max(ends - now(), 0) })
@@ -93,9 +96,40 @@ end
 
 local allow = "Allow: GET, HEAD\r\n"
 
+---@class moonwire.core.Waiting
+---@field conn moonwire.Stream
+---@field host string
+---@field begun boolean  some of a request has come
+
+local function forget(waiting, me)
+  for i = 1, #waiting do
+    if waiting[i] == me then return table.remove(waiting, i) end
+  end
+end
+
+--- Ends one of those that wait: of the peer that has most of them, the first. It has all that it asked for.
+---@param waiting moonwire.core.Waiting[]  in the order in which they began to
+local function make_room(waiting)
+  local counts, most = {}, nil
+  for _, it in ipairs(waiting) do
+    counts[it.host] = (counts[it.host] or 0) + 1
+    if not most or counts[it.host] > counts[most] then most = it.host end
+  end
+  for _, it in ipairs(waiting) do
+    if it.host == most then
+      forget(waiting, it)
+      if it.begun then refuse(it.conn, 408) end
+      return it.conn:close()
+    end
+  end
+end
+
 --- One request; returns whether another may follow.
-local function serve_one(conn, first, text)
-  local lines = read_head(conn, first)
+local function serve_one(conn, first, text, waiting)
+  local me = { conn = conn, host = conn:peer().host or "", begun = false }
+  waiting[#waiting + 1] = me
+  local lines = read_head(conn, first, me)
+  forget(waiting, me)
   if lines == nil then return false end
   if type(lines) == "number" then return refuse(conn, lines) end
   local r = parse(lines)
@@ -127,15 +161,20 @@ local function part(conn)
   end
 end
 
-local function handler(text)
+local function handler(text, places)
+  local waiting, count = {}, 0
+  local leave = setmetatable({}, { __close = function() count = count - 1 end })
   return function(conn)
     local first = HEAD_TIME
-    while serve_one(conn, first, text) do first = KEEP end
+    count = count + 1
+    local _left <close> = leave
+    if count > places then make_room(waiting) end
+    while serve_one(conn, first, text, waiting) do first = KEEP end
     if conn:alive() then part(conn) end
   end
 end
 
-local defaults = { max_conns = CONNS, max_conns_per_peer = CONNS, idle_timeout = KEEP + HEAD_TIME, stall_timeout = STALL }
+local defaults = { max_conns = CONNS, max_conns_per_peer = CONNS + 1, idle_timeout = KEEP + HEAD_TIME, stall_timeout = STALL }
 
 local http = {}
 
@@ -145,15 +184,19 @@ local http = {}
 ---@return moonwire.Listener? listener
 ---@return moonwire.Err? err
 function http.listen(address, opts, text)
-  local o = opts
+  local o, places = opts, CONNS
   if opts == nil or type(opts) == "table" then
     o = {}
     for k, v in next, defaults do o[k] = v end
     for k, v in next, opts or {} do o[k] = v end
+    if math.type(o.max_conns) == "integer" and o.max_conns > 0 then
+      places = o.max_conns
+      o.max_conns = places + 1 -- whoever is to have a place of these
+    end
   end
   local listener, why = net.listen(address, o)
   if not listener then return nil, why end
-  task.background("metrics " .. listener:address(), listener.serve, listener, handler(text))
+  task.background("metrics " .. listener:address(), listener.serve, listener, handler(text, places))
   return listener
 end
 

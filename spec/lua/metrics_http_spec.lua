@@ -157,6 +157,23 @@ describe("metrics.listen", function()
     assert.equal(100, done)
   end)
 
+  it("lets nobody hold all places by waiting, and ends no more than it needs", function()
+    local l <close> = listening()
+    local kept = {}
+    for i = 1, 16 do
+      kept[i] = assert(net.connect(l:address()))
+      kept[i]:write(GET)
+      assert.equal(200, (answer(kept[i])))
+    end
+    assert.equal(200, (ask(l, GET)))
+    assert.is_nil((kept[1]:read_some()))
+    for i = 3, 16 do
+      kept[i]:write(GET)
+      assert.equal(200, (answer(kept[i])))
+    end
+    for i = 1, 16 do kept[i]:close() end
+  end)
+
   it("gives a place to the next when somebody dawdles with a request or does not read", function()
     local big = metrics.gauge("spec_http_big", { labels = { "v" }, max_series = 10000 })
     for i = 1, 8000 do big:set(i, { v = ("x"):rep(200) .. i }) end
