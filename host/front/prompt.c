@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,14 +24,14 @@
 #define TRIES 10                /* answers that are none, then it is no */
 #define SHOWN_MAX (8 * 1024)    /* bytes of a line that is shown */
 
-enum { NO, ONCE, ALWAYS, REFUSED, AGAIN, ENDED };
+enum { NO, ONCE, ALWAYS, REFUSED, AGAIN, RESUMED, ENDED };
 
 /* The terminal by descriptors of our own: what a script makes of 0 and 2 answers no question. A signal that ends the process
  * finds its modes here. */
 static struct {
     int in, out;
     struct termios was;
-    atomic_int changed;
+    atomic_int changed, resumed;    /* resumed: somebody has had us stopped, and lets us go on */
     unsigned breaks;            /* how many times a line was interrupted before the question */
     void (*before)(void *), (*after)(void *);
     void *ud;
@@ -157,13 +158,34 @@ static void put_question(enum mw_kind kind, const char *subject, const char *whe
 
 static int interrupted(void) { return mw_signals_seen() || mw_signals_breaks() != terminal.breaks; }
 
-/* Waits for a key. 1: there is one; 0: time is up; -1: a signal wants the run or the line to end, or the terminal is gone. */
+static void on_resumed(int number) {
+    (void)number;
+    atomic_store(&terminal.resumed, 1);
+}
+
+/* Ctrl-Z at a question stops us, as it stops any program, also where a prompt has another use for it. */
+static void take_job_signals(struct sigaction was[2]) {
+    struct sigaction act = { .sa_handler = on_resumed };
+
+    atomic_store(&terminal.resumed, 0);
+    sigaction(SIGCONT, &act, &was[0]);
+    act.sa_handler = SIG_DFL;
+    if (sigaction(SIGTSTP, NULL, &was[1]) == 0 && was[1].sa_handler != SIG_IGN) sigaction(SIGTSTP, &act, NULL);
+}
+static void give_job_signals(const struct sigaction was[2]) {
+    sigaction(SIGCONT, &was[0], NULL);
+    sigaction(SIGTSTP, &was[1], NULL);
+}
+
+/* Waits for a key. 1: there is one; 0: time is up; -1: a signal wants the run or the line to end, or the terminal is gone; -2: we were
+ * stopped, and it may show anything by now. */
 static int wait_key(int ms, const sigset_t *mask) {
     const struct timespec time = { 0, (ms >= 0 ? ms : SIGNAL_MS) * 1000000l };
     struct pollfd key = { terminal.in, POLLIN, 0 };
 
     for (;;) {
         int n = interrupted() ? -1 : ppoll(&key, 1, &time, mask);
+        if (atomic_load(&terminal.resumed) && !interrupted()) return -2;
         if ((n < 0 && errno == EINTR && !interrupted()) || (n == 0 && ms < 0)) continue;
         if (n <= 0 || (key.revents & POLLIN) == 0) return n == 0 ? 0 : -1;
         return 1;
@@ -189,7 +211,7 @@ static int wait_quiet(const sigset_t *mask) {
         if (now_ms() > until) return put("moonwire: keys kept coming, so nobody was asked\n"), NO;
         tcflush(terminal.in, TCIFLUSH);
     }
-    return n == 0 ? AGAIN : ENDED;
+    return n == 0 ? AGAIN : n == -2 ? RESUMED : ENDED;
 }
 
 static int read_answer(const sigset_t *mask) {
@@ -197,7 +219,8 @@ static int read_answer(const sigset_t *mask) {
     ssize_t n;
 
     do {
-        if (wait_key(-1, mask) < 0) return ENDED;
+        int key = wait_key(-1, mask);
+        if (key < 0) return key == -2 ? RESUMED : ENDED;
         n = read(terminal.in, line, sizeof line);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
     if (n <= 0) return ENDED;
@@ -212,9 +235,10 @@ static int read_answer(const sigset_t *mask) {
 
 static int ask_once(enum mw_kind kind, const char *subject, const char *where, const char *flag, const sigset_t *mask) {
     struct termios lines = modes_for(1);
+    int answer;
 
-    int answer = wait_quiet(mask);
-
+    atomic_store(&terminal.resumed, 0);
+    answer = wait_quiet(mask);
     if (answer != AGAIN) return answer;
     if (set_modes(&lines, TCSAFLUSH) < 0) return ENDED;
     put_question(kind, subject, where, flag); /* from here nothing is thrown away: whoever waits for it answers at once */
@@ -225,6 +249,7 @@ static int ask_once(enum mw_kind kind, const char *subject, const char *where, c
 
 static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *where, const char *flag, void *ud) {
     int answer = AGAIN;
+    struct sigaction jobs[2];
     sigset_t mask;
 
     (void)ud;
@@ -235,11 +260,15 @@ static int ask(mw_host *h, enum mw_kind kind, const char *subject, const char *w
     if (terminal.before != NULL) terminal.before(terminal.ud);
     mw_signals_hold(1, &mask);
     atomic_store(&terminal.changed, 1);
-    for (int i = 0; i < TRIES && answer == AGAIN; i++) {
-        if (i > 0) put("          y, a or n, and Enter\n");
+    take_job_signals(jobs);
+    for (int i = 0; i < TRIES && (answer == AGAIN || answer == RESUMED); i++) {
+        if (answer == RESUMED && !in_foreground()) raise(SIGTTIN); /* until it is ours again: it is somebody else's to read and to set */
+        if (answer == RESUMED && !in_foreground()) continue;
+        if (i > 0 && answer == AGAIN) put("          y, a or n, and Enter\n");
         answer = ask_once(kind, subject, where, flag, &mask);
     }
-    set_modes(&terminal.was, TCSADRAIN);
+    give_job_signals(jobs);
+    if (answer != RESUMED) set_modes(&terminal.was, TCSADRAIN);
     atomic_store(&terminal.changed, 0);
     if (terminal.after != NULL) terminal.after(terminal.ud);
     mw_host_hold_children(h, 0);

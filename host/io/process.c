@@ -172,7 +172,7 @@ static void on_ended(struct mw_child *c) {
         p->home->running--;
         mw_host_measures(p->host)->children_ended++;
         mw_groups_left(p->home, &p->slot, c->pid);
-        if (p->home->on_terminal == c->pid) mw_terminal_over(p->home, c->exit.signal == SIGINT && !p->interrupted);
+        if (p->home->on_terminal == c->pid) mw_terminal_over(p->home, c->exit.signal != 0, c->exit.signal == SIGINT && !p->interrupted);
     }
     mw_wait_wake(&p->changed);
     mw_process_settle(p);

@@ -4,6 +4,7 @@
 #define MW_IO_PROCESS_PARTS_H
 
 #include <stdatomic.h>
+#include <termios.h>
 
 #include "base/list.h"
 #include "core/timer.h"
@@ -33,6 +34,8 @@ struct mw_processes {
     struct mw_timer sweep;
     pid_t on_terminal;        /* the child that has our terminal, or may ask for it; 0: none */
     int terminal_given;       /* its group is the foreground one */
+    struct termios modes;     /* the terminal's when it was given; modes_known: they are */
+    int modes_known;
     struct mw_timer terminal; /* looks whether it was stopped */
     int death_signal;         /* of children, when our thread ends; 0: none */
     int may_hurry;           /* 1: it is the program's own thread, whose slice may be changed */
@@ -127,7 +130,7 @@ void mw_groups_end(struct mw_processes *all);
 enum mw_terminal { MW_TERMINAL_NONE, MW_TERMINAL_SHARE, MW_TERMINAL_GIVE };     /* SHARE: we are in the background ourselves */
 enum mw_terminal mw_terminal_wanted(const struct mw_processes *all, const struct mw_process_options *o);   /* by the next child */
 void mw_terminal_child(struct mw_processes *all, pid_t child, enum mw_terminal how);      /* it runs */
-void mw_terminal_over(struct mw_processes *all, int interrupted);    /* it has ended; 1: by a Ctrl-C that only it has seen */
+void mw_terminal_over(struct mw_processes *all, int killed, int interrupted);    /* it has ended: by a signal; by a Ctrl-C that only it has seen */
 void mw_terminal_back(struct mw_processes *all);                     /* nobody else has it from now on */
 
 /* process_haste.c: a short slice of the processor while children are started */

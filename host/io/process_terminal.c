@@ -1,10 +1,11 @@
-/* The terminal that a child shares with us: given to its group, taken back, and Ctrl-Z and Ctrl-C, which the kernel sends to
+/* The terminal that a child shares with us: given to its group, taken back, as it was where the child was killed, and Ctrl-Z and Ctrl-C, which the kernel sends to
  * its group alone, passed on to ourselves, as a shell's user expects of one job.
  * Knows: io/process_parts.h, termios. Never: installs a handler; stops or interrupts a host that is not a program's. */
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "io/process_parts.h"
@@ -63,18 +64,29 @@ static void look(struct mw_timer *t) {
 void mw_terminal_child(struct mw_processes *all, pid_t child, enum mw_terminal how) {
     all->on_terminal = child;
     all->terminal_given = how == MW_TERMINAL_GIVE;
+    all->modes_known = how == MW_TERMINAL_GIVE && tcgetattr(STDIN_FILENO, &all->modes) == 0;
     if (mw_host_hooks(all->host)->signals) mw_timer_start(all->host, &all->terminal, mw_host_now(all->host) + LOOK_NS, look);
 }
 
+/* A child that was killed had no time to leave the terminal as it was. */
+static void mend(struct mw_processes *all) {
+    if (all->modes_known) tcsetattr(STDIN_FILENO, TCSANOW, &all->modes);
+}
+
 void mw_terminal_back(struct mw_processes *all) {
+    int ours = all->terminal_given;
+
     take(all);
+    if (ours && all->on_terminal != 0) mend(all);        /* the host ends before it */
     all->on_terminal = 0;
     mw_timer_stop(all->host, &all->terminal);
 }
 
-void mw_terminal_over(struct mw_processes *all, int interrupted) {
+void mw_terminal_over(struct mw_processes *all, int killed, int interrupted) {
     int ours = all->terminal_given;
 
+    all->on_terminal = 0;
     mw_terminal_back(all);
+    if (ours && killed) mend(all);
     if (ours && interrupted && mw_host_hooks(all->host)->signals) raise(SIGINT);
 }

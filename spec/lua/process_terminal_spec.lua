@@ -1,4 +1,5 @@
--- A child that inherits the terminal: Ctrl-C and Ctrl-Z reach it first, and then this program, as one job of the shell.
+-- A child that inherits the terminal: Ctrl-C and Ctrl-Z reach it first, and then this program, as one job of the shell. And questions
+-- that are stopped by Ctrl-Z.
 local mw = require "moonwire"
 local process = mw.process
 local program = os.getenv("MOONWIRE") or "moonwire"
@@ -68,6 +69,18 @@ describe("a child on our terminal", function()
     expect(child, "over 130\r\n")
   end)
 
+  it("that was killed leaves the terminal as it was; one that ended well, as it likes", function()
+    local child <close> = shell("f=$(mktemp); stty -a >$f; $1 eval -A \"$2\"; echo over $?; stty -a | cmp - $f "
+      .. "&& echo same; rm $f; $1 eval -A \"mw.process.run{'stty', '-opost', stdin = 'inherit'}\" >/dev/null; stty -a", [[
+      local r = mw.process.run { "sh", "-c", "stty raw; kill -KILL $$", stdin = "inherit" }
+      print("signal", r.signal)
+    ]])
+    expect(child, "signal\tKILL\r\n")
+    expect(child, "over 0\r\n")
+    expect(child, "same\r\n")
+    expect(child, "-opost")
+  end)
+
   it("does not when it lives through Ctrl-C, or when we sent INT ourselves", function()
     local child <close> = shell("$1 eval -A \"$2\"; echo over $?", [[
       local r = mw.process.run { "sh", "-c", "trap 'exit 7' INT; echo ready; read x", stdin = "inherit", stdout = "inherit" }
@@ -82,4 +95,34 @@ describe("a child on our terminal", function()
     expect(child, "signal\tINT\r\n")
     expect(child, "over 0\r\n")
   end)
+end)
+
+describe("a question about a right", function()
+  local has = process.run { "sh", "-c", "exec 2>/dev/null 3</dev/tty && echo yes", pty = true, timeout = 60 }
+  if not has or has.stdout == "" then
+    return pending "the fallback spawner gives no controlling terminal"
+  end
+
+  local asks = "print(#mw.fs.read '/etc/hostname' > 0)"
+  for command, how in pairs { eval = "eval \"$2\"", repl = "repl" } do
+    it("is stopped by Ctrl-Z, waits in the background, and is asked anew in the foreground: " .. command, function()
+      local child <close> = shell("trap '' TTOU; $1 " .. how .. "; echo stopped; bg; wait; echo waits; fg; echo over $?", asks)
+      if command == "repl" then
+        expect(child, "> ")
+        assert(child.stdin:write(asks .. "\r"))
+      end
+      expect(child, "n no: ")
+      assert(child.stdin:write("\26"))
+      expect(child, "stopped\r\n")
+      expect(child, "waits\r\n")
+      expect(child, "n no: ")
+      assert(child.stdin:write("y\n"))
+      expect(child, "true\r\n")
+      if command == "repl" then
+        expect(child, "> ")
+        assert(child.stdin:write("\4"))
+      end
+      expect(child, "over 0\r\n")
+    end)
+  end
 end)
