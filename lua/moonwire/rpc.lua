@@ -267,6 +267,15 @@ local function dispatch_batch(p, messages)
   settle(p, batch)
 end
 
+--- A message that is longer or deeper than is read: whoever sent it learns why, where its beginning tells who waits for what.
+local function too_much(p, text, why)
+  local id, kind = nil, nil
+  if type(text) == "string" and p.wire.head then id, kind = p.wire.head(text) end
+  if kind == "answer" then return take.error(p, id, { message = tostring(why) }) end
+  if p.wire.name ~= "JSON-RPC" then return refuse(p, nil, p.wire.INVALID, tostring(why)) end
+  refuse(p, id or p.wire.null, p.wire.INVALID, "invalid request: " .. tostring(why))
+end
+
 --- The next message, nil at the end. What is none is answered, and the next one is taken.
 local function receive(p)
   while true do
@@ -278,7 +287,11 @@ local function receive(p)
     local code = err.is(why) and why.code
     local stays = code == "EPARSE" or code == "ESCHEMA" or code == "ELIMIT"
     if p.raw or not stays then return nil, why end -- the channel is at its end
-    refuse(p, p.wire.name == "JSON-RPC" and p.wire.null or nil, p.wire.PARSE, "parse error")
+    if code == "ELIMIT" then
+      too_much(p, text, why)
+    else
+      refuse(p, p.wire.name == "JSON-RPC" and p.wire.null or nil, p.wire.PARSE, "parse error")
+    end
   end
 end
 

@@ -2,7 +2,7 @@
 local _, core = ...
 local json = core.json
 local type, next, rawget, pairs, rawlen = type, next, rawget, pairs, rawlen
-local math_type = math.type
+local math_type, math_tointeger = math.type, math.tointeger
 
 local null = json.null
 local wire = { name = "JSON-RPC", null = null, encode = json.encode, decode = json.decode, longest = 0x7fffffff }
@@ -38,6 +38,32 @@ function wire.batch(v)
   return v
 end
 wire.batch_of = json.mark
+
+--- What the beginning of a message tells that is not read as a whole: its id, and "request" or "answer"; nil where that cannot be known.
+--- Members stand in any order; those before are looked at as long as they are whole numbers, or strings without escapes.
+---@param text string
+---@return (string|integer)? id
+---@return string? kind
+function wire.head(text)
+  local id, kind
+  local at = text:match "^%s*{()"
+  while at do
+    local key, from = text:match('^%s*"([%w_]+)"%s*:%s*()', at)
+    if key == "method" then kind = "request" elseif key == "result" or key == "error" then kind = "answer" end
+    if key == nil or kind and id ~= nil then break end
+    local value, behind = text:match("^(%-?%d+)%s*()", from)
+    if value then
+      value = math_tointeger(tonumber(value))
+    else
+      value, behind = text:match('^"([^"\\%c]*)"%s*()', from)
+    end
+    if value == nil or not text:find("^[,}]", behind) then break end
+    if key == "id" then id = value end
+    at = text:match("^,()", behind)
+  end
+  if not kind then return nil end
+  return id, kind
+end
 
 local function is_id(id)
   return type(id) == "string" or type(id) == "number" or id == null

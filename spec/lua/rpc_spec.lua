@@ -328,6 +328,29 @@ describe("JSON-RPC", function()
     assert.same({ 1, -32603 }, { #r, r[1].error.code })
   end)
 
+  it("says what is too long, to whom it may be told: by the id where the beginning has it", function()
+    local rpc, raw, _ <close> = json_raw { max = 200 }
+    local long = ("x"):rep(200)
+    local function said(text)
+      local r = exchange(raw, text:format(long))
+      assert.equal(-32600, r.error.code)
+      assert.truthy(r.error.message:find("200", 1, true), r.error.message)
+      return r.id
+    end
+    assert.equal(7, said '{"jsonrpc":"2.0","id":7,"method":"m","params":["%s"]}')
+    assert.equal("seven", said ' { "method" : "m", "jsonrpc" : "2.0", "id" : "seven" , "params" : ["%s"] }')
+    assert.equal(null, said '{"jsonrpc":"2.0","method":"m","params":["%s"],"id":7}')
+    assert.equal(null, said '{"jsonrpc":"2.0","id":7.5,"method":"m","params":["%s"]}')
+    assert.equal(null, said '{"a":{"id":7,"method":"m"},"id":8,"method":"%s"}')
+    assert.equal(null, said '["%s"]')
+    local call = task.spawn(function() return rpc:call("get", {}, { timeout = 60 }) end)
+    local id = assert(mw.json.decode((assert(raw:recv { timeout = 60 })))).id
+    assert(raw:send(('{"jsonrpc":"2.0","id":%s,"result":"%s"}'):format(mw.json.encode(id), long)))
+    local value, why = call:join()
+    assert.same({ "ERPC" }, { value == nil and why.code })
+    assert.truthy(tostring(why):find("200", 1, true), tostring(why))
+  end)
+
   it("answers no answer, whatever is wrong with it", function()
     local rpc, raw, _ <close> = json_raw()
     rpc:handle("ping", function() return "pong" end)
