@@ -154,7 +154,7 @@ int mw_policy_add_file(mw_policy *p, const char *path, struct mw_err *err) {
     if (rc < 0) return rc;
     dir = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
     rc = dir != NULL ? mw_policy_add_json(p, text, len, dir, &why) : mw_err_set(&why, MW_ENOMEM, NULL, NULL, NULL);
-    if (rc < 0) mw_err_setf(err, rc, NULL, NULL, rc == MW_ENOMEM ? "%s: %s" : "%s:%s", path, why.what);
+    if (rc < 0) mw_err_setf(err, rc, "policy", NULL, rc == MW_ENOMEM ? "%s: %s" : "%s:%s", path, why.what);
     free(text);
     free(dir);
     return rc;

@@ -130,6 +130,7 @@ int mw_limits_parse(struct mw_limits *l, const char *text, struct mw_err *err) {
 const char *mw_limits_show(int unit, uint64_t value, char *out, size_t size) {
     if (value == MW_LIMIT_OFF) snprintf(out, size, "off");
     else if (unit == MW_LIMIT_TIME) snprintf(out, size, "%g s", (double)value / 1e9);
+    else if (unit == MW_LIMIT_BYTES && value >= GIB && value % GIB == 0) snprintf(out, size, "%llu GiB", (unsigned long long)(value / GIB));
     else if (unit == MW_LIMIT_BYTES && value >= MIB) snprintf(out, size, "%g MiB", (double)value / (double)MIB);
     else if (unit == MW_LIMIT_BYTES && value >= KIB) snprintf(out, size, "%g KiB", (double)value / (double)KIB);
     else snprintf(out, size, "%llu%s", (unsigned long long)value, unit == MW_LIMIT_BYTES ? " bytes" : "");

@@ -9,14 +9,18 @@
 
 int mw_debug_open(const char *url, struct mw_debug **out, struct mw_err *err) {
     static const struct mw_socket_options options = {.backlog = 64, .stall_ms = 30000, .unlink = 1, .mode = 0600, .private = 1};
+    static const char unix_only[] = "unix:/path is expected: the kernel must tell who connects";
     struct mw_policy *everything = NULL;
     struct mw_debug *d = malloc(sizeof *d);
     int rc;
 
     if (d == NULL) return mw_err_set(err, MW_ENOMEM, OP, url, NULL);
     d->socket.fd = d->socket.place.fd = -1;
+    if (strncmp(url, "unix:", 5) != 0) {
+        free(d);
+        return mw_err_set(err, MW_EINVAL, OP, url, unix_only);
+    }
     rc = mw_endpoint_parse(url, strlen(url), MW_TO_LISTEN, OP, &d->at, err);
-    if (rc == 0 && d->at.scheme != MW_SCHEME_UNIX) rc = mw_err_set(err, MW_EINVAL, OP, url, "unix:/path is expected: the kernel must tell who connects");
     if (rc == 0) rc = mw_policy_new(&everything, err);
     if (rc == 0) rc = mw_policy_add_all(everything, err);
     if (rc == 0) rc = mw_socket_listen_unix(everything, d->at.path, &options, url, &d->socket, err);

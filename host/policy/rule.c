@@ -209,7 +209,8 @@ static int read_name(struct reader *in, const char *forbidden) {
 static int read_sys(struct reader *in) {
     const char *name = mw_sys_kind(in->text, in->len);
 
-    if (name == NULL) return wrong(in, 0, "unknown kind of system information");
+    if (name == NULL) return wrong(in, 0, "unknown kind of system information (hostname osRelease osUptime loadavg cpus memory networkInterfaces uid gid username "
+                                        "userInfo homedir pid ppid processTitle priority signal tty statfs)");
     in->r->form = MW_FORM_NAME;
     return keep(in, &in->r->name, name, strlen(name));
 }

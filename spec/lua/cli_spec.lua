@@ -236,6 +236,19 @@ describe("a wrong command line", function()
     end
   end)
 
+  it("says what would be right, where there is a list of it, and whose fault it is", function()
+    for option, words in pairs {
+      ["--allow-sys=host"] = "unknown kind of system information (hostname ",
+      ["--debug=tcp://127.0.0.1:1"] = "debug tcp://127.0.0.1:1: unix:/path is expected",
+      ["--limit=shared=1"] = "between 16 KiB and 1024 GiB",
+      ["--policy=/dev/null"] = "policy: /dev/null:1:1: a value is expected",
+    } do
+      local r = assert(mw.process.run { program, "run", option, "x.lua" })
+      assert.equal(2, r.code)
+      assert.truthy(r.stderr:find(words, 1, true), r.stderr)
+    end
+  end)
+
   it("marks the character of a bad rule in a list", function()
     local r = moonwire { "run", "--allow-net=localhost:80,example.org:99999", script "" }
     local text, mark = r.stderr:match "^([^\n]*)\n( *)%^\n$"

@@ -59,6 +59,7 @@ TEST(the_lower_of_two_counts) {
 TEST(a_value_is_shown_as_a_person_writes_it) {
     char out[32];
     CHECK(strcmp(mw_limits_show(MW_LIMIT_BYTES, 64u << 20, out, sizeof out), "64 MiB") == 0);
+    CHECK(strcmp(mw_limits_show(MW_LIMIT_BYTES, UINT64_C(1) << 40, out, sizeof out), "1024 GiB") == 0);
     CHECK(strcmp(mw_limits_show(MW_LIMIT_TIME, 1500000000u, out, sizeof out), "1.5 s") == 0);
     CHECK(strcmp(mw_limits_show(MW_LIMIT_TIME, MW_LIMIT_OFF, out, sizeof out), "off") == 0);
     CHECK(strcmp(mw_limits_show(MW_LIMIT_COUNT, 256, out, sizeof out), "256") == 0);
