@@ -1,5 +1,5 @@
 /* Streams in Lua: the box, writing, closing, handles, looking. (Reading: bind/stream_read.c.)
- * Knows: io/stream, core/task, bind/arg, lua.h. Never: a syscall, a decision about the bytes. */
+ * Knows: io/stream, core/pin, core/task, bind/arg, lua.h. Never: a syscall, a decision about the bytes. */
 #include "bind/stream.h"
 #include "core/hook.h"
 
@@ -15,6 +15,7 @@
 #include "bind/stream_box.h"
 #include "bind/tap.h"
 #include "bind/tls.h"
+#include "core/pin.h"
 #include "core/task.h"
 
 enum {
@@ -150,6 +151,8 @@ static int write_parts(lua_State *L, struct mw_stream_box *box) {
     } else if (mw_stream_full(s) && mw_wait_possible(L)) {
         lua_settop(L, n + 1);
         return mw_wait_yield(L, mw_stream_writable(s), MW_NEVER, 0, room_k);
+    } else if (n == 1 && total > MW_STREAM_SMALL) {
+        rc = mw_stream_write_pinned(s, parts, mw_pin(L, 2), &err);
     } else {
         rc = mw_stream_put(s, parts, n, &err);
     }

@@ -114,7 +114,7 @@ static void on_teardown(struct mw_handle *it) {
 
     mw_stream_settle(s);
     if (mw_stream_waits(s) > 0 && s->werr == 0) mw_stream_push_out(s);
-    if (mw_bytes_len(&s->head.out) > 0 && s->handle.busy != NULL) mw_stream_lost(s, "the host ended");
+    if (mw_stream_queued(s) > 0 && s->handle.busy != NULL) mw_stream_lost(s, "the host ended");
     mw_stream_close(s);
 }
 
@@ -242,7 +242,7 @@ void mw_stream_release(mw_stream *s) {
 static int abandon(const mw_stream *s) {
     struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
-    if (s->secure != NULL || s->werr != 0 || mw_bytes_len(&s->head.out) == 0) return 0;
+    if (s->secure != NULL || s->werr != 0 || mw_stream_queued(s) == 0) return 0;
     setsockopt(s->wfd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);        /* another kind of descriptor refuses it */
     return 1;
 }
@@ -275,6 +275,7 @@ void mw_stream_close(mw_stream *s) {
     mw_stream_passed_end(s);
     mw_bytes_free(&s->head.in);
     mw_bytes_free(&s->head.out);
+    mw_stream_pins_end(s);
     s->head.add_max = 0;
     mw_stream_charge(s);
     s->enough = NULL;

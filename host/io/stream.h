@@ -137,6 +137,10 @@ int mw_stream_full(const mw_stream *s);          /* 1 when it is crowded, and wi
  * happens by itself; wait on writable to see it); <0. Later writes: MW_ECLOSED. */
 int mw_stream_finish(mw_stream *s, struct mw_err *err);
 
+/* The same for one string that the caller has pinned (core/pin): what the system does not take of it waits where it lies. The pin is
+ * given away, whatever comes of it. */
+int mw_stream_write_pinned(mw_stream *s, const struct mw_view *part, int pin, struct mw_err *err);
+
 /* For small writes. The first piece of a turn is written at once, unless several were put the last time; the others, or all, are
  * gathered, and written once when the running task waits or has ended (outside tasks, and for all but the first task that writes
  * in a turn: at the end of the turn), when somebody is about to read the same stream, or when 64 KiB are held. Same results as

@@ -269,7 +269,7 @@ int mw_stream_send_kind(mw_stream *s, char kind, const int *fds, int count, stru
     }
     rc = parcel_new(kind, fds, count, &p);
     if (rc < 0) return mw_stream_fail(s, rc, "send_handle", NULL, err);
-    p->at = s->stats.bytes_out + mw_bytes_len(&s->head.out);
+    p->at = s->stats.bytes_out + mw_stream_queued(s);
     rc = mw_stream_enqueue(s, &carrier, err);
     if (rc < 0) {
         parcel_free(p);

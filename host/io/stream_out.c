@@ -1,5 +1,5 @@
 /* A stream's writing side: to the kernel at once, and what it refused by and by.
- * Knows: io/stream_parts, POSIX. Never: what the bytes mean. */
+ * Knows: io/stream_parts, core/pin, POSIX. Never: what the bytes mean. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,9 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/pin.h"
 #include "io/stream_parts.h"
 
-enum { PIECES = 32 };            /* parts of one writev */
+enum { PIECES = MW_PINS_MAX + 2 };       /* parts of one writev */
 
 size_t mw_stream_unsent(const mw_stream *s) {
     return mw_stream_waits(s);
@@ -84,7 +85,7 @@ ssize_t mw_stream_give(mw_stream *s, struct iovec *iov, int count) {
 static void open_queue(mw_stream *s) {
     size_t most = s->limits.write_soft < s->limits.write_hard ? s->limits.write_soft : s->limits.write_hard;
 
-    s->head.add_max = mw_bytes_len(&s->head.out) == 0 || s->finishing || s->retired ? 0 : most;
+    s->head.add_max = mw_bytes_len(&s->head.out) == 0 || s->pins != NULL || s->finishing || s->retired ? 0 : most;
     if (s->gathering && s->head.add_max > MW_GATHER_MAX) s->head.add_max = MW_GATHER_MAX;
 }
 
@@ -101,6 +102,7 @@ int mw_stream_break(mw_stream *s, int code) {
     s->gathering = 0;
     s->head.add_max = 0;
     mw_bytes_free(&s->head.out);
+    mw_stream_pins_end(s);
     if (s->secure != NULL) {
         mw_secure_broken(s);
         code = s->werr = mw_secure_verdict(s, code);
@@ -145,18 +147,31 @@ static int push_secure(mw_stream *s) {
     return 0;
 }
 
+/* n bytes of the queue, or of all that waits, were sent. */
+static void sent_of_queue(mw_stream *s, size_t n) {
+    size_t held = mw_bytes_len(&s->head.out), of_it = n < held ? n : held;
+
+    mw_bytes_consume(&s->head.out, of_it);
+    mw_stream_pins_consume(s, n - of_it);
+}
+
 int mw_stream_push_out(mw_stream *s) {
-    size_t was = mw_bytes_len(&s->head.out), left = was;
+    size_t was = mw_stream_queued(s), left = was;
 
     if (s->secure != NULL) return push_secure(s);
     s->gathering = 0;
     while (left > 0) {
         size_t ahead = s->parcels != NULL ? mw_stream_parcel_ahead(s) : left, n = ahead < left ? ahead : left;
-        struct iovec iov = { s->head.out.base + s->head.out.head, n };
-        ssize_t sent = n == 0 ? mw_stream_parcel_send(s) : mw_stream_give(s, &iov, 1);
+        size_t held = mw_bytes_len(&s->head.out);
+        struct iovec iov[PIECES];
+        int count = 0;
+        ssize_t sent;
 
+        if (held > 0) iov[count++] = (struct iovec){ s->head.out.base + s->head.out.head, n < held ? n : held };
+        count += mw_stream_pins_iov(s, iov + count);
+        sent = n == 0 ? mw_stream_parcel_send(s) : mw_stream_give(s, iov, count);
         if (sent < 0) return mw_stream_break(s, (int)sent);
-        mw_bytes_consume(&s->head.out, (size_t)sent);
+        sent_of_queue(s, (size_t)sent);
         left -= (size_t)sent;
         if (sent == 0 || (size_t)sent < n) { /* a short write: it would refuse the next one */
             s->want_write = 1;
@@ -244,7 +259,7 @@ static int tell(mw_stream *s, struct mw_err *err) {
 
 /* May `total` more bytes be written? */
 static int admit(mw_stream *s, size_t total, struct mw_err *err) {
-    size_t held = mw_bytes_len(&s->head.out);
+    size_t held = mw_stream_queued(s);
 
     if (s->closed || s->retired) return mw_stream_fail(s, MW_ECLOSED, "write", NULL, err);
     if (s->finishing) return mw_stream_fail(s, MW_ECLOSED, "write", "finished before", err);
@@ -261,6 +276,7 @@ static int queue(mw_stream *s, const struct mw_view *parts, int count, size_t sk
     char *at;
     int i;
 
+    if (mw_stream_pins_copy(s) < 0) return MW_ENOMEM;
     if (total - skip <= MW_BLOCK) mw_stream_lend(s, &s->head.out);
     at = mw_bytes_reserve(&s->head.out, total - skip, NULL);
     if (at == NULL) return MW_ENOMEM;
@@ -322,9 +338,20 @@ static ssize_t send_parts(mw_stream *s, const struct mw_view *parts, int count) 
     return (ssize_t)done;
 }
 
+/* A string that is pinned waits where it lies, if most of it does. */
+static int waits_in_place(mw_stream *s, const struct mw_view *part, size_t sent, int *pin) {
+    size_t rest = part->len - sent;
+
+    if (*pin == 0 || s->secure != NULL || s->parcels != NULL || rest <= MW_STREAM_SMALL || rest < part->len / 4) return 0;
+    if (mw_stream_pins_add(s, part->at + sent, rest, *pin) < 0) return 0;
+    *pin = 0;
+    return 1;
+}
+
 /* Queues what the kernel did not take of the parts. first: nothing waited before. */
-static int queue_rest(mw_stream *s, const struct mw_view *parts, int count, size_t sent, size_t total, int first, struct mw_err *err) {
-    int rc = queue(s, parts, count, sent, total), lost = rc < 0 && sent > 0, watched = 0;
+static int queue_rest(mw_stream *s, const struct mw_view *parts, int count, size_t sent, size_t total, int first, int *pin,
+                      struct mw_err *err) {
+    int rc = waits_in_place(s, parts, sent, pin) ? 0 : queue(s, parts, count, sent, total), lost = rc < 0 && sent > 0, watched = 0;
 
     if (first && mw_stream_waits(s) > 0) {
         if (s->secure == NULL || mw_secure_unsent(s) > 0) s->want_write = 1;
@@ -346,14 +373,14 @@ static int sent_or_broken(mw_stream *s, int rc, struct mw_err *err) {
 }
 
 int mw_stream_enqueue(mw_stream *s, const struct mw_view *part, struct mw_err *err) {
-    int rc = admit(s, part->len, err);
+    int rc = admit(s, part->len, err), pin = 0;
 
-    return rc < 0 ? rc : queue_rest(s, part, 1, 0, part->len, mw_bytes_len(&s->head.out) == 0, err);
+    return rc < 0 ? rc : queue_rest(s, part, 1, 0, part->len, mw_stream_queued(s) == 0, &pin, err);
 }
 
-/* Writes at once, with what was gathered before. */
-static int write_now(mw_stream *s, const struct mw_view *parts, int count, size_t total, struct mw_err *err) {
-    int rc = admit(s, total, err), first = mw_bytes_len(&s->head.out) == 0 || s->gathering;
+/* Writes at once, with what was gathered before. *pin, where it is not 0, is of the one part, and 0 when it was taken over. */
+static int write_now(mw_stream *s, const struct mw_view *parts, int count, size_t total, int *pin, struct mw_err *err) {
+    int rc = admit(s, total, err), first = mw_stream_queued(s) == 0 || s->gathering;
     ssize_t sent = 0;
 
     if (rc < 0) return rc;
@@ -364,30 +391,37 @@ static int write_now(mw_stream *s, const struct mw_view *parts, int count, size_
         mw_stream_give_back(s, &s->head.out);
         if ((size_t)sent == total && mw_stream_waits(s) == 0) return 0;
     }
-    return queue_rest(s, parts, count, (size_t)sent, total, first, err);
+    return queue_rest(s, parts, count, (size_t)sent, total, first, pin, err);
 }
 
 int mw_stream_write(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
     size_t total;
-    int rc = sum(parts, count, &total);
+    int rc = sum(parts, count, &total), pin = 0;
 
-    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : write_now(s, parts, count, total, err);
+    return rc < 0 ? mw_stream_fail(s, rc, "write", NULL, err) : write_now(s, parts, count, total, &pin, err);
+}
+
+int mw_stream_write_pinned(mw_stream *s, const struct mw_view *part, int pin, struct mw_err *err) {
+    int rc = write_now(s, part, 1, part->len, &pin, err);
+
+    mw_unpin(s->host, pin);
+    return rc;
 }
 
 int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct mw_err *err) {
     size_t total;
-    int rc = sum(parts, count, &total);
+    int rc = sum(parts, count, &total), pin = 0;
 
     if (rc < 0) return mw_stream_fail(s, rc, "write", NULL, err);
-    if (total > MW_STREAM_SMALL) return write_now(s, parts, count, total, err);
+    if (total > MW_STREAM_SMALL) return write_now(s, parts, count, total, &pin, err);
     if (s->gathering && mw_bytes_len(&s->head.out) + total > MW_GATHER_MAX) { /* full: on its way, so that the peer can begin */
         rc = push_and_watch(s);
         if (rc < 0) return sent_or_broken(s, rc, err);
     }
     rc = admit(s, total, err);
     if (rc < 0 || total == 0) return rc;
-    if (mw_bytes_len(&s->head.out) == 0) {
-        if (is_prompt(s)) return write_now(s, parts, count, total, err);
+    if (mw_stream_queued(s) == 0) {
+        if (is_prompt(s)) return write_now(s, parts, count, total, &pin, err);
         gather(s, total);
     }
     rc = queue(s, parts, count, 0, total);
@@ -399,7 +433,7 @@ int mw_stream_put(mw_stream *s, const struct mw_view *parts, int count, struct m
 char *mw_stream_room_first(mw_stream *s, size_t len) {
     char *at;
 
-    if (mw_bytes_len(&s->head.out) > 0 || s->closed || s->retired || s->finishing || s->werr != 0 || s->wfd < 0) return NULL;
+    if (mw_stream_queued(s) > 0 || s->closed || s->retired || s->finishing || s->werr != 0 || s->wfd < 0) return NULL;
     if (len == 0 || len > MW_STREAM_SMALL || len > s->limits.write_hard) return NULL;
     if (len <= MW_BLOCK) mw_stream_lend(s, &s->head.out);
     at = mw_bytes_reserve(&s->head.out, len, NULL);

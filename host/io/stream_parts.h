@@ -20,6 +20,7 @@ enum {
     MW_GATHER_MAX = 64 * 1024,   /* bytes gathered before they are written within the turn */
     MW_CROWDED_MAX = 1 << 20,    /* bytes that a reader may hold while the host is crowded */
     MW_EINTR_MAX = 8,            /* tries of one call; then it is left to the loop, which can be stopped */
+    MW_PINS_MAX = 30,            /* strings that wait where they lie; more are copied */
     MW_PASSED_MAX = 2 * MW_STREAM_FDS
 };
 
@@ -40,6 +41,17 @@ struct mw_passed {
 struct mw_passed_list {
     unsigned count;
     struct mw_passed it[MW_PASSED_MAX];
+};
+
+/* Strings of scripts that wait to be sent, behind the out queue. */
+struct mw_pins {
+    size_t left;                 /* bytes of all; never 0 */
+    unsigned first, count;
+    struct mw_pinned {
+        const char *at;
+        size_t len;
+        int pin;
+    } it[MW_PINS_MAX];
 };
 
 struct mw_stream {
@@ -86,6 +98,7 @@ struct mw_stream {
 
     size_t need;
     size_t charged;              /* room of both queues, as the host knows it */
+    struct mw_pins *pins;        /* NULL: none; and none while there are parcels or TLS */
     struct mw_parcel *parcels;   /* a ring: the last one, whose next is the first */
     struct mw_secure *secure;    /* TLS: the queues hold plaintext; NULL: none */
 
@@ -127,9 +140,13 @@ void mw_secure_trim(mw_stream *s);
 void mw_secure_end(mw_stream *s);                              /* the stream closes: a last word, if it can go at once */
 const char *mw_secure_why(const mw_stream *s, int code);       /* words for what broke it; or NULL */
 
+/* Bytes of the out queue, and of the strings behind it. */
+static inline size_t mw_stream_queued(const mw_stream *s) {
+    return mw_bytes_len(&s->head.out) + (s->pins != NULL ? s->pins->left : 0);
+}
 /* Bytes that were written and that the system has not; at least 1 while it leaves. */
 static inline size_t mw_stream_waits(const mw_stream *s) {
-    return mw_bytes_len(&s->head.out) + s->leaving + (s->secure != NULL ? mw_secure_unsent(s) : 0);
+    return mw_stream_queued(s) + s->leaving + (s->secure != NULL ? mw_secure_unsent(s) : 0);
 }
 /* Tells the loop what want_read and want_write ask for. 0 or a code. */
 int mw_stream_watch(mw_stream *s);
@@ -142,7 +159,7 @@ static inline void mw_stream_moved(mw_stream *s) {
 }
 /* Tells the host how much room the queues take. */
 static inline void mw_stream_charge(mw_stream *s) {
-    size_t now = s->head.in.size + s->head.out.size + (s->secure != NULL ? mw_secure_size(s) : 0);
+    size_t now = s->head.in.size + s->head.out.size + (s->pins != NULL ? s->pins->left : 0) + (s->secure != NULL ? mw_secure_size(s) : 0);
 
     if (now == s->charged) return;
     mw_host_charge(s->host, s->charged, now);
@@ -197,6 +214,12 @@ void mw_stream_send_gathered(mw_stream *s);
 void mw_stream_hold_off(mw_stream *s);
 /* Sends what is queued until the descriptor refuses. 0, or the code that broke it. */
 int mw_stream_push_out(mw_stream *s);
+/* stream_pins.c: what waits where it lies. To add: 0, or a code, and nothing happened; it takes the pin over. */
+int mw_stream_pins_add(mw_stream *s, const char *at, size_t len, int pin);
+int mw_stream_pins_iov(const mw_stream *s, struct iovec *iov);           /* their number, at most MW_PINS_MAX */
+void mw_stream_pins_consume(mw_stream *s, size_t n);                     /* n bytes have been sent */
+int mw_stream_pins_copy(mw_stream *s);                                   /* to the end of the out queue: 0 or MW_ENOMEM */
+void mw_stream_pins_end(mw_stream *s);                                   /* they are not sent */
 /* Queues one part behind what is queued, and has it sent when the descriptor takes it. As mw_stream_write. */
 int mw_stream_enqueue(mw_stream *s, const struct mw_view *part, struct mw_err *err);
 /* Breaks the writing side: what is queued is dropped, writers are woken. Returns code. */
