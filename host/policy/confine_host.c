@@ -38,7 +38,7 @@ static int parent_of(const char *path, char dir[PATH_MAX]) {
 }
 
 /* What a folder gets that something is made in, replaced in, or will come to be in. Our own check keeps that to the name. What can be read
- * or removed in it can be listed, too: what a script cannot list, its cage is taken to hold for the script's children (mw_points_held_below). */
+ * in it can be listed, too. */
 int mw_cage_name(struct mw_cage_build *b, enum mw_kind kind, const char *path, int missing) {
     uint64_t replace = LL_WRITE_FILE | LL_TRUNCATE | LL_MAKE_REG | LL_REMOVE_FILE | LL_READ_DIR, access;
     char dir[PATH_MAX];
@@ -70,10 +70,9 @@ int mw_cage_host_whole(struct mw_cage_build *b, enum mw_kind kind, const char *p
 
 /* ---- Sockets ------------------------------------------------------------------------------------------------------------------------ */
 
-/* What a script removes in a folder, it lists: see mw_cage_name. */
 static int socket_rule(struct mw_cage_build *b, const struct mw_rule *r) {
     int watch = b->wish->who == MW_CAGE_SCRIPT;
-    uint64_t access = LL_MAKE_SOCK | LL_REMOVE_FILE | (watch ? LL_READ_DIR : 0);
+    uint64_t access = LL_MAKE_SOCK | LL_REMOVE_FILE;
     char dir[PATH_MAX];
 
     if (r->effect != MW_ALLOW) return 0;

@@ -97,7 +97,6 @@ static int add(struct mw_points *ps, const char *text, int special, int forced, 
         return rc;
     }
     if (forced) at.yes = 0, at.forced = 1;
-    at.held = ps->held;
     ps->at[ps->count++] = at;
     return 0;
 }
@@ -336,9 +335,8 @@ void mw_points_sort(struct mw_points *ps) {
         if (last != NULL && strcmp(last->text, ps->at[i].text) == 0) {
             last->yes = last->yes && ps->at[i].yes;
             last->forced |= ps->at[i].forced;
-            last->held &= ps->at[i].held;
             last->under |= ps->at[i].under;
-            if (ps->at[i].fixed > last->fixed) last->fixed = ps->at[i].fixed;
+            last->fixed |= ps->at[i].fixed;
             free(ps->at[i].text);
         } else {
             ps->at[n++] = ps->at[i];
@@ -391,32 +389,9 @@ int mw_points_fix(struct mw_points *ps, const struct mw_points *reads) {
         *strrchr(up, '/') = 0;
         if (it->yes && mw_points_says(reads, up)) continue; /* no change here. Where both say no, a layer above hides one perhaps. */
         rc = mw_points_add(ps, it->text, 0, 0);
-        if (rc == 0) ps->at[ps->count - 1].fixed = it->held ? 1 : 2;
+        if (rc == 0) ps->at[ps->count - 1].fixed = 1;
     }
     mw_points_sort(ps);
-    return rc;
-}
-
-/* Does the policy that our own cage was made from refuse it as well? */
-static int is_held(struct mw_points *ps, const struct mw_point *at) {
-    struct mw_cage_build then = *ps->b;
-    struct mw_points held = {.b = &then, .kind = ps->kind, .loading = ps->loading};
-    struct mw_point said = {0};
-    int rc;
-
-    if (at->forced || at->fixed == 2) return 0;
-    if (at->yes) return 1;
-    then.policy = ps->b->policy->held;
-    rc = mw_points_ask(&held, at->text, at->special, &said, NULL);
-    free(said.text);
-    return rc < 0 ? rc : !said.yes && !said.forced;
-}
-
-int mw_points_held_below(struct mw_points *ps, const char *text) {
-    int rc = ps->b->policy->held != NULL;
-
-    for (size_t i = lower(ps, text); rc == 1 && i < ps->count && below(ps->at[i].text, text); i++)
-        if ((!ps->at[i].yes || ps->at[i].fixed) && strcmp(ps->at[i].text, text) != 0) rc = is_held(ps, &ps->at[i]);
     return rc;
 }
 

@@ -10,9 +10,7 @@ struct mw_point {
     int yes;                     /* the policy grants it */
     int special;                 /* something like /proc: only "everything" grants it */
     int forced;                  /* 1: refused whatever the policy says: it could not be looked at */
-    int held;                    /* 1: by rules that bound our own cage already (mw_policy_hold) */
-    int fixed;                   /* 1: it is not to be moved: the folders that lead to it are opened up, itself is given; 2: by a rule
-                                  * that our own cage does not know */
+    int fixed;                   /* 1: it is not to be moved: the folders that lead to it are opened up, itself is given */
     int under;                   /* of a second look: what was given lies on the way to it (MW_UNDER_...) */
     int missed;                  /* the way that was walked did not lead over what it had to */
     struct mw_node node;         /* what stands there; ino 0: nothing */
@@ -64,9 +62,6 @@ int mw_points_says(const struct mw_points *ps, const char *text);
 const struct mw_point *mw_points_at(const struct mw_points *ps, const char *text);
 /* 1 if something below `text` is refused or fixed. */
 int mw_points_refuse_below(const struct mw_points *ps, const char *text);
-/* 1 if all that is refused below `text`, which cannot be listed, is so by the cage that this process wears already (mw_policy_hold): a
- * cage opens no folder to be read that it does not open to be listed. Or a code. */
-int mw_points_held_below(struct mw_points *ps, const char *text);
 /* 1 if it is what a denial means. */
 int mw_points_is_bad(const struct mw_points *ps, const struct stat *st);
 /* The granted point `i` lies in no other granted one (save by way of a refused one). */

@@ -88,14 +88,6 @@ static int entries(struct tree *t, DIR *dir, dev_t dev) {
     return rc;
 }
 
-/* 1 if its modes let us list a folder: then it is our own cage that does not. */
-static int listable(int fd) {
-    char self[32];
-
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    return access(self, R_OK) == 0;
-}
-
 /* Makes `t` stand at what `fd` is opened up: every entry that is not refused, and not the directory itself. */
 static int open_up(struct tree *t, int fd, const struct stat *st) {
     int in = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
@@ -103,8 +95,6 @@ static int open_up(struct tree *t, int fd, const struct stat *st) {
 
     if (in < 0) {
         if (ours(-errno)) return mw_err_sys(t->b->err, op, name_of(t));
-        rc = errno == EACCES && listable(fd) ? mw_points_held_below(&t->ps, t->text) : 0;
-        if (rc != 0) return rc < 0 ? rc : mw_cage_allow(t->b, fd, st->st_mode, t->access); /* our own cage keeps it from children */
         mw_cage_note(t->b, "%s: left out, since something in it is denied and it cannot be listed", name_of(t));
         return 0;
     }
@@ -152,12 +142,10 @@ static int give(struct tree *t, int fd, const struct stat *st) {
 
     if (whole) rc = mw_given_add(t->b, t->given, st);
     if (rc < 0) return rc;
-    if (!whole && S_ISDIR(st->st_mode) && t->b->wish->who == MW_CAGE_HOST && !t->ps.loading) {
-        whole = mw_cage_host_whole(t->b, t->ps.kind, name_of(t), fd);
-        if (!whole) {
-            rc = mw_cage_allow(t->b, fd, st->st_mode, t->access & LL_READ_DIR);
-            if (rc < 0) return rc;
-        }
+    if (!whole && S_ISDIR(st->st_mode) && t->b->wish->who != MW_CAGE_PROGRAM) {
+        whole = t->b->wish->who == MW_CAGE_HOST && !t->ps.loading && mw_cage_host_whole(t->b, t->ps.kind, name_of(t), fd);
+        if (!whole) rc = mw_cage_allow(t->b, fd, st->st_mode, t->access & LL_READ_DIR); /* to open it up for children of its own */
+        if (rc < 0) return rc;
     }
     if (whole || !S_ISDIR(st->st_mode)) return mw_cage_allow(t->b, fd, st->st_mode, access_of(t));
     return open_up(t, fd, st);

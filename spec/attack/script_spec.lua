@@ -52,6 +52,12 @@ local function code(w) w.put("private/code.lua", "return '" .. w.secret .. "'") 
 local BY_PROGRAM = "local out, why = script({ permissions = 'inherit' }, [[return mw.process.run { H, %s }.stdout]])"
   .. " if out and out:find('^refused') then return nil, { code = out } end return out, why"
 
+local function still_there(name)
+  return function(w, _, granted)
+    if (require("uv").fs_stat(w.dir .. name) == nil) ~= granted then return granted and "IT IS STILL THERE" or "IT IS GONE" end
+  end
+end
+
 attack.class("scripts of children", attack.each({ script = true, flags = "--allow-read=$W/in", grant = "--allow-read=$W", takes = false,
   refused = { "^EDENIED", "^ENOENT" } }, {
   { "a script outside", "return child { script = W .. '/private/code.lua' }", world = code, takes = false, grant = false },
@@ -87,8 +93,17 @@ attack.class("scripts of children", attack.each({ script = true, flags = "--allo
   { "removing what may not be written, by a program of its own, where there are sockets", BY_PROGRAM:format "'unlink', W .. '/out/keep'",
     only = "landlock", refused = "^refused EACCES", flags = "--allow-run=$H --allow-net --allow-write=$W/out --deny-write=$W/out/keep",
     grant = "--allow-run=$H --allow-net --allow-write=$W/out", world = function(w) w.put("out/keep", "x") end,
-    check = function(w, _, granted)
-      if (require("uv").fs_stat(w.dir .. "/out/keep") == nil) ~= granted then return granted and "IT IS STILL THERE" or "IT IS GONE" end
+    check = still_there "/out/keep" },
+  { "the same, below a folder of sockets", BY_PROGRAM:format "'unlink', W .. '/out/a/keep'", only = "landlock", refused = "^refused EACCES",
+    flags = "--allow-run=$H --allow-listen=unix:$W/out/a/ --allow-write=$W/out --deny-write=$W/out/a/keep",
+    grant = "--allow-run=$H --allow-listen=unix:$W/out/a/ --allow-write=$W/out", check = still_there "/out/a/keep",
+    world = function(w) w.mkdir("out/a") w.put("out/a/keep", "x") end },
+  { "what is denied in TMPDIR, which may be written", BY_PROGRAM:format "'read', W .. '/out/dark/key'", only = "landlock",
+    env = { TMPDIR = "$W/out/dark" }, takes = true, refused = "^refused EACCES",
+    flags = "--allow-run=$H --allow-read=$W/out --allow-write=$W/out/dark --deny-read=$W/out/dark",
+    grant = "--allow-run=$H --allow-read=$W/out --allow-write=$W/out/dark", world = function(w)
+      w.mkdir("out/dark")
+      w.put("out/dark/key", w.secret)
     end },
   { "bytecode as a script", "mw.fs.write(W .. '/out/b.lua', '\\27Lua') return child { script = W .. '/out/b.lua' }", grant = false,
     flags = "--allow-read=$W/out --allow-write=$W/out", refused = { "exit" } },
