@@ -114,9 +114,9 @@ static int add_bad(struct mw_points *ps, const struct mw_node *node) {
 }
 
 static int add_sought(struct mw_points *ps, const struct mw_node *node, const char *rest, uint64_t names) {
-    int rc = ps->held ? 0 : grown(ps, (void **)&ps->sought, &ps->sought_room, ps->sought_count, sizeof *ps->sought);
+    int rc = grown(ps, (void **)&ps->sought, &ps->sought_room, ps->sought_count, sizeof *ps->sought);
 
-    if (rc < 0 || ps->held) return rc;
+    if (rc < 0) return rc;
     ps->sought[ps->sought_count++] = (struct mw_sought){*node, rest, names};
     return 0;
 }
@@ -161,7 +161,7 @@ static int check_anchor(struct mw_points *ps, const struct mw_place_id *at) {
         if (rc == 0 && ps->given != NULL) ps->moved |= ps->at[ps->count - 1].missed;
         return rc;
     }
-    return add_sought(ps, &at->anchor, at->text + at->rest, 1);
+    return ps->held ? 0 : add_sought(ps, &at->anchor, at->text + at->rest, 1);
 }
 
 /* Where a held object is by now: 1, or 0: it has no name any more, or none that is known. */
@@ -197,7 +197,7 @@ static int add_where_it_is(struct mw_points *ps, const struct mw_spot *s, uint64
     int rc, moved = 0;
 
     for (int i = 0; i < FOLLOW_TRIES; i++) {
-        if (!name_now(s->fd, path)) return add_sought(ps, &s->node, NULL, names);
+        if (!name_now(s->fd, path)) return ps->held ? 0 : add_sought(ps, &s->node, NULL, names);
         rc = add(ps, path, 0, 0, &s->node);
         if (rc == 0 && !ps->at[ps->count - 1].missed) return watch(ps, path, &s->node);
         if (rc < 0) return rc;
@@ -217,7 +217,7 @@ static int add_object(struct mw_points *ps, const struct mw_rule *r, size_t firs
     if (!s->known) return 0;
     rc = add_bad(ps, &s->node);
     if (rc < 0) return rc;
-    if (s->fd < 0) return add_sought(ps, &s->node, NULL, UINT64_MAX); /* not pinned: it was gone when this policy was read */
+    if (s->fd < 0) return ps->held ? 0 : add_sought(ps, &s->node, NULL, UINT64_MAX); /* not pinned: it was gone when this policy was read */
     if (fstat(s->fd, &st) < 0) return mw_err_sys(ps->b->err, op, r->text);
     if (st.st_nlink == 0) return 0;
     if (!S_ISDIR(st.st_mode) && st.st_nlink > 1 && !ps->guarding) rc = add_sought(ps, &s->node, NULL, st.st_nlink);

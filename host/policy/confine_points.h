@@ -29,7 +29,7 @@ struct mw_points {
     struct mw_cage_build *b;
     enum mw_kind kind;
     int loading;                 /* 1: granted is what no denial by path refuses (the loading table) */
-    int held;                    /* the rule at hand binds our own cage already: other names of what it denies were looked for then */
+    int held;                    /* the rule at hand binds our own cage already: what had no name then is not looked for again */
     int guarding;                /* the rule at hand is a guard (mw_policy_guard): hard links to what it denies are not looked for */
     int everything;              /* 1: what no rule can name is granted, too */
     const struct mw_given *given;    /* of a second look: what the first one has led to, sorted; NULL: this is the first */

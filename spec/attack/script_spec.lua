@@ -105,6 +105,14 @@ attack.class("scripts of children", attack.each({ script = true, flags = "--allo
       w.mkdir("out/dark")
       w.put("out/dark/key", w.secret)
     end },
+  { "another name in TMPDIR of what is denied", BY_PROGRAM:format "'read', W .. '/out/tmp/hard'", only = "landlock",
+    env = { TMPDIR = "$W/out/tmp" }, takes = true, refused = "^refused EACCES",
+    flags = "--allow-run=$H --allow-read=$W/out --allow-write=$W/out/tmp --deny-read=$W/out/key",
+    grant = "--allow-run=$H --allow-read=$W/out --allow-write=$W/out/tmp", world = function(w)
+      w.mkdir("out/tmp")
+      w.put("out/key", w.secret)
+      w.hard("out/key", "out/tmp/hard")
+    end },
   { "bytecode as a script", "mw.fs.write(W .. '/out/b.lua', '\\27Lua') return child { script = W .. '/out/b.lua' }", grant = false,
     flags = "--allow-read=$W/out --allow-write=$W/out", refused = { "exit" } },
 }))
