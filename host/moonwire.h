@@ -81,7 +81,8 @@ struct mw_config {
                                       * finds out; MW_SPIN_NEVER; or so long at every wait, at most MW_SPIN_MAX_US. Never on one core,
                                       * nor while other threads want this one, on a borrowed loop, or in steps */
     int person;                      /* 1: a person reads what on_print and on_log get, on one screen: log lines are text, and what the
-                                      * script writes to standard error goes to on_print as well; 0 (default) */
+                                      * script writes to standard error goes to on_print as well; what mw_host_call calls has 256 KiB beyond
+                                      * the memory limit, so that who sits there can empty a full script; 0 (default) */
     int command_line;                /* 1: the program has moonwire's command line, and hints name its flags (--limit=memory=..., --allow-run=git);
                                       * 0 (default): they name fields of this struct, and kinds and rules of the policy: run "git" */
     unsigned cleanup_ms;             /* how long the `__close` functions of a cancelled task may wait, all together; default 5000; 0: not

@@ -352,6 +352,8 @@ int mw_call_fail(mw_call *call, int code, const char *message) {
 
 /* ---- The script's functions ----------------------------------------------------------------------------------------------------- */
 
+enum { PERSON_MEMORY = 256 << 10 }; /* bytes: a prompt takes the line that empties a full session */
+
 struct calling {
     mw_host *host;
     const char *name;
@@ -416,7 +418,7 @@ static void part(struct calling *c, lua_CFunction fn) {
 
 int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, mw_buf *out, struct mw_err *err) {
     struct calling c = {.host = h, .name = name, .args = {.at = msgpack, .len = len}, .out = out, .err = err};
-    size_t before = out != NULL ? out->len : 0;
+    size_t before = out != NULL ? out->len : 0, more = mw_assembly_of(h)->cfg.person ? PERSON_MEMORY : 0;
 
     if (name == NULL) return mw_err_set(err, MW_EINVAL, "host call", NULL, "a name is expected");
     if (mw_host_in_turn(h)) return mw_err_set(err, MW_EINVAL, "host call", name, "called from a hook of the same host");
@@ -426,8 +428,9 @@ int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, 
     if (c.rc < 0) return c.rc;
     if (out != NULL && out->code < 0) return mw_err_set(err, out->code, "host call", name, "the buffer for its results has failed before");
     if (!lua_checkstack(mw_host_state(h), 6)) return mw_err_set(err, MW_ENOMEM, "host call", name, NULL);
+    mw_host_lend_memory(h, more);
     part(&c, start_call);
-    if (c.task == NULL) return c.rc;
+    if (c.task == NULL) return mw_host_take_memory(h, more), c.rc;
     if (mw_task_run_now(c.task)) {
         part(&c, take_results);
         if (c.rc < 0 && out != NULL) out->len = before; /* the limit of a step may end it when all was written */
@@ -438,5 +441,6 @@ int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, 
     }
     if (c.rc < 0) mw_engine_tell_failure(mw_host_state(h), mw_engine_taps_of(h), MW_PROBE_SEND, name, err != NULL ? err->message : mw_err_words(c.rc));
     mw_task_release(c.task);
+    mw_host_take_memory(h, more);
     return c.rc;
 }

@@ -229,6 +229,9 @@ int mw_host_destroys_later(const mw_host *h);   /* 1 once it was asked for */
 void mw_host_destroy_later(mw_host *h, unsigned grace_ms, void (*cb)(void *), void *ud);
 /* Bytes of the Lua state, and its limit. */
 size_t mw_host_memory(mw_host *h, size_t *limit);
+/* So many bytes more than the limit, until the same are taken back: for what shall still be heard when a script has filled its memory. */
+void mw_host_lend_memory(mw_host *h, size_t bytes);
+void mw_host_take_memory(mw_host *h, size_t bytes);
 /* Before a luaL_Buffer that will take about so many bytes: it asks the allocator itself, and Lua does not collect garbage for it
  * when that refuses, as it does for everything else. Collects when there may be room to gain.                   [-0, +0, -] */
 void mw_host_make_room(lua_State *L, size_t bytes);

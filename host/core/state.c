@@ -147,6 +147,14 @@ size_t mw_host_memory(mw_host *h, size_t *limit) {
     return h->used;
 }
 
+void mw_host_lend_memory(mw_host *h, size_t bytes) {
+    h->limit += bytes;
+}
+void mw_host_take_memory(mw_host *h, size_t bytes) {
+    h->limit -= bytes;
+    if (h->mark > h->limit) h->mark = h->limit;
+}
+
 void mw_host_make_room(lua_State *L, size_t bytes) {
     mw_host *h = mw_host_of(L);
 

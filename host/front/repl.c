@@ -108,7 +108,8 @@ void mw_repl_wait_line(struct mw_repl *r) {
 
     mw_signals_line(1);
     while (r->running && mw_repl_turn(r, -1) == 0) {
-        if (take(r, MW_NOTED_CLEAR) && mw_repl_ask(r, "repl.cancel", &yes, NULL) == 0 && !yes) r->running = 0;
+        /* a session without memory can't even say so */
+        if (take(r, MW_NOTED_CLEAR) && (mw_repl_ask(r, "repl.cancel", &yes, NULL) < 0 || !yes)) r->running = 0;
         if (take(r, MW_NOTED_STOP) && mw_repl_ask(r, "repl.background", &yes, NULL) == 0 && yes) r->running = 0;
         if (take(r, MW_NOTED_RESIZED)) mw_repl_post_options(r);
     }

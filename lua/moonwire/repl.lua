@@ -139,7 +139,8 @@ local function frames_of(text)
   local out = {}
   for at, rest in gmatch(text, "\n\t([^\n]-:%d+): in ([^\n]*)") do
     if not find(at, "^%[moonwire") then
-      out[#out + 1] = "at " .. at .. (find(rest, "^main chunk") and "" or ", in " .. gsub(rest, "<.*>", "function"))
+      local named = not find(rest, "^main chunk") and not find(rest, "<", 1, true)
+      out[#out + 1] = "at " .. at .. (named and ", in " .. rest or "")
     end
   end
   return out
@@ -204,7 +205,7 @@ end
 function Session:run_line(line)
   local _guard <close> = setmetatable({ session = self, line = line }, Guard)
   local at
-  self:take_ballast()
+  if not self.tight then self:take_ballast() end
   self.locals:mark()
   for i = 1, #line.chunks do
     local ok, why = xpcall(run_chunk, function(e)
@@ -223,6 +224,22 @@ function Session:take_ballast()
   if self.ballast then return end
   local ok, text = pcall(rep, "\0", BALLAST)
   self.ballast = ok and text or nil
+end
+
+local function room()
+  local used, limit = core.host.memory()
+  return used <= limit and limit - used or math.huge -- a state that was lent may have more
+end
+
+--- What runs in the background may have filled the memory: the line then has what was kept, to set something to nil with.
+function Session:make_room()
+  local left = room()
+  if left < BALLAST then
+    self.ballast = nil
+    collectgarbage()
+    left = room()
+  end
+  self.tight = left < 2 * BALLAST
 end
 
 --- What the line declared goes, if that is what fills the memory.
@@ -327,6 +344,7 @@ end
 ---@return string prompt
 function Session:submit(text)
   if self.leaving then return "empty", PROMPT end
+  self:make_room()
   if #text > LINE_MOST then raise(fail("ELIMIT", "repl", nil, "a line of more than 16 MiB")) end
   local name, before = self:name_line()
   local chunks, why, at, state = eval.split(text, "=" .. name, self.so_far)

@@ -56,6 +56,17 @@ describe("the prompt on a terminal", function()
     assert.equal(0, leave(screen))
   end)
 
+  it("takes the line that gives back the memory that a background task has filled", function()
+    local screen <close> = start { "--limit=memory=8MiB" }
+    type_line(screen, "t = {} mw.task.spawn(function() for i = 1, math.huge do t[i] = {} end end); print('on')")
+    screen:expect "not enough memory"
+    type_line(screen, "t = nil; print('free')")
+    screen:expect "\nfree\n>"
+    type_line(screen, "20 * 2")
+    screen:expect "\n40\n>"
+    assert.equal(0, leave(screen))
+  end)
+
   it("prints what comes meanwhile above the line that is being typed", function()
     local screen <close> = start { "-A", cols = 40 }
     local pipe <close> = printer(screen, dir.path .. "/pipe")
