@@ -27,7 +27,7 @@ int mw_channel_recv_used(lua_State *L) {
 int mw_channel_use(lua_State *L) {
     struct mw_channel *ch = mw_channel_check(L, 1);
 
-    lua_settop(L, 2);
+    mw_use_arguments(L);
     if (mw_tap_test(L, 2)) mw_tap_attach(L, 2, MW_CHANNEL_MORE, &ch->probes, MW_PROBE_CHANNEL, mw_stream_subject(ch->stream));
     else ch->uses = (unsigned)mw_use_add(L, 2, MW_CHANNEL_MORE, "channel.use") & 0x1fffffff;
     ch->watched = ch->probes != NULL;

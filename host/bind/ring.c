@@ -377,7 +377,7 @@ static int ring_stats(lua_State *L) {
 static int ring_use(lua_State *L) {
     struct box *box = self(L);
 
-    lua_settop(L, 2);
+    mw_use_arguments(L);
     if (mw_tap_test(L, 2)) mw_tap_attach(L, 2, RING_MORE, &box->probes, MW_PROBE_RING, "ring");
     else box->uses = (unsigned)mw_use_add(L, 2, RING_MORE, "ring.use");
     lua_settop(L, 1);

@@ -70,7 +70,7 @@ int mw_stream_use(lua_State *L) {
     struct mw_stream_more *more;
     struct mw_err err;
 
-    lua_settop(L, 2);
+    mw_use_arguments(L);
     if (luaL_newmetatable(L, GUARD)) {
         lua_pushcfunction(L, mw_stream_guard_close);
         lua_setfield(L, -2, "__close");

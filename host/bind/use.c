@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 
 #include "bind/arg.h"
+#include "core/raise.h"
 
 static int pass_call(lua_State *L);
 
@@ -100,6 +101,17 @@ static int recv_k(lua_State *L, int status, lua_KContext phase) {       /* [obje
 int mw_use_recv(lua_State *L, lua_CFunction raw) {
     lua_pushcfunction(L, raw);
     return recv_k(L, LUA_OK, ASK);
+}
+
+void mw_use_arguments(lua_State *L) {
+    if (lua_isnil(L, 2) && lua_istable(L, 3) && lua_getmetatable(L, 3)) {
+        luaL_getmetatable(L, MW_ERROR_TYPE);
+        if (lua_rawequal(L, -1, -2)) {
+            lua_settop(L, 3);
+            lua_error(L);
+        }
+    }
+    lua_settop(L, 2);
 }
 
 lua_Integer mw_use_add(lua_State *L, int idx, int n, const char *op) {

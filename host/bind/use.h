@@ -19,6 +19,9 @@ int mw_use_send(lua_State *L, lua_CFunction end);
  * -> what came of it | nil (the end) | nil, err                                                      [-3, +n, y] */
 int mw_use_recv(lua_State *L, lua_CFunction raw);
 
+/* The arguments of an object's `use`: [object, function or tap]. `use(mw.trace.tap{ ... })` gives nil and why there is no tap: that is
+ * raised.                                                                                             [-0, +0, e] */
+void mw_use_arguments(lua_State *L);
 /* Appends the function at idx to the list in user value `n` of the object at 1, which it makes: the number of functions.    [-0, +0, e] */
 lua_Integer mw_use_add(lua_State *L, int idx, int n, const char *op);
 

@@ -204,7 +204,7 @@ int mw_worker_use(lua_State *L) {
     struct mw_worker_box *box = self(L);
     const char *name = box->worker != NULL ? mw_worker_name(box->worker) : "parent";
 
-    lua_settop(L, 2);
+    mw_use_arguments(L);
     if (mw_tap_test(L, 2)) mw_tap_attach(L, 2, MW_WORKER_MORE, &box->probes, MW_PROBE_WORKER, name);
     else box->uses = (unsigned)mw_use_add(L, 2, MW_WORKER_MORE, "worker.use");
     lua_settop(L, 1);

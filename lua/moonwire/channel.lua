@@ -194,8 +194,10 @@ end
 --- without an error drops the value. In place of a function, a tap of mw.trace, which writes the values down.
 ---@param f moonwire.Middleware|moonwire.Tap
 ---@return moonwire.TaskChannel self
-function Channel:use(f)
-  if type(f) ~= "function" then f = core.trace.tapped(f or false, "channel") end
+function Channel:use(f, ...)
+  if f == nil and err.is(...) then err.raise((...)) end -- why there is no tap
+  if f == nil then invalid("use", "a function or a tap expected, got nil") end
+  if type(f) ~= "function" then f = core.trace.tapped(f, "channel") end
   self.functions = self.functions or {}
   table.insert(self.functions, f)
   return self

@@ -179,6 +179,18 @@ describe("a tap", function()
     assert.same({ [2] = "ENOENT" }, { tap, err and err.code })
   end)
 
+  it("says through use why it is not there", function()
+    local here = pair()
+    local ring <close> = assert(mw.shm.ring {})
+    for _, it in ipairs { here, here:framed "lines", ring, mw.task.channel(1) } do
+      local ok, err = pcall(function() return it:use(mw.trace.tap { to = dir.path .. "/no/such/folder.jsonl" }) end)
+      assert.same({ false, "ENOENT" }, { ok, err.code })
+      ok, err = pcall(it.use, it, nil)
+      assert.same({ false, "EINVAL" }, { ok, err.code })
+      assert.truthy(tostring(err):find("expected, got nil", 1, true))
+    end
+  end)
+
   it("can be closed while things have it, and is of no use to others then", function()
     local a, b = pair()
     local tap = assert(mw.trace.tap { to = file ".jsonl" })
