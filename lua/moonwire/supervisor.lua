@@ -477,7 +477,7 @@ end
 
 --- Processes that are kept running: `mw.supervisor{ options, child, child, ... }` starts the children in the order of their needs,
 --- restarts those that end, and stops them in reverse. It belongs to the calling task's innermost scope and ends with it. Wrong
---- options, a missing program and a missing right are raised before anything starts.
+--- options and a missing right are raised before anything starts; a program that is not there is a start that failed.
 ---
 --- ```lua
 --- local sup <close> = mw.supervisor{
