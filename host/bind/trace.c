@@ -15,7 +15,6 @@
 
 struct tap {
     mw_sink *sink;                  /* NULL: closed */
-    struct mw_host_head *head;      /* counts it while it is open */
     uint64_t bytes, events, lost;   /* at its end */
 };
 
@@ -194,14 +193,7 @@ static int trace_tap(lua_State *L) {
     o.redact = names(L, &o.redact_count);
     o.probes = MW_TRACE_PROBES;
     tap = mw_box_new(L, sizeof *tap, MW_TAP_TYPE);
-    tap->head = mw_host_head(L);
-    if (tap->head->taps >= MW_TRACE_TAPS) {
-        mw_err_setf(&err, MW_ELIMIT, OP, to, "%u taps are open already", MW_TRACE_TAPS);
-        mw_err_hint(&err, "close() those that have done their work; one tap may be given to many things");
-        return mw_push_err(L, &err);
-    }
-    if (mw_sink_open(mw_host_of(L), to, &o, &tap->sink, &err) < 0) return mw_push_err(L, &err);
-    tap->head->taps++;
+    if (mw_sink_open(mw_host_of(L), to, &o, &mw_host_head(L)->sinks, &tap->sink, &err) < 0) return mw_push_err(L, &err);
     return 1;
 }
 
@@ -212,7 +204,6 @@ static int end(struct tap *tap, struct mw_err *err) {
 
     if (sink == NULL) return 0;
     tap->sink = NULL;
-    tap->head->taps--;
     t = mw_trace_hold(mw_sink_trace(sink));
     rc = mw_sink_close(sink, err);
     mw_trace_counts(t, &tap->bytes, &tap->events, &tap->lost);
@@ -376,7 +367,7 @@ static int begin_run(lua_State *L, mw_sink **at, const char *path) {
         o.redact = secret;
         while (secret[o.redact_count] != NULL) o.redact_count++;
         o.probes = MW_TRACE_PROBES;
-        rc = mw_sink_open(mw_host_of(L), path, &o, at, &err);
+        rc = mw_sink_open(mw_host_of(L), path, &o, NULL, at, &err);
     }
     if (rc < 0) return mw_push_err(L, &err);
     mw_host_set_trace(mw_host_of(L), mw_sink_trace(*at));

@@ -35,7 +35,7 @@ struct mw_host_head {            /* what a host begins with, so that these looks
     struct mw_list channels;     /* all that there are: bind/channel.c */
     struct mw_list tapped;       /* all that a trace of the whole run is about: bind/tap.h */
     struct mw_trace *trace;      /* of the whole run; NULL: it is not traced. mw_host_set_trace */
-    unsigned taps;               /* open ones of the script: bind/trace.c */
+    struct mw_list sinks;        /* of the script's open taps: io/sink.h */
     struct mw_known {            /* objects that were seen to be of a type, by their address: see bind/arg.h */
         const void *box;
         const char *type;

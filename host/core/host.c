@@ -341,6 +341,7 @@ static int create(uv_loop_t *loop, lua_State *lent, lua_Alloc alloc, void *alloc
     mw_list_init(&h->handles);
     mw_list_init(&h->head.channels);
     mw_list_init(&h->head.tapped);
+    mw_list_init(&h->head.sinks);
     mw_list_init(&h->ready);
     mw_list_init(&h->tasks);
     mw_list_init(&h->dusk);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "policy/permit.h"
 
 #define OP "trace"
@@ -22,8 +23,14 @@
 
 struct mw_sink {
     mw_trace *trace;
+    struct mw_list link;                 /* among the others of its host */
+    unsigned uses;                       /* closes that are to come */
+    int file;                            /* dev and ino say which */
+    dev_t dev;
+    ino_t ino;
     pthread_mutex_t lock;
-    pthread_cond_t news;                 /* by the monotonic clock */
+    pthread_cond_t news, written;        /* news: by the monotonic clock */
+    uint64_t asked, done;                /* flushes */
     pthread_t thread;
     int started, tried, stop, urgent, waiting;       /* waiting: something is there to be written */
     int fd, owned;
@@ -107,14 +114,18 @@ static void *run(void *ud) {
     pthread_mutex_lock(&s->lock);
     for (;;) {
         struct timespec until;
+        uint64_t asked;
         while (!s->waiting && !s->stop) pthread_cond_wait(&s->news, &s->lock);
         later(&until, MW_SINK_DELAY);
         while (!s->urgent && !s->stop && pthread_cond_timedwait(&s->news, &s->lock, &until) == 0) continue;
         if (s->stop) break;
         s->waiting = s->urgent = 0;
+        asked = s->asked;
         pthread_mutex_unlock(&s->lock);
         drain(s);
         pthread_mutex_lock(&s->lock);
+        s->done = asked;
+        pthread_cond_broadcast(&s->written);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -166,6 +177,7 @@ static int make(mw_sink *s, const struct mw_trace_options *o, struct mw_err *err
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->news, &attr);
     pthread_condattr_destroy(&attr);
+    pthread_cond_init(&s->written, NULL);
     mw_trace_on_news(s->trace, on_news, s);
     mw_trace_goes_to(s->trace, s->fd);
     return 0;
@@ -181,6 +193,8 @@ int mw_sink_of(int fd, int owned, const char *name, const struct mw_trace_option
         s->fd = fd;
         s->owned = owned;
         if (owned) s->max = o->max != 0 ? o->max : MW_TRACE_MAX;
+        s->uses = 1;
+        mw_list_init(&s->link);
         rc = make(s, o, err);
     }
     if (rc < 0) {
@@ -193,7 +207,70 @@ int mw_sink_of(int fd, int owned, const char *name, const struct mw_trace_option
     return 0;
 }
 
-int mw_sink_open(mw_host *h, const char *path, struct mw_trace_options *o, mw_sink **out, struct mw_err *err) {
+/* Writes what waits, while others go on. */
+static void flush(mw_sink *s) {
+    uint64_t mine;
+
+    pthread_mutex_lock(&s->lock);
+    mine = ++s->asked;
+    s->waiting = s->urgent = 1;
+    pthread_cond_signal(&s->news);
+    while (s->started && s->done < mine) pthread_cond_wait(&s->written, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The one of `others` that writes this file; NULL: none. */
+static mw_sink *writer_of(struct mw_list *others, const struct stat *st) {
+    for (struct mw_list *at = others->next; at != others; at = at->next) {
+        mw_sink *s = MW_LIST_ENTRY(at, mw_sink, link);
+        if (s->file && s->dev == st->st_dev && s->ino == st->st_ino) return s;
+    }
+    return NULL;
+}
+
+static int room(const struct mw_list *others, const char *path, struct mw_err *err) {
+    unsigned n = 0;
+
+    for (const struct mw_list *at = others->next; at != others; at = at->next) n++;
+    if (n < MW_TRACE_TAPS) return 0;
+    mw_err_setf(err, MW_ELIMIT, OP, path, "%u taps are open already", MW_TRACE_TAPS);
+    return mw_err_hint(err, "close() those that have done their work; one tap may be given to many things");
+}
+
+/* fd: taken. */
+static int open_file(int fd, const char *path, struct mw_trace_options *o, struct mw_list *others, mw_sink **out, struct mw_err *err) {
+    struct stat st;
+    mw_sink *found;
+    int file, rc = fstat(fd, &st) < 0 ? mw_err_sys(err, OP, path) : 0;
+
+    file = rc == 0 && S_ISREG(st.st_mode);
+    found = file && others != NULL ? writer_of(others, &st) : NULL;
+    if (found != NULL) {
+        close(fd);
+        if (mw_trace_made_with(found->trace, o)) {
+            found->uses++;
+            *out = found;
+            return 0;
+        }
+        mw_err_set(err, -EBUSY, OP, path, "another tap writes there, with other options, or to its end");
+        return mw_err_hint(err, "close it first, or give one tap to all");
+    }
+    if (rc == 0 && others != NULL) rc = room(others, path, err);
+    if (rc == 0 && file && ftruncate(fd, 0) < 0) rc = mw_err_sys(err, OP, path);
+    if (rc < 0) {
+        close(fd);
+        return rc;
+    }
+    rc = mw_sink_of(fd, 1, path, o, out, err);
+    if (rc < 0) return rc;
+    (*out)->file = file;
+    (*out)->dev = st.st_dev;
+    (*out)->ino = st.st_ino;
+    if (others != NULL) mw_list_add(others, &(*out)->link);
+    return 0;
+}
+
+int mw_sink_open(mw_host *h, const char *path, struct mw_trace_options *o, struct mw_list *others, mw_sink **out, struct mw_err *err) {
     struct mw_place at = {.fd = -1};
     int fd, rc;
 
@@ -201,17 +278,22 @@ int mw_sink_open(mw_host *h, const char *path, struct mw_trace_options *o, mw_si
         mw_err_set(err, MW_EINVAL, OP, path, "its ending says no format");
         return mw_err_hint(err, "one of .pcapng, .jsonl, .trace.json; or \"stderr\"");
     }
-    if (o->format == MW_TRACE_DUMP) return mw_sink_of(STDERR_FILENO, 0, "stderr", o, out, err);
+    if (o->format == MW_TRACE_DUMP) {
+        rc = others != NULL ? room(others, path, err) : 0;
+        if (rc == 0) rc = mw_sink_of(STDERR_FILENO, 0, "stderr", o, out, err);
+        if (rc == 0 && others != NULL) mw_list_add(others, &(*out)->link);
+        return rc;
+    }
     rc = mw_permit_path(mw_host_policy(h), 1u << MW_WRITE, path, MW_AT_CREATE, OP, &at, err);
     if (rc < 0) return rc;
     if (at.leaf[0] == '\0') {
         mw_place_close(&at);
         return mw_err_set(err, -EISDIR, OP, path, NULL);
     }
-    fd = openat(at.fd, at.leaf, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    fd = openat(at.fd, at.leaf, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     rc = fd < 0 ? mw_err_sys(err, OP, path) : 0;
     mw_place_close(&at);
-    return rc < 0 ? rc : mw_sink_of(fd, 1, path, o, out, err);
+    return rc < 0 ? rc : open_file(fd, path, o, others, out, err);
 }
 
 int mw_sink_colours(void) {
@@ -226,6 +308,12 @@ int mw_sink_close(mw_sink *s, struct mw_err *err) {
     int code;
 
     if (s == NULL) return 0;
+    if (--s->uses > 0) {
+        flush(s);
+        code = mw_trace_trouble(s->trace);
+        return code < 0 ? mw_err_set(err, code, OP, s->name, NULL) : 0;
+    }
+    mw_list_remove(&s->link);
     mw_trace_end(s->trace, NULL);
     mw_trace_on_news(s->trace, NULL, NULL);
     mw_trace_goes_to(s->trace, -1);
@@ -240,6 +328,7 @@ int mw_sink_close(mw_sink *s, struct mw_err *err) {
     if (code < 0) mw_err_set(err, code, OP, s->name, NULL);
     if (s->owned) close(s->fd);
     pthread_cond_destroy(&s->news);
+    pthread_cond_destroy(&s->written);
     pthread_mutex_destroy(&s->lock);
     mw_bytes_free(&s->batch);
     mw_trace_release(s->trace);

@@ -144,6 +144,16 @@ int mw_trace_new(const struct mw_trace_options *o, mw_trace **out) {
     return 0;
 }
 
+int mw_trace_made_with(mw_trace *t, const struct mw_trace_options *o) {
+    struct mw_redact_names names = {0};
+
+    for (size_t i = 0; i < o->redact_count; i++) {
+        if (mw_redact_add(&names, o->redact[i], strlen(o->redact[i])) < 0) return 0;
+    }
+    return t->o.format == o->format && t->o.payload == o->payload && t->o.max == (o->max != 0 ? o->max : MW_TRACE_MAX) &&
+        memcmp(&t->names, &names, sizeof names) == 0 && !mw_trace_ended(t);
+}
+
 mw_trace *mw_trace_hold(mw_trace *t) {
     atomic_fetch_add(&t->refs, 1);
     return t;

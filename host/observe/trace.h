@@ -44,6 +44,7 @@ extern const char *const mw_trace_secrets[];
 
 /* *out: given, one reference. MW_ENOMEM; MW_ELIMIT: a name of `redact` is too long, or there are too many. */
 int mw_trace_new(const struct mw_trace_options *o, mw_trace **out);
+int mw_trace_made_with(mw_trace *t, const struct mw_trace_options *o);   /* 1: with the same options, and it has not ended */
 mw_trace *mw_trace_hold(mw_trace *t);                /* any thread */
 void mw_trace_release(mw_trace *t);                  /* any thread; NULL is fine */
 

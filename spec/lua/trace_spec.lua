@@ -204,6 +204,44 @@ describe("a tap", function()
     assert.equal("tap (closed)", tostring(tap))
   end)
 
+  it("shares a file with those that are open and want it alike, and with no other", function()
+    local path = file ".jsonl"
+    local function tap(more)
+      local o = { to = path, redact = { "pin" } }
+      for k, v in pairs(more or {}) do o[k] = v end
+      return mw.trace.tap(o)
+    end
+    local a, b = pair()
+    local first, second = keep(assert(tap())), assert(tap())
+    a:use(first)
+    b:use(second)
+    a:write "pin=1234\n"
+    assert.equal("pin=1234", b:read())
+    assert(second:close()) -- what it saw is in the file; the other goes on
+    assert.same({ { "stream", "send", 9, "pin=****\\n" }, { "stream", "recv", 9, "pin=****\\n" } }, messages(path))
+    assert.same({ false, "ECLOSED" }, { select(1, pcall(b.use, b, second)), select(2, pcall(b.use, b, second)).code })
+    for _, more in ipairs { { payload = 1 }, { redact = { "pin", "pan" } }, { max = "64KiB" } } do
+      local none, err = tap(more)
+      assert.same({ [2] = "EBUSY" }, { none, err and err.code })
+    end
+    local link = file ".jsonl"
+    assert(mw.process.run { "ln", path, link, check = true })
+    assert(keep(assert(mw.trace.tap { to = link, redact = { "pin" } })):close())
+    a:write "more\n"
+    assert.equal("more", b:read())
+    assert(first:close())
+    assert.equal(4, #messages(path))
+    assert.equal(1, select(2, assert(mw.fs.read(path)):gsub('"event":"begin"', "")))
+    assert.equal(1, select(2, assert(mw.fs.read(path)):gsub('"event":"end"', "")))
+    keep(assert(tap { payload = 1 })) -- nobody has it any more: it is emptied
+    assert.same({}, messages(path))
+  end)
+
+  it("lets any number share a file: it is the file that has a thread", function()
+    local path = file ".jsonl"
+    for _ = 1, 40 do keep(assert(mw.trace.tap { to = path })) end
+  end)
+
   it("is one of 32 at most, since each has a thread, and gives its place back", function()
     local taps = {}
     for i = 1, 32 do taps[i] = keep(assert(mw.trace.tap { to = file ".jsonl" })) end
