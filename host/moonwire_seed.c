@@ -42,8 +42,7 @@ static void on_log(mw_host *h, enum mw_level level, const char *line, size_t len
 }
 static void on_error(mw_host *h, const struct mw_err *err, const char *traceback, void *ud) {
     struct sprout *s = ud;
-    (void)h;
-    mw_worker_fail(s->worker, err, traceback);
+    mw_worker_fail(s->worker, err, mw_host_said_code(h), traceback);
 }
 
 /* ---- On its thread ------------------------------------------------------------------------------------------------------- */

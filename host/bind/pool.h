@@ -27,6 +27,7 @@ struct mw_pool_death {
     int known, exit_code, signal; /* exit_code -1: by the signal */
     int pid;
     int traced;    /* the tail is a traceback, not standard error */
+    char code[64]; /* of a thread's error; "": there is none */
     char why[200]; /* "exited with 1", "sent what is no answer" */
     size_t tail_len;
     char tail[];

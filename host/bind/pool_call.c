@@ -101,6 +101,10 @@ void mw_pool_death_push(lua_State *L, const struct mw_pool_death *d, int table) 
         lua_pushinteger(L, d->pid);
         lua_setfield(L, table, "pid");
     }
+    if (d->code[0] != '\0') {
+        lua_pushstring(L, d->code);
+        lua_setfield(L, table, "code");
+    }
     lua_pushlstring(L, d->tail, d->tail_len);
     lua_setfield(L, table, d->traced ? "traceback" : "stderr");
     lua_pushstring(L, d->why);

@@ -125,6 +125,7 @@ static struct mw_pool_death *death_of(struct mw_pool_worker *w) {
     else
         snprintf(why, sizeof why, "ended%s", w->member.state == MW_POOL_STARTING ? " before it came to mw.serve" : "");
     d = mw_pool_death_new(why, traceback, strlen(traceback));
+    if (d != NULL && w->why == NULL) snprintf(d->code, sizeof d->code, "%s", mw_worker_ended(thread) ? mw_worker_why_code(thread) : "");
     if (d != NULL) d->traced = 1;
     return d;
 }

@@ -182,7 +182,7 @@ int mw_worker_push_end(lua_State *L, const struct mw_worker_box *box, const char
     }
     mw_err_set(&err, MW_ECRASHED, "worker", mw_worker_name(box->worker), why.message);
     lua_createtable(L, 0, 3);
-    set(L, "code", why.code == MW_ECRASHED ? "" : mw_err_name(why.code));
+    set(L, "code", mw_worker_why_code(box->worker));
     set(L, "message", why.message);
     set(L, "traceback", traceback);
     return mw_push_err_data(L, &err);

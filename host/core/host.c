@@ -77,6 +77,9 @@ void mw_host_set_policy(mw_host *h, struct mw_policy *p) {
 mw_scope *mw_host_root(mw_host *h) {
     return h->root;
 }
+const char *mw_host_said_code(const mw_host *h) {
+    return h->said_code != NULL ? h->said_code : "";
+}
 int mw_host_closing(mw_host *h) {
     return h->closing;
 }

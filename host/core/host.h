@@ -173,6 +173,8 @@ void mw_host_set_buffered_max(mw_host *h, size_t bytes);
 struct mw_trace;
 void mw_host_set_trace(mw_host *h, struct mw_trace *t);
 struct mw_trace *mw_host_trace(const mw_host *h);
+/* While the hook `error` runs: the code of the script's error object, one of its own included; "" when it is none. Lent. */
+const char *mw_host_said_code(const mw_host *h);
 
 /* Writes one log line through the hook; level MW_LOG_... */
 void mw_host_log(mw_host *h, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

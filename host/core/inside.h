@@ -142,6 +142,7 @@ struct mw_host {
     struct mw_spin spin;
     uint64_t handle_count, task_count;
     struct mw_measures measures;
+    const char *said_code;                       /* of the error that the hook is told of just now, see mw_host_said_code */
     unsigned error_places[MW_ERROR_PLACES];      /* of codes that were counted by name lately; see mw_err_count */
     /* the step: what Lua runs without waiting (hook.c, tick.c) */
     enum mw_preempt preempt;

@@ -258,6 +258,10 @@ void mw_err_from(lua_State *L, int idx, struct mw_err *err) {
     lua_settop(L, top);
 }
 
+const char *mw_err_said_code(lua_State *L, int idx) {
+    return is_error(L, idx) ? field(L, idx, "code") : "";
+}
+
 /* What an error value is remembered by.                                                                  [-0, +1, -] */
 static void push_identity(lua_State *L, int idx) {
     if (lua_isnil(L, idx)) lua_pushlightuserdata(L, (void *)(uintptr_t)&nothing);

@@ -30,5 +30,7 @@ void mw_err_count(lua_State *L, const char *name);
 
 /* The error object at idx as a struct (a plain string or another value becomes MW_ELUA with its text). */
 void mw_err_from(lua_State *L, int idx, struct mw_err *err);
+/* Its code as the script has it, which may be one of its own; lent by it; "" when it is no error object.   [-0, +0, m] */
+const char *mw_err_said_code(lua_State *L, int idx);
 
 #endif

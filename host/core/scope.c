@@ -161,7 +161,9 @@ static int report(lua_State *L) { /* error value -> calls the host's error hook 
 
     mw_err_from(L, 1, &err);
     mw_traceback_of(L, 1);
+    h->said_code = mw_err_said_code(L, 1);
     if (h->hooks.error != NULL) h->hooks.error(h->hooks.ud, &err, lua_tostring(L, -1));
+    h->said_code = NULL;
     return 0;
 }
 

@@ -38,7 +38,7 @@ struct mw_worker {
     pthread_mutex_t lock;
     mw_host *running;               /* under lock */
     struct mw_err err;              /* the worker's until it has ended */
-    char *traceback;
+    char code[64], *traceback;
     void (*drop)(void *, const struct mw_record *);
     void *beside;
 };
@@ -216,9 +216,10 @@ int mw_end_is_over(const struct mw_end *e) {
 
 /* ---- The thread ---------------------------------------------------------------------------------------------------------- */
 
-void mw_worker_fail(mw_worker *w, const struct mw_err *err, const char *traceback) {
+void mw_worker_fail(mw_worker *w, const struct mw_err *err, const char *code, const char *traceback) {
     if (w->err.code != 0) return;
     w->err = *err;
+    snprintf(w->code, sizeof w->code, "%s", code);
     w->traceback = strdup(traceback != NULL ? traceback : ""); /* without memory it is lost, the error is not */
 }
 
@@ -247,13 +248,13 @@ static void *run(void *ud) {
     snprintf(name, sizeof name, "%.15s", w->name[0] != 0 ? w->name : "moonwire");
     pthread_setname_np(pthread_self(), name);
     if (w->seed->begin(w->seed, w, &h, &err) < 0) {
-        mw_worker_fail(w, &err, NULL);
+        mw_worker_fail(w, &err, "", NULL);
     } else {
         set_running(w, h);
         mw_host_loop_run(h);
         if (mw_host_exit_code(h, &code) && code != 0 && !atomic_load(&w->stop)) {
             mw_err_setf(&err, MW_ECRASHED, NULL, NULL, "it exited with status %d", code);
-            mw_worker_fail(w, &err, NULL);
+            mw_worker_fail(w, &err, "", NULL);
         }
         set_running(w, NULL);
         w->seed->end(w->seed, h);
@@ -409,6 +410,11 @@ int mw_worker_why(const mw_worker *w, struct mw_err *err, const char **traceback
     *err = w->err;
     *traceback = w->traceback != NULL ? w->traceback : "";
     return w->err.code;
+}
+
+const char *mw_worker_why_code(const mw_worker *w) {
+    if (w->err.code != MW_ELUA) return w->err.code == 0 || w->err.code == MW_ECRASHED ? "" : mw_err_name(w->err.code);
+    return w->code[0] != '\0' ? w->code : mw_err_name(MW_ELUA);
 }
 
 /* The thread's last instructions, once it has ended; else at most so long. */

@@ -82,6 +82,7 @@ void mw_worker_stop(mw_worker *w);
 int mw_worker_ended(const mw_worker *w);
 /* Ours, when it has ended: why, 0 or an error's code with its story and traceback (lent). */
 int mw_worker_why(const mw_worker *w, struct mw_err *err, const char **traceback);
+const char *mw_worker_why_code(const mw_worker *w);         /* the error's name, one of the script's own included; "": it is no error's */
 /* Ours: stops it if it runs, waits for its thread (some milliseconds; a C function that does not come back is left behind), and lets go
  * of it. NULL is fine. The host's teardown does it for all that are left, and leaves the memory to this. */
 void mw_worker_leave(mw_worker *w);
@@ -91,8 +92,8 @@ void mw_worker_abandon(mw_worker *w);
 
 /* The worker's own, from mw_seed.begin: this is the host that it is, before a script runs. 0 or a code. */
 int mw_worker_enter(mw_worker *w, mw_host *h, struct mw_err *err);
-/* The worker's own: the error that ends it, unless there was one before. Any thread of it that runs the host. */
-void mw_worker_fail(mw_worker *w, const struct mw_err *err, const char *traceback);
+/* The worker's own: the error that ends it, unless there was one before. code: as its script has it, or "". Any thread of it that runs the host. */
+void mw_worker_fail(mw_worker *w, const struct mw_err *err, const char *code, const char *traceback);
 /* The worker's own: a record of the kinds below, in the queue of calls; waits, with its thread, while that is full. */
 enum { MW_KIND_PRINT = 0x8000, MW_KIND_LOG };       /* text for the maker's hooks; id: the level. Other kinds: the user's, below */
 void mw_worker_tell(mw_worker *w, unsigned kind, uint64_t id, struct mw_bytes *body);

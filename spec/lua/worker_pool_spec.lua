@@ -102,6 +102,16 @@ describe("a pool of workers on threads", function()
     assert.equal("broken", pool:stats().state)
   end)
 
+  it("gives the code of the error that ended a worker, also one of its own, as a worker does", function()
+    assert(fs.write(dir.path .. "/own.lua", "require('moonwire').fail('NOTREADY', 'not yet')"))
+    local pool <close> = open{ script = dir.path .. "/own.lua", restart = { max = 1, backoff = { 0.001, 0.002 } } }
+    local err = select(2, pool:call("echo", 1))
+    assert.same({ "ECRASHED", "NOTREADY" }, { err.code, err.data.code })
+    local w <close> = assert(mw.worker.spawn(dir.path .. "/own.lua"))
+    err = select(2, w:join{ timeout = 60 })
+    assert.same({ "ECRASHED", "NOTREADY", "not yet" }, { err.code, err.data.code, err.data.message })
+  end)
+
   it("recycles, drains, and refuses wrong options", function()
     local pool <close> = open{ size = 1, recycle = { tasks = 2 } }
     local got = {}

@@ -60,7 +60,8 @@
 local Pool = {}
 
 --- What to do with the value, by a worker. Yields until there is an answer. Failures are `nil, err`:
---- ETIMEDOUT (err.data.phase "queue" or "run"); ECRASHED: its worker ended (err.data: exit_code, signal, stderr, reason, pid);
+--- ETIMEDOUT (err.data.phase "queue" or "run"); ECRASHED: its worker ended (err.data: exit_code, signal, stderr, reason, pid; of
+--- a thread code, traceback, reason);
 --- ETASK: the handler raised (err.data: error, traceback); each with err.data.task and err.data.attempts; ECLOSED; what the handler
 --- returned after a nil. A queue that is full is waited for. Pools of `command` take no name: `pool:call(request, opts)`.
 ---@param name string

@@ -2,7 +2,8 @@
 
 --- The door of traces; scripts see mw.trace (lua/moonwire/trace.lua).
 --- What goes over channels and streams, written down where other programs can read it: Wireshark, jq, ui.perfetto.dev, a terminal.
---- `moonwire run --trace=FILE` does it for all that a script makes, without a change of code.
+--- `moonwire run --trace=FILE` does it for all that a script makes, and its script children, without a change of code. Calls of workers
+--- and pools are messages of JSON at both ends: {"call":7,"name":"greet","value":...}, {"answer":7,"values":[...]} or with "error".
 ---@class moonwire.trace
 local trace = {}
 
