@@ -42,7 +42,9 @@ static int may_take(const mw_stream *s) {
 }
 
 void mw_stream_take_away(mw_stream *s) {
-    if (may_take(s) && !s->emptied) take_away(s);
+    if (!may_take(s)) return;
+    if (s->talks) mw_stream_half_close(s);   /* the end goes out before the reset that whatever still comes will meet: tcp(7) */
+    if (!s->emptied) take_away(s);
 }
 
 /* Bytes of ours that the peer has not taken (a Unix socket), or not said to have (TCP). */

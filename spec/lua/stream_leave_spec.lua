@@ -69,8 +69,15 @@ describe("a connection closed over input that nobody read", function()
         until conn:stats().unsent > 300000
       end)
       local c <close> = connect(srv)
-      local said = task.spawn(function() return assert(assert(c:write("a line\n", ("x"):rep(20 * REPLY))):flush()) end)
-      assert(task.timeout(25, said.join, said)) -- sooner than its connection would be given up
+      local said = task.spawn(function()
+        local ok, err = c:write("a line\n", ("x"):rep(20 * REPLY))
+        if ok then ok, err = c:flush() end
+        return ok and "" or err.code
+      end)
+      local code = assert(task.timeout(25, said.join, said)) -- sooner than its connection would be given up
+      -- What our own kernel has said to have is the server's to forget: it may go then, over what it was still told.
+      local may = address:match "^unix" and {} or { EPIPE = true, ECONNRESET = true }
+      assert.is_true(code == "" or may[code], code)
       assert.equal(sent, #assert(c:read("a", { max = "64MiB", timeout = 60 })))
     end)
   end
