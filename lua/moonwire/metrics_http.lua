@@ -12,6 +12,7 @@ local HEAD_TIME = 5 -- seconds for these
 local KEEP = 60 -- seconds between two requests of a connection
 local STALL = 10 -- seconds in which a peer must take something of an answer
 local CONNS = 16
+local MOST = 1000000 -- of a listener
 
 local FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 local PLAIN = "text/plain; charset=utf-8"
@@ -126,7 +127,8 @@ end
 
 --- One request; returns whether another may follow.
 local function serve_one(conn, first, text, waiting)
-  local me = { conn = conn, host = conn:peer().host or "", begun = false }
+  local peer = conn:peer() -- none: it has reset the connection already
+  local me = { conn = conn, host = peer and peer.host or "", begun = false }
   waiting[#waiting + 1] = me
   local lines = read_head(conn, first, me)
   forget(waiting, me)
@@ -191,7 +193,7 @@ function http.listen(address, opts, text)
     for k, v in next, opts or {} do o[k] = v end
     if math.type(o.max_conns) == "integer" and o.max_conns > 0 then
       places = o.max_conns
-      o.max_conns = places + 1 -- whoever is to have a place of these
+      if places < MOST then o.max_conns = places + 1 end -- whoever is to have a place of these
     end
   end
   local listener, why = net.listen(address, o)

@@ -244,6 +244,35 @@ describe("metrics.listen", function()
     check(body)
   end)
 
+  it("says nothing of peers that reset the connection before they said anything", function()
+    local r = assert(mw.process.run { moonwire, "eval", "-A", "--", [[
+      local mw, uv = require "moonwire", require "uv"
+      local l = assert(mw.metrics.listen "tcp://127.0.0.1:0")
+      local all, left = mw.task.event(), 20
+      local function gone()
+        left = left - 1
+        if left == 0 then all:set() end
+      end
+      for _ = 1, left do
+        local c = uv.new_tcp()
+        c:connect("127.0.0.1", tonumber(l:address():match "%d+$"), function() c:close_reset(gone) end)
+      end
+      all:wait()
+      local conn = assert(mw.net.connect(l:address()))
+      conn:write "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+      print(conn:read "l") ]], timeout = 60 })
+    assert.same({ "HTTP/1.1 200 OK\r\n", "", 0 }, { r.stdout, r.stderr, r.code })
+  end)
+
+  it("takes the largest max_conns that a listener takes", function()
+    assert(metrics.listen("tcp://127.0.0.1:0", { max_conns = 1000000 })):close()
+    for _, wrong in ipairs { 1000001, math.maxinteger, 0, -1 } do
+      local ok, err = pcall(metrics.listen, "tcp://127.0.0.1:0", { max_conns = wrong })
+      assert.is_false(ok)
+      assert.matches(('"max_conns" must be from 1 to 1000000, got %d'):format(wrong), tostring(err), 1, true)
+    end
+  end)
+
   it("needs the right to listen", function()
     local r = assert(mw.process.run { moonwire, "eval", [[
       local ok, err = pcall(require("moonwire").metrics.listen, "tcp://127.0.0.1:9464")
