@@ -16,8 +16,7 @@ int mw_thread_join(pthread_t thread, const struct timespec *until);
 
 /* Where the stack of a thread lies, as far as it was looked up; zeroed before its first use. */
 struct mw_thread_stack {
-    int known;                   /* 1: of the thread `of` */
-    pthread_t of;
+    long of;                     /* the system's number of the thread; 0: not looked up */
     uintptr_t low, high;         /* 0: nobody knows */
 };
 /* The bytes of stack that the calling thread has left. SIZE_MAX: unlimited, or a stack of somebody else's making (a fibre's), whose end

@@ -138,12 +138,12 @@ static const char modules_text[] =
 static const char trace_text[] =
     "\nTraces\n"
     "    --trace=FILE writes down what goes over streams and channels, to and from workers, pools, rings and task channels, which\n"
-    "    processes start and end, what they are given and what they say. Script children write into the same file, so a call is\n"
-    "    seen at both ends, by its number. The ending says how: .pcapng for Wireshark; .jsonl, an object a line; .trace.json for\n"
-    "    ui.perfetto.dev, where tasks, what they wait for and who ends their waits are drawn; - or stderr for the terminal. The first\n"
-    "    4 KiB of each message are kept. Values of password, secret, token, authorization, cookie, api_key and their like are\n"
-    "    stars. The file is yours, not the script's: it needs no right. At most 1 GiB. In .jsonl what a script\n"
-    "    child says has \"process\", its number; order by \"mono\": each process writes when it comes to it.\n";
+    "    processes start and end, what they are given and what they say. Script children write into the same file, but not into a\n"
+    "    pipe: a call is seen at both ends, by its number. The ending says how: .pcapng for Wireshark; .jsonl, an object a line;\n"
+    "    .trace.json for ui.perfetto.dev, where tasks, what they wait for and who ends their waits are drawn; - or stderr for the\n"
+    "    terminal. The first 4 KiB of each message are kept. Values of password, secret, token, authorization, cookie, api_key and\n"
+    "    their like are stars. The file is yours, not the script's: it needs no right. At most 1 GiB. In .jsonl what a script child\n"
+    "    says has \"process\", its number; order by \"mono\": each process writes when it comes to it.\n";
 
 static const char debug_text[] =
     "\nLooking into a running script (--debug)\n"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "observe/trace_parts.h"
@@ -214,11 +215,17 @@ void mw_trace_goes_to(mw_trace *t, int fd) {
     pthread_mutex_unlock(&t->lock);
 }
 
+/* A file takes what is appended whole; in a pipe an event above PIPE_BUF would have others' in its middle. What is for a person stays. */
+static int has_room_for_others(const mw_trace *t) {
+    struct stat st;
+    return t->fd >= 0 && !t->ended && (t->o.format == MW_TRACE_DUMP || (fstat(t->fd, &st) == 0 && S_ISREG(st.st_mode)));
+}
+
 int mw_trace_heir(mw_trace *t, struct mw_trace_options *o) {
     int fd;
 
     pthread_mutex_lock(&t->lock);
-    fd = t->fd >= 0 && !t->ended ? fcntl(t->fd, F_DUPFD_CLOEXEC, 3) : -1;
+    fd = has_room_for_others(t) ? fcntl(t->fd, F_DUPFD_CLOEXEC, 3) : -1;
     *o = (struct mw_trace_options){.format = t->o.format, .payload = t->o.payload, .max = t->o.max, .colour = t->o.colour};
     pthread_mutex_unlock(&t->lock);
     return fd;

@@ -61,7 +61,8 @@ void mw_trace_break(mw_trace *t, int code);
 int mw_trace_trouble(mw_trace *t);
 /* Where its bytes go, so that script children can write there too: lent until it is -1. Any thread. */
 void mw_trace_goes_to(mw_trace *t, int fd);
-/* For such a child: a copy of the descriptor (given, close-on-exec), or -1: there is none. *o: format, payload, max and colour. Any thread. */
+/* For such a child: a copy of the descriptor (given, close-on-exec), or -1: there is none, or it is a pipe, where
+ * events would not stay whole. *o: format, payload, max and colour. Any thread. */
 int mw_trace_heir(mw_trace *t, struct mw_trace_options *o);
 /* Bytes written since the start; events that were lost since then. */
 void mw_trace_counts(mw_trace *t, uint64_t *bytes, uint64_t *events, uint64_t *lost);

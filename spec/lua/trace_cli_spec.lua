@@ -180,6 +180,34 @@ describe("--trace", function()
     assert.truthy(text:find("from below", 1, true))
   end)
 
+  it("has whole events in a pipe, into which no script child writes between them", function()
+    local pipe = path "whole.jsonl"
+    assert(mw.fs.write(path "echo.lua", [[require "moonwire".serve { echo = function(v) return v end }]]))
+    assert(mw.fs.write(path "talk.lua", [[
+      local mw = require "moonwire"
+      local p <close> = assert(mw.process.pool { script = "echo.lua", size = 4 })
+      mw.task.scope(function(s)
+        for _ = 1, 8 do
+          s:spawn(function()
+            for _ = 1, 50 do assert(p:call("echo", ("x"):rep(6000))) end
+          end)
+        end
+      end)
+    ]]))
+    local ok = pcall(function() assert(mw.process.run { "mkfifo", pipe }.ok) end)
+    if not ok then return pending "there is no mkfifo" end
+    local reader = mw.task.spawn(mw.process.run, { "cat", pipe, max_output = "64MiB", timeout = 60 })
+    local r = assert(mw.process.run { program, "run", "--trace=" .. pipe, path "talk.lua", timeout = 60 })
+    assert.equal(0, r.code, r.stderr)
+    assert(mw.fs.write(path "told.jsonl", assert(reader:join()).stdout))
+    local calls = 0
+    for _, e in ipairs(events(path "told.jsonl")) do
+      assert.is_nil(e.event ~= "begin" and e.process or nil)
+      if e.event == "message" and e.dir == "send" then calls = calls + 1 end
+    end
+    assert.equal(400, calls)
+  end)
+
   it("does not wait for the reader of a pipe that never comes, nor does --audit", function()
     local pipe = path "pipe.jsonl"
     local ok = pcall(function() assert(mw.process.run { "mkfifo", pipe }.ok) end)

@@ -87,6 +87,31 @@ TEST(a_thread_with_little_stack_is_refused_and_the_host_goes_on_in_another) {
     mw_host_free(l.h);
 }
 
+/* The C library gives the stack of a thread that has ended to the next one, or unmaps it and puts a smaller one there: both then have one
+ * pthread_t. Here the stack is ours, for it to be so each time. */
+TEST(what_is_known_of_a_thread_that_has_ended_is_not_believed_of_the_next_one) {
+    static const size_t sizes[] = {1 << 20, 128 << 10, 1 << 20};
+    struct lane l = {0};
+    char *stack = NULL;
+
+    make(&l);
+    CHECK(l.rc == 0 && posix_memalign((void **)&stack, 4096, 1 << 20) == 0);
+    if (l.h == NULL || stack == NULL) return;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        pthread_attr_t attr;
+        pthread_t thread;
+
+        pthread_attr_init(&attr);
+        CHECK(pthread_attr_setstack(&attr, stack + (1 << 20) - sizes[i], sizes[i]) == 0);
+        CHECK(pthread_create(&thread, &attr, step, &l) == 0);
+        pthread_join(thread, NULL);
+        pthread_attr_destroy(&attr);
+        CHECK(l.rc == (sizes[i] < MW_STACK_LEAST ? MW_ELIMIT : 0));
+    }
+    free(stack);
+    mw_host_free(l.h);
+}
+
 /* Each nests through C as deep as Lua has it, and does something at the bottom. */
 TEST(the_deepest_script_ends_within_1_MiB) {
     static const char *const texts[] = {
