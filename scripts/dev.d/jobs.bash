@@ -28,7 +28,7 @@ log_of() { printf '%s/log/%s.log' "$out" "$(printf %s "${names[$1]}" | tr -c 'A-
 start_job() {
   local i=$1
   started[$i]=$(now)
-  eval "timeout -k 10 ${limits[$i]} ${commands[$i]}" >"$(log_of "$i")" 2>&1 </dev/null &
+  eval "exec timeout -k 10 ${limits[$i]} ${commands[$i]}" >"$(log_of "$i")" 2>&1 </dev/null &
   running[$!]=$i
 }
 
@@ -41,14 +41,16 @@ may_retry() { # INDEX STATUS
     ! grep -Eq 'Sanitizer|runtime error:|Segmentation|Assertion .* failed' "$(log_of "$1")"
 }
 try_again() {
-  local i log
+  local i log status
   for i in "${retry[@]}"; do
     log=$(log_of "$i")
     grep -A 12 '^not ok ' "$log" | sed 's/^not ok [0-9]* - /unmet: /; s/^/    /'
     mv "$log" "$log.first"
-    started[$i]=$(now)
-    eval "timeout -k 10 ${limits[$i]} ${commands[$i]}" >"$log" 2>&1 </dev/null
-    finish_job "$i" $? && unsteady+=("${names[$i]}: $(sed -n '/^not ok /{s/^not ok [0-9]* - //p;q}' "$log.first")")
+    start_job "$i"                     # in the background: `timeout` in front has the terminal's Ctrl-C go nowhere
+    wait $!
+    status=$?
+    running=()
+    finish_job "$i" $status && unsteady+=("${names[$i]}: $(sed -n '/^not ok /{s/^not ok [0-9]* - //p;q}' "$log.first")")
   done
   chances=$((chances - ${#retry[@]}))
   retry=()
