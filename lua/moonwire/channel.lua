@@ -193,6 +193,7 @@ end
 --- Adds a function (pass, dir, value) around every value, the first added outermost: dir is "send" or "recv", pass(value) goes on, nil
 --- without an error drops the value. In place of a function, a tap of mw.trace, which writes the values down.
 ---@param f moonwire.Middleware|moonwire.Tap
+---@param ... moonwire.Err  why there is no tap, as mw.trace.tap gives it: raised
 ---@return moonwire.TaskChannel self
 function Channel:use(f, ...)
   if f == nil and err.is(...) then err.raise((...)) end -- why there is no tap
