@@ -354,8 +354,8 @@ static int begin(struct assembly *a, uv_loop_t *loop, lua_State *lent, struct mw
     return rc;
 }
 
-int mw_stack_check(struct mw_thread_stack *s, const char *op, struct mw_err *err) {
-    size_t left = mw_thread_stack_left(s);
+int mw_stack_check(struct mw_thread_stack *s, int quick, const char *op, struct mw_err *err) {
+    size_t left = mw_thread_stack_left(s, quick);
 
     if (left >= MW_STACK_LEAST) return 0;
     mw_err_setf(err, MW_ELIMIT, op, NULL, "this thread has %zu KiB of stack left, %d are needed", left >> 10, MW_STACK_LEAST >> 10);
@@ -374,7 +374,7 @@ static int make(uv_loop_t *loop, lua_State *lent, const struct mw_config *given,
     if (rc == 0 && out == NULL) rc = mw_err_set(err, MW_EINVAL, "host", NULL, "a place for the host is expected");
     if (rc == 0 && own.preempt > MW_PREEMPT_TIMER)
         rc = mw_err_setf(err, MW_EINVAL, "host", NULL, "preempt is %u, which is none of enum mw_preempt", (unsigned)own.preempt);
-    if (rc == 0) rc = mw_stack_check(&stack, "host", err);
+    if (rc == 0) rc = mw_stack_check(&stack, 0, "host", err);
     if (rc == 0) rc = mw_stdio_hold(err);
     if (rc == 0 && own.program != NULL && (program = strdup(own.program)) == NULL) rc = mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
     if (rc == 0 && (a = calloc(1, sizeof *a)) == NULL) rc = mw_err_set(err, MW_ENOMEM, "host", NULL, NULL);
@@ -554,7 +554,7 @@ static void fill_step(mw_host *h, struct mw_step *st, uint64_t began, int alive)
 static int may_turn(mw_host *h, const char *op, struct mw_err *err) {
     if (mw_host_in_turn(h)) return mw_err_set(err, MW_EINVAL, op, NULL, "called from a hook of the same host");
     if (mw_host_destroys_later(h)) return mw_err_set(err, MW_ECLOSED, op, NULL, "mw_host_close ends it, over turns of its loop");
-    return mw_stack_check(&mw_assembly_of(h)->stack, op, err);
+    return mw_stack_check(&mw_assembly_of(h)->stack, 0, op, err);
 }
 
 int mw_host_run_once(mw_host *h, int timeout_ms, struct mw_step *st, struct mw_err *err) {

@@ -39,8 +39,8 @@ int mw_read_all(int fd, const char *op, const char *path, size_t max, char **tex
 /* moonwire_talk.c: *err as the error on top of L has it (popped), which a lua_pcall ended with `status`: MW_ENOMEM when there was no
  * memory, MW_ELIMIT by the host's own limit. Returns its code.                                              [-1, +0, -] */
 int mw_take_error(lua_State *L, int status, struct mw_err *err);
-/* moonwire.c: has this thread the stack that moonwire.h speaks of? Else MW_ELIMIT. */
-int mw_stack_check(struct mw_thread_stack *s, const char *op, struct mw_err *err);
+/* moonwire.c: has this thread the stack that moonwire.h speaks of? Else MW_ELIMIT. quick: as base/thread has it. */
+int mw_stack_check(struct mw_thread_stack *s, int quick, const char *op, struct mw_err *err);
 /* moonwire_watch.c: before the host's end. */
 void mw_watches_end(mw_host *h);
 

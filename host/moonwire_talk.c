@@ -423,7 +423,7 @@ int mw_host_call(mw_host *h, const char *name, const void *msgpack, size_t len, 
     if (name == NULL) return mw_err_set(err, MW_EINVAL, "host call", NULL, "a name is expected");
     if (mw_host_in_turn(h)) return mw_err_set(err, MW_EINVAL, "host call", name, "called from a hook of the same host");
     if (mw_task_cut_off(h)) return mw_err_set(err, MW_EAGAIN, "host call", name, "a script still computes: the last step's budget ended");
-    c.rc = mw_stack_check(&mw_assembly_of(h)->stack, "host call", err);
+    c.rc = mw_stack_check(&mw_assembly_of(h)->stack, 1, "host call", err);
     if (c.rc == 0) c.rc = whole_values("host call", name, msgpack, len, err);
     if (c.rc < 0) return c.rc;
     if (out != NULL && out->code < 0) return mw_err_set(err, out->code, "host call", name, "the buffer for its results has failed before");

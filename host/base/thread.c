@@ -52,7 +52,7 @@ static void look_up(struct mw_thread_stack *s) {
     void *low = NULL;
     size_t size = 0;
 
-    if (s->of == (long)getpid()) {
+    if (s->number == (long)getpid()) {
         s->high = (uintptr_t)getauxval(AT_EXECFN);
         if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < s->high) s->low = s->high - (uintptr_t)limit.rlim_cur;
     } else if (pthread_getattr_np(pthread_self(), &attr) == 0) {
@@ -62,19 +62,17 @@ static void look_up(struct mw_thread_stack *s) {
 }
 #endif
 
-/* By the system's number: a thread may have the pthread_t of one that has ended, and less stack. */
-size_t mw_thread_stack_left(struct mw_thread_stack *s) {
+size_t mw_thread_stack_left(struct mw_thread_stack *s, int quick) {
 #ifdef __linux__
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    long self = (long)gettid();
 
-    if (s->of != self) {
-        *s = (struct mw_thread_stack){.of = self};
+    if (s->number == 0 || (quick ? !pthread_equal(s->of, pthread_self()) : s->number != (long)gettid())) {
+        *s = (struct mw_thread_stack){.of = pthread_self(), .number = (long)gettid()};
         look_up(s);
     }
     if (s->low != 0 && here >= s->low && here < s->high) return here - s->low;
 #else
-    (void)s;
+    (void)s, (void)quick;
 #endif
     return SIZE_MAX;
 }

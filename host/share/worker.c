@@ -277,7 +277,7 @@ static int start_thread(mw_worker *w, size_t stack) {
     int rc = pthread_attr_init(&attr);
 
     if (rc != 0) return -rc;
-    pthread_attr_setstacksize(&attr, stack != 0 ? stack : MW_WORKER_STACK);
+    pthread_attr_setstacksize(&attr, MW_THREAD_STACK_GONE + (stack != 0 ? stack : MW_WORKER_STACK));
     sigfillset(&none);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&none, own[i]);
     pthread_sigmask(SIG_SETMASK, &none, &was);

@@ -1,10 +1,12 @@
 /* Threads with little stack: a host refuses them in words, and with what it asks for the deepest script ends in an error, not in a fault.
- * Knows: moonwire.h. Never: what is under moonwire.h. */
+ * Knows: moonwire.h, what a sanitizer takes of a stack. Never: what is under moonwire.h. */
 #include "support/heard.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <ucontext.h>
+
+#include "base/thread.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { WIDER = 8 }; /* their frames are */
@@ -49,7 +51,7 @@ static void in_thread(size_t stack, void *(*fn)(void *), struct lane *l) {
     pthread_t thread;
 
     pthread_attr_init(&attr);
-    CHECK(pthread_attr_setstacksize(&attr, stack) == 0);
+    CHECK(pthread_attr_setstacksize(&attr, MW_THREAD_STACK_GONE + stack) == 0);
     CHECK(pthread_create(&thread, &attr, fn, l) == 0);
     pthread_join(thread, NULL);
     pthread_attr_destroy(&attr);
@@ -90,19 +92,19 @@ TEST(a_thread_with_little_stack_is_refused_and_the_host_goes_on_in_another) {
 /* The C library gives the stack of a thread that has ended to the next one, or unmaps it and puts a smaller one there: both then have one
  * pthread_t. Here the stack is ours, for it to be so each time. */
 TEST(what_is_known_of_a_thread_that_has_ended_is_not_believed_of_the_next_one) {
-    static const size_t sizes[] = {1 << 20, 128 << 10, 1 << 20};
+    static const size_t whole = MW_THREAD_STACK_GONE + (1 << 20), sizes[] = {1 << 20, 128 << 10, 1 << 20};
     struct lane l = {0};
     char *stack = NULL;
 
     make(&l);
-    CHECK(l.rc == 0 && posix_memalign((void **)&stack, 4096, 1 << 20) == 0);
+    CHECK(l.rc == 0 && posix_memalign((void **)&stack, 4096, whole) == 0);
     if (l.h == NULL || stack == NULL) return;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         pthread_attr_t attr;
         pthread_t thread;
 
         pthread_attr_init(&attr);
-        CHECK(pthread_attr_setstack(&attr, stack + (1 << 20) - sizes[i], sizes[i]) == 0);
+        CHECK(pthread_attr_setstack(&attr, stack + (1 << 20) - sizes[i], MW_THREAD_STACK_GONE + sizes[i]) == 0);
         CHECK(pthread_create(&thread, &attr, step, &l) == 0);
         pthread_join(thread, NULL);
         pthread_attr_destroy(&attr);
