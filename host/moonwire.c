@@ -230,8 +230,9 @@ static void audit(struct assembly *a) {
 
 /* Opens a file to write to, made with mode 0600. The reader of a pipe has a moment to come; one that nobody reads is not waited for. */
 static int open_output(const char *op, const char *path, int flags, struct mw_err *err) {
-    int fd, tries = 0, rc;
+    int fd, tries = 0, rc = mw_stdio_hold(err);
 
+    if (rc < 0) return rc;
     do {
         fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | flags, 0600);
     } while (fd < 0 && errno == ENXIO && tries++ < 50 && poll(NULL, 0, 10) == 0);
@@ -272,8 +273,12 @@ int mw_config_trace(struct mw_config *cfg, const char *path, struct mw_err *err)
 }
 
 int mw_config_debug(struct mw_config *cfg, const char *url, struct mw_err *err) {
+    int rc;
+
     if (!HAS(cfg, debug)) return too_short("debug", err);
     if (url == NULL) return mw_err_set(err, MW_EINVAL, "debug", NULL, "a URL is expected: unix:/path");
+    rc = mw_stdio_hold(err);
+    if (rc < 0) return rc;
     mw_debug_close(cfg->debug);
     cfg->debug = NULL;
     return mw_debug_open(url, &cfg->debug, err);

@@ -117,8 +117,8 @@ int mw_config_debug(struct mw_config *cfg, const char *url, struct mw_err *err);
 int mw_config_from_parent(int fd, struct mw_config *cfg, mw_policy **policy, struct mw_err *err);
 
 /* Makes a host on a loop of its own / on yours (never run or closed by us). Given: end it. What *cfg has that is taken is taken when
- * this fails, too: descriptors are closed then. A standard stream that is closed is /dev/null from then on, or descriptors of the host would
- * be taken for it. MW_EINVAL: cfg was not initialized, or sets what this library does not know. */
+ * this fails, too: descriptors are closed then. A standard stream that is closed is /dev/null from then on (or from mw_config_audit,
+ * _trace and _debug on), or descriptors of the host would be taken for it. MW_EINVAL: cfg was not initialized, or sets what this library does not know. */
 int mw_host_new(const struct mw_config *cfg, mw_host **out, struct mw_err *err);
 int mw_host_new_on(struct uv_loop_s *loop, const struct mw_config *cfg, mw_host **out, struct mw_err *err);
 /* Ends it: cancels tasks, runs __close, ends children. NULL is fine. Not from a hook: there it only asks the run to end. A

@@ -352,11 +352,15 @@ TEST(a_host_in_a_process_without_standard_streams_works) {
         mw_policy *p = NULL;
         struct mw_config cfg = heard_config(&s, 50);
         mw_host *h;
+        char audit[] = "/tmp/mw-edge-XXXXXX";
         int bad;
 
         memset(&s, 0, sizeof s);
+        close(mkstemp(audit));
         for (int i = 0; i < 3; i++) close(i);
-        bad = mw_policy_new(&p, NULL) != 0 || mw_policy_add_all(p, NULL) != 0;
+        bad = mw_config_audit(&cfg, audit, NULL) != 0; /* comes before the host, and takes no number of theirs either */
+        unlink(audit);
+        bad = bad || mw_policy_new(&p, NULL) != 0 || mw_policy_add_all(p, NULL) != 0;
         cfg.policy = p;
         h = bad ? NULL : heard_host(&cfg, NULL);
         bad = bad || h == NULL ||
