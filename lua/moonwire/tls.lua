@@ -149,9 +149,9 @@ local function read(o, server, op)
   end
   for i, named in ipairs(o.names or {}) do
     local cert, key, why
-    cert, why = text_of(named.cert, op, "cert")
+    cert, why = text_of(named.cert, op, "server_names." .. named.name .. ".cert")
     if not cert then return nil, why end
-    key, why = text_of(named.key, op, "key")
+    key, why = text_of(named.key, op, "server_names." .. named.name .. ".key")
     if not key then return nil, why end
     c.names = c.names or {}
     c.names[i] = { name = named.name, cert = cert, key = key, key_password = named.key_password }
