@@ -12,7 +12,7 @@ local trace = {}
 local door = {}
 
 ---@class moonwire.TapOptions
----@field to string  a file, which takes the right to write it and is emptied, unless another tap that this script (no worker of it, no other
+---@field to string  a file, which takes the right to write it and is emptied, unless another tap that this script (no worker, no other
 ---  program) opened alike writes it: then both do; its ending says the format: `.pcapng` (Wireshark), `.jsonl` (an object a line),
 ---  `.trace.json` (ui.perfetto.dev, chrome://tracing); or "stderr": rows of bytes for a person
 ---@field payload? integer|string  bytes of each message that are kept; default 4 KiB, at most 16 MiB. Its length is told in full
