@@ -6,7 +6,7 @@ if mw.parent then -- a worker of the pool is this same script
   return mw.serve{
     square = function(n)
       if n % 250 == 0 then os.exit(3) end                   -- four of them end their worker,
-      if n % 400 == 7 then while true do end end            -- three never come to an end,
+      if n % 400 == 7 then mw.task.wait() end               -- three never come to an end,
       if n % 300 == 1 then error("no square for " .. n) end -- four raise
       return n * n
     end,
