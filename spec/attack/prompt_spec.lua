@@ -17,7 +17,7 @@ end
 attack.class("prompts", attack.each({ only = "root", flags = "", grant = "--confine=off", takes = true, talk = decide }, {
   { "no is no", SECRET },
   { "answers that were typed ahead", "print 'ready' local t = mw.time.now() repeat until mw.time.now() - t > 1.5 " .. SECRET,
-    talk = function(person, w, granted)
+    flags = "--limit=step=off", grant = "--confine=off --limit=step=off", talk = function(person, w, granted)
       person.expect("ready") -- what is typed after the question is an answer
       person.answer("y\ny\na\n1\n")
       decide(person, w, granted)
